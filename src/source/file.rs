@@ -1,0 +1,148 @@
+//! Source files and places in them.
+
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The largest profile that is read. 10,000 hosts in one file take about 4 MB; what is larger is not a profile.
+pub(crate) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Index of a file in [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// A stretch of bytes in one source file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// Line and column, both from 1, as editors count them; columns are characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One file as it was read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// The path as the user would type it: the site's folder as given, then the way below it.
+    pub path: Utf8PathBuf,
+    /// Its text; empty if the file could not be read.
+    pub text: String,
+}
+
+/// All files of a run; spans point into it.
+#[derive(Debug, Default)]
+pub struct Sources(Vec<SourceFile>);
+
+impl Sources {
+    /// Adds a file and returns its index.
+    pub(crate) fn add(&mut self, path: Utf8PathBuf, text: String) -> FileId {
+        // More than 2^32 files cannot be in a site: the file system walk would have ended long before.
+        let id = FileId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+        self.0.push(SourceFile { path, text });
+        id
+    }
+
+    /// The file behind an index that this collection gave out.
+    #[must_use]
+    pub fn file(&self, id: FileId) -> &SourceFile {
+        &self.0[id.0 as usize]
+    }
+
+    /// Where a span starts.
+    #[must_use]
+    pub fn place(&self, span: Span) -> Place {
+        let text = &self.file(span.file).text;
+        let start = floor_boundary(text, span.start as usize);
+        let before = &text[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Place {
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before[line_start..]
+                .trim_start_matches('\u{feff}')
+                .chars()
+                .count()
+                + 1,
+        }
+    }
+}
+
+impl FileId {
+    /// The very start of the file, for findings about the file as a whole.
+    pub(crate) fn start(self) -> Span {
+        self.span(0, 0)
+    }
+
+    /// A stretch of this file. Files are at most [`MAX_FILE_BYTES`] long, so offsets fit.
+    pub(crate) fn span(self, start: usize, end: usize) -> Span {
+        let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Span {
+            file: self,
+            start: narrow(start),
+            end: narrow(end),
+        }
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Why a file could not be taken as text.
+#[derive(Debug)]
+pub(crate) enum FileTrouble {
+    Io(std::io::Error),
+    NotAFile,
+    TooLarge(u64),
+    NotUtf8 { valid_up_to: usize, prefix: String },
+}
+
+/// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it.
+pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
+    // Opening a pipe that nobody writes to would wait for good; for a regular file the flag means nothing.
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(FileTrouble::Io)?;
+    let metadata = file.metadata().map_err(FileTrouble::Io)?;
+    // A pipe or a device could block or never end.
+    if !metadata.is_file() {
+        return Err(FileTrouble::NotAFile);
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(FileTrouble::TooLarge(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    // The file may grow while it is read; the bound holds all the same.
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(FileTrouble::Io)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(FileTrouble::TooLarge(bytes.len() as u64));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid_up_to = error.utf8_error().valid_up_to();
+        let mut bytes = error.into_bytes();
+        bytes.truncate(valid_up_to);
+        FileTrouble::NotUtf8 {
+            valid_up_to,
+            prefix: String::from_utf8(bytes).unwrap_or_default(),
+        }
+    })
+}

@@ -1,0 +1,10 @@
+//! Reads a site: which files belong to it, their text within budgets, and YAML as a tree that knows where each value stands.
+
+mod file;
+mod site;
+mod yaml;
+
+pub use file::{FileId, Place, SourceFile, Sources, Span};
+pub(crate) use file::{FileTrouble, MAX_FILE_BYTES, read_text};
+pub(crate) use site::{Role, layout};
+pub(crate) use yaml::{Key, Kind, Node, parse};
