@@ -1,0 +1,4 @@
+//! What each release of the outside world promises: tables that rules and renderers look things up in.
+
+pub mod lxd;
+pub mod ubuntu;

@@ -1,0 +1,12 @@
+//! What is known to be true: checked types that only their constructors can make, the only thing [`crate::render`] takes.
+
+mod scalar;
+mod site;
+mod word;
+
+pub use scalar::{ByteSize, Mac, Name};
+pub use site::{
+    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
+    Pool, Site, Volume,
+};
+pub use word::{Driver, FindBy, Kernel, Overlay, VolumeKind};

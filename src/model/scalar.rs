@@ -1,0 +1,229 @@
+//! Scalars with a syntax of their own.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An Ethernet hardware address. Printed in lower case with colons, as netplan matches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac([u8; 6]);
+
+impl Mac {
+    /// Whether it addresses a group rather than one interface (the lowest bit of the first byte, IEEE 802).
+    #[must_use]
+    pub fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+
+    /// Whether it is all zeros, which no interface has.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0 == [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = String;
+
+    /// Takes the three usual spellings: `52:54:00:12:34:56`, `52-54-00-12-34-56`, `5254.0012.3456`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (separator, width, groups) = match text {
+            _ if text.contains(':') => (':', 2, 6),
+            _ if text.contains('-') => ('-', 2, 6),
+            _ => ('.', 4, 3),
+        };
+        let parts: Vec<&str> = text.split(separator).collect();
+        let well_formed = parts.len() == groups
+            && parts.iter().all(|part| {
+                part.len() == width && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+            });
+        if !well_formed {
+            return Err("it is not six pairs of hexadecimal digits".to_owned());
+        }
+        let digits = parts.concat();
+        let mut bytes = [0_u8; 6];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A disk size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(u64);
+
+impl ByteSize {
+    /// The number of bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    /// Powers of 1000 as disks are sold (`960GB`), powers of 1024 as systems count them (`1TiB`); a fraction is fine (`1.92TB`).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let split = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or("it has no unit")?;
+        let (number, unit) = text.split_at(split);
+        let factor: u64 = match unit.trim_start() {
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "TB" => 1_000_000_000_000,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1 << 40,
+            _ => return Err("its unit is none of MB GB TB MiB GiB TiB".to_owned()),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if fraction.len() > 6 || (number.contains('.') && fraction.is_empty()) {
+            return Err("it is not a number with a unit".to_owned());
+        }
+        let whole: u64 = whole
+            .parse()
+            .map_err(|_| "it is not a number with a unit")?;
+        let parts: u64 = if fraction.is_empty() {
+            0
+        } else {
+            fraction
+                .parse()
+                .map_err(|_| "it is not a number with a unit")?
+        };
+        let scale = 10_u64.pow(u32::try_from(fraction.len()).unwrap_or(0));
+        let bytes = whole
+            .checked_mul(factor)
+            .and_then(|bytes| {
+                bytes.checked_add(
+                    u64::try_from(u128::from(parts) * u128::from(factor) / u128::from(scale))
+                        .ok()?,
+                )
+            })
+            .ok_or("it is larger than any disk")?;
+        if bytes == 0 {
+            return Err("it is zero".to_owned());
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// The name of a cluster or host: one DNS label in lower case, at most 63 characters.
+///
+/// It becomes a folder below `out/`, a host name, an LXD member name and a certificate's DNS name, so it is the
+/// intersection of what all of those take: letters, digits and inner hyphens. A name of digits only would be taken
+/// for an address, and LXD reserves `none`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > 63 {
+            return Err("a name has 1 to 63 characters".to_owned());
+        }
+        if let Some(c) = text
+            .chars()
+            .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
+        {
+            return Err(format!(
+                "`{}` cannot be in a name; it has lower-case letters, digits and hyphens",
+                c.escape_debug()
+            ));
+        }
+        if text.starts_with('-') || text.ends_with('-') {
+            return Err("a name neither starts nor ends with a hyphen".to_owned());
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("a name of digits only would be taken for an address".to_owned());
+        }
+        // LXD: a cluster member cannot be called "none"; "localhost" is the machine itself on every machine.
+        if matches!(text, "none" | "localhost") {
+            return Err("the name is reserved".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_has_three_spellings_and_one_value() {
+        let macs = ["52:54:00:12:34:AB", "52-54-00-12-34-ab", "5254.0012.34Ab"];
+        for text in macs {
+            assert_eq!(
+                text.parse::<Mac>().map(|mac| mac.to_string()),
+                Ok("52:54:00:12:34:ab".to_owned()),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "52:54:00:12:34",
+            "52:54:00:12:34:5g",
+            "52:54-00:12:34:56",
+            "525400123456",
+            "5:2:5:4:0:0",
+        ] {
+            assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_keep_their_unit() {
+        let bytes = |text: &str| text.parse::<ByteSize>().map(ByteSize::bytes);
+        assert_eq!(bytes("1TB"), Ok(1_000_000_000_000));
+        assert_eq!(bytes("1.92TB"), Ok(1_920_000_000_000));
+        assert_eq!(bytes("1 TiB"), Ok(1 << 40));
+        for text in [
+            "",
+            "1",
+            "1T",
+            "TB",
+            "1.TB",
+            "-1TB",
+            "0GB",
+            "1e3GB",
+            "99999999999999999999TB",
+            "20000000000TB",
+        ] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_the_tree() {
+        for text in [
+            "../x", "a/b", ".", "", "A", "a_b", "-a", "a-", "é", "a\0", "127", "none", "a b",
+        ] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+        assert!("node-1".parse::<Name>().is_ok());
+    }
+}

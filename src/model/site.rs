@@ -1,0 +1,274 @@
+//! Site, cluster, host: what the renderer is given.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use super::scalar::{ByteSize, Mac, Name};
+use super::word::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+use crate::contract::lxd::Channel;
+use crate::contract::ubuntu::Release;
+
+/// LXD's API port: what the snap listens on by convention, and what `lxc remote add` tries first.
+const LXD_PORT: u16 = 8443;
+
+/// What a constructor was given that cannot be true. `check` reports all of this with places before a model is made, so
+/// seeing one of these means that `check` has a hole.
+#[derive(Debug, Error)]
+#[error("{0} (lxseed check should have said so: please report it)")]
+pub struct ModelError(pub(crate) String);
+
+/// Every cluster of a site, by name.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The clusters.
+    pub clusters: Vec<Cluster>,
+}
+
+/// What a cluster is made from.
+#[derive(Clone, Debug)]
+pub struct ClusterParts {
+    /// Its name.
+    pub name: Name,
+    /// The release its machines run.
+    pub ubuntu: Release,
+    /// Their kernel.
+    pub kernel: Kernel,
+    /// The channel of the LXD snap.
+    pub channel: Channel,
+    /// The name of the bootstrap host.
+    pub bootstrap: Name,
+    /// The common network.
+    pub network: Network,
+    /// The pools, in the order written.
+    pub pools: Vec<Pool>,
+    /// Who may log in.
+    pub admin: Admin,
+    /// Its hosts, in any order.
+    pub hosts: Vec<Host>,
+}
+
+/// A cluster whose parts fit together.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    parts: ClusterParts,
+}
+
+/// What all hosts of a cluster share.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Every host has its address in here.
+    pub subnet: IpNet,
+    /// Default gateway.
+    pub gateway: IpAddr,
+    /// DNS servers, in order.
+    pub nameservers: Vec<IpAddr>,
+    /// DNS search domains, in order.
+    pub search: Vec<String>,
+    /// LXD's network for instances.
+    pub overlay: Overlay,
+}
+
+/// A storage pool that every member has.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// LXD's name for it.
+    pub name: String,
+    /// LXD's driver.
+    pub driver: Driver,
+    /// The volume it sits on.
+    pub volume: String,
+}
+
+/// Who may log in.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Login name.
+    pub user: String,
+    /// OpenSSH public keys.
+    pub ssh_authorized_keys: Vec<String>,
+    /// crypt(3) hash for the console.
+    pub password_hash: Option<String>,
+    /// Client certificates that LXD trusts.
+    pub lxd_certificates: Vec<ClientCertificate>,
+}
+
+/// A public client certificate of an administrator.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// Its name in LXD's trust store.
+    pub name: String,
+    /// PEM.
+    pub pem: String,
+}
+
+/// How one disk is found and what it must be like.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The slot's name.
+    pub slot: String,
+    /// Which property identifies it.
+    pub by: FindBy,
+    /// The property's value.
+    pub value: String,
+    /// It is at least this large.
+    pub min_size: Option<ByteSize>,
+    /// It is at most this large.
+    pub max_size: Option<ByteSize>,
+    /// The serial number for which data on it may be overwritten.
+    pub wipe: Option<String>,
+}
+
+/// A volume that a pool can sit on.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub kind: VolumeKind,
+    /// One slot for a device, two for a mirror.
+    pub slots: Vec<String>,
+}
+
+/// What a host is made from.
+#[derive(Clone, Debug)]
+pub struct HostParts {
+    /// Host name and LXD member name.
+    pub name: Name,
+    /// Counts up when its keys shall change.
+    pub generation: u32,
+    /// The interface.
+    pub mac: Mac,
+    /// Its address.
+    pub address: IpAddr,
+    /// The system disk's slot.
+    pub os_slot: String,
+    /// Every disk.
+    pub disks: Vec<Disk>,
+    /// Every volume.
+    pub volumes: Vec<Volume>,
+}
+
+/// A host whose disks and volumes fit together.
+#[derive(Clone, Debug)]
+pub struct Host {
+    parts: HostParts,
+}
+
+impl Host {
+    /// Makes a host.
+    ///
+    /// # Errors
+    /// If a volume or the system refers to a disk that is not there, or two of them to the same disk.
+    pub fn new(parts: HostParts) -> Result<Self, ModelError> {
+        let known: HashSet<&str> = parts.disks.iter().map(|disk| disk.slot.as_str()).collect();
+        let mut used: HashSet<&str> = HashSet::new();
+        let wanted = parts
+            .volumes
+            .iter()
+            .flat_map(|volume| &volume.slots)
+            .chain([&parts.os_slot]);
+        for slot in wanted {
+            if !known.contains(slot.as_str()) || !used.insert(slot) {
+                return Err(ModelError(format!(
+                    "host {} uses slot {slot} twice or does not have it",
+                    parts.name
+                )));
+            }
+        }
+        for volume in &parts.volumes {
+            let wanted = if volume.kind == VolumeKind::Device {
+                1
+            } else {
+                2
+            };
+            if volume.slots.len() != wanted {
+                return Err(ModelError(format!(
+                    "volume {} of host {} needs {wanted} slots",
+                    volume.name, parts.name
+                )));
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    /// The volume of that name.
+    #[must_use]
+    pub fn volume(&self, name: &str) -> Option<&Volume> {
+        self.parts.volumes.iter().find(|volume| volume.name == name)
+    }
+
+    /// Where LXD listens on this host.
+    #[must_use]
+    pub fn endpoint(&self) -> SocketAddr {
+        SocketAddr::new(self.parts.address, LXD_PORT)
+    }
+}
+
+impl std::ops::Deref for Host {
+    type Target = HostParts;
+
+    fn deref(&self) -> &HostParts {
+        &self.parts
+    }
+}
+
+impl Cluster {
+    /// Makes a cluster; the hosts are put in joining order, the bootstrap host first and the others by name.
+    ///
+    /// # Errors
+    /// If there is not exactly one bootstrap host, an address is outside the subnet or used twice, or a host has no
+    /// volume for a pool.
+    pub fn new(mut parts: ClusterParts) -> Result<Self, ModelError> {
+        let refuse = |why: String| Err(ModelError(format!("cluster {}: {why}", parts.name)));
+        if parts
+            .hosts
+            .iter()
+            .filter(|host| host.name == parts.bootstrap)
+            .count()
+            != 1
+        {
+            return refuse(format!("there is not exactly one host {}", parts.bootstrap));
+        }
+        let mut seen = HashSet::new();
+        for host in &parts.hosts {
+            if !parts.network.subnet.contains(&host.address) || !seen.insert(host.address) {
+                return refuse(format!(
+                    "address {} is outside the subnet or used twice",
+                    host.address
+                ));
+            }
+            if let Some(pool) = parts
+                .pools
+                .iter()
+                .find(|pool| host.volume(&pool.volume).is_none())
+            {
+                return refuse(format!(
+                    "host {} has no volume for pool {}",
+                    host.name, pool.name
+                ));
+            }
+        }
+        let bootstrap = parts.bootstrap.clone();
+        parts
+            .hosts
+            .sort_by(|a, b| (a.name != bootstrap, &a.name).cmp(&(b.name != bootstrap, &b.name)));
+        Ok(Self { parts })
+    }
+
+    /// The host that forms the cluster. Hosts are in joining order, so it is the first.
+    #[must_use]
+    pub fn bootstrap_host(&self) -> &Host {
+        &self.parts.hosts[0]
+    }
+}
+
+impl std::ops::Deref for Cluster {
+    type Target = ClusterParts;
+
+    fn deref(&self) -> &ClusterParts {
+        &self.parts
+    }
+}

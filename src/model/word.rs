@@ -1,0 +1,90 @@
+//! Choices out of a few words.
+
+/// Declares an enum whose variants are the field's own words.
+macro_rules! words {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $( $(#[$variant_meta:meta])* $variant:ident = $word:literal, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $( $(#[$variant_meta])* $variant, )* }
+
+        impl $name {
+            /// Every choice.
+            pub const ALL: &'static [Self] = &[$( Self::$variant, )*];
+
+            /// The word as profiles, cloud-init and LXD write it.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $( Self::$variant => $word, )* }
+            }
+        }
+    };
+}
+
+words! {
+    /// Which Ubuntu kernel the machines run.
+    pub enum Kernel {
+        /// The kernel of the release, 4.15 on 18.04.
+        Ga = "ga",
+        /// The hardware enablement kernel, 5.4 on 18.04.
+        Hwe = "hwe",
+    }
+}
+
+words! {
+    /// LXD's storage drivers that sit on a local disk.
+    pub enum Driver {
+        /// ZFS.
+        Zfs = "zfs",
+        /// btrfs.
+        Btrfs = "btrfs",
+        /// LVM.
+        Lvm = "lvm",
+        /// A folder on ext4.
+        Dir = "dir",
+    }
+}
+
+words! {
+    /// The network LXD makes for instances.
+    pub enum Overlay {
+        /// An Ubuntu fan bridge: instances reach one another across hosts.
+        Fan = "fan",
+        /// A private bridge per host with NAT.
+        Bridge = "bridge",
+        /// No network.
+        None = "none",
+    }
+}
+
+words! {
+    /// One way to find a disk.
+    pub enum FindBy {
+        /// Name below /dev/disk/by-id.
+        ById = "by_id",
+        /// Serial number.
+        Serial = "serial",
+        /// World Wide Name.
+        Wwn = "wwn",
+        /// Name below /dev/disk/by-path.
+        ByPath = "by_path",
+        /// SCSI host:channel:target:lun.
+        Hctl = "hctl",
+    }
+}
+
+words! {
+    /// What a volume is made of.
+    pub enum VolumeKind {
+        /// One block device, such as a hardware RAID volume.
+        Device = "device",
+        /// Linux md RAID-1 over two disks.
+        Mirror = "mirror",
+        /// A zpool with one mirror over two disks.
+        ZfsMirror = "zfs_mirror",
+    }
+}
