@@ -1,0 +1,315 @@
+//! A site's folder to profiles: read, parse and lower every file, on all cores, and collect what is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+
+use super::leaks::leaks;
+use super::lower::{Lower, Sp};
+use super::rules::{
+    EMPTY_FILE, MANY_CLUSTERS, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE, STRAY_FILE, UNREADABLE,
+    YAML_BUDGET, YAML_SYNTAX,
+};
+use super::types::{Cluster, Disks, Host};
+use crate::finding::Findings;
+use crate::source::{self, FileId, FileTrouble, Kind, Node, Role, Sources, Span};
+
+/// One YAML document that was lowered.
+pub type Document<T> = Sp<T>;
+
+/// A `cluster.yaml` and the profiles beside it.
+#[derive(Debug, Default)]
+pub struct ClusterFolder {
+    /// The cluster itself; absent if its file is missing or beyond reading.
+    pub cluster: Option<Document<Cluster>>,
+    /// Its hosts, by file and place.
+    pub hosts: Vec<Document<Host>>,
+    /// Its disks profiles.
+    pub disks: Vec<Document<Disks>>,
+    /// A host file could not be read, so a host that is not found may just be in there.
+    pub hosts_incomplete: bool,
+    /// The same for disks profiles.
+    pub disks_incomplete: bool,
+}
+
+/// All profiles of a site, in a fixed order.
+#[derive(Debug, Default)]
+pub struct Profiles {
+    /// The files.
+    pub sources: Sources,
+    /// One per folder that holds a `cluster.yaml`, by path.
+    pub clusters: Vec<ClusterFolder>,
+}
+
+enum Lowered {
+    Cluster(Vec<Document<Cluster>>),
+    /// The documents, and whether that is all there were.
+    Disks(Vec<Document<Disks>>, bool),
+    Hosts(Vec<Document<Host>>, bool),
+    Nothing,
+}
+
+/// Reads the site. The findings are those about files and shape.
+pub(crate) fn load(site: &Utf8Path) -> (Profiles, Findings) {
+    let layout = source::layout(site);
+    let mut findings = Findings::default();
+    let mut sources = Sources::default();
+    for (path, why) in layout.errors {
+        let file = sources.add(path.clone(), String::new());
+        findings.add(
+            &UNREADABLE,
+            file.start(),
+            format!("{path} cannot be read: {why}"),
+            "make it readable or move it away",
+        );
+    }
+    for path in layout.stray {
+        let file = sources.add(path.clone(), String::new());
+        let help = if path.extension() == Some("yml") {
+            "name it .yaml"
+        } else {
+            "move it into hosts/ or disks/ beside a cluster.yaml, or out of the site"
+        };
+        findings.add(
+            &STRAY_FILE,
+            file.start(),
+            format!("{path} is not read"),
+            help,
+        );
+    }
+    for path in layout.secrets {
+        let file = sources.add(path.clone(), String::new());
+        let message = format!("the site holds a secret: {path}");
+        findings.add(
+            &SECRET_IN_SITE,
+            file.start(),
+            message,
+            "move it above the site's folder; profiles are shared, secrets are not",
+        );
+    }
+
+    let read: Vec<_> = layout
+        .files
+        .par_iter()
+        .map(|(_, _, path)| source::read_text(path))
+        .collect();
+    let mut jobs = Vec::with_capacity(read.len());
+    for ((folder, role, path), text) in layout.files.into_iter().zip(read) {
+        let (text, trouble) = match text {
+            Ok(text) => (text, None),
+            Err(FileTrouble::NotUtf8 {
+                prefix,
+                valid_up_to,
+            }) => (
+                prefix,
+                Some(FileTrouble::NotUtf8 {
+                    prefix: String::new(),
+                    valid_up_to,
+                }),
+            ),
+            Err(trouble) => (String::new(), Some(trouble)),
+        };
+        jobs.push((folder, role, sources.add(path, text), trouble));
+    }
+    let lowered: Vec<(Lowered, Findings)> = jobs
+        .par_iter()
+        .map(|(_, role, file, trouble)| {
+            let source = sources.file(*file);
+            let mut findings = Findings::default();
+            let lowered = match trouble {
+                Some(trouble) => {
+                    report_trouble(trouble, &source.path, *file, &mut findings);
+                    Lowered::Nothing
+                }
+                None => lower_file(&source.text, *role, *file, &mut findings),
+            };
+            (lowered, findings)
+        })
+        .collect();
+
+    let rooted: BTreeSet<Utf8PathBuf> = jobs
+        .iter()
+        .filter(|(_, role, ..)| *role == Role::Cluster)
+        .map(|(folder, ..)| folder.clone())
+        .collect();
+    let mut folders: BTreeMap<Utf8PathBuf, ClusterFolder> = BTreeMap::new();
+    for ((folder, role, file, _), (lowered, found)) in jobs.into_iter().zip(lowered) {
+        findings.append(found);
+        if !rooted.contains(&folder) && !folders.contains_key(&folder) {
+            let message = format!("{folder} has hosts or disks but no cluster.yaml");
+            findings.add(
+                &NO_CLUSTER,
+                file.start(),
+                message,
+                format!("write {}", folder.join("cluster.yaml")),
+            );
+        }
+        let entry = folders.entry(folder).or_default();
+        match lowered {
+            Lowered::Cluster(mut documents) => {
+                if let Some(extra) = documents.get(1) {
+                    let message = "cluster.yaml holds more than one document";
+                    findings.add(
+                        &MANY_CLUSTERS,
+                        extra.span,
+                        message,
+                        "give each cluster a folder of its own",
+                    );
+                }
+                if !documents.is_empty() {
+                    entry.cluster = Some(documents.swap_remove(0));
+                }
+            }
+            Lowered::Hosts(documents, all) => {
+                entry.hosts.extend(documents);
+                entry.hosts_incomplete |= !all;
+            }
+            Lowered::Disks(documents, all) => {
+                entry.disks.extend(documents);
+                entry.disks_incomplete |= !all;
+            }
+            Lowered::Nothing => match role {
+                Role::Cluster => {}
+                Role::Host => entry.hosts_incomplete = true,
+                Role::Disks => entry.disks_incomplete = true,
+            },
+        }
+    }
+    if folders.is_empty() {
+        let file = sources.add(site.to_owned(), String::new());
+        let help = format!(
+            "write {}, or name the folder that holds the profiles",
+            site.join("NAME/cluster.yaml")
+        );
+        findings.add(
+            &NO_CLUSTER,
+            file.start(),
+            format!("{site} holds no cluster.yaml"),
+            help,
+        );
+    }
+    let clusters = folders.into_values().collect();
+    (Profiles { sources, clusters }, findings)
+}
+
+fn report_trouble(trouble: &FileTrouble, path: &Utf8Path, file: FileId, findings: &mut Findings) {
+    match trouble {
+        FileTrouble::Io(error) => {
+            findings.add(
+                &UNREADABLE,
+                file.start(),
+                format!("{path} cannot be read: {error}"),
+                "make it readable or move it away",
+            );
+        }
+        FileTrouble::NotAFile => {
+            findings.add(
+                &UNREADABLE,
+                file.start(),
+                format!("{path} is not a regular file"),
+                "move it out of the site",
+            );
+        }
+        FileTrouble::TooLarge(bytes) => {
+            let message = format!(
+                "{path} is too large: {bytes} bytes, and a profile has at most {}",
+                source::MAX_FILE_BYTES
+            );
+            findings.add(
+                &UNREADABLE,
+                file.start(),
+                message,
+                "split it into several files, or move it out of the site",
+            );
+        }
+        FileTrouble::NotUtf8 { valid_up_to, .. } => {
+            let span = file.span(*valid_up_to, *valid_up_to);
+            let message = "the file is not UTF-8 text";
+            findings
+                .add(&NOT_UTF8, span, message, "save it as UTF-8")
+                .label("the first byte that is not UTF-8 follows here");
+        }
+    }
+}
+
+fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> Lowered {
+    let documents = match source::parse(text, file) {
+        Ok(documents) => documents,
+        Err(error) => {
+            let (rule, help) = if error.over_budget {
+                (
+                    &YAML_BUDGET,
+                    "profiles nest at most 32 levels and expand aliases to about twice the file's size: write it out",
+                )
+            } else {
+                (
+                    &YAML_SYNTAX,
+                    "a value with `: ` or ` #` in it needs quotes; indent with spaces, not tabs",
+                )
+            };
+            findings.add(
+                rule,
+                error.span,
+                format!("this is not YAML that can be read: {}", error.message),
+                help,
+            );
+            return Lowered::Nothing;
+        }
+    };
+    if documents.is_empty() {
+        findings.add(
+            &EMPTY_FILE,
+            file.start(),
+            "the file holds no profile",
+            "write the profile, or delete the file",
+        );
+        return Lowered::Nothing;
+    }
+    for document in &documents {
+        leaks(document, findings);
+    }
+    let count = documents.len();
+    match role {
+        Role::Cluster => Lowered::Cluster(lower_documents(&documents, "cluster", findings)),
+        Role::Disks => {
+            let lowered: Vec<_> = lower_documents(&documents, "disks", findings);
+            let all = lowered.len() == count;
+            Lowered::Disks(lowered, all)
+        }
+        Role::Host => {
+            let lowered: Vec<_> = lower_documents(&documents, "host", findings);
+            let all = lowered.len() == count;
+            Lowered::Hosts(lowered, all)
+        }
+    }
+}
+
+fn lower_documents<T: Lower>(
+    documents: &[Node],
+    what: &str,
+    findings: &mut Findings,
+) -> Vec<Document<T>> {
+    documents
+        .iter()
+        .filter_map(|document| {
+            let value = T::lower(document, what, findings)?;
+            Some(Sp {
+                value,
+                span: name_span(document),
+            })
+        })
+        .collect()
+}
+
+/// Where a document as a whole is shown: at its name if it has one.
+fn name_span(document: &Node) -> Span {
+    if let Kind::Map(entries) = &document.kind
+        && let Some((_, name)) = entries
+            .iter()
+            .find(|(key, _)| key.name.as_deref() == Some("name"))
+    {
+        return name.span;
+    }
+    document.span
+}

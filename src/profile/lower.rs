@@ -1,0 +1,390 @@
+//! From a YAML tree to typed values: every mistake of shape is reported, none ends the walk.
+
+use std::collections::HashMap;
+
+use super::leaks::{holds_private_key, names_a_password};
+use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
+use crate::finding::Findings;
+use crate::source::{Key, Kind, Node, Span};
+
+/// A value and where it is written.
+#[derive(Clone, Debug)]
+pub struct Sp<T> {
+    /// The value.
+    pub value: T,
+    /// Its place; for a key of a mapping, the key's.
+    pub span: Span,
+}
+
+/// A mapping from names the user chose to values of one type, in the order written.
+#[derive(Clone, Debug)]
+pub struct Named<T>(pub Vec<(Sp<String>, Sp<T>)>);
+
+/// Optional mappings that are absent mean "none".
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Named<T> {
+    /// The entry of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&(Sp<String>, Sp<T>)> {
+        self.0.iter().find(|(key, _)| key.value == name)
+    }
+
+    /// All entries, in the order written.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Sp<String>, Sp<T>)> {
+        self.0.iter()
+    }
+}
+
+/// A type that a YAML value can be lowered to. `None` means that the reason has been reported.
+pub(crate) trait Lower: Sized {
+    /// `where_` names the value in messages, for example `network.mac`.
+    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self>;
+}
+
+/// A scalar written as text, with a syntax of its own.
+pub(crate) trait FromText: Sized {
+    /// What is expected, for example "a MAC address such as 52:54:00:12:34:56".
+    const EXPECTED: &'static str;
+    /// The parsed value, or why the text is not one.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+impl<T: FromText> Lower for T {
+    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+        let text = text(node, where_, T::EXPECTED, findings)?;
+        match T::from_text(text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                findings
+                    .add(
+                        &INVALID_VALUE,
+                        node.span,
+                        format!("`{where_}` is {}: {why}", quoted(text)),
+                        format!("write {}", T::EXPECTED),
+                    )
+                    .label(why);
+                None
+            }
+        }
+    }
+}
+
+/// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
+fn text<'a>(
+    node: &'a Node,
+    where_: &str,
+    expected: &str,
+    findings: &mut Findings,
+) -> Option<&'a str> {
+    let Kind::Text(text) = &node.kind else {
+        let help = match node.kind {
+            Kind::Bool | Kind::Number | Kind::Unsigned(_) if expected == String::EXPECTED => {
+                "put it in quotes, so that YAML keeps it as it is written".to_owned()
+            }
+            Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
+            _ => format!("write {expected}"),
+        };
+        wrong_type(node, where_, "text", help, findings);
+        return None;
+    };
+    if text.is_empty() {
+        let help = format!("write {expected}, or leave the key out");
+        findings
+            .add(
+                &INVALID_VALUE,
+                node.span,
+                format!("`{where_}` is empty"),
+                help,
+            )
+            .label("empty");
+        return None;
+    }
+    Some(text)
+}
+
+pub(super) fn wrong_type(
+    node: &Node,
+    where_: &str,
+    wanted: &str,
+    help: String,
+    findings: &mut Findings,
+) {
+    findings
+        .add(
+            &WRONG_TYPE,
+            node.span,
+            format!("`{where_}` is {}, but it takes {wanted}", node.kind.noun()),
+            help,
+        )
+        .label(format!("this is {}", node.kind.noun()));
+}
+
+/// A value cut to what fits in a message.
+pub(crate) fn quoted(text: &str) -> String {
+    if holds_private_key(text) {
+        return "a private key".to_owned();
+    }
+    let mut short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
+
+impl Lower for u32 {
+    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+        match node.kind {
+            Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
+            _ => {
+                wrong_type(
+                    node,
+                    where_,
+                    "a whole number",
+                    "write a whole number such as 2".to_owned(),
+                    findings,
+                );
+                None
+            }
+        }
+    }
+}
+
+impl<T: Lower> Lower for Vec<Sp<T>> {
+    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+        let Kind::List(items) = &node.kind else {
+            wrong_type(
+                node,
+                where_,
+                "a list",
+                format!("write `{}: [ … ]`", last(where_)),
+                findings,
+            );
+            return None;
+        };
+        let lowered = items.iter().filter_map(|item| {
+            let value = T::lower(item, where_, findings)?;
+            Some(Sp {
+                value,
+                span: item.span,
+            })
+        });
+        Some(lowered.collect())
+    }
+}
+
+impl<T: Lower> Lower for Named<T> {
+    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+        let Kind::Map(entries) = &node.kind else {
+            wrong_type(
+                node,
+                where_,
+                "a mapping",
+                format!("write `{}: {{name: …}}`", last(where_)),
+                findings,
+            );
+            return None;
+        };
+        let mut named = Vec::with_capacity(entries.len());
+        for (name, key, value) in distinct(entries, where_, findings) {
+            if let Some(lowered) = T::lower(value, &format!("{where_}.{name}"), findings) {
+                named.push((
+                    Sp {
+                        value: name.to_owned(),
+                        span: key.span,
+                    },
+                    Sp {
+                        value: lowered,
+                        span: value.span,
+                    },
+                ));
+            }
+        }
+        Some(Self(named))
+    }
+}
+
+fn last(where_: &str) -> &str {
+    where_.rsplit('.').next().unwrap_or(where_)
+}
+
+/// The entries with a text key, each name once; what is not is reported.
+fn distinct<'a>(
+    entries: &'a [(Key, Node)],
+    where_: &str,
+    findings: &mut Findings,
+) -> Vec<(&'a str, &'a Key, &'a Node)> {
+    let mut first_use: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
+    let mut kept = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let Some(name) = key.name.as_deref() else {
+            findings.add(
+                &WRONG_TYPE,
+                key.span,
+                format!("a key of `{where_}` is not text"),
+                "put the key in quotes".to_owned(),
+            );
+            continue;
+        };
+        if let Some(&first) = first_use.get(name) {
+            findings
+                .add(
+                    &DUPLICATE_KEY,
+                    key.span,
+                    format!("{} is given twice", quoted(name)),
+                    "keep one of the two",
+                )
+                .label("given again here")
+                .also(first, "first given here");
+            continue;
+        }
+        first_use.insert(name, key.span);
+        kept.push((name, key, value));
+    }
+    kept
+}
+
+/// The entries of a mapping whose keys are fixed.
+pub(super) struct Fields<'a> {
+    entries: Vec<(&'a str, &'a Key, &'a Node)>,
+    /// Where the mapping stands: its key if it has one, else its first key.
+    pub(super) span: Span,
+    where_: &'a str,
+}
+
+/// Name of a key and whether it must be there.
+pub(super) type FieldSpec = (&'static str, bool);
+
+impl<'a> Fields<'a> {
+    /// Takes a mapping apart and reports unknown, repeated and missing keys.
+    pub(super) fn of(
+        node: &'a Node,
+        where_: &'a str,
+        specs: &[FieldSpec],
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let Kind::Map(entries) = &node.kind else {
+            let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
+            wrong_type(
+                node,
+                where_,
+                "a mapping",
+                format!("it has the keys {}", keys.join(", ")),
+                findings,
+            );
+            return None;
+        };
+        let mut kept = distinct(entries, where_, findings);
+        // Required keys that are there under a misspelt name are not missing as well.
+        let mut meant: Vec<&str> = Vec::new();
+        kept.retain(|(name, key, _)| {
+            let known = specs.iter().any(|(known, _)| known == name);
+            // A password is reported as such, which says more than that its key is unknown.
+            if !known && !names_a_password(name) {
+                let near = did_you_mean(name, specs.iter().map(|(known, _)| *known));
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => {
+                        let keys: Vec<&str> = specs.iter().map(|(known, _)| *known).collect();
+                        format!("the keys here are {}", keys.join(", "))
+                    }
+                };
+                meant.extend(near);
+                findings
+                    .add(
+                        &UNKNOWN_KEY,
+                        key.span,
+                        format!("`{where_}` has no key {}", quoted(name)),
+                        help,
+                    )
+                    .label("unknown key");
+            }
+            known
+        });
+        for (name, required) in specs {
+            if *required
+                && !meant.contains(name)
+                && !entries
+                    .iter()
+                    .any(|(key, _)| key.name.as_deref() == Some(name))
+            {
+                findings
+                    .add(
+                        &MISSING_KEY,
+                        node.span,
+                        format!("`{where_}` has no `{name}`"),
+                        format!("add `{name}: …`"),
+                    )
+                    .label(format!("`{name}` is missing here"));
+            }
+        }
+        Some(Self {
+            entries: kept,
+            span: node.span,
+            where_,
+        })
+    }
+
+    /// One field, lowered; absent if it is not there or was reported.
+    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Sp<T>> {
+        let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
+        let value = T::lower(node, &format!("{}.{name}", self.where_), findings)?;
+        Some(Sp {
+            value,
+            span: node.span,
+        })
+    }
+}
+
+/// The known name that was most likely meant.
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Declares a profile type once: the struct, its keys, which of them are required, and how it is lowered.
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $(#[$field_meta:meta])* $presence:ident $field:ident: $type:ty, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            /// Where it is written.
+            pub span: $crate::source::Span,
+            $( $(#[$field_meta])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
+        }
+
+        impl $crate::profile::lower::Lower for $name {
+            fn lower(
+                node: &$crate::source::Node,
+                where_: &str,
+                findings: &mut $crate::finding::Findings,
+            ) -> Option<Self> {
+                let specs = &[$( (stringify!($field), record!(@required $presence)), )*];
+                let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
+                Some(Self {
+                    span: fields.span,
+                    $( $field: fields.take(stringify!($field), findings), )*
+                })
+            }
+        }
+    };
+    (@required required) => { true };
+    (@required optional) => { false };
+}
+
+pub(super) use record;

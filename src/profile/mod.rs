@@ -1,0 +1,19 @@
+//! What a user may write: the YAML tree lowered into typed profiles, with every mistake of shape collected on the way.
+//!
+//! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
+//! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
+
+mod leaks;
+mod load;
+mod lower;
+mod rules;
+mod types;
+
+pub(crate) use load::load;
+pub use load::{ClusterFolder, Document, Profiles};
+pub use lower::{Named, Sp};
+pub(crate) use lower::{did_you_mean, quoted};
+pub(crate) use rules::RULES;
+pub use types::{
+    Admin, Cluster, ClusterNetwork, Disks, Host, HostNetwork, LxdSource, OsDisk, Pool, Slot, Volume,
+};

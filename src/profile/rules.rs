@@ -1,0 +1,109 @@
+//! The rules about files and shape; [`crate::check`] holds those about meaning.
+
+use crate::finding::Rule;
+
+pub(super) static UNREADABLE: Rule = Rule::error(
+    "S001",
+    "unreadable-file",
+    "A profile must be a regular file of at most 64 MiB that can be read. 10,000 hosts in one file take about 4 MB, so what is \
+     larger is something else, and a pipe or a device might never end.",
+);
+pub(super) static NOT_UTF8: Rule = Rule::error(
+    "S002",
+    "not-utf8",
+    "Profiles are UTF-8. Text in another encoding would end up garbled on the machines, or be rejected by the YAML reader \
+     of cloud-init, which takes UTF-8 only.",
+);
+pub(super) static YAML_SYNTAX: Rule =
+    Rule::error("S003", "yaml-syntax", "The file is not well-formed YAML.");
+pub(super) static YAML_BUDGET: Rule = Rule::error(
+    "S004",
+    "yaml-budget",
+    "Profiles come from outside, so nesting (32 levels) and alias expansion (about twice the file's own size) are bounded: a few \
+     hundred bytes of nested aliases could otherwise fill the memory of a CI machine.",
+);
+pub(super) static EMPTY_FILE: Rule = Rule::error(
+    "S005",
+    "empty-file",
+    "A profile file without a document is most likely one that was cut or not saved; ignoring it would silently drop a host.",
+);
+pub(super) static STRAY_FILE: Rule = Rule::warning(
+    "S006",
+    "stray-file",
+    "Only cluster.yaml and the *.yaml files in hosts/ and disks/ beside it are read. A YAML file anywhere else in the site is \
+     most likely a misplaced or misnamed profile, whose host would silently be missing.",
+);
+pub(super) static SECRET_IN_SITE: Rule = Rule::error(
+    "S007",
+    "secret-in-site",
+    "Profiles are shared and reviewed, the site secret must not be: whoever has it has every key of the site.",
+);
+pub(super) static NO_CLUSTER: Rule = Rule::error(
+    "S008",
+    "no-cluster",
+    "A site is a folder with at least one cluster.yaml; hosts/ and disks/ belong to the cluster.yaml beside them.",
+);
+pub(super) static MANY_CLUSTERS: Rule = Rule::error(
+    "S009",
+    "many-clusters-in-a-file",
+    "hosts/ and disks/ belong to the one cluster that the cluster.yaml beside them describes, so it holds one document.",
+);
+pub(super) static UNKNOWN_KEY: Rule = Rule::error(
+    "P001",
+    "unknown-key",
+    "A key that nothing reads is a misspelling more often than not, and what it was meant to set would silently keep its default.",
+);
+pub(super) static DUPLICATE_KEY: Rule = Rule::error(
+    "P002",
+    "duplicate-key",
+    "YAML readers keep the first or the last of two equal keys, each as it likes, so one of the two values would silently be lost.",
+);
+pub(super) static MISSING_KEY: Rule = Rule::error(
+    "P003",
+    "missing-key",
+    "The key has no default that could be right for every site, so it has to be written.",
+);
+pub(super) static WRONG_TYPE: Rule = Rule::error(
+    "P004",
+    "wrong-type",
+    "The value is of another kind than the key takes. Numbers and booleans are not taken for text, since YAML would already have \
+     changed them (18.10 is 18.1, 0123 is 83 or 123): quotes keep what is written.",
+);
+pub(super) static INVALID_VALUE: Rule = Rule::error(
+    "P005",
+    "invalid-value",
+    "The value is of the right kind, but not one that the key can have.",
+);
+
+pub(super) static PRIVATE_KEY: Rule = Rule::error(
+    "A001",
+    "private-key-in-profile",
+    "Profiles are shared and reviewed; a private key in one has to be taken as known to everybody who ever saw the repository. Every \
+     key a machine needs is derived from the site secret.",
+);
+pub(super) static PLAIN_PASSWORD: Rule = Rule::error(
+    "A002",
+    "plain-password-in-profile",
+    "A password in a profile is known to everybody who can read the repository. Members join by certificates, so LXD needs none; \
+     an administrator's console login takes a salted hash.",
+);
+
+/// The rules of this module, for the registry.
+pub(crate) static RULES: &[&Rule] = &[
+    &UNREADABLE,
+    &NOT_UTF8,
+    &YAML_SYNTAX,
+    &YAML_BUDGET,
+    &EMPTY_FILE,
+    &STRAY_FILE,
+    &SECRET_IN_SITE,
+    &NO_CLUSTER,
+    &MANY_CLUSTERS,
+    &UNKNOWN_KEY,
+    &DUPLICATE_KEY,
+    &MISSING_KEY,
+    &WRONG_TYPE,
+    &INVALID_VALUE,
+    &PRIVATE_KEY,
+    &PLAIN_PASSWORD,
+];
