@@ -1,0 +1,213 @@
+//! Where the site secret comes from.
+
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use time::Date;
+use zeroize::Zeroizing;
+
+use super::error::{SecretError, SecretTextError};
+use super::file::{self, PrivateFile, read_bounded};
+use super::git;
+use super::location::Surroundings;
+use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
+
+/// What the user said about the secret. `Debug` shows neither the command nor the variable.
+#[derive(Clone, Default)]
+pub struct SecretOptions {
+    /// `--secret-file`.
+    pub file: Option<Utf8PathBuf>,
+    /// `--secret-command`, a line for `sh -c`.
+    pub command: Option<String>,
+    /// The value of `LXSEED_SECRET` if the variable is set, also if it is set to nothing.
+    pub variable: Option<String>,
+}
+
+/// Where a secret came from; `Display` fits into a sentence and shows nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file that was there.
+    File(Utf8PathBuf),
+    /// The output of `--secret-command`.
+    Command,
+    /// `LXSEED_SECRET`.
+    Variable,
+    /// A file that this run made.
+    Created(Utf8PathBuf),
+}
+
+/// A secret and where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The secret.
+    pub secret: SiteSecret,
+    /// Its source.
+    pub origin: Origin,
+}
+
+/// What [`create`] did.
+#[derive(Debug)]
+pub struct Creation {
+    /// The secret that the file now holds. The origin is [`Origin::Created`] if this call made it, and
+    /// [`Origin::File`] if the file was there, for example because another process made it at the same moment.
+    pub loaded: Loaded,
+    /// Whether git is told to ignore the file. Nothing if it does not lie in a repository, or git is not installed.
+    pub ignored: Option<bool>,
+}
+
+impl fmt::Debug for SecretOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The command may hold a password, and the variable is the secret.
+        let hidden = |text: &Option<String>| text.as_ref().map(|_| "[secret]");
+        f.debug_struct("SecretOptions")
+            .field("file", &self.file)
+            .field("command", &hidden(&self.command))
+            .field("variable", &hidden(&self.variable))
+            .finish()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{path}"),
+            Self::Command => f.write_str("--secret-command"),
+            Self::Variable => f.write_str("LXSEED_SECRET"),
+            Self::Created(path) => write!(f, "{path} (new)"),
+        }
+    }
+}
+
+/// The secret of a site: from `--secret-file`, `--secret-command`, `LXSEED_SECRET` or the default file, whichever is
+/// there first. The default file is the nearest `lxseed.secret` in the folders above the site, up to the highest of
+/// these: the folder that holds the site, the current folder if the site lies below it, the top of the git work tree
+/// the site lies in. `Ok(None)` means that nothing was said and there is no such file: see [`default_location`] and
+/// [`create`].
+///
+/// `cwd` is the current folder; relative paths count from it, as everywhere.
+///
+/// # Errors
+/// If two options contradict each other, a source cannot be used or is not private, or a secret lies in the site
+/// folder.
+pub fn load(
+    options: &SecretOptions,
+    site: &Utf8Path,
+    cwd: &Utf8Path,
+) -> Result<Option<Loaded>, SecretError> {
+    if options.file.is_some() && options.command.is_some() {
+        return Err(SecretError::TwoSources);
+    }
+    let surroundings = Surroundings::new(site, cwd)?;
+    // Whatever the source: a site folder is copied and committed, and the file in it would go along.
+    surroundings.refuse_secret_in_site()?;
+    let loaded = if let Some(named) = &options.file {
+        let file = PrivateFile::open(named)?;
+        surroundings.refuse_inside(named, &file.real)?;
+        from_file(file, named)?
+    } else if let Some(line) = &options.command {
+        read(&output(line)?, Origin::Command)?
+    } else if let Some(text) = &options.variable {
+        if text.trim().is_empty() {
+            return Err(SecretError::EmptyVariable);
+        }
+        read(text.as_bytes(), Origin::Variable)?
+    } else {
+        let Some(path) = surroundings.existing_file()? else {
+            return Ok(None);
+        };
+        let file = PrivateFile::open(&path)?;
+        surroundings.refuse_inside(&path, &file.real)?;
+        from_file(file, &path)?
+    };
+    Ok(Some(loaded))
+}
+
+/// Where [`load`] finds a new secret file: in the current folder if the site lies below it, else at the top of the
+/// git work tree the site lies in, else beside the site folder.
+///
+/// # Errors
+/// If the site folder cannot be found, or is the root of the file system.
+pub fn default_location(site: &Utf8Path, cwd: &Utf8Path) -> Result<Utf8PathBuf, SecretError> {
+    Ok(Surroundings::new(site, cwd)?.default_file().to_owned())
+}
+
+/// Makes a new secret and writes it to `path`, mode 0600, on disk for good when this returns. A file that is there is
+/// never overwritten: its secret is loaded instead, so two first builds at the same moment end with one secret.
+///
+/// # Errors
+/// If the file cannot be written, or one is there that [`load`] would refuse.
+pub fn create(path: &Utf8Path, created: Date) -> Result<Creation, SecretError> {
+    let secret = SiteSecret::generate(created)?;
+    let loaded = if file::write_new(path, &secret)? {
+        Loaded {
+            secret,
+            origin: Origin::Created(path.to_owned()),
+        }
+    } else {
+        from_file(PrivateFile::open(path)?, path)?
+    };
+    let ignored = path
+        .file_name()
+        .and_then(|name| git::ignores(file::folder(path), name));
+    Ok(Creation { loaded, ignored })
+}
+
+fn from_file(file: PrivateFile, named: &Utf8Path) -> Result<Loaded, SecretError> {
+    read(&file.read()?, Origin::File(named.to_owned()))
+}
+
+fn read(content: &[u8], origin: Origin) -> Result<Loaded, SecretError> {
+    let text = match str::from_utf8(content) {
+        Ok(text) => secret::read(text),
+        Err(_) if content.len() > MAX_TEXT_BYTES => Err(SecretTextError::TooLarge {
+            limit: MAX_TEXT_BYTES,
+        }),
+        Err(_) => Err(SecretTextError::NotText),
+    };
+    match text {
+        Ok(secret) => Ok(Loaded { secret, origin }),
+        Err(problem) => Err(SecretError::Unusable { origin, problem }),
+    }
+}
+
+/// What the command prints. It may ask on the terminal, so it gets no time limit; its errors go where ours go.
+fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let failed = |error| SecretError::CommandNotRun { error };
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", line])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    let read = child
+        .stdout
+        .take()
+        .map_or_else(|| Ok(Zeroizing::default()), read_bounded);
+    if !matches!(&read, Ok(content) if content.len() <= MAX_TEXT_BYTES) {
+        // It may go on printing for ever. If it has ended already there is nothing to kill, which is no error.
+        let _ = child.kill();
+        child.wait().map_err(failed)?;
+        return read.map_err(failed);
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() {
+        read.map_err(failed)
+    } else {
+        Err(SecretError::CommandFailed {
+            how: describe(status),
+        })
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
