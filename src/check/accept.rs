@@ -1,0 +1,174 @@
+//! Profiles that passed every rule, turned into the model.
+
+use super::release::kernel;
+use super::view::{ClusterView, HostView, SiteView, volume_slots};
+use crate::contract::lxd::Channel;
+use crate::model::{
+    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
+    Overlay, Pool, Site, Volume, VolumeKind,
+};
+use crate::profile::Sp;
+
+/// A part that must be there by now.
+trait Present<T> {
+    fn present(&self, what: &str) -> Result<&T, ModelError>;
+}
+
+impl<T> Present<T> for Option<Sp<T>> {
+    fn present(&self, what: &str) -> Result<&T, ModelError> {
+        self.as_ref()
+            .map(|found| &found.value)
+            .ok_or_else(|| ModelError(format!("{what} is missing")))
+    }
+}
+
+fn parsed<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ModelError> {
+    text.parse()
+        .map_err(|why| ModelError(format!("{text}: {why}")))
+}
+
+pub(super) fn accept(site: &SiteView<'_>) -> Result<Site, ModelError> {
+    let mut clusters = site
+        .clusters
+        .iter()
+        .map(cluster)
+        .collect::<Result<Vec<_>, _>>()?;
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Site { clusters })
+}
+
+fn cluster(view: &ClusterView<'_>) -> Result<Cluster, ModelError> {
+    let profile = view
+        .profile()
+        .ok_or_else(|| ModelError("cluster.yaml is missing".to_owned()))?;
+    let network = profile.network.present("network")?;
+    let channel = match profile
+        .lxd
+        .as_ref()
+        .and_then(|lxd| lxd.value.channel.as_ref())
+    {
+        Some(channel) => parsed(&channel.value)?,
+        None => Channel::default_channel(),
+    };
+    let pools = profile.pools.present("pools")?.iter().map(|(name, pool)| {
+        Ok(Pool {
+            name: name.value.clone(),
+            driver: *pool.value.driver.present("driver")?,
+            volume: pool
+                .value
+                .volume
+                .as_ref()
+                .map_or(&name.value, |volume| &volume.value)
+                .clone(),
+        })
+    });
+    let admin = profile.admin.present("admin")?;
+    let certificates = admin
+        .lxd_certificates
+        .iter()
+        .flat_map(|certificates| certificates.value.iter());
+    Cluster::new(ClusterParts {
+        name: parsed(profile.name.present("name")?)?,
+        ubuntu: parsed(profile.ubuntu.present("ubuntu")?)?,
+        kernel: kernel(profile),
+        channel,
+        bootstrap: parsed(profile.bootstrap.present("bootstrap")?)?,
+        network: Network {
+            subnet: *network.subnet.present("subnet")?,
+            gateway: *network.gateway.present("gateway")?,
+            nameservers: values(network.nameservers.as_ref()),
+            search: values(network.search.as_ref()),
+            overlay: network
+                .overlay
+                .as_ref()
+                .map_or(Overlay::Fan, |overlay| overlay.value),
+        },
+        pools: pools.collect::<Result<_, ModelError>>()?,
+        admin: Admin {
+            user: admin.user.present("user")?.clone(),
+            ssh_authorized_keys: values(admin.ssh_authorized_keys.as_ref()),
+            password_hash: admin.password_hash.as_ref().map(|hash| hash.value.clone()),
+            lxd_certificates: certificates
+                .map(|(name, pem)| ClientCertificate {
+                    name: name.value.clone(),
+                    pem: pem.value.clone(),
+                })
+                .collect(),
+        },
+        hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
+    })
+}
+
+fn values<T: Clone>(list: Option<&Sp<Vec<Sp<T>>>>) -> Vec<T> {
+    list.into_iter()
+        .flat_map(|list| &list.value)
+        .map(|item| item.value.clone())
+        .collect()
+}
+
+fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
+    let profile = view.host();
+    let network = profile.network.present("network")?;
+    let disks = view
+        .disks
+        .ok_or_else(|| ModelError(format!("{} has no disks profile", view.label())))?;
+    let os_slot = disks
+        .value
+        .os
+        .present("os")?
+        .slot
+        .present("os.slot")?
+        .clone();
+    let volumes: Vec<Volume> = view
+        .volumes()
+        .map(|(name, volume)| Volume {
+            name: name.value.clone(),
+            kind: match (&volume.value.mirror, &volume.value.zfs_mirror) {
+                (Some(_), _) => VolumeKind::Mirror,
+                (None, Some(_)) => VolumeKind::ZfsMirror,
+                (None, None) => VolumeKind::Device,
+            },
+            slots: volume_slots(&volume.value)
+                .into_iter()
+                .map(|slot| slot.value.clone())
+                .collect(),
+        })
+        .collect();
+    let used = |slot: &str| {
+        slot == os_slot
+            || volumes
+                .iter()
+                .any(|volume| volume.slots.iter().any(|used| used == slot))
+    };
+    // A disks profile may describe bays that this model of machine has and nothing uses.
+    let disks = view
+        .slots
+        .iter()
+        .filter(|(name, _)| used(name))
+        .map(|(name, slot)| {
+            let (by, value) = slot
+                .ways
+                .first()
+                .ok_or_else(|| ModelError(format!("slot {name} cannot be found")))?;
+            Ok(Disk {
+                slot: (*name).to_owned(),
+                by: *by,
+                value: value.value.clone(),
+                min_size: slot.min_size.map(|size| size.value),
+                max_size: slot.max_size.map(|size| size.value),
+                wipe: slot.wipe.map(|serial| serial.value.clone()),
+            })
+        });
+    Host::new(HostParts {
+        name: parsed(profile.name.present("name")?)?,
+        generation: profile
+            .generation
+            .as_ref()
+            .map_or(1, |generation| generation.value),
+        mac: *network.mac.present("mac")?,
+        address: *network.address.present("address")?,
+        disks: disks.collect::<Result<_, ModelError>>()?,
+        os_slot,
+        volumes,
+    })
+}

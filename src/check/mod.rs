@@ -1,0 +1,185 @@
+//! Is what the profiles say true and wise? One function per rule; all findings of a site in one run.
+
+mod accept;
+mod access;
+mod allow;
+mod cluster;
+mod disks;
+mod names;
+mod network;
+mod release;
+mod view;
+
+use camino::Utf8Path;
+
+use crate::finding::{Finding, Findings, Rule, Severity};
+use crate::model::{ModelError, Site};
+use crate::profile::{self, Profiles};
+use crate::source::{Sources, Span};
+use view::SiteView;
+
+/// A rule and the function that looks for what breaks it.
+struct Check {
+    rule: &'static Rule,
+    run: fn(&SiteView<'_>, &mut Report<'_>),
+}
+
+/// Where a check reports; the rule is known.
+struct Report<'a> {
+    rule: &'static Rule,
+    findings: &'a mut Findings,
+}
+
+impl Report<'_> {
+    fn add(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> &mut Finding {
+        self.findings.add(self.rule, span, message, help)
+    }
+}
+
+/// Every check, family by family.
+fn checks() -> impl Iterator<Item = &'static Check> {
+    [
+        names::CHECKS,
+        network::CHECKS,
+        disks::CHECKS,
+        cluster::CHECKS,
+        release::CHECKS,
+        access::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Every rule there is, of shape and of meaning, by code.
+#[must_use]
+pub fn rules() -> Vec<&'static Rule> {
+    let mut rules: Vec<&'static Rule> = profile::RULES
+        .iter()
+        .copied()
+        .chain(checks().map(|check| check.rule))
+        .chain(allow::RULES.iter().copied())
+        .collect();
+    rules.sort_by_key(|rule| rule.code);
+    rules
+}
+
+/// What `check` found, and the profiles it was found in.
+#[derive(Debug)]
+pub struct Checked {
+    profiles: Profiles,
+    findings: Findings,
+}
+
+/// Reads and checks a site.
+#[must_use]
+pub fn check(site: &Utf8Path) -> Checked {
+    let (profiles, mut findings) = profile::load(site);
+    let view = SiteView::of(&profiles);
+    for check in checks() {
+        (check.run)(
+            &view,
+            &mut Report {
+                rule: check.rule,
+                findings: &mut findings,
+            },
+        );
+    }
+    allow::apply(&view, &mut findings);
+    // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.
+    findings.list.sort_by(|a, b| {
+        let key = |finding: &Finding| {
+            (
+                finding.primary.span.file,
+                finding.primary.span.start,
+                finding.rule.code,
+            )
+        };
+        (
+            profiles.sources.file(a.primary.span.file).path.as_str(),
+            key(a),
+        )
+            .cmp(&(
+                profiles.sources.file(b.primary.span.file).path.as_str(),
+                key(b),
+            ))
+    });
+    Checked { profiles, findings }
+}
+
+impl Checked {
+    /// The findings, by file and place.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings.list
+    }
+
+    /// The files that the findings point into.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.profiles.sources
+    }
+
+    /// Places whose text must not be shown.
+    #[must_use]
+    pub fn masked(&self) -> &[Span] {
+        &self.findings.masked
+    }
+
+    /// How many findings of that severity there are.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings
+            .list
+            .iter()
+            .filter(|finding| finding.rule.severity == severity)
+            .count()
+    }
+
+    /// The number of clusters and hosts that were read.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        let clusters = &self.profiles.clusters;
+        (
+            clusters.len(),
+            clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
+        )
+    }
+
+    /// The site as the renderer takes it.
+    ///
+    /// # Errors
+    /// If there are findings of severity error, or the profiles contradict themselves in a way no rule looks for.
+    pub fn accept(&self) -> Result<Site, ModelError> {
+        if self.findings.has_errors() {
+            return Err(ModelError("the profiles have errors".to_owned()));
+        }
+        accept::accept(&SiteView::of(&self.profiles))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_and_slugs_are_used_once_and_explained() {
+        let (mut codes, mut slugs) = (HashSet::new(), HashSet::new());
+        for rule in rules() {
+            assert!(codes.insert(rule.code), "{} is used twice", rule.code);
+            assert!(slugs.insert(rule.slug), "{} is used twice", rule.slug);
+            assert!(rule.about.len() > 40, "{} is not explained", rule.code);
+            assert!(
+                rule.slug
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit())
+            );
+        }
+    }
+}

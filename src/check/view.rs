@@ -1,0 +1,190 @@
+//! The profiles as the rules look at them: hosts next to the disks profile they name, and slots as host and disks
+//! profile together say them.
+
+use std::collections::BTreeMap;
+
+use crate::model::{ByteSize, FindBy};
+use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume};
+use crate::source::Span;
+
+/// All clusters.
+pub(super) struct SiteView<'a> {
+    pub(super) clusters: Vec<ClusterView<'a>>,
+}
+
+/// One cluster with its hosts.
+pub(super) struct ClusterView<'a> {
+    pub(super) folder: &'a ClusterFolder,
+    pub(super) cluster: Option<&'a Document<Cluster>>,
+    pub(super) hosts: Vec<HostView<'a>>,
+}
+
+/// One host, its disks profile, and its slots.
+pub(super) struct HostView<'a> {
+    pub(super) document: &'a Document<Host>,
+    pub(super) disks: Option<&'a Document<Disks>>,
+    /// By name: what host and disks profile say about a slot, together.
+    pub(super) slots: BTreeMap<&'a str, SlotView<'a>>,
+}
+
+/// One slot of one host. How the disk is found comes from the host if the host says it, else from the disks profile;
+/// each guard likewise.
+pub(super) struct SlotView<'a> {
+    /// Where the slot is written: on the host if it is there.
+    pub(super) span: Span,
+    pub(super) ways: Vec<(FindBy, &'a Sp<String>)>,
+    pub(super) min_size: Option<&'a Sp<ByteSize>>,
+    pub(super) max_size: Option<&'a Sp<ByteSize>>,
+    pub(super) wipe: Option<&'a Sp<String>>,
+}
+
+impl<'a> SiteView<'a> {
+    pub(super) fn of(profiles: &'a Profiles) -> Self {
+        Self {
+            clusters: profiles.clusters.iter().map(ClusterView::of).collect(),
+        }
+    }
+
+    /// Every host of every cluster.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &HostView<'a>> {
+        self.clusters.iter().flat_map(|cluster| &cluster.hosts)
+    }
+}
+
+impl<'a> ClusterView<'a> {
+    fn of(folder: &'a ClusterFolder) -> Self {
+        let by_name: BTreeMap<&str, &Document<Disks>> = folder
+            .disks
+            .iter()
+            .rev()
+            .filter_map(|disks| Some((disks.value.name.as_ref()?.value.as_str(), disks)))
+            .collect();
+        let hosts = folder
+            .hosts
+            .iter()
+            .map(|document| {
+                let disks = document
+                    .value
+                    .disks
+                    .as_ref()
+                    .and_then(|name| by_name.get(name.value.as_str()).copied());
+                HostView {
+                    document,
+                    disks,
+                    slots: slots(&document.value, disks),
+                }
+            })
+            .collect();
+        Self {
+            folder,
+            cluster: folder.cluster.as_ref(),
+            hosts,
+        }
+    }
+
+    /// Whether a place is in one of the cluster's files.
+    pub(super) fn covers(&self, span: Span) -> bool {
+        let of_cluster = self.cluster.into_iter().map(|document| document.span.file);
+        let of_hosts = self.folder.hosts.iter().map(|document| document.span.file);
+        let of_disks = self.folder.disks.iter().map(|document| document.span.file);
+        of_cluster
+            .chain(of_hosts)
+            .chain(of_disks)
+            .any(|file| file == span.file)
+    }
+
+    /// The cluster's profile, if there is one.
+    pub(super) fn profile(&self) -> Option<&'a Cluster> {
+        self.cluster.map(|document| &document.value)
+    }
+}
+
+impl<'a> HostView<'a> {
+    pub(super) fn host(&self) -> &'a Host {
+        &self.document.value
+    }
+
+    /// The host's name for messages.
+    pub(super) fn label(&self) -> &'a str {
+        self.host()
+            .name
+            .as_ref()
+            .map_or("a host", |name| name.value.as_str())
+    }
+
+    /// The volumes of the disks profile.
+    pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Sp<String>, Sp<Volume>)> {
+        self.disks
+            .and_then(|disks| disks.value.volumes.as_ref())
+            .into_iter()
+            .flat_map(|volumes| volumes.value.iter())
+    }
+}
+
+fn slots<'a>(
+    host: &'a Host,
+    disks: Option<&'a Document<Disks>>,
+) -> BTreeMap<&'a str, SlotView<'a>> {
+    let named = |slots: &'a Option<Sp<crate::profile::Named<Slot>>>| {
+        slots.as_ref().into_iter().flat_map(|s| s.value.iter())
+    };
+    let mut merged: BTreeMap<&str, SlotView<'_>> = BTreeMap::new();
+    if let Some(disks) = disks {
+        for (name, slot) in named(&disks.value.slots) {
+            merged.insert(&name.value, slot_view(name.span, &slot.value));
+        }
+    }
+    for (name, slot) in named(&host.slots) {
+        let own = slot_view(name.span, &slot.value);
+        match merged.get_mut(name.value.as_str()) {
+            None => {
+                merged.insert(&name.value, own);
+            }
+            Some(base) => {
+                base.span = own.span;
+                if !own.ways.is_empty() {
+                    base.ways = own.ways;
+                }
+                base.min_size = own.min_size.or(base.min_size);
+                base.max_size = own.max_size.or(base.max_size);
+                base.wipe = own.wipe.or(base.wipe);
+            }
+        }
+    }
+    merged
+}
+
+/// The ways of finding a disk that a slot gives.
+pub(super) fn ways(slot: &Slot) -> Vec<(FindBy, &Sp<String>)> {
+    let fields = [
+        (FindBy::ById, &slot.by_id),
+        (FindBy::Serial, &slot.serial),
+        (FindBy::Wwn, &slot.wwn),
+        (FindBy::ByPath, &slot.by_path),
+        (FindBy::Hctl, &slot.hctl),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(by, value)| Some((by, value.as_ref()?)))
+        .collect()
+}
+
+fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {
+    SlotView {
+        span,
+        ways: ways(slot),
+        min_size: slot.min_size.as_ref(),
+        max_size: slot.max_size.as_ref(),
+        wipe: slot.wipe.as_ref(),
+    }
+}
+
+/// The slots a volume names, in order.
+pub(super) fn volume_slots(volume: &Volume) -> Vec<&Sp<String>> {
+    let device = volume.device.iter();
+    let mirrors = [&volume.mirror, &volume.zfs_mirror]
+        .into_iter()
+        .flatten()
+        .flat_map(|list| &list.value);
+    device.chain(mirrors).collect()
+}
