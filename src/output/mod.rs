@@ -1,1 +1,20 @@
-//! The output tree.
+//! The output tree: staged beside the folder it is for, checked, synced once and exchanged in one rename.
+//!
+//! [`Stage::begin`] refuses what must not be replaced, [`Stage::write`] and [`Stage::keep`] fill the staging folder, and
+//! [`Stage::commit`] puts it in place. At every instant the target holds the old tree or the new one, whole.
+
+mod error;
+mod exchange;
+mod git;
+mod guard;
+mod lock;
+mod manifest;
+mod place;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub use error::OutputError;
+pub use guard::guard;
+pub use manifest::{About, ClusterAbout, Entry, Manifest};
+pub use stage::{Committed, Stage};

@@ -1,0 +1,203 @@
+//! What can go wrong with the output folder, and what to do about it.
+
+use std::fmt::Display;
+use std::io;
+
+use camino::Utf8PathBuf;
+use thiserror::Error;
+
+/// Why a tree was not written. Unless a message says otherwise, what stood in the output folder is untouched.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    /// The path ends in nothing a folder could be named by.
+    #[error("`{0}` does not name a folder: give the folder to write, such as out")]
+    NoName(Utf8PathBuf),
+    /// Only the output folder itself is created, never the folders above it: a mistyped path would make a tree elsewhere.
+    #[error(
+        "{parent} is not a folder, so {path} cannot be made in it: create {parent} first or correct the path"
+    )]
+    NoParent {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The folder it would lie in.
+        parent: Utf8PathBuf,
+    },
+    /// Something else has that name.
+    #[error("{0} is not a folder: move it away or choose another output folder")]
+    NotAFolder(Utf8PathBuf),
+    /// A symbolic link that leads nowhere.
+    #[error("{0} is a link to a folder that does not exist: create that folder or remove the link")]
+    DanglingLink(Utf8PathBuf),
+    /// A folder that must not be replaced under the user's feet.
+    #[error(
+        "{path} is {what}, and a build replaces its output folder: choose a folder of its own, such as {path}/out"
+    )]
+    Precious {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// Which folder it is.
+        what: &'static str,
+    },
+    /// A mount point cannot be renamed.
+    #[error(
+        "{0} is a mount point, which no rename can replace: choose a folder below it, such as {0}/out"
+    )]
+    MountPoint(Utf8PathBuf),
+    /// On an overlay file system a folder of a lower layer is made of two, and renaming it fails with EXDEV.
+    #[error(
+        "{0} cannot be renamed, as a folder that came with a container image cannot: \
+         choose a folder that is made by the build, such as {0}/new"
+    )]
+    Unmovable(Utf8PathBuf),
+    /// The folder holds files and no manifest of ours.
+    #[error(
+        "{path} was not written by lxseed and holds {entries}: \
+         nothing of it was touched; choose an empty or a new folder"
+    )]
+    Foreign {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The first few names in it.
+        entries: String,
+    },
+    /// The manifest is of a later format than this program knows.
+    #[error(
+        "{path} was written by a newer lxseed (manifest format {format}; this one knows up to {known}): \
+         build with that version, or move {path} away"
+    )]
+    Newer {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The format number found.
+        format: u64,
+        /// The highest format number this program knows.
+        known: u64,
+    },
+    /// The manifest is ours, and does not hold together.
+    #[error(
+        "{0}/manifest.json is damaged, so it cannot be told which files are generated: move {0} away and build again"
+    )]
+    Damaged(Utf8PathBuf),
+    /// A tree of ours with something else in it.
+    #[error(
+        "{path} holds {entries}, which no build wrote and the next one would delete: move that out of {path}"
+    )]
+    Extra {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The first few paths in it.
+        entries: String,
+    },
+    /// Others than the owner can look into a tree that holds secrets.
+    #[error(
+        "{path} holds secrets and others may look into it (mode {mode:04o}): run `chmod 700 {path}`"
+    )]
+    Exposed {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Git tracks a file of the tree, so the next commit would carry secrets.
+    #[error(
+        "git tracks {file}, and a build writes secrets there: run `git rm -r --cached -- {path}` and commit that"
+    )]
+    Tracked {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// One tracked file below it.
+        file: String,
+    },
+    /// The folder's own `.gitignore` lets the tree be added.
+    #[error(
+        "git does not ignore what a build writes into {0}, secrets included: add a line `*` to {0}/.gitignore"
+    )]
+    NotIgnored(Utf8PathBuf),
+    /// There is a repository, and git does not answer.
+    #[error(
+        "git cannot say whether it tracks {path} ({reason}): make `git status` work there, or build elsewhere"
+    )]
+    Git {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// What git said.
+        reason: String,
+    },
+    /// The lock is held.
+    #[error("another lxseed build is writing {0}: wait for it to end, then build again")]
+    Busy(Utf8PathBuf),
+    /// A path that rendering must never produce.
+    #[error(
+        "`{path}` cannot be a file of the tree, because {why}: this is a mistake in lxseed, please report it"
+    )]
+    Path {
+        /// The path, relative to the output folder.
+        path: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+    /// `--only` wants to carry files over that were never built.
+    #[error(
+        "{path} holds no earlier build of {prefix} to carry over: run a full build, without --only"
+    )]
+    NothingToKeep {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// What was to be carried over.
+        prefix: Utf8PathBuf,
+    },
+    /// `--only` wants to carry a file over that is not what was built.
+    #[error(
+        "{0} is not what the last build wrote, so it cannot be carried over: run a full build, without --only"
+    )]
+    Altered(Utf8PathBuf),
+    /// The file system is full, or a quota is used up.
+    #[error("no space is left for the new tree ({0}): free some there and build again")]
+    Full(io::Error),
+    /// Any other refusal of the file system; the text names the file.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+impl From<io::Error> for OutputError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Puts what was tried in front of an error of a bare system call, which names no file.
+pub(super) fn trying(what: impl Display, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// The first few of many names, for a message: file names come from anywhere, so control characters are escaped.
+pub(super) fn first_few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| printable(name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// The text with every control character escaped.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,469 @@
+//! `manifest.json` and `SHA256SUMS`: what a build wrote.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::OFlags;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::trust::SecretBytes;
+
+/// The name of the manifest, at the top of the tree.
+pub(super) const MANIFEST: &str = "manifest.json";
+/// The name of the checksum list, at the top of the tree.
+pub(super) const SUMS: &str = "SHA256SUMS";
+/// The manifest's format number: it grows when a reader of the old one would misread the new.
+pub(super) const FORMAT: u64 = 1;
+const GENERATOR: &str = "lxseed";
+
+/// What a build is of, for the manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Tells one site secret from another without giving anything of it away.
+    pub secret_fingerprint: String,
+    /// The clusters in the tree.
+    pub clusters: Vec<ClusterAbout>,
+}
+
+/// One cluster of a build.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct ClusterAbout {
+    /// The cluster's name, which is its folder's name.
+    pub name: String,
+    /// The names of its hosts.
+    pub hosts: Vec<String>,
+}
+
+/// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Manifest {
+    /// The version of lxseed that built the tree.
+    pub version: String,
+    /// Which site secret the keys in the tree come from.
+    #[serde(rename = "secret")]
+    pub secret_fingerprint: String,
+    /// The clusters, by name, and their hosts, by name.
+    pub clusters: Vec<ClusterAbout>,
+    /// The files in the order of their paths' bytes.
+    pub files: Vec<Entry>,
+}
+
+/// One file of the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Entry {
+    /// Relative to the output folder, of normal components only.
+    #[serde(deserialize_with = "path")]
+    pub path: Utf8PathBuf,
+    /// In bytes.
+    pub size: u64,
+    /// The permission bits, such as 0600.
+    #[serde(deserialize_with = "octal")]
+    pub mode: u32,
+    /// Lower-case hexadecimal. It stands here for secret files too: whoever cannot read the file cannot guess it either,
+    /// since what makes it secret is a key of 256 bits, and a digest of that helps no search.
+    pub sha256: String,
+    /// Whether the file holds key material.
+    pub secret: bool,
+}
+
+/// Why a `manifest.json` is of no use.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Foreign,
+    Newer(u64),
+    Damaged,
+}
+
+impl Manifest {
+    /// The manifest of these files.
+    pub(super) fn new(about: About, mut files: Vec<Entry>) -> Self {
+        let About {
+            secret_fingerprint,
+            mut clusters,
+        } = about;
+        clusters
+            .iter_mut()
+            .for_each(|cluster| cluster.hosts.sort_unstable());
+        clusters.sort_unstable();
+        files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secret_fingerprint,
+            clusters,
+            files,
+        }
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Header {
+            generator: String,
+            format: u64,
+        }
+        match serde_json::from_slice::<Header>(text) {
+            Ok(header) if header.generator != GENERATOR => return Err(Unreadable::Foreign),
+            Ok(header) if header.format > FORMAT => return Err(Unreadable::Newer(header.format)),
+            Ok(_) => {}
+            Err(_) => return Err(Unreadable::Foreign),
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|_| Unreadable::Damaged)?;
+        // What is carried over is found by these paths, so they are held to what a build writes.
+        let whole = manifest
+            .files
+            .iter()
+            .all(|entry| path_fault(&entry.path).is_none())
+            && manifest
+                .files
+                .is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
+        if whole {
+            Ok(manifest)
+        } else {
+            Err(Unreadable::Damaged)
+        }
+    }
+
+    /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
+    pub(super) fn to_json(&self) -> String {
+        let clusters = self.clusters.iter().map(|cluster| {
+            let hosts: Vec<String> = cluster.hosts.iter().map(|host| quoted(host)).collect();
+            format!(
+                "{{\"name\": {}, \"hosts\": [{}]}}",
+                quoted(&cluster.name),
+                hosts.join(", ")
+            )
+        });
+        let files = self.files.iter().map(
+            |Entry {
+                 path,
+                 size,
+                 mode,
+                 sha256,
+                 secret,
+             }| {
+                let path = quoted(path.as_str());
+                format!(
+                    "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \
+                 \"sha256\": \"{sha256}\", \"secret\": {secret}}}"
+                )
+            },
+        );
+        format!(
+            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"secret\": {},\n  \
+             \"clusters\": {},\n  \"files\": {}\n}}\n",
+            quoted(&self.version),
+            quoted(&self.secret_fingerprint),
+            listed(clusters),
+            listed(files),
+        )
+    }
+
+    /// The text of `SHA256SUMS`, as `sha256sum -c` reads it: every file but itself, so the manifest too.
+    pub(super) fn sums(&self, manifest: &Entry) -> String {
+        let mut lines: Vec<_> = self
+            .files
+            .iter()
+            .chain([manifest])
+            .map(|entry| (entry.path.as_str(), &entry.sha256))
+            .collect();
+        lines.sort_unstable();
+        lines
+            .into_iter()
+            .fold(String::new(), |mut text, (path, sha256)| {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{sha256}  {path}");
+                text
+            })
+    }
+
+    /// Every folder of the tree but the top, relative to it.
+    pub(super) fn folders(&self) -> BTreeSet<&Utf8Path> {
+        let mut folders = BTreeSet::new();
+        for entry in &self.files {
+            // Whoever knows a folder knows the ones above it.
+            for folder in entry
+                .path
+                .ancestors()
+                .skip(1)
+                .take_while(|folder| *folder != "")
+            {
+                if !folders.insert(folder) {
+                    break;
+                }
+            }
+        }
+        folders
+    }
+
+    /// The file of that path, or every file below the folder of that path.
+    pub(super) fn below(&self, prefix: &Utf8Path) -> &[Entry] {
+        let from = |bound: &str| {
+            self.files
+                .partition_point(|entry| entry.path.as_str() < bound)
+        };
+        let exact = from(prefix.as_str());
+        if self
+            .files
+            .get(exact)
+            .is_some_and(|entry| entry.path == prefix)
+        {
+            return &self.files[exact..=exact];
+        }
+        // The files of a folder are neighbours: their paths begin with its name and '/', and '0' comes right after '/'.
+        &self.files[from(&format!("{prefix}/"))..from(&format!("{prefix}0"))]
+    }
+}
+
+impl Entry {
+    /// What the manifest says of these bytes.
+    pub(super) fn of(path: &Utf8Path, bytes: &[u8], mode: u32, secret: bool) -> Self {
+        let size = bytes.len() as u64;
+        Self {
+            path: path.to_path_buf(),
+            size,
+            mode,
+            sha256: hex(&Sha256::digest(bytes)),
+            secret,
+        }
+    }
+
+    /// The bytes of this file as it stands below `root`, or nothing if it is missing, of another kind or mode, or altered.
+    pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
+        // A pipe or a link may lie where the file was: neither is waited for or followed.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut file = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(root.join(&self.path))
+            .ok()?;
+        let found = file.metadata().ok()?;
+        if !found.is_file()
+            || found.len() != self.size
+            || found.permissions().mode() & 0o7777 != self.mode
+        {
+            return None;
+        }
+        // Room for all at once: a vector that grows would leave copies of a secret behind.
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(usize::try_from(self.size).ok()?)
+            .ok()?;
+        let read = file.file_mut().take(self.size).read_to_end(&mut bytes);
+        let bytes = SecretBytes::new(bytes);
+        read.ok()?;
+        (hex(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
+    }
+}
+
+/// Why a path cannot be one of the tree's, if it cannot.
+pub(super) fn path_fault(path: &Utf8Path) -> Option<&'static str> {
+    let path = path.as_str();
+    let top = path.split('/').next().unwrap_or(path);
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        Some("it is not a plain relative path")
+    } else if path.contains(|c: char| c.is_control() || c == '\\') {
+        // sha256sum would read an escape there.
+        Some("it holds a control character or a backslash")
+    } else if top == MANIFEST || top == SUMS || top.starts_with('.') {
+        Some("the top of the tree keeps that name for itself")
+    } else {
+        None
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() {
+        "[]".to_owned()
+    } else {
+        format!("[\n    {}\n  ]", items.join(",\n    "))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| DIGITS[usize::from(digit)])
+        .collect()
+}
+
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {
+    String::deserialize(deserializer).map(Utf8PathBuf::from)
+}
+
+fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bits = u32::from_str_radix(&text, 8).map_err(serde::de::Error::custom)?;
+    if text == format!("{bits:04o}") && bits <= 0o777 {
+        Ok(bits)
+    } else {
+        Err(serde::de::Error::custom(
+            "not four octal digits of permission bits",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn entry(path: &str) -> Entry {
+        Entry::of(path.into(), path.as_bytes(), 0o600, true)
+    }
+
+    fn sample() -> Manifest {
+        let about = About {
+            secret_fingerprint: "5f1d".into(),
+            clusters: vec![
+                ClusterAbout {
+                    name: "rack".into(),
+                    hosts: vec![],
+                },
+                ClusterAbout {
+                    name: "lab".into(),
+                    hosts: vec!["node2".into(), "node\"1".into()],
+                },
+            ],
+        };
+        let mut files: Vec<Entry> = [
+            "lab-a/x",
+            "lab/node10/a",
+            "lab/node1/b",
+            "lab/node1",
+            "lab0",
+        ]
+        .map(entry)
+        .into();
+        files[0].mode = 0o644;
+        files[0].secret = false;
+        Manifest::new(about, files)
+    }
+
+    #[test]
+    fn the_text_is_fixed() {
+        let mut manifest = sample();
+        manifest.files.truncate(2);
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            r#"{{
+  "generator": "lxseed",
+  "format": 1,
+  "version": "{version}",
+  "secret": "5f1d",
+  "clusters": [
+    {{"name": "lab", "hosts": ["node\"1", "node2"]}},
+    {{"name": "rack", "hosts": []}}
+  ],
+  "files": [
+    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "secret": false}},
+    {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "secret": true}}
+  ]
+}}
+"#,
+            manifest.files[0].sha256, manifest.files[1].sha256
+        );
+        assert_eq!(manifest.to_json(), expected);
+        assert_eq!(Manifest::parse(expected.as_bytes()).unwrap(), manifest);
+        let empty = Manifest::new(
+            About {
+                secret_fingerprint: String::new(),
+                clusters: vec![],
+            },
+            vec![],
+        );
+        assert_eq!(Manifest::parse(empty.to_json().as_bytes()).unwrap(), empty);
+    }
+
+    #[test]
+    fn digests_are_those_of_the_standard() {
+        assert_eq!(
+            Entry::of("a".into(), b"abc", 0o644, false).sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_prefix_is_of_whole_components() {
+        let manifest = sample();
+        let below = |prefix: &str| {
+            manifest
+                .below(prefix.into())
+                .iter()
+                .map(|e| e.path.as_str())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(below("lab"), ["lab/node1", "lab/node1/b", "lab/node10/a"]);
+        assert_eq!(below("lab/node10"), ["lab/node10/a"]);
+        assert_eq!(below("lab-a"), ["lab-a/x"]);
+        assert_eq!(below("lab0"), ["lab0"]);
+        assert_eq!(below("la"), [] as [&str; 0]);
+        assert_eq!(below("lab/node2"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn paths_cannot_leave_the_tree() {
+        let bad = [
+            "",
+            "/",
+            "/etc/x",
+            "..",
+            "../x",
+            "a/../b",
+            "a/..",
+            ".",
+            "./a",
+            "a/./b",
+            "a//b",
+            "a/",
+            "a\nb",
+            "a\\b",
+            "manifest.json",
+            "SHA256SUMS",
+            ".gitignore",
+            ".keep",
+            "manifest.json/x",
+            ".git/hooks/x",
+            "a\0b",
+        ];
+        for path in bad {
+            assert!(path_fault(path.into()).is_some(), "{path:?}");
+        }
+        for path in [
+            "a",
+            "lab/node1/user-data",
+            "lab/manifest.json",
+            "lab/.hidden",
+            "lab/..a",
+            "läb/x y",
+        ] {
+            assert_eq!(path_fault(path.into()), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        let text = sample().to_json();
+        for cut in 0..text.len() {
+            assert!(
+                Manifest::parse(&text.as_bytes()[..cut]).is_err() || text[cut..].trim().is_empty(),
+                "{cut}"
+            );
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! A build in progress: the staging folder beside the target, and its way into place.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rayon::prelude::*;
+use tempfile::TempDir;
+
+use super::error::{OutputError, trying};
+use super::exchange::{self, Before, Step};
+use super::guard::{self, Contents};
+use super::lock::Lock;
+use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS, path_fault};
+use super::place::{Place, SUFFIX};
+use crate::render::File;
+
+/// Folders hold secret files, so only their owner looks into them.
+const FOLDER_MODE: u32 = 0o700;
+/// Hides a tree from git where the user has no `.gitignore` of their own in it.
+const GITIGNORE: &[u8] = b"*\n!.gitignore\n";
+/// Hides a staging folder from git, this very file included.
+const STAGING_GITIGNORE: &[u8] = b"*\n";
+
+/// A build in progress. Until [`commit`](Self::commit) puts it in place, the target is as it was; dropped before that, in
+/// an error or a panic, it leaves no trace. Threads may write and keep at the same time.
+#[derive(Debug)]
+pub struct Stage {
+    // Dropped in this order: the staging folder goes while the lock is held.
+    staging: TempDir,
+    folder: Utf8PathBuf,
+    place: Place,
+    previous: Option<Manifest>,
+    folders: Mutex<HashSet<Utf8PathBuf>>,
+    entries: Mutex<Vec<Entry>>,
+    _lock: Lock,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// How many files the tree has, the manifest and the checksum list left out.
+    pub files: usize,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// Whether anything was replaced. If not, the very same tree stood there already and still stands.
+    pub changed: bool,
+    /// Files that the manifest before did not list.
+    pub added: usize,
+    /// Files that it listed with other bytes or another mode.
+    pub updated: usize,
+    /// Files that it listed and that are gone.
+    pub removed: usize,
+    /// The old tree, secrets included, if it could not be deleted. The next build tries again.
+    pub leftover: Option<Utf8PathBuf>,
+}
+
+impl Stage {
+    /// Begins a build of `target`: takes the lock, asks every [`guard`](super::guard()), clears away what killed builds left
+    /// and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is gone
+    /// again when this fails.
+    ///
+    /// # Errors
+    /// If the target must not be replaced, another build of it is running, or the folder it lies in cannot be written.
+    pub fn begin(target: &Utf8Path) -> Result<Self, OutputError> {
+        let place = Place::locate(target)?;
+        let lock = Lock::take(&place)?;
+        // What is read before the lock is taken may be replaced by the build that held it.
+        let Contents { manifest, .. } = guard::inspect(&place)?;
+        exchange::repair(&place)?;
+        exchange::clean(&place)?;
+        let staging = tempfile::Builder::new()
+            .prefix(&place.staging_prefix())
+            .rand_bytes(SUFFIX)
+            .permissions(PermissionsExt::from_mode(FOLDER_MODE))
+            .tempdir_in(&place.parent)
+            .map_err(|e| {
+                trying(
+                    format_args!("failed to create a folder in {}", place.parent),
+                    e,
+                )
+            })?;
+        let folder =
+            Utf8PathBuf::try_from(staging.path().to_path_buf()).map_err(|e| e.into_io_error())?;
+        fs::set_permissions(&folder, PermissionsExt::from_mode(FOLDER_MODE))?;
+        create(&folder.join(".gitignore"), STAGING_GITIGNORE, 0o644)?;
+        Ok(Self {
+            staging,
+            folder,
+            place,
+            previous: manifest,
+            folders: Mutex::default(),
+            entries: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// What the build before this one wrote, if there was one.
+    #[must_use]
+    pub fn previous(&self) -> Option<&Manifest> {
+        self.previous.as_ref()
+    }
+
+    /// Writes one file.
+    ///
+    /// # Errors
+    /// If the path leaves the tree, belongs to the tree's own files or was written before, or if writing fails.
+    pub fn write(&self, file: &File) -> Result<(), OutputError> {
+        let content = &file.content;
+        self.put(&file.path, content.bytes(), content.mode())?;
+        locked(&self.entries).push(Entry::of(
+            &file.path,
+            content.bytes(),
+            content.mode(),
+            content.is_secret(),
+        ));
+        Ok(())
+    }
+
+    /// Carries a file, or every file below a folder, over from the build before: `--only` renders some hosts, and the
+    /// others stay as they were built.
+    ///
+    /// # Errors
+    /// If there is nothing of that path, or a file there is not what was built.
+    pub fn keep(&self, prefix: &Utf8Path) -> Result<(), OutputError> {
+        let kept = self
+            .previous
+            .as_ref()
+            .map_or(&[][..], |manifest| manifest.below(prefix));
+        if kept.is_empty() {
+            return Err(OutputError::NothingToKeep {
+                path: self.place.shown.clone(),
+                prefix: prefix.to_path_buf(),
+            });
+        }
+        kept.par_iter().try_for_each(|entry| {
+            let Some(bytes) = entry.read_unaltered(&self.place.real) else {
+                return Err(OutputError::Altered(self.place.shown.join(&entry.path)));
+            };
+            let (old, new) = (
+                self.place.real.join(&entry.path),
+                self.folder.join(&entry.path),
+            );
+            self.make_parents(&entry.path)?;
+            // Not every file system has links, and not every file may be linked (fs.protected_hardlinks).
+            match fs::hard_link(&old, &new) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(twice(&entry.path));
+                }
+                Err(_) => self.put(&entry.path, bytes.expose(), entry.mode)?,
+            }
+            locked(&self.entries).push(entry.clone());
+            Ok(())
+        })
+    }
+
+    /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree stands there already, byte for
+    /// byte and mode for mode, it is left alone.
+    ///
+    /// # Errors
+    /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree stands then,
+    /// unless the message says otherwise.
+    pub fn commit(self, about: About) -> Result<Committed, OutputError> {
+        self.commit_asking(about, &|_| Ok(()))
+    }
+
+    /// [`commit`](Self::commit), asking before each step.
+    pub(super) fn commit_asking(
+        mut self,
+        about: About,
+        before: Before<'_>,
+    ) -> Result<Committed, OutputError> {
+        let manifest = Manifest::new(about, std::mem::take(&mut *locked(&self.entries)));
+        let text = manifest.to_json();
+        let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
+        let sums = manifest.sums(&own);
+        let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644, false)];
+
+        // The user may have put something into the target while the build ran.
+        let exists = self.place.real.is_dir();
+        let standing = if exists {
+            guard::contents(&self.place, &self.place.real)?
+        } else {
+            Contents::default()
+        };
+        let mut done = summary(standing.manifest.as_ref(), &manifest);
+        if standing.keep.contains(&".gitignore") && stands(&self.place.real, &manifest, &own) {
+            return Ok(Committed {
+                changed: false,
+                ..done
+            });
+        }
+
+        before(Step::WriteManifest)?;
+        create(&self.folder.join(MANIFEST), text.as_bytes(), 0o644)?;
+        before(Step::WriteSums)?;
+        create(&self.folder.join(SUMS), sums.as_bytes(), 0o644)?;
+        before(Step::KeepFiles)?;
+        self.carry_keep_files(&standing.keep)?;
+        exchange::sync_tree(&self.folder, before)?;
+        let old = exchange::replace(&self.folder, &self.place, exists, before)?;
+        exchange::sync_parent(&self.place, before)?;
+        if let Some(old) = old {
+            // One attempt is enough, and its outcome is told.
+            self.staging.disable_cleanup(true);
+            let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
+            done.leftover = deleted.is_err().then_some(old);
+        }
+        Ok(done)
+    }
+
+    fn put(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
+        if let Some(why) = path_fault(path) {
+            return Err(OutputError::Path {
+                path: super::error::printable(path.as_str()),
+                why,
+            });
+        }
+        self.make_parents(path)?;
+        create(&self.folder.join(path), bytes, mode).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => twice(path),
+            _ => e.into(),
+        })
+    }
+
+    /// Makes the folders that `path` lies in, each once: the lock is held so that no thread meets one half made.
+    fn make_parents(&self, path: &Utf8Path) -> Result<(), OutputError> {
+        let mut made = locked(&self.folders);
+        let above = path.ancestors().skip(1);
+        let missing: Vec<_> = above
+            .take_while(|folder| *folder != "" && !made.contains(*folder))
+            .collect();
+        for folder in missing.into_iter().rev() {
+            let full = self.folder.join(folder);
+            fs::create_dir(&full).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => twice(folder),
+                _ => e.into(),
+            })?;
+            fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
+            made.insert(folder.to_path_buf());
+        }
+        Ok(())
+    }
+
+    /// The user's files at the top come along with content, mode and, where links work, everything else. The staging
+    /// folder's own `.gitignore` is replaced in a rename, so that at no instant there is none.
+    fn carry_keep_files(&self, keep: &[&str]) -> io::Result<()> {
+        let fresh = self.folder.join(".carried");
+        for name in keep {
+            let old = self.place.real.join(name);
+            if fs::hard_link(&old, &fresh).is_err() {
+                let mode = fs::symlink_metadata(&old)?.permissions().mode() & 0o7777;
+                create(&fresh, &fs::read(&old)?, mode)?;
+            }
+            fs::rename(&fresh, self.folder.join(name))?;
+        }
+        if !keep.contains(&".gitignore") {
+            create(&fresh, GITIGNORE, 0o644)?;
+            fs::rename(&fresh, self.folder.join(".gitignore"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A thread that panics while it holds one of these locks ends the build: what it left behind is not used.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn twice(path: &Utf8Path) -> OutputError {
+    OutputError::Path {
+        path: path.to_string(),
+        why: "it is written twice, or as a file and as a folder",
+    }
+}
+
+/// Writes a new file. It is private until its bytes are in it, and then has exactly this mode, whatever the umask is.
+fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.set_permissions(PermissionsExt::from_mode(mode))
+}
+
+/// Whether exactly this tree stands in the folder. What no manifest lists was refused before.
+fn stands(root: &Utf8Path, manifest: &Manifest, own: &[Entry]) -> bool {
+    let private = |folder: &Utf8Path| {
+        root.join(folder)
+            .symlink_metadata()
+            .is_ok_and(|m| m.is_dir() && m.permissions().mode() & 0o7777 == FOLDER_MODE)
+    };
+    // The manifests are compared first: mostly that settles it, and a folder whose manifest is the same lists the same.
+    own.iter().all(|entry| entry.read_unaltered(root).is_some())
+        && private("".into())
+        && manifest.folders().into_iter().all(private)
+        && manifest
+            .files
+            .par_iter()
+            .all(|entry| entry.read_unaltered(root).is_some())
+}
+
+/// Counts what is different from the build before.
+fn summary(old: Option<&Manifest>, new: &Manifest) -> Committed {
+    let old = old.map_or(&[][..], |manifest| &manifest.files);
+    let mut before: HashMap<&str, &Entry> = old
+        .iter()
+        .map(|entry| (entry.path.as_str(), entry))
+        .collect();
+    let (mut added, mut updated) = (0, 0);
+    for entry in &new.files {
+        match before.remove(entry.path.as_str()) {
+            None => added += 1,
+            Some(old) if old != entry => updated += 1,
+            Some(_) => {}
+        }
+    }
+    Committed {
+        files: new.files.len(),
+        bytes: new.files.iter().map(|entry| entry.size).sum(),
+        changed: true,
+        added,
+        updated,
+        removed: before.len(),
+        leftover: None,
+    }
+}

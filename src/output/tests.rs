@@ -1,0 +1,460 @@
+//! What a tree goes through from its first build on, on a real file system.
+
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+pub(super) mod crash;
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::Utf8Path;
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+use rayon::prelude::*;
+
+pub(super) use bench::{Bench, message, snapshot};
+use bench::{
+    about, assert_sums_hold, assert_whole, build_generation, generation, mode, paths,
+    stage_generation,
+};
+
+use super::exchange::Step;
+use super::*;
+
+#[test]
+fn a_first_build_makes_the_whole_tree() {
+    let bench = Bench::new();
+    let done = build_generation(&bench.target(), 1).unwrap();
+    assert_whole(&bench.target(), 1);
+    assert_eq!(bench.beside(), ["out"]);
+    let bytes = generation(1)
+        .iter()
+        .map(|file| file.content.bytes().len() as u64)
+        .sum();
+    let expected = Committed {
+        files: 4,
+        bytes,
+        changed: true,
+        added: 4,
+        updated: 0,
+        removed: 0,
+        leftover: None,
+    };
+    assert_eq!(done, expected);
+    assert_eq!(
+        fs::read_to_string(bench.path("out/.gitignore")).unwrap(),
+        "*\n!.gitignore\n"
+    );
+    let text = fs::read_to_string(bench.path("out/manifest.json")).unwrap();
+    assert!(
+        text.contains("\"mode\": \"0600\"") && !text.contains(bench.root.as_str()),
+        "{text}"
+    );
+    assert_eq!(bench.begin().previous().unwrap().files.len(), 4);
+}
+
+#[test]
+fn a_tree_without_files_is_a_tree() {
+    let bench = Bench::new();
+    let stage = bench.begin();
+    assert!(stage.previous().is_none());
+    stage.commit(about()).unwrap();
+    assert_eq!(
+        paths(&bench.target()),
+        [".gitignore", "SHA256SUMS", "manifest.json"]
+    );
+    assert_sums_hold(&bench.target());
+}
+
+#[test]
+fn a_rebuild_replaces_what_changed_and_drops_stale_hosts() {
+    let bench = Bench::new();
+    bench.build(&[("lab/node1/a", "1"), ("lab/node2/a", "1"), ("lab/z", "1")]);
+    let done = bench.commit(&[("lab/node1/a", "2"), ("lab/z", "1"), ("lab/new", "1")]);
+    assert_eq!(
+        (done.added, done.updated, done.removed, done.changed),
+        (1, 1, 1, true)
+    );
+    let expected = [
+        ".gitignore",
+        "SHA256SUMS",
+        "lab",
+        "lab/new",
+        "lab/node1",
+        "lab/node1/a",
+        "lab/z",
+        "manifest.json",
+    ];
+    assert_eq!(paths(&bench.target()), expected);
+    assert_eq!(
+        fs::read_to_string(bench.path("out/lab/node1/a")).unwrap(),
+        "2"
+    );
+    assert_sums_hold(&bench.target());
+    assert_eq!(bench.beside(), ["out"]);
+}
+
+#[test]
+fn an_identical_rebuild_touches_nothing() {
+    let bench = Bench::new();
+    build_generation(&bench.target(), 1).unwrap();
+    let before = snapshot(&bench.target());
+    let done = build_generation(&bench.target(), 1).unwrap();
+    let expected = Committed {
+        files: 4,
+        bytes: done.bytes,
+        changed: false,
+        added: 0,
+        updated: 0,
+        removed: 0,
+        leftover: None,
+    };
+    assert_eq!(done, expected);
+    assert_eq!(snapshot(&bench.target()), before);
+    assert_eq!(bench.beside(), ["out"]);
+}
+
+#[test]
+fn any_damage_to_the_tree_is_a_difference() {
+    let bench = Bench::new();
+    let target = bench.target();
+    build_generation(&target, 1).unwrap();
+    let set_mode = |path: &str, mode| {
+        fs::set_permissions(target.join(path), PermissionsExt::from_mode(mode)).unwrap()
+    };
+    let damages: [&dyn Fn(); 11] = [
+        &|| fs::write(target.join("lab/known_hosts"), "node1 ssh-ed25519 AAAB\n").unwrap(),
+        &|| fs::write(target.join("lab/node1/user-data"), "").unwrap(),
+        &|| fs::remove_file(target.join("lab/node1/run.sh")).unwrap(),
+        &|| set_mode("lab/node1/user-data", 0o644),
+        &|| set_mode("lab/node1", 0o755),
+        &|| set_mode("", 0o500),
+        &|| set_mode("lab", 0o500),
+        &|| set_mode("manifest.json", 0o600),
+        &|| fs::remove_file(target.join("SHA256SUMS")).unwrap(),
+        &|| fs::remove_file(target.join(".gitignore")).unwrap(),
+        &|| {
+            fs::rename(target.join("lab/known_hosts"), bench.path("aside")).unwrap();
+            symlink(bench.path("aside"), target.join("lab/known_hosts")).unwrap();
+        },
+    ];
+    for (i, damage) in damages.iter().enumerate() {
+        damage();
+        let done = build_generation(&target, 1).unwrap();
+        assert!(done.changed && done.leftover.is_none(), "{i}");
+        assert_whole(&target, 1);
+    }
+    // What a link led to is the user's.
+    assert_eq!(
+        fs::read_to_string(bench.path("aside")).unwrap(),
+        "node1 ssh-ed25519 AAAA\n"
+    );
+}
+
+#[test]
+fn another_secret_or_host_list_is_a_difference() {
+    let bench = Bench::new();
+    bench.build(&[("lab/a", "1")]);
+    let mut other = about();
+    other.clusters[0].hosts.reverse();
+    let again = |about: About| {
+        let stage = bench.begin();
+        stage.write(&Bench::public("lab/a", "1")).unwrap();
+        stage.commit(about).unwrap()
+    };
+    assert!(
+        !again(other.clone()).changed,
+        "the order of hosts is not part of a tree"
+    );
+    other.clusters[0].hosts.pop();
+    assert!(again(other.clone()).changed);
+    other.secret_fingerprint = "0000".into();
+    assert!(again(other).changed);
+}
+
+#[test]
+fn keep_files_survive_with_bytes_and_mode() {
+    let bench = Bench::new();
+    let target = bench.target();
+    fs::create_dir(&target).unwrap();
+    fs::set_permissions(&target, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(target.join(".gitignore"), "# mine\n*\n").unwrap();
+    fs::write(target.join(".keep"), [0, 255]).unwrap();
+    fs::set_permissions(target.join(".keep"), PermissionsExt::from_mode(0o640)).unwrap();
+    for n in [1, 2, 2, 3] {
+        build_generation(&target, n).unwrap();
+        assert_eq!(
+            fs::read_to_string(target.join(".gitignore")).unwrap(),
+            "# mine\n*\n"
+        );
+        assert_eq!(fs::read(target.join(".keep")).unwrap(), [0, 255]);
+        assert_eq!(mode(target.join(".keep")), 0o640);
+        assert_eq!(mode(&target), 0o700);
+    }
+    assert!(
+        !fs::read_to_string(target.join("manifest.json"))
+            .unwrap()
+            .contains("keep")
+    );
+    assert_sums_hold(&target);
+}
+
+#[test]
+fn a_kept_folder_without_gitignore_still_ignores_itself() {
+    let bench = Bench::new();
+    fs::create_dir(bench.target()).unwrap();
+    fs::write(bench.path("out/.gitkeep"), "").unwrap();
+    bench.build(&[("lab/a", "1")]);
+    assert_eq!(
+        fs::read_to_string(bench.path("out/.gitignore")).unwrap(),
+        "*\n!.gitignore\n"
+    );
+    assert_eq!(paths(&bench.target())[1], ".gitkeep");
+}
+
+#[test]
+fn a_linked_target_is_replaced_behind_its_link() {
+    let bench = Bench::new();
+    fs::create_dir_all(bench.path("disk/trees")).unwrap();
+    symlink("disk/trees", bench.target()).unwrap();
+    for n in [1, 2] {
+        build_generation(&bench.target(), n).unwrap();
+        assert!(bench.target().is_symlink());
+        assert_whole(&bench.path("disk/trees"), n);
+    }
+    assert_eq!(bench.beside(), ["disk", "out"]);
+    assert_eq!(
+        paths(&bench.path("disk"))
+            .iter()
+            .filter(|path| !path.starts_with("trees"))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn an_error_or_a_panic_leaves_no_trace() {
+    let bench = Bench::new();
+    build_generation(&bench.target(), 1).unwrap();
+    let before = snapshot(&bench.target());
+    drop(stage_generation(&bench.target(), 2).unwrap());
+    assert_eq!(bench.beside(), ["out"]);
+    let panicked = std::panic::catch_unwind(|| {
+        let stage = stage_generation(&bench.target(), 2).unwrap();
+        (0..8).into_par_iter().for_each(|i| {
+            stage
+                .write(&Bench::secret(&format!("lab/{i}"), "x"))
+                .unwrap();
+            assert!(i != 5, "a worker fails");
+        });
+    });
+    assert!(panicked.is_err());
+    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(snapshot(&bench.target()), before);
+    build_generation(&bench.target(), 2).unwrap();
+}
+
+#[test]
+fn paths_that_leave_the_tree_or_meet_are_refused() {
+    let bench = Bench::new();
+    let stage = bench.begin();
+    let write = |path: &str| stage.write(&Bench::public(path, "x"));
+    for path in [
+        "../x",
+        "/etc/x",
+        "a/../../x",
+        "",
+        "a/",
+        "manifest.json",
+        ".gitignore",
+    ] {
+        assert!(message(write(path)).contains("please report it"), "{path}");
+    }
+    write("lab/a").unwrap();
+    for path in ["lab/a", "lab", "lab/a/b"] {
+        assert!(
+            message(write(path)).contains("twice, or as a file and as a folder"),
+            "{path}"
+        );
+    }
+    drop(stage);
+    assert_eq!(bench.beside(), [] as [&str; 0]);
+}
+
+#[test]
+fn what_the_user_adds_during_a_build_stops_the_commit() {
+    let bench = Bench::new();
+    build_generation(&bench.target(), 1).unwrap();
+    let stage = stage_generation(&bench.target(), 2).unwrap();
+    fs::write(bench.path("out/lab/notes"), "mine").unwrap();
+    assert!(message(stage.commit(about())).contains("holds lab/notes, which no build wrote"));
+    assert_eq!(
+        fs::read_to_string(bench.path("out/lab/notes")).unwrap(),
+        "mine"
+    );
+    assert_eq!(bench.beside(), ["out"]);
+}
+
+#[test]
+fn a_target_that_comes_or_goes_during_a_build_is_met() {
+    let bench = Bench::new();
+    let stage = stage_generation(&bench.target(), 1).unwrap();
+    fs::create_dir(bench.target()).unwrap();
+    stage.commit(about()).unwrap();
+    assert_whole(&bench.target(), 1);
+    let stage = stage_generation(&bench.target(), 2).unwrap();
+    fs::remove_dir_all(bench.target()).unwrap();
+    stage.commit(about()).unwrap();
+    assert_whole(&bench.target(), 2);
+    let stage = stage_generation(&bench.target(), 3).unwrap();
+    fs::remove_dir_all(bench.target()).unwrap();
+    let late = |step| {
+        if step == Step::MoveIn {
+            fs::write(bench.target(), "mine")
+        } else {
+            Ok(())
+        }
+    };
+    assert!(
+        message(stage.commit_asking(about(), &late))
+            .contains("failed to put the new tree in the place of")
+    );
+    assert_eq!(fs::read_to_string(bench.target()).unwrap(), "mine");
+}
+
+#[test]
+fn only_keeps_what_was_built() {
+    let bench = Bench::new();
+    build_generation(&bench.target(), 1).unwrap();
+    let before = snapshot(&bench.target());
+    let stage = bench.begin();
+    stage.keep("lab/node1".into()).unwrap();
+    stage.keep("lab/known_hosts".into()).unwrap();
+    assert!(message(stage.keep("lab/node1/run.sh".into())).contains("twice"));
+    stage
+        .write(&Bench::public("lab/node2/meta-data", "2"))
+        .unwrap();
+    let done = stage.commit(about()).unwrap();
+    assert_eq!((done.added, done.updated, done.removed), (1, 0, 1));
+    let after = snapshot(&bench.target());
+    for path in ["lab/node1/user-data", "lab/node1/run.sh", "lab/known_hosts"] {
+        assert_eq!(
+            after[path], before[path],
+            "{path} is linked, not written again"
+        );
+    }
+    assert_sums_hold(&bench.target());
+    // Everything kept and nothing else is the same tree.
+    let stage = bench.begin();
+    stage.keep("lab".into()).unwrap();
+    assert!(!stage.commit(about()).unwrap().changed);
+    assert_eq!(snapshot(&bench.target()), after);
+}
+
+#[test]
+fn only_refuses_what_was_altered_or_never_built() {
+    let bench = Bench::new();
+    let target = bench.target();
+    assert!(
+        message(bench.begin().keep("lab".into()))
+            .contains("holds no earlier build of lab to carry over")
+    );
+    build_generation(&target, 1).unwrap();
+    for prefix in [
+        "lab/node",
+        "lab/node2",
+        "",
+        "lab/",
+        "../out/lab",
+        "/",
+        "manifest.json",
+    ] {
+        assert!(
+            message(bench.begin().keep(prefix.into())).contains("run a full build"),
+            "{prefix}"
+        );
+    }
+    let file = target.join("lab/node1/user-data");
+    let bytes = fs::read(&file).unwrap();
+    let damages: [&dyn Fn(); 5] = [
+        &|| fs::write(&file, bytes.to_ascii_uppercase()).unwrap(),
+        &|| fs::write(&file, "longer than before: #cloud-config").unwrap(),
+        &|| fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap(),
+        &|| fs::remove_file(&file).unwrap(),
+        &|| {
+            fs::rename(&file, bench.path("aside")).unwrap();
+            symlink(bench.path("aside"), &file).unwrap();
+        },
+    ];
+    for (i, damage) in damages.iter().enumerate() {
+        damage();
+        let text = message(bench.begin().keep("lab/node1".into()));
+        assert_eq!(
+            text,
+            format!(
+                "{file} is not what the last build wrote, so it cannot be carried over: run a full build, without --only"
+            ),
+            "{i}"
+        );
+        build_generation(&target, 1).unwrap();
+    }
+}
+
+#[test]
+fn builders_at_once_end_in_one_whole_tree() {
+    let bench = Bench::new();
+    let target = bench.target();
+    std::thread::scope(|scope| {
+        for n in 1..=4 {
+            let target = &target;
+            scope.spawn(move || {
+                let mut built = 0;
+                while built < 5 {
+                    match build_generation(target, n) {
+                        Ok(_) => built += 1,
+                        Err(OutputError::Busy(_)) => std::thread::yield_now(),
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            });
+        }
+    });
+    let text = fs::read_to_string(target.join("manifest.json")).unwrap();
+    let n = (1..=4)
+        .find(|n| text.contains(&format!("lab/node{n}0/")))
+        .unwrap();
+    assert_whole(&target, n);
+    assert_eq!(bench.beside(), ["out"]);
+}
+
+#[test]
+fn a_full_disk_is_said_plainly() {
+    let bench = Bench::new();
+    build_generation(&bench.target(), 1).unwrap();
+    for step in [Step::WriteManifest, Step::SyncTree] {
+        for number in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
+            let full = |at| {
+                if at == step {
+                    Err(io::Error::from(number))
+                } else {
+                    Ok(())
+                }
+            };
+            let text = message(
+                stage_generation(&bench.target(), 2)
+                    .unwrap()
+                    .commit_asking(about(), &full),
+            );
+            assert!(
+                text.starts_with("no space is left for the new tree ("),
+                "{text}"
+            );
+            assert!(
+                text.ends_with("): free some there and build again"),
+                "{text}"
+            );
+        }
+    }
+    assert_whole(&bench.target(), 1);
+}
