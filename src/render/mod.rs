@@ -1,5 +1,151 @@
 //! From the model to bytes: pure functions that touch neither clock, file system nor environment.
 
+mod cloud_init;
 mod file;
+mod firstboot;
+mod network;
+mod preseed;
+mod shell;
+mod trust_files;
+pub mod yaml;
+
+use camino::Utf8PathBuf;
+use thiserror::Error;
+
+use crate::model::{Cluster, Host};
+use crate::trust::{KeyPair, SecretBytes, SshHostKey};
 
 pub use file::{Content, File};
+
+/// A file could not be rendered.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// A YAML document.
+    #[error("{path}: {source}")]
+    Yaml {
+        /// Which one.
+        path: Utf8PathBuf,
+        /// Why.
+        source: yaml::YamlError,
+    },
+    /// A script.
+    #[error(transparent)]
+    Shell(#[from] shell::ShellError),
+}
+
+/// The keys of one host.
+#[derive(Debug)]
+pub struct HostKeys {
+    /// Its LXD identity, `server.crt` and `server.key`.
+    pub server: KeyPair,
+    /// Its SSH host key.
+    pub ssh: SshHostKey,
+}
+
+/// The keys of a cluster; hosts in the cluster's own order.
+#[derive(Debug)]
+pub struct ClusterKeys {
+    /// What all members serve once the cluster is formed.
+    pub cluster: KeyPair,
+    /// One entry per host.
+    pub hosts: Vec<HostKeys>,
+}
+
+/// Holds the parsed templates.
+pub struct Renderer {
+    scripts: shell::Scripts,
+}
+
+impl Renderer {
+    /// Parses the templates.
+    ///
+    /// # Errors
+    /// If a template is not well-formed, which a test of every build would have shown.
+    pub fn new() -> Result<Self, RenderError> {
+        Ok(Self {
+            scripts: shell::Scripts::new()?,
+        })
+    }
+
+    /// What belongs to a cluster as a whole: what the administrator's `ssh` and `lxc` need to trust it.
+    #[must_use]
+    pub fn cluster(&self, cluster: &Cluster, keys: &ClusterKeys) -> Vec<File> {
+        let folder = Utf8PathBuf::from(cluster.name.as_str());
+        vec![
+            File {
+                path: folder.join("known_hosts"),
+                content: Content::Public(trust_files::known_hosts(cluster, keys).into_bytes()),
+            },
+            File {
+                path: folder.join("cluster.crt"),
+                content: Content::Public(keys.cluster.certificate_pem.clone().into_bytes()),
+            },
+        ]
+    }
+
+    /// Everything of one host, the `at`-th of its cluster.
+    ///
+    /// # Errors
+    /// If a document does not read back as what was meant.
+    pub fn host(
+        &self,
+        cluster: &Cluster,
+        at: usize,
+        keys: &ClusterKeys,
+    ) -> Result<Vec<File>, RenderError> {
+        let host = &cluster.hosts[at];
+        let folder = Utf8PathBuf::from(cluster.name.as_str()).join(host.name.as_str());
+        let yaml = |name: &str, result: Result<String, yaml::YamlError>| {
+            result.map_err(|source| RenderError::Yaml {
+                path: folder.join(name),
+                source,
+            })
+        };
+        let firstboot = self
+            .scripts
+            .firstboot(&firstboot::Values::of(cluster, at))?;
+        let preseed = yaml(
+            "lxd-preseed.yaml",
+            preseed::preseed(cluster, host, &keys.cluster.certificate_pem),
+        )?;
+        let planted = trust_files::planted(cluster, at, keys, &firstboot, &preseed);
+        let user_data = SecretBytes::new(
+            yaml(
+                "user-data",
+                cloud_init::user_data(cluster, host, &keys.hosts[at].ssh, &planted),
+            )?
+            .into_bytes(),
+        );
+        let network_config = yaml(
+            "network-config",
+            network::network_config(&cluster.network, host),
+        )?;
+        let meta_data = yaml(
+            "meta-data",
+            cloud_init::meta_data(host, &user_data, &network_config),
+        )?;
+        let file = |name: &str, content| File {
+            path: folder.join(name),
+            content,
+        };
+        Ok(vec![
+            file("user-data", Content::Secret(user_data)),
+            file("meta-data", Content::Public(meta_data.into_bytes())),
+            file(
+                "network-config",
+                Content::Public(network_config.into_bytes()),
+            ),
+            file("lxd-preseed.yaml", Content::Public(preseed.into_bytes())),
+            file("lxseed-firstboot", Content::Script(firstboot.into_bytes())),
+            file(
+                "lxseed-firstboot.service",
+                Content::Public(shell::UNIT.as_bytes().to_vec()),
+            ),
+        ])
+    }
+}
+
+/// Whether a host forms the cluster or joins it.
+fn is_bootstrap(cluster: &Cluster, host: &Host) -> bool {
+    host.name == cluster.bootstrap
+}

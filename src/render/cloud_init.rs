@@ -1,0 +1,162 @@
+//! user-data and meta-data of a NoCloud seed.
+//!
+//! Everything here is in the intersection of cloud-init 18.2 (18.04's install media) and 23.1.2 (its last update).
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::yaml::{self, YamlError};
+use crate::model::{Cluster, Host};
+use crate::trust::{SecretBytes, SshHostKey};
+
+/// A file that cloud-init writes on the machine.
+pub(super) struct Planted {
+    pub(super) path: String,
+    /// Always four octal digits: a bare 644 becomes mode 1204 in cloud-init 18.2.
+    pub(super) permissions: &'static str,
+    pub(super) content: SecretBytes,
+}
+
+#[derive(Serialize)]
+struct UserData<'a> {
+    hostname: &'a str,
+    // Without it, sudo on a cloud image complains that the host name does not resolve.
+    manage_etc_hosts: &'a str,
+    // An explicit list, or the image's default user `ubuntu` would be made as well.
+    users: [User<'a>; 1],
+    disable_root: bool,
+    ssh_pwauth: bool,
+    ssh_keys: SshKeys<'a>,
+    // Else cloud-init rewrites what the installer chose as mirror.
+    apt: Apt,
+    // cloud-init 18.2 points grub-pc at the first of /dev/sda, /dev/vda …, wherever the system is; with several disks a
+    // later update of grub would then be written to a data disk.
+    grub_dpkg: GrubDpkg,
+    write_files: Vec<WriteFile<'a>>,
+    runcmd: [[&'a str; 3]; 1],
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    name: &'a str,
+    gecos: &'a str,
+    groups: &'a str,
+    shell: &'a str,
+    // One string: a list runs, but the schema of 23.1.2 refuses it.
+    sudo: &'a str,
+    // The default is true, and it is applied to an account the installer has made, too: it would lock that account's password.
+    lock_passwd: bool,
+    // Unlike `passwd`, it also reaches an account that the installer has made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hashed_passwd: Option<&'a str>,
+    ssh_authorized_keys: &'a [String],
+}
+
+#[derive(Serialize)]
+struct SshKeys<'a> {
+    ed25519_private: &'a str,
+    ed25519_public: &'a str,
+}
+
+#[derive(Serialize)]
+struct Apt {
+    preserve_sources_list: bool,
+}
+
+#[derive(Serialize)]
+struct GrubDpkg {
+    enabled: bool,
+}
+
+#[derive(Serialize)]
+struct WriteFile<'a> {
+    path: &'a str,
+    // Files are written before users are made; an owner that does not exist yet ends the whole list.
+    owner: &'a str,
+    permissions: &'a str,
+    encoding: &'a str,
+    content: String,
+}
+
+/// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
+/// malformed item keeps cloud-init 18.2 from writing any of them.
+const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboot.service && systemctl start --no-block lxseed-firstboot.service";
+
+/// The `#cloud-config` document. It holds the host's private keys.
+pub(super) fn user_data(
+    cluster: &Cluster,
+    host: &Host,
+    ssh: &SshHostKey,
+    planted: &[Planted],
+) -> Result<String, YamlError> {
+    let private = std::str::from_utf8(ssh.private.expose())
+        .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
+    let admin = &cluster.admin;
+    let document = UserData {
+        hostname: host.name.as_str(),
+        manage_etc_hosts: "localhost",
+        users: [User {
+            name: &admin.user,
+            gecos: "Administrator",
+            groups: "adm, sudo",
+            shell: "/bin/bash",
+            sudo: "ALL=(ALL) NOPASSWD:ALL",
+            lock_passwd: admin.password_hash.is_none(),
+            hashed_passwd: admin.password_hash.as_deref(),
+            ssh_authorized_keys: &admin.ssh_authorized_keys,
+        }],
+        disable_root: true,
+        ssh_pwauth: false,
+        ssh_keys: SshKeys {
+            ed25519_private: private,
+            ed25519_public: &ssh.public,
+        },
+        apt: Apt {
+            preserve_sources_list: true,
+        },
+        grub_dpkg: GrubDpkg { enabled: false },
+        write_files: planted
+            .iter()
+            .map(|file| WriteFile {
+                path: &file.path,
+                owner: "root:root",
+                permissions: file.permissions,
+                encoding: "b64",
+                content: super::trust_files::base64(file.content.expose()),
+            })
+            .collect(),
+        runcmd: [["sh", "-c", START]],
+    };
+    // The very first bytes decide whether cloud-init takes the file at all.
+    Ok(format!("#cloud-config\n{}", yaml::to_string(&document)?))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct MetaData<'a> {
+    instance_id: String,
+    local_hostname: &'a str,
+}
+
+/// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
+/// the seed says: a constant one would keep a changed seed from being applied, a random one would break repeatability.
+pub(super) fn meta_data(
+    host: &Host,
+    user_data: &SecretBytes,
+    network_config: &str,
+) -> Result<String, YamlError> {
+    let mut digest = Sha256::new();
+    digest.update((user_data.expose().len() as u64).to_be_bytes());
+    digest.update(user_data.expose());
+    digest.update(network_config);
+    let digest: String = digest
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    yaml::to_string(&MetaData {
+        instance_id: format!("{}-{digest}", host.name),
+        local_hostname: host.name.as_str(),
+    })
+}

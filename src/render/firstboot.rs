@@ -1,0 +1,139 @@
+//! The values at the top of `lxseed-firstboot`.
+
+use serde::Serialize;
+
+use super::is_bootstrap;
+use crate::model::{ByteSize, Cluster};
+
+/// Everything is text, since everything becomes a shell variable.
+#[derive(Serialize)]
+pub(super) struct Values {
+    host: HostValues,
+    cluster: ClusterValues,
+    lxd: LxdValues,
+    slots: SlotValues,
+    volumes: VolumeValues,
+    pools: PoolValues,
+}
+
+#[derive(Serialize)]
+struct HostValues {
+    name: String,
+    address: String,
+    role: &'static str,
+    position: String,
+    os_slot: String,
+}
+
+#[derive(Serialize)]
+struct ClusterValues {
+    name: String,
+    ubuntu: &'static str,
+    kernel: &'static str,
+    members: Vec<String>,
+    addresses: Vec<String>,
+    bootstrap: String,
+    endpoint: String,
+}
+
+#[derive(Serialize)]
+struct LxdValues {
+    channel: String,
+    offline: &'static str,
+}
+
+#[derive(Serialize, Default)]
+struct SlotValues {
+    names: Vec<String>,
+    by: Vec<&'static str>,
+    values: Vec<String>,
+    min_sizes: Vec<String>,
+    max_sizes: Vec<String>,
+    wipes: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
+struct VolumeValues {
+    names: Vec<String>,
+    kinds: Vec<&'static str>,
+    first: Vec<String>,
+    second: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
+struct PoolValues {
+    names: Vec<String>,
+    drivers: Vec<&'static str>,
+    volumes: Vec<String>,
+}
+
+impl Values {
+    pub(super) fn of(cluster: &Cluster, at: usize) -> Self {
+        let host = &cluster.hosts[at];
+        let size =
+            |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
+        let mut slots = SlotValues::default();
+        for disk in &host.disks {
+            slots.names.push(disk.slot.clone());
+            slots.by.push(disk.by.word());
+            slots.values.push(disk.value.clone());
+            slots.min_sizes.push(size(disk.min_size));
+            slots.max_sizes.push(size(disk.max_size));
+            slots.wipes.push(disk.wipe.clone().unwrap_or_default());
+        }
+        let mut volumes = VolumeValues::default();
+        for volume in &host.volumes {
+            volumes.names.push(volume.name.clone());
+            volumes.kinds.push(volume.kind.word());
+            volumes
+                .first
+                .push(volume.slots.first().cloned().unwrap_or_default());
+            volumes
+                .second
+                .push(volume.slots.get(1).cloned().unwrap_or_default());
+        }
+        let mut pools = PoolValues::default();
+        for pool in &cluster.pools {
+            pools.names.push(pool.name.clone());
+            pools.drivers.push(pool.driver.word());
+            pools.volumes.push(pool.volume.clone());
+        }
+        Self {
+            host: HostValues {
+                name: host.name.to_string(),
+                address: host.address.to_string(),
+                role: if is_bootstrap(cluster, host) {
+                    "bootstrap"
+                } else {
+                    "joiner"
+                },
+                position: at.to_string(),
+                os_slot: host.os_slot.clone(),
+            },
+            cluster: ClusterValues {
+                name: cluster.name.to_string(),
+                ubuntu: cluster.ubuntu.version(),
+                kernel: cluster.kernel.word(),
+                members: cluster
+                    .hosts
+                    .iter()
+                    .map(|host| host.name.to_string())
+                    .collect(),
+                addresses: cluster
+                    .hosts
+                    .iter()
+                    .map(|host| host.address.to_string())
+                    .collect(),
+                bootstrap: cluster.bootstrap.to_string(),
+                endpoint: cluster.bootstrap_host().endpoint().to_string(),
+            },
+            lxd: LxdValues {
+                channel: cluster.channel.to_string(),
+                offline: "",
+            },
+            slots,
+            volumes,
+            pools,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+
+# ---- lxd ------------------------------------------------------------------------------------------------------------
+# Guarantees: the daemon runs under the identity that was made for this host at build time, and never talks to another
+# member through a proxy. An LXD that somebody already uses is not touched.
+#
+# The mark `fresh` says that LXD had never run when this script came first: all that is in it comes from here, and as
+# long as this host is not a member it may be thrown away.
+
+stage_lxd() {
+    [[ -x $LXD ]] || later "$LXD is not there; the snap stage has to run first"
+    bypass_proxies
+    mend_cluster_pair
+    place_identity
+    start_lxd
+    check_identity
+    say "lxd $(timeout 30 "$LXD" --version 2>/dev/null || true) runs as $(fingerprint "$LXD_DIR/server.crt" | cut -c 1-12)"
+}
+
+start_lxd() {
+    # Polls the socket, and thereby starts the daemon: the snap's is socket-activated.
+    quietly timeout 330 "$LXD" waitready --timeout=300 || later "LXD is not ready after 5 minutes: $SAID"
+}
+
+stop_lxd() { quietly timeout 300 snap stop lxd || later "the LXD daemon does not stop: $SAID"; }
+
+# snapd hands /etc/environment to every service of a snap, so a proxy set there reaches the daemon. A later EnvironmentFile
+# wins over an earlier one; an Environment= line would lose against it.
+bypass_proxies() {
+    local file=$ETC/no-proxy.env drop=/etc/systemd/system/snap.lxd.daemon.service.d/lxseed.conf kept new
+    kept=$(sed -n 's/^\(no_proxy\|NO_PROXY\)="\{0,1\}\([^"]*\)"\{0,1\}$/\2/p' /etc/environment 2>/dev/null | head -n 1)
+    new="${kept:+$kept,}localhost,127.0.0.1,$(IFS=,; echo "${ADDRESSES[*]}")"
+    if [[ ! -e $drop || $(cat "$file" 2>/dev/null) != "no_proxy=$new"$'\n'"NO_PROXY=$new" ]]; then
+        printf 'no_proxy=%s\nNO_PROXY=%s\n' "$new" "$new" | put "$file" 0644
+        printf '# Made by lxseed: members talk to each other directly, whatever proxy this machine has.\n%s\n' \
+            "[Service]"$'\n'"EnvironmentFile=-$file" | put "$drop" 0644
+        systemctl daemon-reload
+    fi
+}
+
+same_identity() {
+    cmp -s "$ETC/tls/server.crt" "$LXD_DIR/server.crt" && [[ -e $LXD_DIR/server.key ]] &&
+        { [[ ! -e $ETC/tls/server.key ]] || cmp -s "$ETC/tls/server.key" "$LXD_DIR/server.key"; }
+}
+
+place_identity() {
+    local instances
+    if [[ ! -e $LXD_DIR/database ]] && ! marked joined; then
+        mark fresh
+    fi
+    if same_identity; then
+        return 0
+    fi
+    [[ -e $ETC/tls/server.key ]] ||
+        stop "LXD has lost this host's identity, and the key left the machine when it was sealed; plant the seed anew"
+    if [[ -e $LXD_DIR/database ]]; then
+        start_lxd
+        case $(clustered) in
+        yes) stop "this LXD is a member of a cluster under another identity; remove it from there, or empty it" ;;
+        unknown) marked fresh || later "LXD does not answer" ;;
+        no)
+            instances=$(lxd_api GET '/1.0/instances?all-projects=true' | json len\(d\))
+            [[ $instances = 0 ]] || stop "this LXD has $instances instances under another identity; move them away first"
+            ;;
+        esac
+        say "replacing the identity that LXD made for itself"
+        stop_lxd
+    fi
+    install -d -m 0711 "$LXD_DIR"
+    # LXD makes a new pair unless both files are there. The key first: a cut in between then costs nothing, because the
+    # certificate is what the next run looks at.
+    put "$LXD_DIR/server.key" 0600 <"$ETC/tls/server.key"
+    put "$LXD_DIR/server.crt" 0644 <"$ETC/tls/server.crt"
+}
+
+# The daemon reads its certificate when it starts; one that was already up still shows its old one.
+check_identity() {
+    local shown
+    if [[ $(clustered) = no ]]; then
+        shown=$(lxd_api GET /1.0 | json 'd["environment"]["certificate_fingerprint"]')
+        if [[ $shown != "$(fingerprint "$ETC/tls/server.crt")" ]]; then
+            say "restarting LXD, which still shows another certificate"
+            stop_lxd
+            start_lxd
+        fi
+    fi
+}
+
+# LXD writes the cluster's certificate and then its key. A power cut between the two leaves a pair that does not fit, and
+# LXD does not start with it. Only the bootstrap host, before it is sealed, has what it takes to mend that.
+mend_cluster_pair() {
+    local crt=$LXD_DIR/cluster.crt key=$LXD_DIR/cluster.key
+    if [[ ! -e $ETC/tls/cluster.key || ! -e $crt ]] || python3 -c 'import ssl, sys
+ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(sys.argv[1], sys.argv[2])' "$crt" "$key" 2>/dev/null; then
+        return 0
+    fi
+    say "mending the cluster's key pair, which a power cut left half written"
+    stop_lxd
+    put "$key" 0600 <"$ETC/tls/cluster.key"
+    put "$crt" 0644 <"$ETC/tls/cluster.crt"
+}
+
+# LXD back to the state before its first start. Only for an LXD that has been nothing but this script's own.
+reset_lxd() {
+    local target
+    if ! marked fresh || marked joined; then
+        stop "LXD is half configured and was in use before; look at 'lxc cluster list' and 'lxc storage list', then go on"
+    fi
+    say "setting LXD back to its first start, to begin again from a clean state"
+    stop_lxd
+    # The snap's mounts live in a mount namespace of its own, which outlasts the daemon and keeps the disks busy.
+    [[ ! -x /usr/lib/snapd/snap-discard-ns ]] || quietly /usr/lib/snapd/snap-discard-ns lxd || true
+    findmnt -rno TARGET | tac | while read -r target; do
+        case $target in
+        "$LXD_DIR"/* | /var/lib/lxd/*) umount -l "$target" || true ;;
+        esac
+    done
+    find "$LXD_DIR" -xdev -mindepth 1 -delete
+    clear_handed_volumes
+    place_identity
+    start_lxd
+}

@@ -1,0 +1,91 @@
+
+# ---- preflight ------------------------------------------------------------------------------------------------------
+# Guarantees: this is the release and the kernel that the files were made for, the machine has its name and its
+# address, and its clock stands inside the life of its certificate.
+
+stage_preflight() {
+    check_release
+    set_name
+    wait_for_address
+    wait_for_clock
+    bring_kernel
+}
+
+check_release() {
+    local release
+    release=$(sed -n 's/^VERSION_ID="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release)
+    if [[ $release != "$UBUNTU" ]]; then
+        stop "this machine runs ${release:-an unknown release}, the files were made for Ubuntu $UBUNTU"
+    fi
+}
+
+# md stores the short host name in an array; an array made under another name would look foreign at the next boot.
+set_name() {
+    if [[ $(hostname -s 2>/dev/null || hostname) != "$HOST" ]]; then
+        say "setting the host name to $HOST"
+        printf '%s\n' "$HOST" | put /etc/hostname 0644
+        hostname "$HOST"
+    fi
+}
+
+has_address() { ip -o addr show 2>/dev/null | grep -qF " $ADDRESS/"; }
+
+wait_for_address() {
+    wait_for 120 2 "the address $ADDRESS" has_address ||
+        later "no interface has the address $ADDRESS; see 'ip addr' and /etc/netplan"
+}
+
+# Matches "System clock synchronized" of systemd 237 and the older "NTP synchronized". `timedatectl show`, which is made
+# for programs, came with systemd 239. It is the kernel's own flag, so chrony and ntpd count too.
+clock_is_set() { timedatectl status 2>/dev/null | grep -q 'synchronized: yes'; }
+
+# certificate_life FILE: "early", "late" or "now". The function of the ssl module is undocumented but the same since
+# Python 2.6; the openssl program need not be there yet.
+certificate_life() {
+    python3 -c 'import ssl, sys, time
+c = ssl._ssl._test_decode_cert(sys.argv[1])
+now = time.time()
+print("early" if now < ssl.cert_time_to_seconds(c["notBefore"]) else
+      "late" if now > ssl.cert_time_to_seconds(c["notAfter"]) else "now")' "$1"
+}
+
+# A machine with an empty clock battery wakes years ago; a certificate is then "not yet valid" and nothing can be trusted.
+# Certificates are dated back by two days, so an unset but plausible clock does no harm: offline machines go on.
+wait_for_clock() {
+    local life
+    if ! wait_for 90 3 "the clock to be set over the network" clock_is_set; then
+        say "the clock is not synchronized; going on with $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    fi
+    life=$(certificate_life "$ETC/tls/server.crt")
+    case $life in
+    early) later "the clock ($(date -u +%Y-%m-%d)) is before the life of this host's certificate; set the time" ;;
+    late) later "the clock ($(date -u +%Y-%m-%d)) is after the life of this host's certificate; set the time" ;;
+    esac
+}
+
+kernel_is_hwe() {
+    local release major minor
+    release=$(uname -r)
+    IFS=.- read -r major minor _ <<<"$release"
+    ((major > 5 || (major == 5 && minor >= 4)))
+}
+
+# 18.04 begins with 4.15 and has 5.4 as its hardware-enablement kernel. Newer LXD tracks need the latter's ZFS.
+bring_kernel() {
+    if [[ $KERNEL != hwe ]] || kernel_is_hwe; then
+        return 0
+    fi
+    if marked hwe-reboot; then
+        stop "restarted for the HWE kernel once, but $(uname -r) runs again; look at the boot menu's default"
+    fi
+    say "$(uname -r) is not the HWE kernel; installing linux-generic-hwe-$UBUNTU"
+    apt_get "apt-get update" update || later "apt-get update failed: $SAID"
+    apt_get "the HWE kernel" install --no-install-recommends "linux-generic-hwe-$UBUNTU" ||
+        later "installing linux-generic-hwe-$UBUNTU failed: $SAID"
+    mark hwe-reboot
+    say "restarting into the HWE kernel"
+    systemctl reboot
+    # The stages must not go on while systemd takes the machine down.
+    sleep 600
+    later "the machine did not restart"
+}

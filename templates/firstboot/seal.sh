@@ -1,0 +1,97 @@
+
+# ---- seal -----------------------------------------------------------------------------------------------------------
+# Guarantees: no private key is left on the machine but where its owner keeps it (LXD, sshd), and the next boot is still
+# the same instance to cloud-init. On a seed medium that cannot be written the keys stay, and the receipt says so.
+
+CLOUD=/var/lib/cloud
+
+stage_seal() {
+    local medium
+    marked joined || later "this host is not a member yet"
+    # cloud-init reads its pickled state at the start of the final stage, in which this service was started.
+    wait_for 300 3 "cloud-init to end" cloud_init_ended || say "cloud-init has not ended; going on"
+    keep_instance
+    empty_seeds
+    empty_copies
+    remove_keys
+    medium=$(seed_medium)
+    if [[ -n $medium ]]; then
+        say "the seed medium $medium still holds this host's keys: take it out and lock it away, or destroy it"
+    fi
+    note_sealed "$medium"
+}
+
+cloud_init_ended() {
+    [[ -e /run/cloud-init/result.json || ! -d /run/cloud-init ]]
+}
+
+stub() { printf '#cloud-config\n# Sealed by lxseed: what was here has been carried out, and its secrets are gone.\n{}\n'; }
+
+seed_here() { [[ -e $CLOUD/seed/nocloud/meta-data || -e $CLOUD/seed/nocloud-net/meta-data ]]; }
+
+# When a seed medium is gone at the next boot and cloud-init is told to use NoCloud without probing, it finds nothing, takes
+# the machine for a new instance, makes new SSH host keys and puts DHCP over its network. A seed folder with the same
+# instance-id prevents that, and is harmless when the medium is still in.
+keep_instance() {
+    local id
+    if seed_here || [[ ! -e $CLOUD/data/instance-id ]]; then
+        return 0
+    fi
+    id=$(cat "$CLOUD/data/instance-id")
+    say "keeping the instance $id in $CLOUD/seed/nocloud"
+    stub | put "$CLOUD/seed/nocloud/user-data" 0600
+    printf '{"instance-id": "%s", "local-hostname": "%s"}\n' "$id" "$HOST" | put "$CLOUD/seed/nocloud/meta-data" 0644
+}
+
+empty_seeds() {
+    local file
+    for file in "$CLOUD"/seed/nocloud/user-data "$CLOUD"/seed/nocloud-net/user-data; do
+        if [[ -e $file ]] && ! cmp -s "$file" <(stub); then
+            stub | put "$file" 0600
+        fi
+    done
+}
+
+# cloud-init keeps what it was given: as read, with includes resolved, merged, and pickled with its data source. Without
+# the pickle it looks for its data source anew, and finds the stub with the same instance-id. /run has a copy until the
+# next boot.
+empty_copies() {
+    local file
+    for file in "$CLOUD"/instances/*/user-data.txt "$CLOUD"/instances/*/user-data.txt.i \
+        "$CLOUD"/instances/*/cloud-config.txt; do
+        if [[ -e $file ]] && ! cmp -s "$file" <(stub); then
+            stub | put "$file" 0600
+        fi
+    done
+    rm -f "$CLOUD"/instances/*/obj.pkl /run/cloud-init/instance-data-sensitive.json /run/cloud-init/combined-cloud-config.json
+}
+
+# Only after LXD has its own copy. Overwriting first helps on plain disks and does no harm on others.
+remove_keys() {
+    local key
+    for key in server cluster; do
+        if [[ -e $ETC/tls/$key.key ]]; then
+            [[ -e $LXD_DIR/$key.key ]] || stop "LXD has no $key.key of its own; $ETC/tls/$key.key is kept"
+            shred -u "$ETC/tls/$key.key"
+        fi
+    done
+    sync "$ETC/tls"
+    rm -f "$RUN/preseed"
+}
+
+seed_medium() { blkid -o device -t LABEL=cidata 2>/dev/null | head -n 1 || true; }
+
+# The last word in the receipt: what each stage took, and whether the keys are gone.
+note_sealed() {
+    local new stage
+    new=$(for stage in "${STAGES[@]}"; do
+        [[ ! -e $STATE/stages/$stage.seconds ]] || printf '%s %s\n' "$stage" "$(cat "$STATE/stages/$stage.seconds")"
+    done | python3 -c 'import json, sys, time
+receipt = json.load(open(sys.argv[1]))
+medium = sys.argv[2] or None
+if (receipt.get("sealed") or {}).get("medium_with_keys", 0) != medium:
+    receipt["seconds"] = {name: int(spent) for name, spent in (line.split() for line in sys.stdin)}
+    receipt["sealed"] = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "medium_with_keys": medium}
+    print(json.dumps(receipt, indent=2))' "$RECEIPT" "$1")
+    [[ -z $new ]] || put "$RECEIPT" 0644 <<<"$new"
+}

@@ -1,0 +1,42 @@
+#!/bin/bash
+# lxseed-firstboot: brings this machine from its first boot to a member of its LXD cluster.
+#
+# Made by lxseed. The variables below are all that differs from machine to machine; everything after them is the same
+# on every host. To read where the machine stands: lxseed-firstboot status. To run one stage by hand:
+# lxseed-firstboot STAGE. `lxseed-firstboot --help` names the stages.
+set -Eeuo pipefail
+
+HOST=<{ host.name }>
+ADDRESS=<{ host.address }>
+ROLE=<{ host.role }>
+POSITION=<{ host.position }>
+OS_SLOT=<{ host.os_slot }>
+
+CLUSTER=<{ cluster.name }>
+UBUNTU=<{ cluster.ubuntu }>
+KERNEL=<{ cluster.kernel }>
+# In joining order, the bootstrap host first.
+MEMBERS=(<{ cluster.members | words }>)
+ADDRESSES=(<{ cluster.addresses | words }>)
+BOOTSTRAP=<{ cluster.bootstrap }>
+ENDPOINT=<{ cluster.endpoint }>
+
+CHANNEL=<{ lxd.channel }>
+OFFLINE=<{ lxd.offline }>
+
+# One disk per column. WIPE holds the serial of a disk that may be emptied once, or nothing.
+SLOT_NAMES=(<{ slots.names | words }>)
+SLOT_BY=(<{ slots.by | words }>)
+SLOT_VALUES=(<{ slots.values | words }>)
+SLOT_MIN=(<{ slots.min_sizes | words }>)
+SLOT_MAX=(<{ slots.max_sizes | words }>)
+SLOT_WIPE=(<{ slots.wipes | words }>)
+
+VOLUME_NAMES=(<{ volumes.names | words }>)
+VOLUME_KINDS=(<{ volumes.kinds | words }>)
+VOLUME_FIRST=(<{ volumes.first | words }>)
+VOLUME_SECOND=(<{ volumes.second | words }>)
+
+POOL_NAMES=(<{ pools.names | words }>)
+POOL_DRIVERS=(<{ pools.drivers | words }>)
+POOL_VOLUMES=(<{ pools.volumes | words }>)
