@@ -1,8 +1,16 @@
 //! lxseed: from host and disk profiles to machines that install Ubuntu 18.04 unattended and come up as one LXD cluster.
 //!
 //! Data flows one way: [`source`] reads text, [`profile`] is what a user may write, [`check`] finds what is wrong with it,
-//! [`model`] is what is known to be true, [`render`] turns the model into bytes and [`output`] puts them on disk.
+//! [`model`] is what is known to be true, [`render`] turns the model into bytes and [`output`] puts them on disk. [`contract`]
+//! holds what the outside world promises, [`trust`] the secret and what is derived from it, [`report`] how findings look.
 
+pub mod check;
+pub mod contract;
+pub mod finding;
+pub mod model;
 pub mod output;
+pub mod profile;
 pub mod render;
+pub mod report;
+pub mod source;
 pub mod trust;

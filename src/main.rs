@@ -1,1 +1,25 @@
-fn main(){}
+//! The `lxseed` command: parse, run, print one error, exit.
+
+mod cli;
+mod commands;
+mod printer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let mut printer = printer::Printer::default();
+    match commands::run(cli, &mut printer) {
+        Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
+        Ok(commands::Outcome::Findings) => ExitCode::from(1),
+        Err(error) => {
+            printer.note(&format!(
+                "error: {}",
+                lxseed::report::sanitize(&error.to_string())
+            ));
+            ExitCode::from(if error.is_usage() { 2 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+/// From host and disk profiles to unattended Ubuntu 18.04 machines that come up as one LXD cluster.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done, 1 the profiles or the surroundings have to be mended, 2 wrong usage."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check profiles: every mistake with its place, in one run
+    Check(CheckArgs),
+    /// Check profiles and write everything the machines need
+    Build(BuildArgs),
+    /// Make or identify the site secret that every key is derived from
+    #[command(subcommand)]
+    Secret(SecretCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Folder to write; replaced as a whole, or not at all
+    #[arg(short, long, value_name = "FOLDER", default_value = "out")]
+    pub(crate) output: Utf8PathBuf,
+    /// Write this cluster or host anew and keep the rest as it is
+    #[arg(long, value_name = "CLUSTER[/HOST]")]
+    pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Make a new secret; never overwrites one
+    New {
+        /// File to write [default: lxseed.secret here]
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<Utf8PathBuf>,
+    },
+    /// Print the fingerprint, which tells two secrets apart and nothing else about them
+    Fingerprint {
+        /// Folder with the profiles, above which the default file is looked for
+        #[arg(default_value = "profiles")]
+        site: Utf8PathBuf,
+        #[command(flatten)]
+        secret: SecretArgs,
+    },
+}
+
+/// Where the site secret comes from. Without an option: the variable LXSEED_SECRET, else the file lxseed.secret above the profiles.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// Read the site secret from this file (mode 0600) [default: $LXSEED_SECRET, else lxseed.secret above the profiles]
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_command")]
+    pub(crate) secret_file: Option<Utf8PathBuf>,
+    /// Read the site secret from what this shell command prints, such as 'pass show lab'
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) secret_command: Option<String>,
+}

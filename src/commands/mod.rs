@@ -1,0 +1,78 @@
+//! One file per verb.
+
+mod build;
+mod check;
+mod secret;
+
+use thiserror::Error;
+
+use crate::cli::{Cli, Command, SecretArgs};
+use crate::printer::Printer;
+use lxseed::model::ModelError;
+use lxseed::output::OutputError;
+use lxseed::render::RenderError;
+use lxseed::trust::source::SecretOptions;
+use lxseed::trust::{SecretError, TrustError};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All is well.
+    Done,
+    /// The profiles have errors, which have been shown.
+    Findings,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("cannot tell the current folder: {0}")]
+    CurrentFolder(std::io::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl CommandError {
+    /// Whether the command line itself was wrong.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+}
+
+pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    match cli.command {
+        Command::Check(args) => Ok(check::check(&args, printer)),
+        Command::Build(args) => build::build(&args, printer),
+        Command::Secret(command) => secret::secret(command, printer),
+    }
+}
+
+fn secret_options(args: &SecretArgs) -> SecretOptions {
+    SecretOptions {
+        file: args.secret_file.clone(),
+        command: args.secret_command.clone(),
+        variable: std::env::var("LXSEED_SECRET").ok(),
+    }
+}
+
+fn current_folder() -> Result<camino::Utf8PathBuf, CommandError> {
+    let folder = std::env::current_dir().map_err(CommandError::CurrentFolder)?;
+    camino::Utf8PathBuf::from_path_buf(folder).map_err(|path| {
+        CommandError::Refused(format!(
+            "the current folder's name is not UTF-8: {}",
+            path.display()
+        ))
+    })
+}

@@ -1,0 +1,37 @@
+//! `lxseed secret`
+
+use lxseed::trust::source::{self, Origin};
+
+use super::{CommandError, Outcome, current_folder, secret_options};
+use crate::cli::SecretCommand;
+use crate::printer::Printer;
+
+pub(super) fn secret(
+    command: SecretCommand,
+    printer: &mut Printer,
+) -> Result<Outcome, CommandError> {
+    match command {
+        SecretCommand::New { secret_file } => {
+            let path = secret_file.unwrap_or_else(|| "lxseed.secret".into());
+            let creation = source::create(&path, super::build::today())?;
+            if !matches!(creation.loaded.origin, Origin::Created(_)) {
+                return Err(CommandError::Refused(format!(
+                    "{path} is there already and holds site secret {}; a secret is never overwritten, since every key would be lost",
+                    creation.loaded.secret.fingerprint(),
+                )));
+            }
+            super::build::advise_about_new_secret(&path, creation.ignored, printer);
+            printer.line(&creation.loaded.secret.fingerprint());
+        }
+        SecretCommand::Fingerprint { site, secret } => {
+            let loaded = source::load(&secret_options(&secret), &site, &current_folder()?)?
+                .ok_or_else(|| {
+                    CommandError::Refused(
+                        "there is no site secret yet; make one with `lxseed secret new`".to_owned(),
+                    )
+                })?;
+            printer.line(&loaded.secret.fingerprint());
+        }
+    }
+    Ok(Outcome::Done)
+}
