@@ -7,6 +7,8 @@
 pub mod check;
 pub mod contract;
 pub mod finding;
+mod git;
+mod hex;
 pub mod model;
 pub mod output;
 pub mod profile;

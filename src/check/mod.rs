@@ -9,6 +9,7 @@ mod names;
 mod network;
 mod release;
 mod view;
+mod volumes;
 
 use camino::Utf8Path;
 
@@ -47,6 +48,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         names::CHECKS,
         network::CHECKS,
         disks::CHECKS,
+        volumes::CHECKS,
         cluster::CHECKS,
         release::CHECKS,
         access::CHECKS,

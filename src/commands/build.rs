@@ -43,6 +43,12 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let committed = stage.commit(about(&site, &secret))?;
 
     summary(&site, printer);
+    if let Some(leftover) = &committed.leftover {
+        printer.note(&format!(
+            "note: the tree before could not be deleted and still holds keys: remove {}",
+            sanitize(leftover.as_str()),
+        ));
+    }
     let what = if committed.changed {
         "written"
     } else {

@@ -180,24 +180,11 @@ pub(super) fn first_few(names: &[String]) -> String {
     let mut text = names
         .iter()
         .take(SHOWN)
-        .map(|name| printable(name))
+        .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
     text
-}
-
-/// The text with every control character escaped.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
 }

@@ -1,14 +1,14 @@
 //! Whether git would carry the tree, and the secrets in it, into a commit.
 
-use std::env;
 use std::io;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use camino::Utf8Path;
 
-use super::error::{OutputError, printable};
+use super::error::OutputError;
 use super::guard::is_keep;
 use super::place::Place;
+use crate::git;
 
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
 /// Without git on the PATH, or outside a work tree, there is nothing to ask.
@@ -43,7 +43,7 @@ pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputErro
     if let Some(file) = tracked.split_terminator('\0').find(of_the_tree) {
         return Err(OutputError::Tracked {
             path: place.shown.clone(),
-            file: printable(file),
+            file: file.to_owned(),
         });
     }
     if !has_gitignore {
@@ -70,24 +70,7 @@ fn is_repository(folder: &Utf8Path) -> bool {
 
 /// Runs git beside the target; nothing if there is no git.
 fn ask(place: &Place, question: &[&str]) -> Result<Option<Output>, OutputError> {
-    let mut git = Command::new("git");
-    // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked about.
-    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
-    {
-        git.env_remove(name);
-    }
-    git.env("LC_ALL", "C")
-        // Git stops at mount points unless told otherwise, and would not see a repository above one.
-        .env("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_NO_LAZY_FETCH", "1")
-        // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only read,
-        // and the one setting that would run a program of the repository's choice for them is off.
-        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C"])
-        .arg(&place.parent)
-        .args(question)
-        .stdin(Stdio::null());
-    match git.output() {
+    match git::command(&place.parent, question).output() {
         Ok(answer) => Ok(Some(answer)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(OutputError::Git {
@@ -106,13 +89,15 @@ fn unanswered(place: &Place, answer: &Output) -> OutputError {
         .unwrap_or("no reason given");
     OutputError::Git {
         path: place.shown.clone(),
-        reason: printable(line.trim_start_matches("fatal: ")),
+        reason: line.trim_start_matches("fatal: ").to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::process::Command;
 
     use camino::Utf8PathBuf;
     use fs_err as fs;

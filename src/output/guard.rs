@@ -170,7 +170,7 @@ mod tests {
         let before = snapshot(&target);
         let text = message(guard(&target));
         assert!(
-            text.contains("was not written by lxseed and holds a\\u{1b}[31m, b, c and 1 more: "),
+            text.contains("was not written by lxseed and holds a\u{1b}[31m, b, c and 1 more: "),
             "{text}"
         );
         assert_eq!(message(bench.try_begin()), text);

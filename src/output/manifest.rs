@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::hex;
 use crate::trust::SecretBytes;
 
 /// The name of the manifest, at the top of the tree.
@@ -228,7 +229,7 @@ impl Entry {
             path: path.to_path_buf(),
             size,
             mode,
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: hex::encode(&Sha256::digest(bytes)),
             secret,
         }
     }
@@ -257,7 +258,7 @@ impl Entry {
         let read = file.file_mut().take(self.size).read_to_end(&mut bytes);
         let bytes = SecretBytes::new(bytes);
         read.ok()?;
-        (hex(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
+        (hex::encode(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
     }
 }
 
@@ -288,17 +289,6 @@ fn listed(items: impl Iterator<Item = String>) -> String {
     } else {
         format!("[\n    {}\n  ]", items.join(",\n    "))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| DIGITS[usize::from(digit)])
-        .collect()
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {

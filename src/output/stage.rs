@@ -217,7 +217,7 @@ impl Stage {
     fn put(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
         if let Some(why) = path_fault(path) {
             return Err(OutputError::Path {
-                path: super::error::printable(path.as_str()),
+                path: path.to_string(),
                 why,
             });
         }

@@ -14,8 +14,11 @@ pub(super) static NOT_UTF8: Rule = Rule::error(
     "Profiles are UTF-8. Text in another encoding would end up garbled on the machines, or be rejected by the YAML reader \
      of cloud-init, which takes UTF-8 only.",
 );
-pub(super) static YAML_SYNTAX: Rule =
-    Rule::error("S003", "yaml-syntax", "The file is not well-formed YAML.");
+pub(super) static YAML_SYNTAX: Rule = Rule::error(
+    "S003",
+    "yaml-syntax",
+    "The file is not well-formed YAML, so nothing in it can be known for certain.",
+);
 pub(super) static YAML_BUDGET: Rule = Rule::error(
     "S004",
     "yaml-budget",

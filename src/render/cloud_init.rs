@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::yaml::{self, YamlError};
+use crate::hex;
 use crate::model::{Cluster, Host};
 use crate::trust::{SecretBytes, SshHostKey};
 
@@ -149,12 +150,7 @@ pub(super) fn meta_data(
     digest.update((user_data.expose().len() as u64).to_be_bytes());
     digest.update(user_data.expose());
     digest.update(network_config);
-    let digest: String = digest
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = hex::encode(&digest.finalize()[..8]);
     yaml::to_string(&MetaData {
         instance_id: format!("{}-{digest}", host.name),
         local_hostname: host.name.as_str(),

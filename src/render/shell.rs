@@ -16,6 +16,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/firstboot/purge.sh"),
     include_str!("../../templates/firstboot/snapd.sh"),
     include_str!("../../templates/firstboot/disks.sh"),
+    include_str!("../../templates/firstboot/volumes.sh"),
     include_str!("../../templates/firstboot/lxd.sh"),
     include_str!("../../templates/firstboot/cluster.sh"),
     include_str!("../../templates/firstboot/verify.sh"),

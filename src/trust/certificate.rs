@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use super::derive::{Purpose, Subject};
 use super::error::TrustError;
-use super::{SecretBytes, SiteSecret, hex};
+use super::{SecretBytes, SiteSecret};
+use crate::hex;
 
 const SCALAR_BYTES: usize = 48;
 // A candidate is unusable with probability 2^-190, so the second is never needed and the third is for the proof.

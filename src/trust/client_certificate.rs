@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::hex;
+use crate::hex;
 
 /// The largest text that is taken for a certificate, in bytes.
 const MAX_PEM_BYTES: usize = 64 * 1024;

@@ -1,23 +1,10 @@
 //! Two questions to git, if it is installed.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use camino::Utf8Path;
 
-// A hook runs with these set, and they would make git answer about the repository of the hook, or read names as
-// patterns.
-const INHERITED: [&str; 10] = [
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_ICASE_PATHSPECS",
-    "GIT_INDEX_FILE",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_NOGLOB_PATHSPECS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-];
+use crate::git;
 
 /// Whether git tracks the file `name` of a folder. No git, no repository and a repository git will not read all mean
 /// no.
@@ -40,25 +27,16 @@ pub(super) fn ignores(folder: &Utf8Path, name: &str) -> Option<bool> {
 }
 
 fn status(folder: &Utf8Path, arguments: &[&str]) -> Option<i32> {
-    let mut git = command(folder, arguments);
-    git.stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let mut git = git::command(folder, arguments);
+    git.stdout(Stdio::null()).stderr(Stdio::null());
     git.status().ok()?.code()
-}
-
-pub(super) fn command(folder: &Utf8Path, arguments: &[&str]) -> Command {
-    let mut git = Command::new("git");
-    for variable in INHERITED {
-        git.env_remove(variable);
-    }
-    git.args(["-C", folder.as_str()]).args(arguments);
-    git
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::process::Command;
 
     use super::*;
     use crate::trust::testing::{Folder, have, run_git};

@@ -9,7 +9,6 @@ mod derive;
 mod error;
 mod file;
 mod git;
-mod hex;
 mod location;
 mod redacted;
 mod secret;

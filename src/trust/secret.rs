@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::SecretBytes;
 use super::derive::{Purpose, derive};
 use super::error::{SecretError, SecretTextError};
-use super::hex;
+use crate::hex;
 
 /// The largest text that is taken for a secret. What lxseed writes is under 500 bytes; the rest is room for comments.
 pub(super) const MAX_TEXT_BYTES: usize = 64 * 1024;

@@ -89,7 +89,7 @@ mod tests {
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILCwDjDz632bw9rBkAWWNU3W3bUxrLP8gzfmr9ETgxGA node1"
         );
         // The whole file, with the number that ssh-keygen would draw.
-        let digest = crate::trust::hex::encode(&Sha256::digest(key.private.expose()));
+        let digest = crate::hex::encode(&Sha256::digest(key.private.expose()));
         assert_eq!(
             digest,
             "d254733e06f7d8a555e4ffcfb3ae490fab399cae85df37f8468f98950b9351b3"

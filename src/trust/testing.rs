@@ -6,7 +6,7 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{SiteSecret, git};
+use super::SiteSecret;
 
 /// The key of the secret that all pinned values belong to.
 pub(super) const KEY_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -81,7 +81,7 @@ pub(super) fn run(tool: &str, arguments: &[&str]) -> String {
 
 /// Runs git in a folder, and there alone: in a hook, a plain `git add` would change the repository of the hook.
 pub(super) fn run_git(folder: &Utf8Path, arguments: &[&str]) {
-    succeed(git::command(folder, arguments));
+    succeed(crate::git::command(folder, arguments));
 }
 
 fn succeed(mut command: Command) -> String {

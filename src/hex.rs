@@ -3,7 +3,7 @@
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Two digits per byte.
-pub(super) fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     // Reserved at once: the text may be a key, and growing would leave copies of it in freed memory.
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -15,7 +15,7 @@ pub(super) fn encode(bytes: &[u8]) -> String {
 
 /// Fills `out` from exactly twice as many lower-case digits. Upper case is refused: our own writer never makes it, so
 /// it means that the text was retyped.
-pub(super) fn decode(text: &str, out: &mut [u8]) -> Option<()> {
+pub(crate) fn decode(text: &str, out: &mut [u8]) -> Option<()> {
     if text.len() != 2 * out.len() {
         return None;
     }

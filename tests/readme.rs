@@ -1,0 +1,129 @@
+//! The README word for word: its three files in an empty folder, then every command in it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::fs;
+
+use support::{lxseed, root, temp_dir};
+
+/// A fenced block: the language behind the fence, and the text.
+struct Block {
+    language: String,
+    /// The last file name in backquotes before the block.
+    names: Option<String>,
+    text: String,
+}
+
+fn blocks() -> Vec<Block> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut blocks = Vec::new();
+    let mut before = String::new();
+    let mut open: Option<Block> = None;
+    for line in readme.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                let names = before
+                    .split('`')
+                    .rfind(|word| word.ends_with(".yaml"))
+                    .map(str::to_owned);
+                open = Some(Block {
+                    language: language.to_owned(),
+                    names,
+                    text: String::new(),
+                });
+                before.clear();
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => block.text += &format!("{line}\n"),
+            (None, None) => before += &format!("{line}\n"),
+        }
+    }
+    assert!(open.is_none(), "a block of the README is not closed");
+    blocks
+}
+
+#[test]
+fn a_newcomer_gets_through_it_in_an_empty_folder() {
+    let dir = temp_dir();
+    let mut files = 0;
+    for block in blocks().iter().filter(|block| block.language == "yaml") {
+        let path = dir.path().join(
+            block
+                .names
+                .as_ref()
+                .expect("a file is named before its text"),
+        );
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &block.text).unwrap();
+        files += 1;
+    }
+    assert_eq!(files, 3, "the README promises three files");
+
+    let mut ran = 0;
+    for line in blocks()
+        .iter()
+        .filter(|block| block.language == "sh")
+        .flat_map(|block| block.text.lines())
+    {
+        let command = line.split(" #").next().unwrap().trim();
+        // This very run is `tests/run`.
+        if command.is_empty() || command == "tests/run" {
+            continue;
+        }
+        let args = command
+            .strip_prefix("cargo run --release -- ")
+            .or_else(|| command.strip_prefix("lxseed "))
+            .unwrap_or_else(|| panic!("no test runs `{command}`"));
+        let run = lxseed(args.split_whitespace())
+            .dir(dir.path())
+            .without_secret()
+            .run()
+            .expect_exit(0);
+        assert!(!run.stdout.is_empty(), "{run}");
+        ran += 1;
+    }
+    assert!(ran >= 6, "only {ran} commands of the README were run");
+    for file in [
+        "manifest.json",
+        "SHA256SUMS",
+        "lab/known_hosts",
+        "lab/cluster.crt",
+        "lab/node2/user-data",
+    ] {
+        assert!(
+            dir.path().join("out").join(file).is_file(),
+            "{file} is not there"
+        );
+    }
+}
+
+#[test]
+fn what_comes_out_is_what_the_readme_lists() {
+    let dir = temp_dir();
+    let out = dir.path().join("out");
+    lxseed(["build", "profiles", "-o", out.to_str().unwrap()])
+        .run()
+        .expect_exit(0);
+    let listing = blocks()
+        .into_iter()
+        .find(|block| block.text.starts_with("out/manifest.json"))
+        .unwrap()
+        .text;
+    let mut names: Vec<String> = fs::read_dir(dir.path().join("out/lab/node1"))
+        .unwrap()
+        .chain(fs::read_dir(dir.path().join("out/lab")).unwrap())
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    for name in names {
+        assert!(listing.contains(&name), "the README does not list {name}");
+    }
+}
