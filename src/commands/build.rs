@@ -55,7 +55,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         "is up to date"
     };
     printer.line(&format!(
-        "{} {what}: {}, {}, {} in all; site secret {} from {}",
+        "{} {what}: {}, {}, {}; site secret {} from {}",
         sanitize(args.output.as_str()),
         counted(site.clusters.len(), "cluster"),
         counted(hosts, "host"),

@@ -21,7 +21,7 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
 
 fn is_unsafe(c: char) -> bool {
     let steers_direction = matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    (c.is_control() && c != '\t') || steers_direction
+    c.is_control() || steers_direction
 }
 
 #[cfg(test)]

@@ -43,11 +43,13 @@ pub fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
             .filter(|byte| *byte == b'\n')
             .count()
             + 1;
-        let text = mask(&file.text, &window, masked);
-        let mut snippet = Snippet::source(text).line_start(line).path(path);
+        let shown = Shown::of(&file.text, &window, masked);
+        let mut snippet = Snippet::source(shown.text.clone())
+            .line_start(line)
+            .path(path);
         for (kind, label) in &window.labels {
-            let start = label.span.start as usize - window.range.start;
-            let end = (label.span.end as usize).min(window.range.end) - window.range.start;
+            let start = shown.at(label.span.start as usize);
+            let end = shown.at((label.span.end as usize).min(window.range.end));
             let annotation = kind.span(start..end.max(start));
             snippet = snippet.annotation(match sanitize(&label.text) {
                 text if text.is_empty() => annotation,
@@ -108,25 +110,58 @@ fn whole_lines(text: &str, span: Span) -> Range<usize> {
     from..to
 }
 
-/// The window's text with secrets blotted out, at the same length.
-fn mask(text: &str, window: &Window<'_>, masked: &[Span]) -> String {
-    let hidden: Vec<Range<usize>> = masked
-        .iter()
-        .filter(|span| span.file == window.file)
-        .map(|span| span.start as usize..span.end as usize)
-        .collect();
-    let shown = &text[window.range.clone()];
-    if hidden.is_empty() {
-        return shown.to_owned();
-    }
-    let mut out = String::with_capacity(shown.len());
-    for (at, c) in shown.char_indices() {
-        let at = at + window.range.start;
-        if c != '\n' && hidden.iter().any(|range| range.contains(&at)) {
-            out.extend(std::iter::repeat_n('*', c.len_utf8()));
-        } else {
-            out.push(c);
+/// A window's text as it may be shown: secrets blotted out, and what could steer a terminal written as escapes.
+struct Shown {
+    text: String,
+    /// Where the window starts in the file.
+    start: usize,
+    /// For each change of length: the place in the file behind it, and how much longer the text is from there on.
+    shifts: Vec<(usize, isize)>,
+}
+
+impl Shown {
+    fn of(file: &str, window: &Window<'_>, masked: &[Span]) -> Self {
+        let hidden: Vec<Range<usize>> = masked
+            .iter()
+            .filter(|span| span.file == window.file)
+            .map(|span| span.start as usize..span.end as usize)
+            .collect();
+        let start = window.range.start;
+        let mut shown = Self {
+            text: String::with_capacity(window.range.len()),
+            start,
+            shifts: Vec::new(),
+        };
+        let mut chars = file[window.range.clone()].char_indices().peekable();
+        let mut longer = 0_isize;
+        while let Some((at, c)) = chars.next() {
+            let at = at + start;
+            let before = shown.text.len();
+            if c == '\r' && chars.peek().is_none_or(|(_, next)| *next == '\n') {
+                // The end of a line as Windows writes it.
+            } else if c != '\n' && hidden.iter().any(|range| range.contains(&at)) {
+                shown.text.push('*');
+            } else if matches!(c, '\n' | '\t') {
+                shown.text.push(c);
+            } else {
+                let mut buffer = [0; 4];
+                shown.text.push_str(&sanitize(c.encode_utf8(&mut buffer)));
+            }
+            let grown = shown.text.len() - before;
+            if grown != c.len_utf8() {
+                longer += grown.cast_signed() - c.len_utf8().cast_signed();
+                shown.shifts.push((at + c.len_utf8(), longer));
+            }
         }
+        shown
     }
-    out
+
+    /// Where a place of the file stands in the text.
+    fn at(&self, place: usize) -> usize {
+        let behind = self.shifts.partition_point(|(at, _)| *at <= place);
+        let longer = behind.checked_sub(1).map_or(0, |last| self.shifts[last].1);
+        (place - self.start)
+            .saturating_add_signed(longer)
+            .min(self.text.len())
+    }
 }
