@@ -189,6 +189,27 @@ fn only_one_host_is_written_anew() {
 }
 
 #[test]
+fn only_one_host_can_be_the_first_build() {
+    let site = Site::copy_of("profiles");
+    let only = |what: &str| {
+        let args = ["build", "site", "--only", what];
+        lxseed(args).dir(site.parent()).run().expect_exit(0)
+    };
+    let run = only("lab/node2");
+    assert!(
+        run.stdout
+            .contains("out written: 1 cluster, 1 host, 8 files"),
+        "{run}"
+    );
+    assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());
+    only("lab");
+    only("rack");
+    let whole = Site::copy_of("profiles");
+    whole.build().expect_exit(0);
+    assert_same_tree(&tree(&whole.out()), &tree(&site.out()));
+}
+
+#[test]
 fn what_only_names_has_to_exist() {
     let site = Site::copy_of("profiles");
     for (what, said) in [

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lxseed::model::{Cluster, Site};
 use lxseed::output::{self, About, ClusterAbout, Stage};
-use lxseed::render::{ClusterKeys, HostKeys, Renderer};
+use lxseed::render::{CLUSTER_FILES, ClusterKeys, HostKeys, Renderer};
 use lxseed::report::sanitize;
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source::{self, Origin};
@@ -36,11 +36,25 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         .map(|cluster| cluster.hosts.len())
         .sum::<usize>();
     let progress = progress(hosts);
-    site.clusters.par_iter().try_for_each(|cluster| {
-        build_cluster(cluster, &selection, &secret, &renderer, &stage, &progress)
-    })?;
+    let clusters = site
+        .clusters
+        .par_iter()
+        .map(|cluster| build_cluster(cluster, &selection, &secret, &renderer, &stage, &progress))
+        .collect::<Result<Vec<_>, _>>()?;
+    // A cluster that was not asked for and never built is not there.
+    let clusters: Vec<_> = clusters
+        .into_iter()
+        .filter(|cluster| !cluster.hosts.is_empty())
+        .collect();
     progress.finish_and_clear();
-    let committed = stage.commit(about(&site, &secret))?;
+    let (built, hosts) = (
+        clusters.len(),
+        clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
+    );
+    let committed = stage.commit(About {
+        secret_fingerprint: secret.fingerprint(),
+        clusters,
+    })?;
 
     summary(&site, printer);
     if let Some(leftover) = &committed.leftover {
@@ -57,7 +71,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     printer.line(&format!(
         "{} {what}: {}, {}, {}; site secret {} from {}",
         sanitize(args.output.as_str()),
-        counted(site.clusters.len(), "cluster"),
+        counted(built, "cluster"),
         counted(hosts, "host"),
         counted(committed.files, "file"),
         secret.fingerprint(),
@@ -115,22 +129,16 @@ impl Selection {
         Ok(Self::Host(cluster.to_owned(), host.to_owned()))
     }
 
-    fn takes_cluster(&self, cluster: &Cluster) -> bool {
+    fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
         match self {
             Self::All => true,
             Self::Cluster(name) => name == cluster.name.as_str(),
-            Self::Host(..) => false,
-        }
-    }
-
-    fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
-        match self {
             Self::Host(of, name) => of == cluster.name.as_str() && name == host,
-            _ => self.takes_cluster(cluster),
         }
     }
 }
 
+/// Writes what is selected of a cluster and carries over what was built of the rest. Gives back what there is of it then.
 fn build_cluster(
     cluster: &Cluster,
     selection: &Selection,
@@ -138,30 +146,48 @@ fn build_cluster(
     renderer: &Renderer,
     stage: &Stage,
     progress: &ProgressBar,
-) -> Result<(), CommandError> {
+) -> Result<ClusterAbout, CommandError> {
     let folder = Utf8Path::new(cluster.name.as_str());
-    let of_this_cluster =
-        matches!(selection, Selection::Host(of, _) if of == cluster.name.as_str());
-    if !selection.takes_cluster(cluster) && !of_this_cluster {
-        stage.keep(folder)?;
-        progress.inc(cluster.hosts.len() as u64);
-        return Ok(());
-    }
-    let keys = derive(cluster, secret)?;
-    for file in renderer.cluster(cluster, &keys) {
-        stage.write(&file)?;
-    }
-    (0..cluster.hosts.len()).into_par_iter().try_for_each(|at| {
-        let host = cluster.hosts[at].name.as_str();
-        if selection.takes_host(cluster, host) {
-            for file in renderer.host(cluster, at, &keys)? {
-                stage.write(&file)?;
+    let selected = cluster
+        .hosts
+        .iter()
+        .any(|host| selection.takes_host(cluster, host.name.as_str()));
+    let keys = if selected {
+        Some(derive(cluster, secret)?)
+    } else {
+        None
+    };
+    let there = (0..cluster.hosts.len())
+        .into_par_iter()
+        .map(|at| {
+            let host = cluster.hosts[at].name.as_str();
+            progress.inc(1);
+            match &keys {
+                Some(keys) if selection.takes_host(cluster, host) => {
+                    renderer
+                        .host(cluster, at, keys)?
+                        .iter()
+                        .try_for_each(|file| stage.write(file))?;
+                    Ok(Some(host.to_owned()))
+                }
+                _ => Ok(stage.keep(&folder.join(host))?.then(|| host.to_owned())),
             }
-        } else {
-            stage.keep(&folder.join(host))?;
+        })
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    match &keys {
+        Some(keys) => renderer
+            .cluster(cluster, keys)
+            .iter()
+            .try_for_each(|file| stage.write(file))?,
+        None => {
+            for name in CLUSTER_FILES {
+                stage.keep(&folder.join(name))?;
+            }
         }
-        progress.inc(1);
-        Ok(())
+    }
+    Ok(ClusterAbout {
+        name: cluster.name.to_string(),
+        hosts: there.into_iter().flatten().collect(),
     })
 }
 
@@ -248,21 +274,6 @@ fn progress(hosts: usize) -> ProgressBar {
     match ProgressStyle::with_template("{bar:30} {pos}/{len} hosts, {per_sec}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
-    }
-}
-
-fn about(site: &Site, secret: &SiteSecret) -> About {
-    let clusters = site.clusters.iter().map(|cluster| ClusterAbout {
-        name: cluster.name.to_string(),
-        hosts: cluster
-            .hosts
-            .iter()
-            .map(|host| host.name.to_string())
-            .collect(),
-    });
-    About {
-        secret_fingerprint: secret.fingerprint(),
-        clusters: clusters.collect(),
     }
 }
 

@@ -136,16 +136,6 @@ pub enum OutputError {
         /// The rule it breaks.
         why: &'static str,
     },
-    /// `--only` wants to carry files over that were never built.
-    #[error(
-        "{path} holds no earlier build of {prefix} to carry over: run a full build, without --only"
-    )]
-    NothingToKeep {
-        /// The output folder as it was given.
-        path: Utf8PathBuf,
-        /// What was to be carried over.
-        prefix: Utf8PathBuf,
-    },
     /// `--only` wants to carry a file over that is not what was built.
     #[error(
         "{0} is not what the last build wrote, so it cannot be carried over: run a full build, without --only"

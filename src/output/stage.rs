@@ -125,18 +125,12 @@ impl Stage {
     /// others stay as they were built.
     ///
     /// # Errors
-    /// If there is nothing of that path, or a file there is not what was built.
-    pub fn keep(&self, prefix: &Utf8Path) -> Result<(), OutputError> {
+    /// If a file there is not what was built.
+    pub fn keep(&self, prefix: &Utf8Path) -> Result<bool, OutputError> {
         let kept = self
             .previous
             .as_ref()
             .map_or(&[][..], |manifest| manifest.below(prefix));
-        if kept.is_empty() {
-            return Err(OutputError::NothingToKeep {
-                path: self.place.shown.clone(),
-                prefix: prefix.to_path_buf(),
-            });
-        }
         kept.par_iter().try_for_each(|entry| {
             let Some(bytes) = entry.read_unaltered(&self.place.real) else {
                 return Err(OutputError::Altered(self.place.shown.join(&entry.path)));
@@ -156,7 +150,8 @@ impl Stage {
             }
             locked(&self.entries).push(entry.clone());
             Ok(())
-        })
+        })?;
+        Ok(!kept.is_empty())
     }
 
     /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree stands there already, byte for

@@ -33,6 +33,9 @@ pub enum RenderError {
     Shell(#[from] shell::ShellError),
 }
 
+/// The files of a cluster as a whole, in its folder.
+pub const CLUSTER_FILES: [&str; 2] = ["known_hosts", "cluster.crt"];
+
 /// The keys of one host.
 #[derive(Debug)]
 pub struct HostKeys {
@@ -71,16 +74,18 @@ impl Renderer {
     #[must_use]
     pub fn cluster(&self, cluster: &Cluster, keys: &ClusterKeys) -> Vec<File> {
         let folder = Utf8PathBuf::from(cluster.name.as_str());
-        vec![
-            File {
-                path: folder.join("known_hosts"),
-                content: Content::Public(trust_files::known_hosts(cluster, keys).into_bytes()),
-            },
-            File {
-                path: folder.join("cluster.crt"),
-                content: Content::Public(keys.cluster.certificate_pem.clone().into_bytes()),
-            },
-        ]
+        let contents = [
+            trust_files::known_hosts(cluster, keys),
+            keys.cluster.certificate_pem.clone(),
+        ];
+        CLUSTER_FILES
+            .into_iter()
+            .zip(contents)
+            .map(|(name, text)| File {
+                path: folder.join(name),
+                content: Content::Public(text.into_bytes()),
+            })
+            .collect()
     }
 
     /// Everything of one host, the `at`-th of its cluster.

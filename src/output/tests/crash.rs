@@ -66,8 +66,9 @@ fn child() {
         }
     };
     let staged = match env::var(KEEP) {
-        Ok(prefix) => Stage::begin(target)
-            .and_then(|stage| stage.keep(Utf8Path::new(&prefix)).map(|()| stage)),
+        Ok(prefix) => {
+            Stage::begin(target).and_then(|stage| stage.keep(Utf8Path::new(&prefix)).map(|_| stage))
+        }
         Err(_) => stage_generation(target, generation),
     };
     let stage = match staged {
