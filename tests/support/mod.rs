@@ -365,63 +365,12 @@ pub(crate) fn assert_same_text(what: &str, expected: &str, actual: &str) {
     );
 }
 
-/// A diff by lines, without context beyond a line on either side; a blank at a line's end is made visible.
+/// A diff by lines.
 pub(crate) fn diff(expected: &str, actual: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) =
-        (expected.split('\n').collect(), actual.split('\n').collect());
-    // Only what lies between the common head and tail is worth the quadratic table below.
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = old.len().min(new.len()) - head;
-    let tail = old
-        .iter()
-        .rev()
-        .zip(new.iter().rev())
-        .take(rest)
-        .take_while(|(a, b)| a == b)
-        .count();
-    let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    // common[i][j]: the longest common run of lines of a[i..] and b[j..].
-    let mut common = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            common[i][j] = if a[i] == b[j] {
-                common[i + 1][j + 1] + 1
-            } else {
-                common[i + 1][j].max(common[i][j + 1])
-            };
-        }
-    }
-    let mut lines = vec![format!("@@ line {} @@", head + 1)];
-    let visible = |line: &str| {
-        let trimmed = line.trim_end_matches([' ', '\t', '\r']);
-        format!(
-            "{trimmed}{}",
-            line[trimmed.len()..]
-                .escape_debug()
-                .to_string()
-                .replace(' ', "·")
-        )
-    };
-    if head > 0 {
-        lines.push(format!("  {}", visible(old[head - 1])));
-    }
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            lines.push(format!("  {}", visible(a[i])));
-            (i, j) = (i + 1, j + 1);
-        } else if j == b.len() || (i < a.len() && common[i + 1][j] >= common[i][j + 1]) {
-            lines.push(format!("- {}", visible(a[i])));
-            i += 1;
-        } else {
-            lines.push(format!("+ {}", visible(b[j])));
-            j += 1;
-        }
-    }
-    if tail > 0 {
-        lines.push(format!("  {}", visible(old[old.len() - tail])));
-    }
-    lines.join("\n")
+    similar::TextDiff::from_lines(expected, actual)
+        .unified_diff()
+        .context_radius(2)
+        .to_string()
 }
 
 // ---- outside tools --------------------------------------------------------------------------------------------------

@@ -1,0 +1,208 @@
+//! cloud-init: its own schema (22.4.2, as Debian 12 has it), and the contract with 18.2 that no schema checks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_yaml::Value;
+
+use crate::built::{built, hosts};
+use crate::support::{Run, temp_dir, tool};
+
+#[test]
+fn schema_accepts_every_user_data() {
+    let Some(schema) = tool("cloud-init-schema") else {
+        return;
+    };
+    let sites = built();
+    let files = hosts(&sites).into_iter().map(|host| host.file("user-data"));
+    Run::of(Command::new(schema).args(files))
+        .expect_exit(0)
+        .expect_stdout("");
+}
+
+/// What the schema must object to, so that its silence above means something.
+const WRONG: [(&str, &str); 6] = [
+    ("no header", "\"hostname\": \"a\"\n"),
+    (
+        "an unknown key in a user",
+        "#cloud-config\n\"users\": [{\"name\": \"ops\", \"bogus\": \"1\"}]\n",
+    ),
+    (
+        "an unquoted mode",
+        "#cloud-config\n\"write_files\": [{\"path\": \"/a\", \"permissions\": 0644}]\n",
+    ),
+    (
+        "a number in a command",
+        "#cloud-config\n\"runcmd\": [[\"sleep\", 5]]\n",
+    ),
+    (
+        "a deprecated key",
+        "#cloud-config\n\"chpasswd\": {\"list\": [\"a:b\"]}\n",
+    ),
+    ("a misspelt module", "#cloud-config\n\"write_file\": []\n"),
+];
+
+#[test]
+fn schema_is_alive() {
+    let Some(schema) = tool("cloud-init-schema") else {
+        return;
+    };
+    let dir = temp_dir();
+    let files = WRONG.map(|(what, text)| {
+        let path = dir.path().join(what.replace(' ', "-"));
+        fs::write(&path, text).unwrap();
+        path
+    });
+    let run = Run::of(Command::new(&schema).args(&files)).expect_exit(1);
+    for path in &files {
+        let said = format!("{}: ", path.display());
+        assert!(
+            run.stdout.contains(&said),
+            "nothing was said about {said}\n{run}"
+        );
+    }
+}
+
+/// 18.2 takes user-data for cloud-config only by its first line, ignores it after a byte order mark, and its PyYAML
+/// fails on tabs, control characters and anything beyond the Basic Multilingual Plane, even in a comment.
+#[test]
+fn every_seed_file_is_plain_ascii() {
+    let sites = built();
+    for host in hosts(&sites) {
+        for name in [
+            "user-data",
+            "meta-data",
+            "network-config",
+            "lxd-preseed.yaml",
+        ] {
+            let bytes = host.read(name);
+            let odd = bytes
+                .iter()
+                .position(|byte| !matches!(byte, b'\n' | 0x20..=0x7e));
+            assert!(
+                odd.is_none(),
+                "{}/{name}: byte {odd:?} is not printable ASCII",
+                host.name
+            );
+            assert_eq!(
+                bytes.last(),
+                Some(&b'\n'),
+                "{}/{name} ends in a line break",
+                host.name
+            );
+        }
+        let user_data = host.read("user-data");
+        assert!(
+            user_data.starts_with(b"#cloud-config\n"),
+            "{}: the first line",
+            host.name
+        );
+    }
+}
+
+/// Seeds are found by ds-identify only if both files are there, and an instance-id that is not text or empty makes 18.2
+/// fail at the second boot.
+#[test]
+fn meta_data_names_each_machine_once() {
+    let sites = built();
+    let mut ids = BTreeSet::new();
+    for host in hosts(&sites) {
+        let meta_data = host.yaml("meta-data");
+        assert_eq!(
+            meta_data.get("local-hostname"),
+            Some(&Value::from(host.name.as_str()))
+        );
+        let Some(Value::String(id)) = meta_data.get("instance-id") else {
+            panic!("{}: no instance-id that is text", host.name);
+        };
+        assert!(
+            !id.is_empty() && ids.insert(id.clone()),
+            "{}: instance-id {id:?}",
+            host.name
+        );
+    }
+}
+
+/// 18.2 writes files before users exist (any other owner ends the module) and takes a bare number as a decimal mode.
+#[test]
+fn files_are_roots_and_modes_are_octal_text() {
+    let sites = built();
+    for host in hosts(&sites) {
+        let mut paths = BTreeSet::new();
+        for file in host.write_files() {
+            let what = format!("{}: {}", host.name, file.path);
+            assert_eq!(file.owner, "root:root", "{what}");
+            assert!(file.path.starts_with('/'), "{what}");
+            assert!(
+                file.permissions.len() == 4 && u32::from_str_radix(&file.permissions, 8).is_ok(),
+                "{what}"
+            );
+            if file
+                .content
+                .windows(11)
+                .any(|bytes| bytes == b"PRIVATE KEY")
+            {
+                assert_eq!(file.permissions, "0600", "{what}");
+            }
+            assert!(paths.insert(file.path), "{what} is written twice");
+        }
+    }
+}
+
+/// Keys that 18.2 does not know, or that mean something else to it (facts: `defer` is ignored, `append` came with 18.5,
+/// `lxd` installs the deb, an explicit list of users is needed or `ubuntu` is made).
+#[test]
+fn nothing_is_used_that_18_2_lacks() {
+    let sites = built();
+    for host in hosts(&sites) {
+        let user_data = host.yaml("user-data");
+        for key in [
+            "lxd",
+            "chpasswd",
+            "network",
+            "ubuntu_advantage",
+            "snap",
+            "wireguard",
+            "autoinstall",
+        ] {
+            assert!(
+                user_data.get(key).is_none(),
+                "{}: top-level {key}",
+                host.name
+            );
+        }
+        assert!(
+            matches!(user_data.get("users"), Some(Value::Sequence(users)) if !users.is_empty()),
+            "{}",
+            host.name
+        );
+        for item in user_data
+            .get("write_files")
+            .and_then(Value::as_sequence)
+            .unwrap()
+        {
+            assert!(
+                item.get("defer").is_none() && item.get("append").is_none(),
+                "{}",
+                host.name
+            );
+        }
+        // One entry that is no text or list of text, and 18.2 runs no command at all.
+        for key in ["runcmd", "bootcmd"] {
+            for command in user_data
+                .get(key)
+                .and_then(Value::as_sequence)
+                .into_iter()
+                .flatten()
+            {
+                let plain = match command {
+                    Value::String(_) => true,
+                    Value::Sequence(words) => words.iter().all(Value::is_string),
+                    _ => false,
+                };
+                assert!(plain, "{}: {key} has {command:?}", host.name);
+            }
+        }
+    }
+}
