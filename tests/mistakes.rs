@@ -855,6 +855,9 @@ fn a_missing_site_is_said_to_be_missing() {
     assert!(run.stderr.contains("site holds no cluster.yaml"), "{run}");
     fs::remove_dir(empty.path()).unwrap();
     let run = empty.check().expect_exit(1);
-    assert!(run.stderr.contains("site cannot be read"), "{run}");
+    assert!(
+        run.stderr.contains("there is no folder site") && run.stderr.ends_with("\n1 error\n"),
+        "{run}"
+    );
     assert!(!Path::new(&empty.out()).exists());
 }

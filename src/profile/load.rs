@@ -55,6 +55,26 @@ pub(crate) fn load(site: &Utf8Path) -> (Profiles, Findings) {
     let layout = source::layout(site);
     let mut findings = Findings::default();
     let mut sources = Sources::default();
+    if !site.is_dir() {
+        let file = sources.add(site.to_owned(), String::new());
+        let help = format!(
+            "write {}, or name the folder that holds the profiles",
+            site.join("NAME/cluster.yaml")
+        );
+        findings.add(
+            &NO_CLUSTER,
+            file.start(),
+            format!("there is no folder {site}"),
+            help,
+        );
+        return (
+            Profiles {
+                sources,
+                clusters: Vec::new(),
+            },
+            findings,
+        );
+    }
     for (path, why) in layout.errors {
         let file = sources.add(path.clone(), String::new());
         findings.add(
