@@ -1,0 +1,72 @@
+//! What a build is made of, step by step: `cargo bench`.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+use std::hint::black_box;
+
+use camino::Utf8Path;
+use divan::Bencher;
+use lxseed::model::{Cluster, Site};
+use lxseed::render::{ClusterKeys, HostKeys, Renderer};
+use lxseed::trust::SiteSecret;
+
+fn main() {
+    divan::main();
+}
+
+fn profiles() -> &'static Utf8Path {
+    Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles"))
+}
+
+fn site() -> Site {
+    lxseed::check::check(profiles()).accept().unwrap()
+}
+
+fn secret() -> SiteSecret {
+    SiteSecret::parse(include_str!("../tests/support/secret-of-the-tests")).unwrap()
+}
+
+fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
+    let name = cluster.name.as_str();
+    let hosts = cluster.hosts.iter().map(|host| HostKeys {
+        server: secret.lxd_server(name, host.name.as_str(), 1).unwrap(),
+        ssh: secret.ssh_host_key(name, host.name.as_str(), 1).unwrap(),
+    });
+    ClusterKeys {
+        hosts: hosts.collect(),
+        cluster: secret.lxd_cluster(name, 1).unwrap(),
+    }
+}
+
+/// Read, lower and check both shipped sites.
+#[divan::bench]
+fn check() -> usize {
+    lxseed::check::check(black_box(profiles())).findings().len()
+}
+
+/// The LXD identity of one host: key, certificate, signature.
+#[divan::bench]
+fn derive_lxd_identity(bencher: Bencher<'_, '_>) {
+    let secret = secret();
+    bencher.bench(|| secret.lxd_server("lab", black_box("node1"), 1).unwrap());
+}
+
+/// The SSH host key of one host.
+#[divan::bench]
+fn derive_ssh_host_key(bencher: Bencher<'_, '_>) {
+    let secret = secret();
+    bencher.bench(|| secret.ssh_host_key("lab", black_box("node1"), 1).unwrap());
+}
+
+/// All files of one host, every document read back.
+#[divan::bench]
+fn render_host(bencher: Bencher<'_, '_>) {
+    let site = site();
+    let keys = keys(&site.clusters[0], &secret());
+    let renderer = Renderer::new().unwrap();
+    bencher.bench(|| {
+        renderer
+            .host(black_box(&site.clusters[0]), 0, &keys)
+            .unwrap()
+    });
+}
