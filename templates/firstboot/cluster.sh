@@ -15,6 +15,7 @@ stage_cluster() {
             if [[ $ROLE = joiner ]]; then
                 await_trust
                 await_turn
+                forget_earlier_join
             fi
             feed_preseed
         fi
@@ -37,7 +38,6 @@ settle_interrupted() {
     if [[ $(clustered) = no ]]; then
         say "the last attempt was interrupted"
         reset_lxd
-        unmark begun
     fi
 }
 
@@ -78,7 +78,10 @@ feed_preseed() {
     fi
     said=$(tr '\n' ' ' <<<"${said:-no answer within 10 minutes}")
     case $said in
-    *"connect to local LXD"*) later "the LXD daemon went away: $said" ;;
+    # The daemon died under it; what it left is cleared by the next try.
+    *"connect to local LXD"* | *"unix.socket"*EOF* | *"websocket: close"* | *"unix.socket"*"connection reset"*)
+        later "the LXD daemon went away: $said"
+        ;;
     *"already clustered"*)
         unmark begun
         return 0
@@ -94,6 +97,10 @@ feed_preseed() {
         ;;
     *"Failed to parse the preseed"* | *"version doesn't match"* | *"already has a member with"* | *"Mismatching"* | \
         *"Missing storage pool"* | *"Failed to create storage pool"*)
+        if [[ $said = *"already has a member with"* && $ROLE = joiner ]] && marked fresh; then
+            leave_cluster
+            later "a half-finished join of this host was taken out of the cluster"
+        fi
         stop "LXD refuses: $said"
         ;;
     esac
@@ -109,6 +116,7 @@ check_membership() {
     volumes_state made
     mark joined
     unmark fresh
+    unmark rejoin
 }
 
 # -- the bootstrap host
@@ -196,7 +204,7 @@ print(json.dumps({"name": name, "type": kind, "certificate": base64.b64encode(de
 read -r -d '' PY_PEER <<'PY' || true
 import http.client, json, socket, ssl, sys
 host, port = sys.argv[1].rsplit(":", 1)
-name, path, pinned, crt, key = sys.argv[2:]
+method, path, name, pinned, crt, key = sys.argv[2:]
 if ssl.OPENSSL_VERSION_INFO < (1, 1, 1):
     print("? no TLS 1.3 here")
     sys.exit(2)
@@ -207,7 +215,7 @@ try:
     plain = socket.create_connection((host, int(port)), 10)
     link = http.client.HTTPConnection(host)
     link.sock = context.wrap_socket(plain, server_hostname=name)
-    link.request("GET", path)
+    link.request(method, path)
     answer = json.loads(link.getresponse().read().decode())
     if answer.get("type") == "error":
         raise ValueError(answer.get("error"))
@@ -217,8 +225,9 @@ except (OSError, ValueError, ssl.CertificateError, http.client.HTTPException) as
     sys.exit(1)
 PY
 
+# ask_cluster METHOD PATH
 ask_cluster() {
-    python3 -c "$PY_PEER" "$ENDPOINT" "$CLUSTER" "$1" "$ETC/tls/cluster.crt" "$LXD_DIR/server.crt" "$LXD_DIR/server.key"
+    python3 -c "$PY_PEER" "$ENDPOINT" "$1" "$2" "$CLUSTER" "$ETC/tls/cluster.crt" "$LXD_DIR/server.crt" "$LXD_DIR/server.key"
 }
 
 # Two signs in one answer: the handshake under the pinned certificate succeeds only after the bootstrap host has taken it,
@@ -226,7 +235,7 @@ ask_cluster() {
 await_trust() {
     local answer reason='' told=-60 waited=0 now
     while :; do
-        answer=$(ask_cluster /1.0) || true
+        answer=$(ask_cluster GET /1.0) || true
         case $answer in
         "? no TLS"*) return 0 ;;
         "?"*CERTIFICATE_VERIFY* | "?"*"certificate verify"*)
@@ -247,10 +256,33 @@ await_trust() {
     done
 }
 
+# This host's own identity is trusted, so it may take its own half-made membership out again. LXD forgets the certificate
+# with the member; the bootstrap host trusts it anew as long as it waits for its members, and later when told to.
+leave_cluster() {
+    local answer
+    say "taking the half-made member $HOST out of the cluster; if this host is not let in again within minutes:" \
+        "lxseed-firstboot cluster, on $BOOTSTRAP"
+    answer=$(ask_cluster DELETE "/1.0/cluster/members/$HOST?force=1") || later "the cluster keeps it: ${answer#\? }"
+}
+
+# A join that was cut off late has told the cluster's database of this address already. LXD before 5.0.4 leaves that entry
+# behind, and the next join waits for it in vain; this is what `lxd cluster remove-raft-node` does on a member.
+forget_earlier_join() {
+    local members
+    if ! marked rejoin; then
+        return 0
+    fi
+    members=$(ask_cluster GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') || return 0
+    if ! grep -qxF -- "$HOST" <<<"$members" &&
+        ask_cluster DELETE "/internal/cluster/raft-node/$ADDRESS:${ENDPOINT##*:}" >"$RUN/answer"; then
+        say "the cluster has forgotten the earlier attempt of this host"
+    fi
+}
+
 # Hosts of an earlier position that are not members yet.
 before_me() {
     local members name
-    members=$(ask_cluster '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
+    members=$(ask_cluster GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
     for name in "${MEMBERS[@]:0:$POSITION}"; do
         grep -qxF -- "$name" <<<"$members" || printf '%s ' "$name"
     done

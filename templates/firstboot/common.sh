@@ -90,6 +90,9 @@ unmark() {
     [[ ! -d $STATE/marks ]] || sync "$STATE/marks"
 }
 
+# A pipe's reader that leaves early (grep -q, head) would end its writer with SIGPIPE, and with pipefail the whole pipe would
+# count as failed. So no pipe in this script has such a reader.
+
 # quietly COMMAND...: its output is shown only when it fails. The last line is kept in $SAID for messages.
 SAID=
 quietly() {

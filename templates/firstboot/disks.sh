@@ -38,7 +38,7 @@ need_disk_tools() {
 # -- finding disks
 
 # What udev knows of a disk: property NAME KEY
-property() { udevadm info --query=property --name="/dev/$1" 2>/dev/null | sed -n "s/^$2=//p" | head -n 1; }
+property() { udevadm info --query=property --name="/dev/$1" 2>/dev/null | sed -n "s/^$2=//p" | sed -n 1p; }
 
 all_disks() {
     local at name
@@ -63,7 +63,7 @@ serials() {
     cat "/sys/block/$1/serial" "/sys/block/$1/device/serial" 2>/dev/null | sed 's/^ *//; s/ *$//' || true
 }
 
-serial() { serials "$1" | sed '/^$/d' | head -n 1; }
+serial() { serials "$1" | sed '/^$/d' | sed -n 1p; }
 
 # The kernel's names of all disks that a slot's rule fits.
 disks_of_slot() {
@@ -78,8 +78,11 @@ disks_of_slot() {
     esac
     for name in $(all_disks); do
         case $by in
-        serial) serials "$name" | grep -qxF -- "$value" && echo "$name" ;;
-        wwn) { property "$name" ID_WWN_WITH_EXTENSION; property "$name" ID_WWN; } | grep -qixF -- "$value" && echo "$name" ;;
+        serial) serials "$name" | grep -xF -- "$value" >/dev/null && echo "$name" ;;
+        wwn)
+            { property "$name" ID_WWN_WITH_EXTENSION; property "$name" ID_WWN; } | grep -ixF -- "$value" >/dev/null &&
+                echo "$name"
+            ;;
         hctl) [[ $(basename "$(readlink -f "/sys/block/$name/device")") = "$value" ]] && echo "$name" ;;
         esac
     done
@@ -255,7 +258,7 @@ wipe_if_allowed() {
     if [[ -z $allowed || -z $name ]] || marked "wiped-$slot"; then
         return 0
     fi
-    if ! serials "$name" | grep -qxF -- "$allowed"; then
+    if ! serials "$name" | grep -xF -- "$allowed" >/dev/null; then
         say "slot $slot: the profile allows the disk with serial $allowed to be emptied, and this is $(describe "$name")"
         return 0
     fi

@@ -16,9 +16,40 @@ stage_lxd() {
     say "lxd $(timeout 30 "$LXD" --version 2>/dev/null || true) runs as $(fingerprint "$LXD_DIR/server.crt" | cut -c 1-12)"
 }
 
+# Polls the socket, and thereby starts the daemon: the snap's is socket-activated.
 start_lxd() {
-    # Polls the socket, and thereby starts the daemon: the snap's is socket-activated.
-    quietly timeout 330 "$LXD" waitready --timeout=300 || later "LXD is not ready after 5 minutes: $SAID"
+    local limit=300
+    if marked fresh && ! marked joined; then
+        limit=90
+    fi
+    if quietly timeout $((limit + 30)) "$LXD" waitready "--timeout=$limit"; then
+        unmark stuck
+        return 0
+    fi
+    if marked fresh && ! marked joined; then
+        give_up_half_made
+    else
+        later "LXD is not ready after $limit s: $SAID"
+    fi
+}
+
+# LXD before 5.0.4 does not come up any more when it was cut off inside a join: it is a member to itself and none to the
+# cluster. The cluster knows which; where it cannot be asked, nothing is thrown away.
+give_up_half_made() {
+    local members
+    if [[ $ROLE = joiner ]] && marked begun; then
+        members=$(ask_cluster GET '/1.0/cluster/members?recursion=1') ||
+            later "LXD is not ready after an interrupted join, and the cluster cannot be asked (${members#\? })"
+        if json '[m["server_name"] for m in d]' <<<"$members" | grep -xF -- "$HOST" >/dev/null; then
+            if ! marked stuck; then
+                mark stuck
+                later "LXD is not ready, although the cluster lists $HOST as a member"
+            fi
+            leave_cluster
+        fi
+    fi
+    say "LXD does not come up after it was cut off: $SAID"
+    reset_lxd
 }
 
 stop_lxd() { quietly timeout 300 snap stop lxd || later "the LXD daemon does not stop: $SAID"; }
@@ -27,7 +58,7 @@ stop_lxd() { quietly timeout 300 snap stop lxd || later "the LXD daemon does not
 # wins over an earlier one; an Environment= line would lose against it.
 bypass_proxies() {
     local file=$ETC/no-proxy.env drop=/etc/systemd/system/snap.lxd.daemon.service.d/lxseed.conf kept new
-    kept=$(sed -n 's/^\(no_proxy\|NO_PROXY\)="\{0,1\}\([^"]*\)"\{0,1\}$/\2/p' /etc/environment 2>/dev/null | head -n 1)
+    kept=$(sed -n 's/^\(no_proxy\|NO_PROXY\)="\{0,1\}\([^"]*\)"\{0,1\}$/\2/p' /etc/environment 2>/dev/null | sed -n 1p || true)
     new="${kept:+$kept,}localhost,127.0.0.1,$(IFS=,; echo "${ADDRESSES[*]}")"
     if [[ ! -e $drop || $(cat "$file" 2>/dev/null) != "no_proxy=$new"$'\n'"NO_PROXY=$new" ]]; then
         printf 'no_proxy=%s\nNO_PROXY=%s\n' "$new" "$new" | put "$file" 0644
@@ -111,11 +142,14 @@ reset_lxd() {
     [[ ! -x /usr/lib/snapd/snap-discard-ns ]] || quietly /usr/lib/snapd/snap-discard-ns lxd || true
     findmnt -rno TARGET | tac | while read -r target; do
         case $target in
-        "$LXD_DIR"/* | /var/lib/lxd/*) umount -l "$target" || true ;;
+        "$LXD_DIR"/* | /var/lib/lxd/*) umount -l "$target" 2>/dev/null || true ;;
         esac
     done
     find "$LXD_DIR" -xdev -mindepth 1 -delete
     clear_handed_volumes
+    unmark begun
+    unmark stuck
+    [[ $ROLE = bootstrap ]] || mark rejoin
     place_identity
     start_lxd
 }

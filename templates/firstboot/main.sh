@@ -76,6 +76,7 @@ run_all() {
 }
 
 main() {
+    local busy
     case ${1:-} in
     -h | --help | help)
         usage
@@ -97,7 +98,12 @@ main() {
     mkdir -p "$RUN" "$STATE"
     if [[ -z ${LXSEED_LOCKED:-} ]]; then
         # One run at a time. The lock is not handed down (-o): a daemon that a stage starts would hold it for ever.
-        LXSEED_LOCKED=yes exec flock -n -o -E "$TRY_AGAIN" "$RUN/lock" "$SELF" "$@"
+        LXSEED_LOCKED=yes flock -n -o -E 73 "$RUN/lock" "$SELF" "$@" || busy=$?
+        if [[ ${busy:-0} = 73 ]]; then
+            echo "lxseed-firstboot: another run is at work; see lxseed-firstboot status" >&2
+            busy=$TRY_AGAIN
+        fi
+        return "${busy:-0}"
     fi
     if [[ $# = 1 ]]; then
         run_stage "$1"

@@ -28,7 +28,7 @@ set_name() {
     fi
 }
 
-has_address() { ip -o addr show 2>/dev/null | grep -qF " $ADDRESS/"; }
+has_address() { ip -o addr show 2>/dev/null | grep -F " $ADDRESS/" >/dev/null; }
 
 wait_for_address() {
     wait_for 120 2 "the address $ADDRESS" has_address ||
@@ -37,7 +37,7 @@ wait_for_address() {
 
 # Matches "System clock synchronized" of systemd 237 and the older "NTP synchronized". `timedatectl show`, which is made
 # for programs, came with systemd 239. It is the kernel's own flag, so chrony and ntpd count too.
-clock_is_set() { timedatectl status 2>/dev/null | grep -q 'synchronized: yes'; }
+clock_is_set() { timedatectl status 2>/dev/null | grep 'synchronized: yes' >/dev/null; }
 
 # certificate_life FILE: "early", "late" or "now". The function of the ssl module is undocumented but the same since
 # Python 2.6; the openssl program need not be there yet.

@@ -29,7 +29,7 @@ stage_purge() {
 refuse_with_data() {
     local there
     there=$(find /var/lib/lxd/containers /var/lib/lxd/virtual-machines /var/lib/lxd/storage-pools/*/* \
-        -mindepth 1 -maxdepth 1 2>/dev/null | head -n 3 | tr '\n' ' ' || true)
+        -mindepth 1 -maxdepth 1 2>/dev/null | sed -n 1,3p | tr '\n' ' ' || true)
     if [[ -n $there ]]; then
         stop "apt's LXD holds data ($there); it is not purged. Move the instances away (or: lxc delete), then go on"
     fi

@@ -79,7 +79,7 @@ remove_keys() {
     rm -f "$RUN/preseed"
 }
 
-seed_medium() { blkid -o device -t LABEL=cidata 2>/dev/null | head -n 1 || true; }
+seed_medium() { blkid -o device -t LABEL=cidata 2>/dev/null | sed -n 1p || true; }
 
 # The last word in the receipt: what each stage took, and whether the keys are gone.
 note_sealed() {
@@ -88,9 +88,10 @@ note_sealed() {
         [[ ! -e $STATE/stages/$stage.seconds ]] || printf '%s %s\n' "$stage" "$(cat "$STATE/stages/$stage.seconds")"
     done | python3 -c 'import json, sys, time
 receipt = json.load(open(sys.argv[1]))
+seconds = {name: int(spent) for name, spent in (line.split() for line in sys.stdin)}
 medium = sys.argv[2] or None
 if (receipt.get("sealed") or {}).get("medium_with_keys", 0) != medium:
-    receipt["seconds"] = {name: int(spent) for name, spent in (line.split() for line in sys.stdin)}
+    receipt["seconds"] = seconds
     receipt["sealed"] = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "medium_with_keys": medium}
     print(json.dumps(receipt, indent=2))' "$RECEIPT" "$1")
     [[ -z $new ]] || put "$RECEIPT" 0644 <<<"$new"

@@ -9,7 +9,7 @@ stage_verify() {
     wait_for 180 3 "this member to be online" online || later "the cluster does not see $HOST online"
     check_pools
     if [[ $ROLE = bootstrap ]]; then
-        if ! wait_for 600 5 "all ${#MEMBERS[@]} members" all_online; then
+        if ! wait_for 600 10 "all ${#MEMBERS[@]} members" all_let_in; then
             missing=$(absent)
             say "not online yet: $missing- they may still come; this host goes on"
         else
@@ -23,7 +23,7 @@ members_online() {
     lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d if m["status"] == "Online"]'
 }
 
-online() { members_online 2>/dev/null | grep -qxF -- "$HOST"; }
+online() { members_online 2>/dev/null | grep -xF -- "$HOST" >/dev/null; }
 
 absent() {
     local name seen
@@ -33,7 +33,15 @@ absent() {
     done
 }
 
-all_online() { [[ -z $(absent) ]]; }
+# A joiner that takes its own half-made membership back loses its trust with it.
+all_let_in() {
+    local missing
+    missing=$(absent)
+    if [[ -n $missing ]]; then
+        trust_declared
+        return 1
+    fi
+}
 
 # "Created" is said of the cluster's pool as a whole; that it can be used here shows only in asking for its space here.
 check_pools() {
@@ -80,7 +88,7 @@ PY
 write_receipt() {
     local i new
     for i in "${!SLOT_NAMES[@]}"; do
-        SLOT_DISK[i]=$(disks_of_slot "$i" | head -n 1)
+        SLOT_DISK[i]=$(disks_of_slot "$i" | sed -n 1p)
     done
     new=$({
         printf '%s\0' host "$HOST" cluster "$CLUSTER" role "$ROLE" address "$ADDRESS" release "$UBUNTU"

@@ -1,0 +1,366 @@
+"""Hosts of the bench: network namespaces with real LXD daemons, fed with nothing but an output tree of lxseed.
+
+Everything a bench makes has its own process number in its name, and is taken down by `Bench.close`: processes by the
+numbers it started, namespaces and loop devices by the names it made. Nothing else on the machine is touched.
+"""
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+STAND_INS = ("systemctl", "snap", "sleep", "timedatectl", "uname", "update-initramfs")
+STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
+DISK_BYTES = 512 * 1024 * 1024
+
+
+class Failed(Exception):
+    """A test's expectation does not hold."""
+
+
+def run(*words, **options):
+    options.setdefault("check", True)
+    options.setdefault("text", True)
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.STDOUT)
+    try:
+        return subprocess.run([str(word) for word in words], **options).stdout
+    except subprocess.CalledProcessError as problem:
+        raise Failed("%s: %s" % (" ".join(str(w) for w in words[:6]), (problem.stdout or "").strip()[-600:])) from None
+
+
+def wait(seconds, what, ready):
+    end = time.monotonic() + seconds
+    while True:
+        value = ready()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed("%s: not within %d s" % (what, seconds))
+        time.sleep(0.2)
+
+
+def variables(script):
+    """The variable block of a generated script, as bash reads it."""
+    block = script.split("# ---- common", 1)[0]
+    names = re.findall(r"^([A-Z_]+)=", block, re.M)
+    show = "set +u\n" + "".join('printf "%%s\\0" "%s" "${#%s[@]}" "${%s[@]}"\n' % (n, n, n) for n in names)
+    words = run("bash", "-c", block + show).split("\0")
+    values = {}
+    while len(words) > 1:
+        name, count = words[0], int(words[1])
+        values[name], words = words[2:2 + count], words[2 + count:]
+    return values
+
+
+class Host:
+    """One machine. What it keeps over a power cut lies in its folder; what it loses, in its namespaces."""
+
+    def __init__(self, bench, name, seed):
+        self.bench, self.name, self.seed = bench, name, seed
+        self.folder = bench.folder / "hosts" / name
+        self.upper = self.folder / "upper"
+        self.space = "%s-%s" % (bench.tag, name)
+        self.process, self.init = None, None
+        self.loops = {}
+        self.values = variables(bench.planted(seed, "/usr/local/sbin/lxseed-firstboot").decode())
+        for part in ("upper", "work", "root", "lxd"):
+            (self.folder / part).mkdir(parents=True)
+        (self.folder / "lxd").chmod(0o711)
+        local = self.upper / "usr/local/bin"
+        local.mkdir(parents=True)
+        for tool in STAND_INS:
+            (local / tool).symlink_to("/opt/bench/bin/" + tool)
+        self.setting("speed", bench.speed)
+        self.plant()
+        self.make_disks()
+        self.wire()
+
+    # -- what is on the machine before it is switched on
+
+    def setting(self, name, value):
+        path = self.upper / "etc/bench" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("%s\n" % value)
+
+    def plant(self, seed=None):
+        """The seed as a medium or an installer would leave it."""
+        self.seed = seed or self.seed
+        into = self.upper / "var/lib/cloud/seed/nocloud"
+        into.mkdir(parents=True, exist_ok=True)
+        for name in ("user-data", "meta-data", "network-config"):
+            if (self.seed / name).exists():
+                shutil.copyfile(self.seed / name, into / name)
+                (into / name).chmod(0o600)
+
+    def make_disks(self):
+        """One sparse loop device per slot, that shows to udev what the profile looks for."""
+        values = self.values
+        self.disks = []
+        for i, slot in enumerate(values["SLOT_NAMES"]):
+            by, value = values["SLOT_BY"][i], values["SLOT_VALUES"][i]
+            # A disk model's own identifiers, beside the one that the slot goes by.
+            properties = {"ID_MODEL": "BENCHDISK", "ID_SERIAL_SHORT": "SN-%s-%s" % (self.name, slot)}
+            links = ["by-id/ata-BENCHDISK_SN-%s-%s" % (self.name, slot)]
+            if by == "serial":
+                properties["ID_SERIAL_SHORT"] = value
+            elif by == "wwn":
+                properties["ID_WWN"] = value
+                links.append("by-id/wwn-" + value)
+            elif by in ("by_id", "by_path"):
+                links.append(by.replace("_", "-") + "/" + value)
+            else:
+                raise Failed("the bench has no disks that go by %s" % by)
+            self.add_disk(slot, properties, links, max(DISK_BYTES, int(values["SLOT_MIN"][i] or 0)))
+
+    def add_disk(self, slot, properties, links, size=DISK_BYTES):
+        image = self.folder / ("disk-%s.img" % slot)
+        with open(image, "wb") as file:
+            file.truncate(size)
+        with Bench.losetup:
+            device = run("losetup", "--find", "--show", image).strip()
+        self.bench.loops.append(device)
+        self.loops[slot] = device
+        self.disks.append({"slot": slot, "name": device[len("/dev/"):], "number": os.stat(device).st_rdev,
+                           "links": links, "properties": properties})
+
+    def disk(self, slot):
+        return next(d for d in self.disks if d["slot"] == slot)
+
+    def wire(self):
+        outside, inside = "host%d" % len(self.bench.hosts), "eth0"
+        run("ip", "netns", "add", self.space)
+        self.bench.spaces.append(self.space)
+        run("ip", "-n", self.bench.wire, "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.space)
+        run("ip", "-n", self.bench.wire, "link", "set", outside, "master", "wire", "up")
+        run("ip", "-n", self.space, "addr", "add", self.values["ADDRESS"][0] + "/24", "dev", inside)
+        self.cable(True)
+        run("ip", "-n", self.space, "link", "set", "lo", "up")
+
+    def cable(self, plugged):
+        run("ip", "-n", self.space, "link", "set", "eth0", "up" if plugged else "down")
+
+    # -- power
+
+    def boot(self):
+        if self.process:
+            raise Failed("%s is on already" % self.name)
+        for stale in ("reboot-wanted", "unit-state"):
+            (self.upper / "var/log" / stale).unlink(missing_ok=True)
+        (self.folder / "host.json").write_text(json.dumps({"disks": self.disks}))
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
+        (self.folder / "work").mkdir()
+        console = open(self.folder / "console", "ab")
+        # unshare's child is process 1 of the host; when unshare dies, so does everything in it.
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", self.space, "unshare", "-m", "-p", "-u", "-f", "--kill-child=SIGKILL",
+             "--propagation", "private", HERE / "host/enter", self.folder, self.bench.tree],
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+        console.close()
+        children = pathlib.Path("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid))
+
+        def first_child():
+            if self.process.poll() is not None:
+                raise Failed("%s does not boot: %s" % (self.name, (self.folder / "console").read_text()[-400:]))
+            return children.read_text().split()
+
+        self.init = int(wait(20, "%s starts" % self.name, first_child)[0])
+        wait(20, "%s has its root" % self.name, lambda: os.path.exists("/proc/%d/root/opt/bench/init" % self.init))
+
+    def power_cut(self):
+        """Everything in it dies at once, without a chance to write anything more."""
+        if self.process:
+            try:
+                os.kill(self.init, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.kill()
+            self.process.wait()
+            # Namespaces end after their last process; loops and the overlay are busy until then.
+            wait(20, "%s ends" % self.name, lambda: not os.path.exists("/proc/%d" % self.init))
+            self.process, self.init = None, None
+
+    def inside(self, *words, **options):
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C"}
+        return run("nsenter", "-t", self.init, "-m", "-p", "-u", "-n", "--", *words, env=environment, **options)
+
+    def kill_stage(self):
+        """kill -9 of the unit's main process and all that systemd would take along."""
+        return self.inside("python3", "-c", """
+import os, pathlib, signal
+main = int(pathlib.Path("/run/units/main-pid").read_text())
+for entry in os.listdir("/proc"):
+    try:
+        if entry.isdigit() and os.getsid(int(entry)) == main:
+            os.kill(int(entry), signal.SIGKILL)
+    except OSError:
+        pass
+""")
+
+    def kill_lxd(self):
+        self.inside("sh", "-c", "[ ! -e /run/lxd.pid ] || kill -9 $(cat /run/lxd.pid) || true")
+
+    def stage_running(self):
+        """The stage whose process runs at this moment, seen from outside."""
+        try:
+            space = os.readlink("/proc/%d/ns/pid" % self.init)
+        except (OSError, TypeError):
+            return None
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                words = pathlib.Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
+                if b"/usr/local/sbin/lxseed-firstboot" in words and words[-2].decode() in STAGES:
+                    if os.readlink("/proc/%s/ns/pid" % entry) == space:
+                        return words[-2].decode()
+            except OSError:
+                pass
+        return None
+
+    # -- what it says
+
+    def text(self, path):
+        file = self.upper / path.lstrip("/")
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def journal(self):
+        return self.text("/var/log/journal")
+
+    def stage(self):
+        """The stage in which it stands, as its log says."""
+        found = re.findall(r"^lxseed \S+ (\w+):", self.journal(), re.M)
+        return found[-1] if found else "off"
+
+    def state(self):
+        return self.text("/var/log/unit-state").strip()
+
+    def sealed(self):
+        return (self.upper / "var/lib/lxseed/stages/seal.done").exists() and self.state() in ("exited", "skipped")
+
+    def stopped(self):
+        return self.state() == "failed 78"
+
+    def receipt(self):
+        return json.loads(self.text("/var/lib/lxseed/receipt.json"))
+
+    def api(self, path):
+        said = self.inside("sh", "-c", 'exec /usr/bin/lxc query "$0" 2>/dev/null', path)
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise Failed("%s: lxc query %s says: %s" % (self.name, path, said[-300:])) from None
+
+    def rebooted(self):
+        """Carries out a reboot that the host asked for."""
+        if (self.upper / "var/log/reboot-wanted").exists():
+            self.power_cut()
+            self.boot()
+
+    def await_sealed(self, seconds=150):
+        def ready():
+            if self.stopped():
+                raise Failed("%s stopped: %s" % (self.name, self.text("/var/lib/lxseed/problem").strip()))
+            return not self.rebooted() and self.sealed()
+
+        wait(seconds, "%s sealed (stands in %s)" % (self.name, self.stage()), ready)
+
+    def await_member(self, seconds=90):
+        """The stage cluster is done; a bootstrap host that is alone would wait long for the others after that."""
+        stamp = self.upper / "var/lib/lxseed/stages/cluster.done"
+        wait(seconds, "%s is a member (stands in %s)" % (self.name, self.stage()),
+             lambda: self.rebooted() or stamp.exists() or self.stopped())
+        if self.stopped():
+            raise Failed("%s stopped: %s" % (self.name, self.text("/var/lib/lxseed/problem").strip()))
+
+    def await_stopped(self, seconds=90):
+        wait(seconds, "%s stopped by its guard" % self.name, self.stopped)
+        return self.text("/var/lib/lxseed/problem").strip()
+
+    def await_said(self, text, seconds=60):
+        wait(seconds, "%s says '%s'" % (self.name, text), lambda: text in self.journal())
+
+    def digest(self, slot):
+        with open(self.loops[slot], "rb") as device:
+            return hashlib.sha256(device.read()).hexdigest()
+
+
+class Bench:
+    """A wire with hosts on it."""
+
+    numbers = itertools.count(1)
+    losetup = threading.Lock()
+
+    def __init__(self, scratch, tree, out, cluster, speed=5):
+        self.tag = "lxb%d-%d" % (os.getpid(), next(Bench.numbers))
+        self.tree, self.out, self.cluster, self.speed = tree, pathlib.Path(out), cluster, speed
+        self.folder = pathlib.Path(scratch) / self.tag
+        self.folder.mkdir()
+        self.hosts, self.spaces, self.loops = {}, [], []
+        self.wire = self.tag + "-wire"
+        run("ip", "netns", "add", self.wire)
+        self.spaces.append(self.wire)
+        run("ip", "-n", self.wire, "link", "add", "wire", "type", "bridge", "forward_delay", "0")
+        run("ip", "-n", self.wire, "link", "set", "wire", "up")
+
+    def planted(self, seed, path):
+        """The bytes that a seed's user-data writes to a path."""
+        return subprocess.run(
+            ["chroot", str(self.tree), "python3", "-c", """
+import base64, sys, yaml
+for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
+    if entry["path"] == sys.argv[1]:
+        content = entry["content"]
+        sys.stdout.buffer.write(base64.b64decode(content) if entry.get("encoding") else content.encode())
+""", path], input=(seed / "user-data").read_bytes(), stdout=subprocess.PIPE, check=True).stdout
+
+    def add(self, name, seed=None):
+        self.hosts[name] = Host(self, name, seed or self.out / self.cluster / name)
+        return self.hosts[name]
+
+    def add_all(self):
+        """All hosts of the cluster, the bootstrap host first, in joining order."""
+        names = sorted(p.parent.name for p in (self.out / self.cluster).glob("*/user-data"))
+        one = variables(self.planted(self.out / self.cluster / names[0], "/usr/local/sbin/lxseed-firstboot").decode())
+        return [self.add(name) for name in one["MEMBERS"]]
+
+    def expect_formed(self, names=None, pools=None):
+        """Every member ONLINE, every pool Created and usable on every member; asked of each member."""
+        names = sorted(names or self.hosts)
+        for name in names:
+            host = self.hosts[name]
+
+            def seen():
+                try:
+                    members = host.api("/1.0/cluster/members?recursion=1")
+                except (Failed, ValueError):
+                    return None
+                online = sorted(m["server_name"] for m in members if m["status"] == "Online")
+                return members if online == names else None
+
+            members = wait(40, "%s sees %s online" % (name, names), seen)
+            if len(members) != len(names):
+                raise Failed("%s lists members %s" % (name, [m["server_name"] for m in members]))
+            for pool in pools or host.values["POOL_NAMES"]:
+                if host.api("/1.0/storage-pools/%s?target=%s" % (pool, name))["status"] != "Created":
+                    raise Failed("pool %s is not Created on %s" % (pool, name))
+                host.api("/1.0/storage-pools/%s/resources?target=%s" % (pool, name))
+
+    def close(self):
+        for host in self.hosts.values():
+            try:
+                host.power_cut()
+            except Failed:
+                pass
+        for device in self.loops:
+            subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+        for space in self.spaces:
+            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

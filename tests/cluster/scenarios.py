@@ -1,0 +1,467 @@
+"""What must be seen of the first boot, one function per test. `run` gives each a Stage and cleans up after it."""
+import base64
+import concurrent.futures
+import itertools
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import time
+
+import bench
+from bench import Failed, STAGES, run, wait
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+class Stage:
+    """Builds sites, and sets up benches on what was built."""
+
+    def __init__(self, program, tree, scratch):
+        self.program, self.tree = program, tree
+        self.folder = pathlib.Path(scratch) / ("stage-%d" % time.monotonic_ns())
+        self.folder.mkdir()
+        self.benches, self.seed = [], None
+
+    def build(self, site, edits=(), secret="secret", into="out"):
+        """An output tree of tests/cluster/sites/SITE; edits are (file, old text, new text)."""
+        source = self.folder / ("site-" + into)
+        shutil.rmtree(source, ignore_errors=True)
+        shutil.copytree(HERE / "sites" / site, source)
+        for file, old, new in edits:
+            text = (source / file).read_text()
+            if old not in text:
+                raise Failed("the site has no '%s' in %s" % (old, file))
+            (source / file).write_text(text.replace(old, new))
+        out = self.folder / into
+        if not (self.folder / secret).exists():
+            run(self.program, "secret", "new", "--secret-file", self.folder / secret, cwd=self.folder)
+        self.said = run(self.program, "build", source, "-o", out, "--secret-file", self.folder / secret, cwd=self.folder)
+        return out
+
+    def bench(self, site, out=None, speed=5, **options):
+        made = bench.Bench(self.folder, self.tree, out or self.build(site, **options), site, speed)
+        self.benches.append(made)
+        return made
+
+    def dice(self):
+        self.seed = int(os.environ.get("LXSEED_BENCH_SEED", random.randrange(1, 10**6)))
+        return self.seed
+
+    def close(self):
+        for one in self.benches:
+            one.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def snapshot(host):
+    """What the first boot has made on a host, to see whether anything changes."""
+    found = {}
+    for top in ("etc", "usr/local", "var/lib/lxseed", "var/lib/cloud", "srv"):
+        for path in sorted((host.upper / top).rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                found[str(path.relative_to(host.upper))] = (path.stat().st_mode, path.read_bytes())
+    return found
+
+
+def trusted(host, kind="server"):
+    return sorted(c["name"] for c in host.api("/1.0/certificates?recursion=1") if c["type"] == kind)
+
+
+def all_at_once(b):
+    for host in b.add_all():
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+    return list(b.hosts.values())
+
+
+@test
+def three_at_once(stage):
+    """3 hosts switched on together: 3/3 ONLINE, both pools on each, receipts, no key left, the second boot is the same."""
+    b = stage.bench("three")
+    start = time.monotonic()
+    hosts = all_at_once(b)
+    spent = time.monotonic() - start
+    for host in hosts:
+        receipt = host.receipt()
+        assert [p["name"] for p in receipt["pools"]] == ["data1", "data2"], receipt["pools"]
+        assert receipt["host"] == host.name and receipt["sealed"]["medium_with_keys"] is None, receipt
+        assert all(d["serial"] for d in receipt["disks"]), receipt["disks"]
+        assert set(STAGES[:-1]) <= set(receipt["seconds"]), receipt["seconds"]
+        expect_no_keys(host)
+        calls = host.text("/var/log/snap-calls").splitlines()
+        assert "install lxd --channel=5.0/stable --cohort=+" in calls and "refresh --hold lxd" in calls, calls
+        assert host.inside("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", "lxd*", "liblxc*",
+                           check=False).count(" installed") == 0, "apt's LXD is still there"
+    assert hosts[0].receipt()["missing"] == [], hosts[0].receipt()["missing"]
+    joins = [h.receipt()["seconds"]["cluster"] for h in hosts]
+    for host in hosts:
+        host.power_cut()
+    for host in hosts:
+        host.boot()
+    b.expect_formed()
+    for host in hosts:
+        wait(20, "the unit of %s" % host.name, lambda h=host: h.state() == "skipped")
+        assert len(host.text("/var/log/instances").split()) == 1, "a second instance on %s" % host.name
+    return "formed and sealed in %.0f s, of it in the stage cluster %s s" % (spent, "/".join(map(str, joins)))
+
+
+# "PRIVATE KEY", and how it looks inside base64 at each of the three offsets.
+MARK = b"PRIVATE KEY"
+KEY_MARKS = [MARK] + [base64.b64encode(b"-" * shift + MARK)[4 if shift else 0:-4] for shift in range(3)]
+
+
+def expect_no_keys(host):
+    """No private key in plain or in base64 anywhere but where LXD keeps its own."""
+    for top in ("etc", "var/lib/cloud", "var/lib/lxseed", "root", "tmp"):
+        for path in (host.upper / top).rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                data = path.read_bytes()
+                if any(mark in data for mark in KEY_MARKS):
+                    raise Failed("%s still holds a private key in /%s" % (host.name, path.relative_to(host.upper)))
+    marks = "|".join(mark.decode() for mark in KEY_MARKS)
+    left = host.inside("sh", "-c", "grep -rlsE '%s' /run/cloud-init /run/lxseed || true" % marks).strip()
+    if left:
+        raise Failed("%s still holds a private key in %s" % (host.name, left))
+
+
+def expect_once(b):
+    """Nothing was made twice, whatever was cut off: members, certificates, pools, instances of cloud-init."""
+    b.expect_formed()
+    names = sorted(b.hosts)
+    for host in b.hosts.values():
+        assert trusted(host) == names, "%s trusts %s" % (host.name, trusted(host))
+        pools = sorted(p["name"] for p in host.api("/1.0/storage-pools?recursion=1"))
+        assert pools == sorted(host.values["POOL_NAMES"]), pools
+        assert len(host.text("/var/log/instances").split()) == 1, "a second instance on %s" % host.name
+        expect_no_keys(host)
+
+
+@test
+def each_stage_killed(stage):
+    """Every stage of every host is ended once, by kill -9 or by a power cut, and the cluster completes."""
+    seed = stage.dice()
+    b = stage.bench("three", speed=20)
+    hosts = b.add_all()
+    kills = []
+
+    def shepherd(index, host):
+        dice = random.Random(seed * 100 + index)
+        left = list(STAGES)
+        host.boot()
+        end = time.monotonic() + 170
+        while not host.sealed():
+            if host.stopped():
+                raise Failed("%s stopped: %s" % (host.name, host.text("/var/lib/lxseed/problem")))
+            if time.monotonic() > end:
+                raise Failed("%s does not complete (stands in %s)" % (host.name, host.stage()))
+            now = host.stage_running()
+            if now in left:
+                # The short stages would be over.
+                time.sleep(0 if now in ("preflight", "seal", "verify") else dice.choice((0, 0.1, 0.3, 0.6)))
+                if host.stage_running() != now:
+                    # Over already; it is met again after the next cut.
+                    continue
+                left.remove(now)
+                if dice.random() < 0.5:
+                    host.power_cut()
+                    kills.append("%s:%s:power" % (host.name, now))
+                    host.boot()
+                else:
+                    host.kill_stage()
+                    kills.append("%s:%s:kill" % (host.name, now))
+            time.sleep(0.05)
+
+    with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
+        for result in [pool.submit(shepherd, i, host) for i, host in enumerate(hosts)]:
+            result.result()
+    expect_once(b)
+    assert len(kills) >= 20, "only %d stages were met: %s" % (len(kills), kills)
+    return "seed %d, %d of 24 stages cut off, %d of them by a power cut" % (
+        seed, len(kills), sum(k.endswith("power") for k in kills))
+
+
+@test
+def random_kills(stage):
+    """36 kills at random instants: of the unit, of LXD itself, and power cuts; the cluster completes."""
+    seed = stage.dice()
+    b = stage.bench("three", speed=20)
+    hosts = b.add_all()
+    done = []
+
+    def torment(index, host):
+        dice = random.Random(seed * 100 + index)
+        host.boot()
+        for _ in range(12):
+            time.sleep(dice.uniform(0.2, 7.0))
+            kind = dice.choice(("unit", "unit", "power", "lxd"))
+            where = host.stage_running() or "-"
+            try:
+                if kind == "power":
+                    host.power_cut()
+                    host.boot()
+                elif kind == "lxd":
+                    host.kill_lxd()
+                else:
+                    host.kill_stage()
+            except Failed:
+                # Nothing runs yet that could be killed.
+                continue
+            done.append("%s:%s:%s" % (host.name, where, kind))
+        if host.sealed():
+            host.power_cut()
+            host.boot()
+        host.inside("/opt/bench/bin/lxd-daemon", "start")
+        host.await_sealed(150)
+
+    with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
+        for result in [pool.submit(torment, i, host) for i, host in enumerate(hosts)]:
+            result.result()
+    for host in hosts:
+        host.inside("/opt/bench/bin/lxd-daemon", "start")
+    expect_once(b)
+    assert len(done) >= 30, "only %d kills" % len(done)
+    return "seed %d, %d kills: %s" % (seed, len(done), ", ".join("%s %d" % (s, sum(":%s:" % s in d for d in done))
+                                                                   for s in (*STAGES, "-")))
+
+
+@test
+def every_start_order(stage):
+    """All six orders of switching 3 hosts on, each host only when the one before it waits for others or is done."""
+    out = stage.build("three")
+
+    def one(order):
+        b = stage.bench("three", out=out, speed=20)
+        b.add_all()
+        names = list(b.hosts)
+        for index in order:
+            host = b.hosts[names[index]]
+            host.boot()
+            if index == order[-1]:
+                break
+            wait(60, "%s waits" % host.name, lambda h=host: "waiting: " in h.journal() or "waiting for all" in h.journal()
+                 or h.sealed())
+        for host in b.hosts.values():
+            host.await_sealed()
+        b.expect_formed()
+        b.close()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for result in [pool.submit(one, order) for order in itertools.permutations(range(3))]:
+            result.result()
+
+
+@test
+def bootstrap_an_hour_late(stage):
+    """Two joiners wait an hour (of the waits' time) for the bootstrap host, say so, and then join."""
+    b = stage.bench("three", speed=180)
+    first, *joiners = b.add_all()
+    for host in joiners:
+        host.boot()
+    for host in joiners:
+        host.await_said("waiting: the bootstrap host node1 does not answer at")
+    time.sleep(20)
+    for host in joiners:
+        assert host.state() == "running", host.state()
+    first.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+
+
+@test
+def joiner_an_hour_late(stage):
+    """Two hosts form and seal without the third and say who is missing; it joins an hour later without a hand."""
+    b = stage.bench("three", speed=180)
+    hosts = b.add_all()
+    for host in hosts[:2]:
+        host.boot()
+    for host in hosts[:2]:
+        host.await_sealed()
+    assert hosts[0].receipt()["missing"] == ["node3"], hosts[0].receipt()
+    assert "not online yet: node3" in hosts[0].journal()
+    time.sleep(20)
+    hosts[2].boot()
+    hosts[2].await_sealed()
+    b.expect_formed()
+
+
+@test
+def run_twice(stage):
+    """The whole first boot once more on a formed and sealed cluster: exit 0, no file and no member changes."""
+    b = stage.bench("three", speed=20)
+    hosts = all_at_once(b)
+    for host in hosts:
+        before, calls = snapshot(host), host.text("/var/log/snap-calls")
+        members = sorted(m["server_name"] for m in host.api("/1.0/cluster/members?recursion=1"))
+        said = host.inside("/usr/local/sbin/lxseed-firstboot")
+        assert "all stages are done" in said and "purging" not in said, said
+        changed = [name for name, what in snapshot(host).items() if before.get(name) != what]
+        assert not changed, "%s changed %s" % (host.name, changed)
+        more = host.text("/var/log/snap-calls")[len(calls):].split("\n")
+        assert not [call for call in more if call and not call.startswith("wait")], more
+        assert members == sorted(m["server_name"] for m in host.api("/1.0/cluster/members?recursion=1"))
+        status = host.inside("/usr/local/sbin/lxseed-firstboot", "status")
+        assert "done; the receipt is" in status, status
+        for name in STAGES:
+            host.inside("/usr/local/sbin/lxseed-firstboot", name)
+    b.expect_formed()
+
+
+@test
+def strangers(stage):
+    """An undeclared host and a host with another site's secret cannot join; the cluster is unharmed."""
+    fourth = ("---\nname: node4\ndisks: model\nnetwork: {mac: \"52:54:00:77:00:04\", address: 10.77.0.14}\nslots:\n"
+              "  os: {serial: OS-4}\n  d1: {serial: WD-4-1}\n  d2: {wwn: \"0x50014ee000000004\"}\n")
+    last = (HERE / "sites/three/hosts/hosts.yaml").read_text()
+    larger = stage.build("three", [("hosts/hosts.yaml", last, last + fourth)], into="larger")
+    foreign = stage.build("three", secret="other-secret", into="foreign")
+    b = stage.bench("three", speed=180)
+    good = [b.add("node1"), b.add("node2")]
+    undeclared = b.add("node4", larger / "three/node4")
+    other = b.add("node3", foreign / "three/node3")
+    for host in b.hosts.values():
+        host.boot()
+    for host in good:
+        host.await_sealed()
+    undeclared.await_said("does not (yet) know this host's certificate; is node4 declared in the same site?")
+    other.await_said("does not (yet) show the certificate of the cluster three")
+    time.sleep(10)
+    for host in (undeclared, other):
+        assert host.state() == "running", host.state()
+        assert host.api("/1.0/cluster")["enabled"] is False
+    b.expect_formed(["node1", "node2"])
+    assert "node4" not in trusted(good[0]), trusted(good[0])
+    assert good[0].receipt()["missing"] == ["node3"]
+
+
+@test
+def from_the_desk(stage):
+    """With out/ and the administrator's own key alone: `lxc cluster list` over HTTPS, pinned, without a prompt."""
+    desk = stage.folder / "desk"
+    desk.mkdir()
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-days", "3650",
+        "-subj", "/CN=ops", "-keyout", desk / "client.key", "-out", desk / "client.crt")
+    pem = "".join("      " + line + "\n" for line in (desk / "client.crt").read_text().splitlines())
+    b = stage.bench("two", edits=[("cluster.yaml", "  user: ops\n", "  user: ops\n  lxd_certificates:\n    desk: |\n" + pem)])
+    hosts = all_at_once(b)
+    assert trusted(hosts[0], "client") == ["desk"], trusted(hosts[0], "client")
+    (desk / "servercerts").mkdir()
+    shutil.copyfile(b.out / "two/cluster.crt", desk / "servercerts/two.crt")
+    (desk / "config.yml").write_text("default-remote: two\nremotes:\n  two:\n    addr: https://%s:8443\n    protocol: lxd\n"
+                                     "    auth_type: tls\n" % hosts[0].values["ADDRESS"][0])
+    run("ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire")
+    listed = run("ip", "netns", "exec", b.wire, b.tree / "usr/bin/lxc", "--project", "default", "cluster", "list",
+                 "--format", "csv", env={"LXD_CONF": str(desk), "PATH": "/usr/bin", "HOME": str(desk)},
+                 stdin=subprocess.DEVNULL)
+    assert listed.count("ONLINE") == 2 and "node1" in listed and "node2" in listed, listed
+    # The pin is alive: under another cluster's certificate the same call is refused.
+    other = stage.build("two", secret="other-secret", into="foreign")
+    shutil.copyfile(other / "two/cluster.crt", desk / "servercerts/two.crt")
+    refused = subprocess.run(["ip", "netns", "exec", b.wire, b.tree / "usr/bin/lxc", "cluster", "list"],
+                             env={"LXD_CONF": str(desk), "PATH": "/usr/bin", "HOME": str(desk)}, stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, check=False)
+    assert refused.returncode != 0, refused.stdout
+
+
+@test
+def two_hosts(stage):
+    """The lab's size: the build warns of two members, and the cluster forms; a proxy in the environment is bypassed."""
+    b = stage.bench("two", edits=[("cluster.yaml", 'allow: {two-members: "the bench forms the lab of the original write-up"}\n',
+                                   "")])
+    assert "two-members" in stage.said, stage.said
+    for host in b.add_all():
+        (host.upper / "etc").mkdir(exist_ok=True)
+        (host.upper / "etc/environment").write_text('http_proxy=http://10.77.0.250:9\nhttps_proxy="http://10.77.0.250:9"\n'
+                                                    "no_proxy=example.org\n")
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+    for host in b.hosts.values():
+        daemon = host.inside("sh", "-c", "tr '\\0' '\\n' </proc/$(cat /run/lxd.pid)/environ")
+        assert "https_proxy=http://10.77.0.250:9" in daemon, "the test's proxy did not reach the daemon"
+        assert "no_proxy=example.org,localhost,127.0.0.1,10.77.0.11,10.77.0.12" in daemon, daemon
+    return "build said: " + re.findall(r"[^\n]*two-members[^\n]*", stage.said)[0].strip()
+
+
+@test
+def five_hosts(stage):
+    """5 hosts form one cluster."""
+    b = stage.bench("five", speed=10)
+    all_at_once(b)
+
+
+@test
+def dead_neighbour(stage):
+    """The second host is off: the third waits its turn for a while and then goes ahead."""
+    b = stage.bench("three", speed=20)
+    hosts = b.add_all()
+    hosts[0].boot()
+    hosts[2].boot()
+    hosts[2].await_sealed()
+    assert "going ahead of node2" in hosts[2].journal(), hosts[2].journal()[-600:]
+    b.expect_formed(["node1", "node3"])
+
+
+@test
+def cable_pulled(stage):
+    """The bootstrap host's cable is pulled while the others join, and plugged in again."""
+    b = stage.bench("three", speed=20)
+    hosts = b.add_all()
+    for host in hosts:
+        host.boot()
+    hosts[0].await_said("trusting node3 as server")
+    hosts[0].cable(False)
+    time.sleep(12)
+    hosts[0].cable(True)
+    for host in hosts:
+        host.await_sealed()
+    b.expect_formed()
+
+
+@test
+def generation(stage):
+    """A raised `generation` of one host changes that host's files and the bootstrap host's trust list, and nothing else."""
+    old = stage.build("three")
+    new = stage.build("three", [("hosts/hosts.yaml", "name: node2\n", "name: node2\ngeneration: 2\n")], into="new")
+
+    def files(tree):
+        return {str(p.relative_to(tree)): p.read_bytes() for p in tree.rglob("*") if p.is_file()}
+
+    before, after = files(old), files(new)
+    changed = sorted(n for n in before.keys() | after.keys() if before.get(n) != after.get(n))
+    outside = [n for n in changed if not n.startswith(("three/node1/", "three/node2/"))
+               and n not in ("manifest.json", "SHA256SUMS", "three/known_hosts", "three/sheet.html")]
+    assert not outside, outside
+    assert "three/node2/user-data" in changed and "three/node1/user-data" in changed, changed
+    b = stage.bench("three", out=old)
+    where = {p: "/etc/lxseed/" + p for p in ("tls/server.crt", "tls/cluster.crt", "tls/cluster.key", "trust/servers/node2.crt",
+                                             "trust/servers/node3.crt", "lxd-preseed.yaml")}
+    one = {p: (b.planted(old / "three/node1", w), b.planted(new / "three/node1", w)) for p, w in where.items()}
+    differ = [p for p, (a, z) in one.items() if a != z]
+    assert differ == ["trust/servers/node2.crt"], differ
+    return "%d files differ" % len(changed)
+
+
+@test
+def dir_pools(stage):
+    """Pools of the driver dir: a file system on each volume, mounted by UUID, and LXD in a folder of it."""
+    b = stage.bench("two", edits=[("cluster.yaml", "data2: {driver: btrfs}", "data2: {driver: dir}")], speed=20)
+    hosts = all_at_once(b)
+    for host in hosts:
+        assert "/srv/lxseed/data2 ext4 defaults,nofail 0 2" in host.text("/etc/fstab"), host.text("/etc/fstab")
+        pool = [p for p in host.receipt()["pools"] if p["name"] == "data2"][0]
+        assert pool["source"] == "/srv/lxseed/data2/lxd", pool
+        assert "custom" in host.inside("ls", "/srv/lxseed/data2/lxd"), host.inside("ls", "/srv/lxseed/data2/lxd")

@@ -1,0 +1,369 @@
+"""What must be seen of the disk guard and of the stages before the cluster: one host is enough for these."""
+import hashlib
+import json
+import pathlib
+import shutil
+import struct
+import subprocess
+import time
+import uuid
+
+from bench import run, wait
+from scenarios import test
+
+MIB = 1024 * 1024
+
+
+def md_superblock(device, name):
+    """A version 1.2 superblock of a two-disk mirror, as mdadm writes it, for a kernel that has no md."""
+    sectors = 512 * MIB // 512
+    block = bytearray(256 + 2 * 128)
+    struct.pack_into("<IIII", block, 0, 0xA92B4EFC, 1, 0, 0)
+    block[16:32] = uuid.UUID(int=0xBEEF).bytes
+    block[32:64] = name.encode().ljust(32, b"\0")
+    struct.pack_into("<QiiQII", block, 64, int(time.time()), 1, 0, sectors - 2048, 0, 2)
+    struct.pack_into("<QQQQ", block, 128, 2048, sectors - 2048, 8, 0)
+    struct.pack_into("<II", block, 160, 0, 0)
+    block[168:184] = uuid.UUID(int=0xF00D).bytes
+    struct.pack_into("<QQQ", block, 192, int(time.time()), 1, 0)
+    struct.pack_into("<II", block, 216, 0, 128)
+    for i in range(128):
+        struct.pack_into("<H", block, 256 + 2 * i, i if i < 2 else 0xFFFF)
+    total = sum(struct.unpack_from("<%dI" % (len(block) // 4), block))
+    struct.pack_into("<I", block, 216, ((total & 0xFFFFFFFF) + (total >> 32)) & 0xFFFFFFFF)
+    device.seek(4096)
+    device.write(block)
+
+
+def lvm_label(device):
+    """A physical volume's label in the second sector; its checksum starts from LVM's own seed."""
+    label = bytearray(512)
+    label[0:8] = b"LABELONE"
+    struct.pack_into("<Q", label, 8, 1)
+    struct.pack_into("<I", label, 20, 32)
+    label[24:32] = b"LVM2 001"
+    label[32:64] = b"abcdefghijklmnopqrstuvwxyz012345"
+    struct.pack_into("<Q", label, 64, 512 * MIB)
+    table = [0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
+             0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C, 0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C]
+    crc = 0xF597A6CF
+    for byte in label[20:]:
+        crc ^= byte
+        crc = (crc >> 4) ^ table[crc & 0xF]
+        crc = (crc >> 4) ^ table[crc & 0xF]
+    struct.pack_into("<I", label, 16, crc)
+    device.seek(512)
+    device.write(label)
+
+
+def zfs_label(device):
+    """Enough of a ZFS label for a prober: its uberblocks."""
+    for index in range(16):
+        device.seek(128 * 1024 + index * 1024)
+        device.write(struct.pack("<QQQQQ", 0x00BAB10C, 5000, index + 1, 77, 1700000000))
+
+
+def partition_table(device):
+    """A DOS partition table with one Linux partition."""
+    sector = bytearray(512)
+    struct.pack_into("<BBBBBBBBII", sector, 446, 0, 0, 2, 0, 0x83, 0, 0, 0, 2048, 100000)
+    sector[510:512] = b"\x55\xaa"
+    device.seek(0)
+    device.write(sector)
+
+
+def ext4(device):
+    run("mkfs.ext4", "-q", "-F", "-L", "photos", device.name)
+
+
+FOREIGN = (
+    ("an ext4", ext4, "ext4 labelled photos"),
+    ("an md member of another name", lambda d: md_superblock(d, "other:data1"), "member of the md array other:data1"),
+    ("an LVM label", lvm_label, "LVM2_member"),
+    ("a zfs label", zfs_label, "zfs_member"),
+    ("a partition table", partition_table, "dos"),
+)
+
+
+def empty(host, slot):
+    with open(host.loops[slot], "r+b") as device:
+        for start in (0, 512 * MIB - 16 * MIB):
+            device.seek(start)
+            device.write(b"\0" * 16 * MIB)
+        device.flush()
+    run("blockdev", "--flushbufs", host.loops[slot])
+
+
+def again(host):
+    """`systemctl restart lxseed-firstboot`, as the message says."""
+    # Inside: what is removed behind the back of a mounted overlay is not gone for it.
+    host.inside("rm", "-f", "/var/log/unit-state")
+    host.inside("systemctl", "restart", "lxseed-firstboot")
+
+
+def alone(stage, **options):
+    b = stage.bench("three", speed=60, **options)
+    return b.add("node1")
+
+
+@test
+def foreign_disks(stage):
+    """A disk that carries something is refused with its name and finding, its bytes unchanged; once blank it goes on."""
+    host = alone(stage)
+    first = True
+    for what, write, finding in FOREIGN:
+        with open(host.loops["d1"], "r+b") as device:
+            write(device)
+        run("blockdev", "--flushbufs", host.loops["d1"])
+        before = host.digest("d1")
+        host.boot() if first else again(host)
+        first = False
+        said = host.await_stopped()
+        assert finding in said and host.loops["d1"] in said and "WD-1-1" in said, "%s: %s" % (what, said)
+        assert host.digest("d1") == before, "the disk with %s was written to" % what
+        assert not (host.upper / "var/lib/lxseed/stages/disks.done").exists()
+        empty(host, "d1")
+    again(host)
+    host.await_member()
+    return "%d kinds" % len(FOREIGN)
+
+
+@test
+def wrong_disks(stage):
+    """Missing, twice there, too small, removable, on USB, in use, the system's own: refused, and nothing is written."""
+    host = alone(stage)
+    d1, d2 = host.disk("d1"), host.disk("d2")
+    right = json.dumps(host.disks)
+    loop = host.loops["d1"]
+    digest = host.digest("d1")
+
+    def case(words, *changes):
+        host.power_cut()
+        host.disks = json.loads(right)
+        for change in changes:
+            change(host.disk("d1"))
+        (host.upper / "var/log/unit-state").unlink(missing_ok=True)
+        host.boot()
+        said = host.await_stopped()
+        assert words in said, said
+
+    case("no disk with serial WD-1-1. Here are: ", lambda d: d["properties"].update(ID_SERIAL_SHORT="another"))
+    case("fits 2 disks", lambda d: host.disk("os")["properties"].update(ID_SERIAL_SHORT="WD-1-1"))
+    case("is removable or on USB", lambda d: d.update(sysfs={"removable": "1"}))
+    case("is removable or on USB", lambda d: d["properties"].update(ID_BUS="usb"))
+    case("is read-only", lambda d: d.update(sysfs={"ro": "1"}))
+    case("are the same disk", lambda d: (d["properties"].update(ID_WWN=d2["properties"]["ID_WWN"]),
+                                         host.disk("d2")["properties"].pop("ID_WWN")))
+    host.disks = json.loads(right)
+    image = host.folder / "disk-d2.img"
+    with open(image, "r+b") as file:
+        file.truncate(100 * MIB)
+    run("losetup", "--set-capacity", host.loops["d2"])
+    case("is smaller than the declared 256MB", lambda d: None)
+    with open(image, "r+b") as file:
+        file.truncate(512 * MIB)
+    run("losetup", "--set-capacity", host.loops["d2"])
+    assert host.digest("d1") == digest and d1["name"] in loop
+
+    # In use: an ext4 is mounted, first anywhere, then where a system has its boot files.
+    run("mkfs.ext4", "-q", "-F", loop)
+    for where, words in (("/mnt", "is in use (mounted at /mnt)"), ("/boot", "carries the running system (mounted at /boot)")):
+        host.disks = json.loads(right)
+        host.power_cut()
+        host.boot()
+        wait(20, "the unit", lambda: host.state())
+        host.inside("systemctl", "stop", "lxseed-firstboot")
+        host.inside("mount", loop, where)
+        again(host)
+        said = host.await_stopped()
+        assert words in said, said
+        host.inside("umount", where)
+    empty(host, "d1")
+    again(host)
+    host.await_member()
+
+
+@test
+def wipe_once(stage):
+    """`wipe: SERIAL` empties that very disk, once; a made pool is never emptied."""
+    b = stage.bench("two", speed=20, edits=[("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: WD-1-1}")])
+    host, other = b.add_all()
+    other.boot()
+    with open(host.loops["d1"], "r+b") as device:
+        ext4(device)
+    host.boot()
+    host.await_sealed()
+    assert "emptying" in host.journal() and "ext4 labelled photos" in host.journal(), host.journal()
+    before = host.api("/1.0/storage-pools/data1?target=node1")
+    said = host.inside("/usr/local/sbin/lxseed-firstboot")
+    assert "emptying" not in said, said
+    assert host.api("/1.0/storage-pools/data1?target=node1") == before
+    # The snap was purged by hand after the cluster stood: the book says the pool was made, so nothing is emptied.
+    host.inside("/opt/bench/bin/lxd-daemon", "stop")
+    digest = host.digest("d1")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/stages/seal.done")
+    again(host)
+    said = host.await_stopped()
+    assert host.digest("d1") == digest, "a made pool was written to"
+    assert "the key left the machine when it was sealed" in said, said
+
+
+@test
+def apt_lxd_with_data(stage):
+    """An LXD of apt that holds an instance is not purged, and the host says why."""
+    host = alone(stage)
+    (host.folder / "lxd/containers/precious").mkdir(parents=True)
+    host.boot()
+    said = host.await_stopped()
+    assert "apt's LXD holds data (/var/lib/lxd/containers/precious )" in said, said
+    assert host.inside("dpkg-query", "-W", "-f", "${db:Status-Status}", "lxd") == "installed"
+    shutil.rmtree(host.folder / "lxd/containers")
+    again(host)
+    host.await_member()
+
+
+@test
+def old_snapd(stage):
+    """snapd 2.32.5 of the 18.04.0 media: no `snap wait`, no cohort, no hold; and a store that fails four times."""
+    host = alone(stage)
+    host.setting("snapd", "2.32.5+18.04")
+    host.setting("store-fails", "4")
+    state = host.upper / "var/lib/snapd/state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text('{"data":{"seeded":true}}')
+    host.boot()
+    host.await_member()
+    calls = host.text("/var/log/snap-calls").splitlines()
+    assert not any(call.startswith("wait") for call in calls[:calls.index("install core")]), calls
+    assert "install lxd --channel=5.0/stable --cohort=+" in calls, calls
+    assert "dial tcp: no route" in host.journal(), host.journal()
+
+
+@test
+def carried_snaps(stage):
+    """Offline: the carried files are acknowledged and installed as snapd, base, lxd, and the store is never asked."""
+    out = stage.build("three")
+    b = stage.bench("three", out=out, speed=60)
+    host = b.add("node1")
+    carried = host.upper / "var/lib/lxseed/snaps"
+    carried.mkdir(parents=True)
+    for name in ("lxd_26881", "core22_1122", "snapd_20092"):
+        (carried / (name + ".snap")).write_text("")
+        (carried / (name + ".assert")).write_text("")
+    host.setting("snapd", "2.38+18.04")
+    host.setting("store-fails", "1000")
+    # The switch in the block of variables, as a site with `lxd: {offline: …}` has it.
+    user_data = (host.upper / "var/lib/cloud/seed/nocloud/user-data")
+    replace_in_seed(b, user_data, b"\nOFFLINE=''", b"\nOFFLINE='yes'")
+    host.boot()
+    host.await_member()
+    calls = [c for c in host.text("/var/log/snap-calls").splitlines() if c.startswith(("install", "ack"))]
+    names = [pathlib.Path(call.split()[1]).name for call in calls]
+    assert names == ["snapd_20092.assert", "snapd_20092.snap", "core22_1122.assert", "core22_1122.snap",
+                     "lxd_26881.assert", "lxd_26881.snap"], calls
+
+
+def replace_in_seed(b, user_data, old, new):
+    """Changes the planted script inside a seed."""
+    text = subprocess.run(["chroot", str(b.tree), "python3", "-c", """
+import base64, sys, yaml
+config = yaml.safe_load(sys.stdin.read())
+for entry in config["write_files"]:
+    if entry["path"] == "/usr/local/sbin/lxseed-firstboot":
+        data = base64.b64decode(entry["content"])
+        old, new = (text.encode() for text in sys.argv[1:])
+        assert old in data
+        entry["content"] = base64.b64encode(data.replace(old, new)).decode()
+print("#cloud-config")
+print(yaml.safe_dump(config))
+""", old.decode(), new.decode()], input=user_data.read_bytes(), stdout=subprocess.PIPE, check=True).stdout
+    user_data.write_bytes(text)
+
+
+@test
+def hwe_kernel(stage):
+    """`kernel: hwe` on a machine that runs 4.15: the HWE kernel is installed and the machine restarts, once."""
+    host = alone(stage)
+    host.setting("kernel", "4.15.0-213-generic")
+    package = stage.folder / "package"
+    (package / "DEBIAN").mkdir(parents=True)
+    (package / "DEBIAN/control").write_text("Package: linux-generic-hwe-18.04\nVersion: 5.4\nArchitecture: amd64\n"
+                                            "Maintainer: bench <bench@localhost>\nDescription: empty\n")
+    script = package / "DEBIAN/postinst"
+    script.write_text("#!/bin/sh\necho 5.4.0-150-generic >/etc/bench/kernel\n")
+    script.chmod(0o755)
+    repository = host.upper / "opt/repository"
+    repository.mkdir(parents=True)
+    deb = repository / "hwe.deb"
+    run("dpkg-deb", "--root-owner-group", "--build", package, deb)
+    (repository / "Packages").write_text((package / "DEBIAN/control").read_text() + "Filename: ./hwe.deb\nSize: %d\nSHA256: %s\n"
+                                         % (deb.stat().st_size, hashlib.sha256(deb.read_bytes()).hexdigest()))
+    sources = host.upper / "etc/apt/sources.list"
+    sources.parent.mkdir(parents=True, exist_ok=True)
+    sources.write_text("deb [trusted=yes] file:/opt/repository ./\n")
+    host.boot()
+    host.await_member()
+    assert host.journal().count("restarting into the HWE kernel") == 1, host.journal()
+    # A boot loader that keeps the old kernel is said, not fought.
+    host.inside("sh", "-c", "systemctl stop lxseed-firstboot; echo 4.15.0-213-generic >/etc/bench/kernel")
+    said = subprocess.run(["nsenter", "-t", str(host.init), "-m", "-p", "-u", "-n", "--", "lxseed-firstboot", "preflight"],
+                          capture_output=True, text=True, check=False,
+                          env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert said.returncode == 78 and "restarted for the HWE kernel once" in said.stdout + said.stderr, said
+
+
+@test
+def clock(stage):
+    """An unset clock is waited for and then accepted; one before or after the certificate's life is not."""
+    host = alone(stage)
+    host.setting("clock-set", "no")
+    host.boot()
+    host.await_member()
+    assert "the clock is not synchronized; going on" in host.journal(), host.journal()
+    host.inside("systemctl", "stop", "lxseed-firstboot")
+    for day, words in (("2001-01-01", "before the life"), ("2081-01-01", "after the life")):
+        said = subprocess.run(["nsenter", "-t", str(host.init), "-m", "-p", "-u", "-n", "--", "faketime", day,
+                               "lxseed-firstboot", "preflight"], capture_output=True, text=True, check=False,
+                              env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+        assert said.returncode == 75 and words in said.stdout + said.stderr, said
+
+
+@test
+def strict_preseeds(stage):
+    """LXD's own strict decoding takes every preseed of every site, and refuses one with a misspelt key."""
+    host = alone(stage)
+    host.boot()
+    host.await_said("lxd: done")
+    host.inside("systemctl", "stop", "lxseed-firstboot")
+    host.inside("/opt/bench/bin/lxd-daemon", "stop")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*")
+    host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
+    seen = 0
+    for site in ("two", "three", "five"):
+        out = stage.build(site, into="strict-" + site)
+        for preseed in sorted(out.glob("*/*/lxd-preseed.yaml")):
+            # A pool's source stands for a disk that is not here, and a cluster that is not there is not joined: the
+            # decoding succeeds, and what comes after it cannot.
+            for text, refused in ((preseed.read_text(), False),
+                                  (preseed.read_text().replace("server_name", "sever_name"), True)):
+                answer = subprocess.run(["nsenter", "-t", str(host.init), "-m", "-p", "-u", "-n", "--", "/usr/bin/lxd", "init",
+                                         "--preseed"], input=text, capture_output=True, text=True, check=False, timeout=60)
+                assert answer.returncode != 0, "%s was carried out" % preseed
+                assert ("Failed to parse the preseed" in answer.stderr) is refused, "%s: %s" % (preseed, answer.stderr)
+            seen += 1
+    return "%d preseeds" % seen
+
+
+@test
+def other_identity(stage):
+    """An LXD that already made an identity for itself gets this host's; the daemon then shows it."""
+    host = alone(stage)
+    host.boot()
+    host.await_said("lxd: done")
+    host.inside("systemctl", "stop", "lxseed-firstboot")
+    host.inside("/opt/bench/bin/lxd-daemon", "stop")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/* /var/lib/lxseed/marks")
+    host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
+    again(host)
+    host.await_member()
+    assert "replacing the identity that LXD made for itself" in host.journal(), host.journal()
