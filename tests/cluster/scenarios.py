@@ -465,3 +465,39 @@ def dir_pools(stage):
         pool = [p for p in host.receipt()["pools"] if p["name"] == "data2"][0]
         assert pool["source"] == "/srv/lxseed/data2/lxd", pool
         assert "custom" in host.inside("ls", "/srv/lxseed/data2/lxd"), host.inside("ls", "/srv/lxseed/data2/lxd")
+
+
+@test
+def cut_inside_joins(stage):
+    """12 cuts inside `lxd init` of two joiners, by power and by kill -9 of LXD; the cluster keeps its quorum and completes."""
+    seed = stage.dice()
+    b = stage.bench("three", speed=20)
+    first, *joiners = b.add_all()
+    first.boot()
+    first.await_said("cluster: done")
+    done = []
+
+    def torment(index, host):
+        dice = random.Random(seed * 100 + index)
+        host.boot()
+        for _ in range(6):
+            said = host.journal().count("joining the cluster")
+            wait(150, "%s joins" % host.name,
+                 lambda: host.journal().count("joining the cluster") > said or "cluster: done" in host.journal())
+            if "cluster: done" in host.journal():
+                break
+            time.sleep(dice.uniform(0, 2.5))
+            done.append(host.name)
+            if dice.random() < 0.5:
+                host.power_cut()
+                host.boot()
+            else:
+                host.kill_lxd()
+        host.await_sealed(200)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for result in [pool.submit(torment, i, host) for i, host in enumerate(joiners)]:
+            result.result()
+    first.await_sealed()
+    expect_once(b)
+    return "seed %d, %d cuts inside joins" % (seed, len(done))

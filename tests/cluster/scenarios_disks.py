@@ -339,8 +339,9 @@ def strict_preseeds(stage):
     host.inside("sh", "-c", "rm -rf /var/lib/lxd/*")
     host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
     seen = 0
-    for site in ("two", "three", "five"):
-        out = stage.build(site, into="strict-" + site)
+    # The sites that ship with lxseed, too.
+    for site in ("two", "three", "five", "../../../profiles"):
+        out = stage.build(site, into="strict-" + pathlib.Path(site).name)
         for preseed in sorted(out.glob("*/*/lxd-preseed.yaml")):
             # A pool's source stands for a disk that is not here, and a cluster that is not there is not joined: the
             # decoding succeeds, and what comes after it cannot.
