@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::view::{HostView, SiteView, SlotView, volume_slots};
+use super::view::{HostView, SiteView, SlotView, volume_slots, volumes};
 use super::{Check, Report};
 use crate::finding::Rule;
 use crate::model::FindBy;
@@ -114,25 +114,11 @@ fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
             .add(span, message, help)
             .label("names a device by its path");
     };
-    for cluster in &site.clusters {
-        for disks in &cluster.folder.disks {
-            if let Some(slot) = disks
-                .value
-                .os
-                .as_ref()
-                .and_then(|os| os.value.slot.as_ref())
-            {
-                check(&slot.value, slot.span);
-            }
-            for slot in disks
-                .value
-                .volumes
-                .iter()
-                .flat_map(|volumes| volumes.value.iter())
-                .flat_map(|(_, volume)| volume_slots(&volume.value))
-            {
-                check(&slot.value, slot.span);
-            }
+    for disks in site.disks() {
+        let os = disks.os.as_ref().and_then(|os| os.value.slot.as_ref());
+        let data = volumes(disks).flat_map(|(_, volume)| volume_slots(&volume.value));
+        for slot in os.into_iter().chain(data) {
+            check(&slot.value, slot.span);
         }
     }
     for_each_way(site, |_, text, span| check(text, span));
@@ -140,24 +126,9 @@ fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Every way of finding a disk that is written anywhere, once.
 fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &str, Span)) {
-    for cluster in &site.clusters {
-        let of_disks = cluster
-            .folder
-            .disks
-            .iter()
-            .filter_map(|disks| disks.value.slots.as_ref());
-        let of_hosts = cluster
-            .folder
-            .hosts
-            .iter()
-            .filter_map(|host| host.value.slots.as_ref());
-        for (_, slot) in of_disks
-            .chain(of_hosts)
-            .flat_map(|slots| slots.value.iter())
-        {
-            for (by, value) in super::view::ways(&slot.value) {
-                visit(by, &value.value, value.span);
-            }
+    for (_, slot) in site.written_slots() {
+        for (by, value) in super::view::ways(&slot.value) {
+            visit(by, &value.value, value.span);
         }
     }
 }
@@ -284,38 +255,23 @@ static SLOT_TWO_WAYS: Rule = Rule::error(
 );
 
 fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in &site.clusters {
-        let of_disks = cluster
-            .folder
-            .disks
-            .iter()
-            .filter_map(|disks| disks.value.slots.as_ref());
-        let of_hosts = cluster
-            .folder
-            .hosts
-            .iter()
-            .filter_map(|host| host.value.slots.as_ref());
-        for (name, slot) in of_disks
-            .chain(of_hosts)
-            .flat_map(|slots| slots.value.iter())
+    for (name, slot) in site.written_slots() {
+        if let [(first, first_value), (second, value), ..] =
+            super::view::ways(&slot.value).as_slice()
         {
-            if let [(first, first_value), (second, value), ..] =
-                super::view::ways(&slot.value).as_slice()
-            {
-                report
-                    .add(
-                        value.span,
-                        format!(
-                            "slot {} is found both by {} and by {}",
-                            quoted(&name.value),
-                            first.word(),
-                            second.word()
-                        ),
-                        "keep one way; min_size and max_size can stand beside it",
-                    )
-                    .label("a second way")
-                    .also(first_value.span, "one way");
-            }
+            report
+                .add(
+                    value.span,
+                    format!(
+                        "slot {} is found both by {} and by {}",
+                        quoted(&name.value),
+                        first.word(),
+                        second.word()
+                    ),
+                    "keep one way; min_size and max_size can stand beside it",
+                )
+                .label("a second way")
+                .also(first_value.span, "one way");
         }
     }
 }
@@ -443,17 +399,8 @@ static WIPE_MISMATCH: Rule = Rule::error(
 );
 
 fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for disks in site
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.folder.disks)
-    {
-        for (_, slot) in disks
-            .value
-            .slots
-            .iter()
-            .flat_map(|slots| slots.value.iter())
-        {
+    for disks in site.disks() {
+        for (_, slot) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
             if let Some(wipe) = &slot.value.wipe {
                 let message = "a disks profile cannot allow data to be overwritten";
                 report

@@ -45,6 +45,24 @@ impl<'a> SiteView<'a> {
         }
     }
 
+    /// Every disks profile of every cluster.
+    pub(super) fn disks(&self) -> impl Iterator<Item = &'a Disks> {
+        let all = self
+            .clusters
+            .iter()
+            .flat_map(|cluster| &cluster.folder.disks);
+        all.map(|document| &document.value)
+    }
+
+    /// Every slot as it is written, in disks profiles and on hosts.
+    pub(super) fn written_slots(&self) -> impl Iterator<Item = &'a (Sp<String>, Sp<Slot>)> {
+        let of_disks = self.disks().filter_map(|disks| disks.slots.as_ref());
+        let of_hosts = self.hosts().filter_map(|host| host.host().slots.as_ref());
+        of_disks
+            .chain(of_hosts)
+            .flat_map(|slots| slots.value.iter())
+    }
+
     /// Every host of every cluster.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &HostView<'a>> {
         self.clusters.iter().flat_map(|cluster| &cluster.hosts)
@@ -115,9 +133,8 @@ impl<'a> HostView<'a> {
     /// The volumes of the disks profile.
     pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Sp<String>, Sp<Volume>)> {
         self.disks
-            .and_then(|disks| disks.value.volumes.as_ref())
             .into_iter()
-            .flat_map(|volumes| volumes.value.iter())
+            .flat_map(|disks| volumes(&disks.value))
     }
 }
 
@@ -152,6 +169,14 @@ fn slots<'a>(
         }
     }
     merged
+}
+
+/// The volumes of a disks profile.
+pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Sp<String>, Sp<Volume>)> {
+    disks
+        .volumes
+        .iter()
+        .flat_map(|volumes| volumes.value.iter())
 }
 
 /// The ways of finding a disk that a slot gives.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::view::{SiteView, volume_slots};
+use super::view::{SiteView, volume_slots, volumes};
 use super::{Check, Report};
 use crate::finding::Rule;
 use crate::model::Driver;
@@ -55,25 +55,11 @@ static OS_DISK_USED_FOR_DATA: Rule = Rule::error(
 );
 
 fn os_disk_used_for_data(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for disks in site
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.folder.disks)
-    {
-        let Some(os) = disks
-            .value
-            .os
-            .as_ref()
-            .and_then(|os| os.value.slot.as_ref())
-        else {
+    for disks in site.disks() {
+        let Some(os) = disks.os.as_ref().and_then(|os| os.value.slot.as_ref()) else {
             continue;
         };
-        for (name, volume) in disks
-            .value
-            .volumes
-            .iter()
-            .flat_map(|volumes| volumes.value.iter())
-        {
+        for (name, volume) in volumes(disks) {
             for slot in volume_slots(&volume.value)
                 .into_iter()
                 .filter(|slot| slot.value == os.value)
@@ -102,18 +88,9 @@ static DISK_IN_TWO_VOLUMES: Rule = Rule::error(
 );
 
 fn disk_in_two_volumes(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for disks in site
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.folder.disks)
-    {
+    for disks in site.disks() {
         let mut first_use: HashMap<&str, Span> = HashMap::new();
-        for (_, volume) in disks
-            .value
-            .volumes
-            .iter()
-            .flat_map(|volumes| volumes.value.iter())
-        {
+        for (_, volume) in volumes(disks) {
             for slot in volume_slots(&volume.value) {
                 match first_use.get(slot.value.as_str()) {
                     Some(&first) => {
@@ -142,17 +119,8 @@ static MIRROR_NOT_OF_TWO: Rule = Rule::error(
 );
 
 fn mirror_not_of_two(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for disks in site
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.folder.disks)
-    {
-        for (name, volume) in disks
-            .value
-            .volumes
-            .iter()
-            .flat_map(|volumes| volumes.value.iter())
-        {
+    for disks in site.disks() {
+        for (name, volume) in volumes(disks) {
             for (kind, list) in [
                 ("mirror", &volume.value.mirror),
                 ("zfs_mirror", &volume.value.zfs_mirror),
@@ -180,17 +148,8 @@ static VOLUME_KIND: Rule = Rule::error(
 );
 
 fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for disks in site
-        .clusters
-        .iter()
-        .flat_map(|cluster| &cluster.folder.disks)
-    {
-        for (name, volume) in disks
-            .value
-            .volumes
-            .iter()
-            .flat_map(|volumes| volumes.value.iter())
-        {
+    for disks in site.disks() {
+        for (name, volume) in volumes(disks) {
             let kinds = [
                 volume.value.device.is_some(),
                 volume.value.mirror.is_some(),
