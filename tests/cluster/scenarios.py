@@ -350,14 +350,32 @@ def strangers(stage):
 
 
 def readme_desk(address):
-    """What the README has an administrator type, for the cluster of this bench. ssh needs a server, which no host here has."""
+    """What the README has an administrator type, for the cluster of this bench: the lines for lxc, and the one for ssh."""
     readme = (HERE.parents[1] / "README.md").read_text()
     block = readme.split("## At your desk")[1].split("```\n")[2]
-    lines = [line for line in block.splitlines() if not line.startswith("ssh ")]
-    assert len(lines) == 4 and lines[3].startswith("lxc cluster list"), block
     for old, new in (("lab", "two"), ("192.168.10.11", address), ("~/.config/lxc", "$LXD_CONF")):
-        lines = [line.replace(old, new) for line in lines]
-    return "\n".join(lines)
+        block = block.replace(old, new)
+    *lxc, ssh = block.splitlines()
+    assert lxc[-1].startswith("lxc cluster list") and ssh.startswith("ssh -o UserKnownHostsFile="), block
+    return "\n".join(lxc), ssh
+
+
+def open_ssh(host, key):
+    """sshd on a host as cloud-init leaves it: with the host key of its user-data, and the administrator's key let in."""
+    script = """
+import pathlib, subprocess, sys, yaml
+config = yaml.safe_load(pathlib.Path("/var/lib/cloud/seed/nocloud/user-data.given").read_bytes())
+for path, text, mode in (("/run/host_key", config["ssh_keys"]["ed25519_private"], 0o600), ("/run/let_in", sys.argv[1], 0o644)):
+    pathlib.Path(path).write_text(text)
+    pathlib.Path(path).chmod(mode)
+pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+# "*" is no password, while the "!" that useradd writes is a locked account to sshd.
+subprocess.run(["useradd", "-m", "-p", "*", "ops"], check=False)
+subprocess.run(["/usr/sbin/sshd", "-f", "/dev/null", "-h", "/run/host_key", "-o", "AuthorizedKeysFile=/run/let_in",
+                "-o", "StrictModes=no", "-o", "UsePAM=no", "-o", "PasswordAuthentication=no"], check=True)
+"""
+    shutil.copyfile(host.seed / "user-data", host.upper / "var/lib/cloud/seed/nocloud/user-data.given")
+    host.inside("python3", "-c", script, key)
 
 
 @test
@@ -373,9 +391,19 @@ def from_the_desk(stage):
     assert trusted(hosts[0], "client") == ["desk"], trusted(hosts[0], "client")
     run("ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire")
     environment = {"LXD_CONF": str(desk), "PATH": "%s:/usr/bin:/bin" % (b.tree / "usr/bin"), "HOME": str(desk)}
-    listed = run("ip", "netns", "exec", b.wire, "bash", "-euc", readme_desk(hosts[0].values["ADDRESS"][0]), env=environment,
-                 cwd=b.out.parent, stdin=subprocess.DEVNULL)
+    lxc, ssh = readme_desk(hosts[0].values["ADDRESS"][0])
+    listed = run("ip", "netns", "exec", b.wire, "bash", "-euc", lxc, env=environment, cwd=b.out.parent,
+                 stdin=subprocess.DEVNULL)
     assert listed.count("ONLINE") == 2 and "node1" in listed and "node2" in listed, listed
+    # ssh asks nothing and knows the host; without the file it would not have gone on.
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", desk / "id")
+    open_ssh(hosts[0], (desk / "id.pub").read_text())
+    quiet = ["-F", "none", "-o", "BatchMode=yes", "-o", "GlobalKnownHostsFile=/dev/null", "-i", str(desk / "id")]
+    words = ssh.split()
+    assert run("ip", "netns", "exec", b.wire, *words[:1], *quiet, *words[1:], "hostname", cwd=b.out.parent) == "node1\n"
+    unknown = subprocess.run(["ip", "netns", "exec", b.wire, "ssh", *quiet, "-o", "UserKnownHostsFile=/dev/null", words[-1], "true"],
+                             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert "Host key verification failed" in unknown.stderr, unknown.stderr
     # The pin is alive: under another cluster's certificate the same call is refused.
     other = stage.build("two", secret="other-secret", into="foreign")
     shutil.copyfile(other / "two/cluster.crt", desk / "servercerts/two.crt")
