@@ -1,5 +1,7 @@
 //! What is wrong, where, and what to do about it: the one type that reading, lowering and checking all report in.
 
+use std::collections::HashSet;
+
 use crate::source::Span;
 
 /// How bad a finding is.
@@ -22,6 +24,27 @@ pub struct Rule {
     pub severity: Severity,
     /// The reason for the rule and where it comes from, in one paragraph.
     pub about: &'static str,
+    /// Edits of the [example site](crate::check::example) that break the rule, and this one alone.
+    pub fails: &'static [Edit],
+    /// Edits of the example site that show the same done right; none if the site as it is shows it.
+    pub passes: &'static [Edit],
+}
+
+/// One edit of the example site. Files are named from the site's folder on.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit {
+    /// In this file, the text that occurs once, and what stands there instead.
+    Replace(&'static str, &'static str, &'static str),
+    /// A file with this text.
+    Write(&'static str, &'static str),
+    /// A file with these bytes, which are no text.
+    Bytes(&'static str, &'static [u8]),
+    /// A file that cannot be opened.
+    Locked(&'static str),
+    /// A link that leads out of the site.
+    LinkOut(&'static str),
+    /// The file is gone.
+    Remove(&'static str),
 }
 
 /// A place and what there is to say about it.
@@ -46,6 +69,8 @@ pub struct Finding {
     pub secondary: Vec<Label>,
     /// What to do.
     pub help: String,
+    /// Changes of the source text that do just that, where they are known: stretches and what stands there instead.
+    pub fix: Vec<(Span, String)>,
 }
 
 impl Rule {
@@ -56,7 +81,16 @@ impl Rule {
             slug,
             severity: Severity::Error,
             about,
+            fails: &[],
+            passes: &[],
         }
+    }
+
+    /// Examples: edits of the example site that break the rule, and edits that show it done right.
+    pub(crate) const fn example(mut self, fails: &'static [Edit], passes: &'static [Edit]) -> Self {
+        self.fails = fails;
+        self.passes = passes;
+        self
     }
 
     /// A warning.
@@ -70,6 +104,8 @@ impl Rule {
             slug,
             severity: Severity::Warning,
             about,
+            fails: &[],
+            passes: &[],
         }
     }
 }
@@ -101,9 +137,23 @@ impl Findings {
             },
             secondary: Vec::new(),
             help: help.into(),
+            fix: Vec::new(),
         });
         let last = self.list.len() - 1;
         &mut self.list[last]
+    }
+
+    /// Takes out what says the same of the same text again: a mistake in an anchored value is found wherever an alias uses it.
+    pub(crate) fn dedupe(&mut self) {
+        let mut seen = HashSet::new();
+        self.list.retain(|finding| {
+            let written = finding.primary.span.anchored();
+            seen.insert((
+                finding.rule.code,
+                written.unwrap_or(finding.primary.span),
+                finding.message.clone(),
+            ))
+        });
     }
 
     /// Keeps a place's text out of every report.
@@ -139,6 +189,15 @@ impl Finding {
             span,
             text: text.into(),
         });
+        self
+    }
+
+    /// A change that mends it: what stands in the place is replaced. A value that an alias brings has none, since the change
+    /// would reach every other place that uses it.
+    pub(crate) fn fix(&mut self, span: Span, replacement: impl Into<String>) -> &mut Self {
+        if span.anchored().is_none() {
+            self.fix.push((span, replacement.into()));
+        }
         self
     }
 }

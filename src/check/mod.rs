@@ -5,18 +5,19 @@ mod access;
 mod allow;
 mod cluster;
 mod disks;
+pub mod example;
 mod names;
 mod network;
 mod release;
 mod view;
 mod volumes;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::finding::{Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
 use crate::profile::{self, Profiles};
-use crate::source::{Sources, Span};
+use crate::source::{self, Content, Layout, Sources, Span};
 use view::SiteView;
 
 /// A rule and the function that looks for what breaks it.
@@ -80,7 +81,17 @@ pub struct Checked {
 /// Reads and checks a site.
 #[must_use]
 pub fn check(site: &Utf8Path) -> Checked {
-    let (profiles, mut findings) = profile::load(site);
+    check_layout(site, source::read_site(site))
+}
+
+/// Checks a site that is in memory. The files' paths start with the site's.
+#[must_use]
+pub fn check_files(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> Checked {
+    check_layout(site, source::site_of(site, files))
+}
+
+fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
+    let (profiles, mut findings) = profile::load(site, layout);
     let view = SiteView::of(&profiles);
     for check in checks() {
         (check.run)(
@@ -94,22 +105,17 @@ pub fn check(site: &Utf8Path) -> Checked {
     allow::apply(&view, &mut findings);
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.
     findings.list.sort_by(|a, b| {
-        let key = |finding: &Finding| {
-            (
-                finding.primary.span.file,
-                finding.primary.span.start,
-                finding.rule.code,
-            )
+        let key = |finding: &'_ Finding| {
+            let used = finding.primary.span.used();
+            (used.start, finding.rule.code, used.file)
         };
-        (
-            profiles.sources.file(a.primary.span.file).path.as_str(),
-            key(a),
-        )
-            .cmp(&(
-                profiles.sources.file(b.primary.span.file).path.as_str(),
-                key(b),
-            ))
+        let path = |finding: &Finding| &profiles.sources.file(finding.primary.span.file).path;
+        path(a)
+            .cmp(path(b))
+            .then_with(|| key(a).cmp(&key(b)))
+            .then_with(|| a.message.cmp(&b.message))
     });
+    findings.dedupe();
     Checked { profiles, findings }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rules::{PLAIN_PASSWORD, PRIVATE_KEY};
 use crate::finding::Findings;
-use crate::source::{Kind, Node, Span};
+use crate::source::{Kind, Node};
 
 /// Keys that would hold a password or a token in clear.
 const PASSWORD_KEYS: &[&str] = &[
@@ -34,7 +34,8 @@ pub(super) fn leaks(node: &Node, findings: &mut Findings) {
             findings
                 .add(
                     &PRIVATE_KEY,
-                    first_byte(node.span),
+                    // A key has many lines; the finding points at where it begins.
+                    node.span.before(),
                     "a private key stands in a profile",
                     "take it out and replace the key pair: it has to be taken as known. lxseed derives every key a machine needs",
                 )
@@ -65,13 +66,5 @@ pub(super) fn leaks(node: &Node, findings: &mut Findings) {
             }
         }
         _ => {}
-    }
-}
-
-/// A key has many lines; the finding points at where it begins.
-fn first_byte(span: Span) -> Span {
-    Span {
-        end: span.start,
-        ..span
     }
 }

@@ -8,12 +8,14 @@ use rayon::prelude::*;
 use super::leaks::leaks;
 use super::lower::{Lower, Sp};
 use super::rules::{
-    EMPTY_FILE, MANY_CLUSTERS, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE, STRAY_FILE, UNREADABLE,
-    YAML_BUDGET, YAML_SYNTAX,
+    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE, STRAY_FILE,
+    UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
-use crate::source::{self, FileId, FileTrouble, Kind, Node, Role, Sources, Span};
+use crate::source::{
+    self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span,
+};
 
 /// One YAML document that was lowered.
 pub type Document<T> = Sp<T>;
@@ -50,12 +52,11 @@ enum Lowered {
     Nothing,
 }
 
-/// Reads the site. The findings are those about files and shape.
-pub(crate) fn load(site: &Utf8Path) -> (Profiles, Findings) {
-    let layout = source::layout(site);
+/// Lowers the profiles of a site. The findings are those about files and shape.
+pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
     let mut findings = Findings::default();
     let mut sources = Sources::default();
-    if !site.is_dir() {
+    if layout.missing {
         let file = sources.add(site.to_owned(), String::new());
         let help = format!(
             "write {}, or name the folder that holds the profiles",
@@ -109,13 +110,24 @@ pub(crate) fn load(site: &Utf8Path) -> (Profiles, Findings) {
         );
     }
 
-    let read: Vec<_> = layout
-        .files
-        .par_iter()
-        .map(|(_, _, path)| source::read_text(path))
-        .collect();
-    let mut jobs = Vec::with_capacity(read.len());
-    for ((folder, role, path), text) in layout.files.into_iter().zip(read) {
+    for path in layout.links_out {
+        let file = sources.add(path.clone(), String::new());
+        findings.add(
+            &LINK_OUT_OF_SITE,
+            file.start(),
+            format!("{path} is a link that leads out of the site"),
+            "copy what it leads to into the site",
+        );
+    }
+
+    let mut jobs = Vec::with_capacity(layout.files.len());
+    for ProfileFile {
+        folder,
+        role,
+        path,
+        text,
+    } in layout.files
+    {
         let (text, trouble) = match text {
             Ok(text) => (text, None),
             Err(FileTrouble::NotUtf8 {

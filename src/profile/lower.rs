@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::leaks::{holds_private_key, names_a_password};
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::source::{Key, Kind, Node, Span};
 
 /// A value and where it is written.
@@ -89,7 +89,14 @@ fn text<'a>(
             Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
             _ => format!("write {expected}"),
         };
-        wrong_type(node, where_, "text", help, findings);
+        let finding = wrong_type(node, where_, "text", help, findings);
+        if matches!(node.kind, Kind::Bool | Kind::Number | Kind::Unsigned(_))
+            && expected == String::EXPECTED
+        {
+            finding
+                .fix(node.span.before(), "\"")
+                .fix(node.span.behind(), "\"");
+        }
         return None;
     };
     if text.is_empty() {
@@ -107,13 +114,13 @@ fn text<'a>(
     Some(text)
 }
 
-pub(super) fn wrong_type(
+pub(super) fn wrong_type<'a>(
     node: &Node,
     where_: &str,
     wanted: &str,
     help: String,
-    findings: &mut Findings,
-) {
+    findings: &'a mut Findings,
+) -> &'a mut Finding {
     findings
         .add(
             &WRONG_TYPE,
@@ -121,7 +128,7 @@ pub(super) fn wrong_type(
             format!("`{where_}` is {}, but it takes {wanted}", node.kind.noun()),
             help,
         )
-        .label(format!("this is {}", node.kind.noun()));
+        .label(format!("this is {}", node.kind.noun()))
 }
 
 /// A value cut to what fits in a message.
@@ -294,14 +301,12 @@ impl<'a> Fields<'a> {
                     }
                 };
                 meant.extend(near);
-                findings
-                    .add(
-                        &UNKNOWN_KEY,
-                        key.span,
-                        format!("`{where_}` has no key {}", quoted(name)),
-                        help,
-                    )
-                    .label("unknown key");
+                let message = format!("`{where_}` has no key {}", quoted(name));
+                let finding = findings.add(&UNKNOWN_KEY, key.span, message, help);
+                finding.label("unknown key");
+                if let Some(near) = near {
+                    finding.fix(key.span, near);
+                }
             }
             known
         });

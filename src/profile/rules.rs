@@ -51,6 +51,12 @@ pub(super) static MANY_CLUSTERS: Rule = Rule::error(
     "many-clusters-in-a-file",
     "hosts/ and disks/ belong to the one cluster that the cluster.yaml beside them describes, so it holds one document.",
 );
+pub(super) static LINK_OUT_OF_SITE: Rule = Rule::error(
+    "S010",
+    "link-out-of-site",
+    "A link in a site is followed only as long as it stays in the site: profiles come from outside, and a link to any other file of the \
+     machine that checks them would show its text in the report.",
+);
 pub(super) static UNKNOWN_KEY: Rule = Rule::error(
     "P001",
     "unknown-key",
@@ -102,6 +108,7 @@ pub(crate) static RULES: &[&Rule] = &[
     &SECRET_IN_SITE,
     &NO_CLUSTER,
     &MANY_CLUSTERS,
+    &LINK_OUT_OF_SITE,
     &UNKNOWN_KEY,
     &DUPLICATE_KEY,
     &MISSING_KEY,

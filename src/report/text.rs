@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
 use super::sanitize::sanitize;
 use crate::finding::{Finding, Label, Severity};
@@ -22,15 +22,7 @@ pub fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
     };
     let title = format!("{} [{}]", sanitize(&finding.message), finding.rule.slug);
     let mut group = Group::with_title(level.primary_title(title).id(finding.rule.code));
-    let labels: Vec<(AnnotationKind, &Label)> =
-        std::iter::once((AnnotationKind::Primary, &finding.primary))
-            .chain(
-                finding
-                    .secondary
-                    .iter()
-                    .map(|label| (AnnotationKind::Context, label)),
-            )
-            .collect();
+    let labels = labels(finding);
     for window in windows(&labels, sources) {
         let file = sources.file(window.file);
         let path = sanitize(file.path.as_str()).into_owned();
@@ -38,57 +30,114 @@ pub fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
             group = group.element(Origin::path(path).line(1).char_column(1));
             continue;
         }
-        let line = file.text[..window.range.start]
-            .bytes()
-            .filter(|byte| *byte == b'\n')
-            .count()
-            + 1;
-        let shown = Shown::of(&file.text, &window, masked);
+        let line = line_at(&file.text, window.range.start);
+        let shown = Shown::of(&file.text, window.file, window.range.clone(), masked);
         let mut snippet = Snippet::source(shown.text.clone())
             .line_start(line)
             .path(path);
-        for (kind, label) in &window.labels {
-            let start = shown.at(label.span.start as usize);
-            let end = shown.at((label.span.end as usize).min(window.range.end));
-            let annotation = kind.span(start..end.max(start));
-            snippet = snippet.annotation(match sanitize(&label.text) {
+        for (kind, span, text) in &window.labels {
+            let annotation = kind.span(shown.range(*span));
+            snippet = snippet.annotation(match sanitize(text) {
                 text if text.is_empty() => annotation,
                 text => annotation.label(text.into_owned()),
             });
         }
         group = group.element(snippet);
     }
-    let group = group.element(Level::HELP.message(sanitize(&finding.help).into_owned()));
-    Renderer::styled()
-        .decor_style(DecorStyle::Ascii)
-        .render(&[group])
+    let help = sanitize(&finding.help).into_owned();
+    let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
+    match fix(finding, sources, masked) {
+        None => renderer.render(&[group.element(Level::HELP.message(help))]),
+        Some(snippet) => {
+            let mend = Group::with_title(Level::HELP.secondary_title(help)).element(snippet);
+            renderer.render(&[group, mend])
+        }
+    }
+}
+
+/// What is written under which place. A value that an alias brings is shown where it is used, and where it is written.
+fn labels(finding: &Finding) -> Vec<(AnnotationKind, Span, &str)> {
+    let secondary = finding.secondary.iter();
+    let given: Vec<(AnnotationKind, &Label)> =
+        std::iter::once((AnnotationKind::Primary, &finding.primary))
+            .chain(secondary.map(|label| (AnnotationKind::Context, label)))
+            .collect();
+    let mut labels: Vec<(AnnotationKind, Span, &str)> = given
+        .iter()
+        .map(|(kind, label)| (*kind, label.span.used(), label.text.as_str()))
+        .collect();
+    for written in given.iter().filter_map(|(_, label)| label.span.anchored()) {
+        if !labels.iter().any(|(_, span, _)| *span == written) {
+            labels.push((AnnotationKind::Context, written, "written here"));
+        }
+    }
+    labels
+}
+
+/// The source text with the finding's fix in it.
+fn fix<'a>(
+    finding: &Finding,
+    sources: &Sources,
+    masked: &[Span],
+) -> Option<Snippet<'a, Patch<'a>>> {
+    let (first, _) = finding.fix.first()?;
+    let file = sources.file(first.file);
+    let mut range = whole_lines(&file.text, *first);
+    for (span, _) in &finding.fix {
+        let lines = whole_lines(&file.text, *span);
+        range = range.start.min(lines.start)..range.end.max(lines.end);
+    }
+    let one_place = finding.fix.iter().all(|(span, _)| span.file == first.file);
+    // What is blotted out must not come back as part of a change.
+    let hidden = masked.iter().any(|span| {
+        span.file == first.file
+            && (span.start as usize) < range.end
+            && range.start < span.end as usize
+    });
+    if !one_place || hidden || range.len() > WINDOW_BYTES {
+        return None;
+    }
+    let shown = Shown::of(&file.text, first.file, range.clone(), masked);
+    let snippet = Snippet::source(shown.text.clone()).line_start(line_at(&file.text, range.start));
+    let patches = finding.fix.iter().map(|(span, replacement)| {
+        Patch::new(shown.range(*span), sanitize(replacement).into_owned())
+    });
+    Some(snippet.patches(patches))
+}
+
+fn line_at(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 /// A stretch of whole lines of one file, with the labels in it.
 struct Window<'a> {
     file: FileId,
     range: Range<usize>,
-    labels: Vec<(AnnotationKind, &'a Label)>,
+    labels: Vec<(AnnotationKind, Span, &'a str)>,
 }
 
-fn windows<'a>(labels: &[(AnnotationKind, &'a Label)], sources: &Sources) -> Vec<Window<'a>> {
+fn windows<'a>(labels: &[(AnnotationKind, Span, &'a str)], sources: &Sources) -> Vec<Window<'a>> {
     let mut windows: Vec<Window<'a>> = Vec::new();
-    for (kind, label) in labels {
-        let text = &sources.file(label.span.file).text;
-        let range = whole_lines(text, label.span);
+    for label in labels {
+        let (_, span, _) = *label;
+        let range = whole_lines(&sources.file(span.file).text, span);
         let near = windows.iter_mut().find(|window| {
             let union = window.range.start.min(range.start)..window.range.end.max(range.end);
-            window.file == label.span.file && union.len() <= WINDOW_BYTES
+            window.file == span.file && union.len() <= WINDOW_BYTES
         });
         match near {
             Some(window) => {
                 window.range = window.range.start.min(range.start)..window.range.end.max(range.end);
-                window.labels.push((*kind, label));
+                window.labels.push(*label);
             }
             None => windows.push(Window {
-                file: label.span.file,
+                file: span.file,
                 range,
-                labels: vec![(*kind, label)],
+                labels: vec![*label],
             }),
         }
     }
@@ -113,26 +162,26 @@ fn whole_lines(text: &str, span: Span) -> Range<usize> {
 /// A window's text as it may be shown: secrets blotted out, and what could steer a terminal written as escapes.
 struct Shown {
     text: String,
-    /// Where the window starts in the file.
-    start: usize,
+    /// The stretch of the file.
+    range: Range<usize>,
     /// For each change of length: the place in the file behind it, and how much longer the text is from there on.
     shifts: Vec<(usize, isize)>,
 }
 
 impl Shown {
-    fn of(file: &str, window: &Window<'_>, masked: &[Span]) -> Self {
+    fn of(text: &str, file: FileId, range: Range<usize>, masked: &[Span]) -> Self {
         let hidden: Vec<Range<usize>> = masked
             .iter()
-            .filter(|span| span.file == window.file)
-            .map(|span| span.start as usize..span.end as usize)
+            .filter(|span| span.file == file)
+            .map(|span| span.range())
             .collect();
-        let start = window.range.start;
+        let start = range.start;
         let mut shown = Self {
-            text: String::with_capacity(window.range.len()),
-            start,
+            text: String::with_capacity(range.len()),
+            range: range.clone(),
             shifts: Vec::new(),
         };
-        let mut chars = file[window.range.clone()].char_indices().peekable();
+        let mut chars = text[range].char_indices().peekable();
         let mut longer = 0_isize;
         while let Some((at, c)) = chars.next() {
             let at = at + start;
@@ -156,11 +205,17 @@ impl Shown {
         shown
     }
 
+    /// Where a stretch of the file stands in the text.
+    fn range(&self, span: Span) -> Range<usize> {
+        let start = self.at(span.start as usize);
+        start..self.at((span.end as usize).min(self.range.end)).max(start)
+    }
+
     /// Where a place of the file stands in the text.
     fn at(&self, place: usize) -> usize {
         let behind = self.shifts.partition_point(|(at, _)| *at <= place);
         let longer = behind.checked_sub(1).map_or(0, |last| self.shifts[last].1);
-        (place - self.start)
+        (place - self.range.start)
             .saturating_add_signed(longer)
             .min(self.text.len())
     }

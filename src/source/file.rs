@@ -21,6 +21,59 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
+    /// The alias (`*name`) that brings the stretch to where it is used, first and past-the-last byte in the same file. A
+    /// stretch that is written where it is used has none.
+    via: Option<(u32, u32)>,
+}
+
+impl Span {
+    /// Where the value is used: the alias if there is one, else where it is written.
+    #[must_use]
+    pub fn used(self) -> Self {
+        let (start, end) = self.via.unwrap_or((self.start, self.end));
+        Self {
+            file: self.file,
+            start,
+            end,
+            via: None,
+        }
+    }
+
+    /// Where the value is written, if that is another place than where it is used.
+    #[must_use]
+    pub fn anchored(self) -> Option<Self> {
+        self.via.map(|_| Self { via: None, ..self })
+    }
+
+    /// The same stretch, brought to its place by an alias.
+    pub(crate) fn through(self, alias: Self) -> Self {
+        Self {
+            via: Some((alias.start, alias.end)),
+            ..self
+        }
+    }
+
+    /// The place between this stretch's first byte and what is before it.
+    pub(crate) fn before(self) -> Self {
+        Self {
+            end: self.start,
+            ..self
+        }
+    }
+
+    /// The place between this stretch's last byte and what is behind it.
+    pub(crate) fn behind(self) -> Self {
+        Self {
+            start: self.end,
+            ..self
+        }
+    }
+
+    /// The stretch as a range of bytes.
+    #[must_use]
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// Line and column, both from 1, as editors count them; columns are characters.
@@ -91,6 +144,7 @@ impl FileId {
             file: self,
             start: narrow(start),
             end: narrow(end),
+            via: None,
         }
     }
 }
@@ -136,6 +190,11 @@ pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(FileTrouble::TooLarge(bytes.len() as u64));
     }
+    decode(bytes)
+}
+
+/// Bytes as UTF-8 text.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<String, FileTrouble> {
     String::from_utf8(bytes).map_err(|error| {
         let valid_up_to = error.utf8_error().valid_up_to();
         let mut bytes = error.into_bytes();

@@ -5,6 +5,7 @@ mod site;
 mod yaml;
 
 pub use file::{FileId, Place, SourceFile, Sources, Span};
-pub(crate) use file::{FileTrouble, MAX_FILE_BYTES, read_text};
-pub(crate) use site::{Role, layout};
+pub(crate) use file::{FileTrouble, MAX_FILE_BYTES};
+pub use site::Content;
+pub(crate) use site::{Layout, ProfileFile, Role, read_site, site_of};
 pub(crate) use yaml::{Key, Kind, Node, parse};

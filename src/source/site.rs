@@ -1,7 +1,12 @@
-//! Which files make up a site.
+//! Which files make up a site, and their text: from a folder, or from memory.
+
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use walkdir::WalkDir;
+use rayon::prelude::*;
+use walkdir::{DirEntry, WalkDir};
+
+use super::file::{FileTrouble, decode, read_text};
 
 /// What a file of a site is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,27 +16,60 @@ pub(crate) enum Role {
     Host,
 }
 
-/// The files of one site, each with the folder of the cluster it belongs to.
+/// One profile file.
+#[derive(Debug)]
+pub(crate) struct ProfileFile {
+    /// The folder of the cluster it belongs to.
+    pub(crate) folder: Utf8PathBuf,
+    pub(crate) role: Role,
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) text: Result<String, FileTrouble>,
+}
+
+/// A file that is in memory, or what stands in the way of reading one.
+#[derive(Debug)]
+pub enum Content {
+    /// What is in it.
+    Bytes(Vec<u8>),
+    /// It is there, but cannot be read.
+    Unreadable(std::io::ErrorKind),
+    /// It is a link to a place outside the site.
+    LinkOut,
+}
+
+/// The files of one site.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// (folder of the cluster below the site, role, path), sorted by path.
-    pub(crate) files: Vec<(Utf8PathBuf, Role, Utf8PathBuf)>,
+    /// The profiles, sorted by path.
+    pub(crate) files: Vec<ProfileFile>,
     /// YAML files at places nothing is read from: most likely a mistake.
     pub(crate) stray: Vec<Utf8PathBuf>,
     /// A secret file inside the site, which a profile folder must never hold.
     pub(crate) secrets: Vec<Utf8PathBuf>,
+    /// Links that lead out of the site, which are not followed.
+    pub(crate) links_out: Vec<Utf8PathBuf>,
     /// What the walk itself stumbled over.
     pub(crate) errors: Vec<(Utf8PathBuf, String)>,
+    /// There is no such folder.
+    pub(crate) missing: bool,
 }
 
-/// Walks the site's folder. Symbolic links are followed, loops are reported by the walk; the order is by name.
-pub(crate) fn layout(site: &Utf8Path) -> Layout {
-    let mut layout = Layout::default();
-    for entry in WalkDir::new(site)
+/// Reads a site's folder. Symbolic links within the site are followed, loops are reported by the walk; the order is by name.
+pub(crate) fn read_site(site: &Utf8Path) -> Layout {
+    let mut layout = Layout {
+        missing: !site.is_dir(),
+        ..Layout::default()
+    };
+    if layout.missing {
+        return layout;
+    }
+    let mut found = Vec::new();
+    let mut walk = WalkDir::new(site)
         .follow_links(true)
         .max_depth(16)
         .sort_by_file_name()
-    {
+        .into_iter();
+    while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -47,9 +85,6 @@ pub(crate) fn layout(site: &Utf8Path) -> Layout {
                 continue;
             }
         };
-        if entry.file_type().is_dir() {
-            continue;
-        }
         let Some(path) = Utf8Path::from_path(entry.path()) else {
             let shown = Utf8PathBuf::from(entry.path().to_string_lossy().into_owned());
             layout
@@ -57,25 +92,96 @@ pub(crate) fn layout(site: &Utf8Path) -> Layout {
                 .push((shown, "the file's name is not UTF-8".to_owned()));
             continue;
         };
-        if path.file_name() == Some("lxseed.secret") {
-            layout.secrets.push(path.to_owned());
+        let is_folder = entry.file_type().is_dir();
+        if leads_out(&entry, site) {
+            if is_folder {
+                walk.skip_current_dir();
+            }
+            if is_folder || is_yaml(path) {
+                layout.links_out.push(path.to_owned());
+            }
             continue;
+        }
+        if !is_folder && let Some((folder, role)) = layout.sort_in(site, path) {
+            found.push((folder, role, path.to_owned()));
+        }
+    }
+    layout.files = found
+        .into_par_iter()
+        .map(|(folder, role, path)| ProfileFile {
+            text: read_text(&path),
+            folder,
+            role,
+            path,
+        })
+        .collect();
+    layout.files.sort_by(|a, b| a.path.cmp(&b.path));
+    layout
+}
+
+/// The same for files that are already in memory; their paths start with the site's.
+pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> Layout {
+    let mut layout = Layout::default();
+    for (path, content) in files {
+        let text = match content {
+            Content::Bytes(bytes) => decode(bytes),
+            Content::Unreadable(why) => Err(FileTrouble::Io(why.into())),
+            Content::LinkOut => {
+                layout.links_out.push(path);
+                continue;
+            }
+        };
+        if let Some((folder, role)) = layout.sort_in(site, &path) {
+            layout.files.push(ProfileFile {
+                text,
+                folder,
+                role,
+                path,
+            });
+        }
+    }
+    layout.files.sort_by(|a, b| a.path.cmp(&b.path));
+    layout
+}
+
+impl Layout {
+    /// The cluster's folder and the role of a profile; what is no profile is noted or passed over.
+    fn sort_in(&mut self, site: &Utf8Path, path: &Utf8Path) -> Option<(Utf8PathBuf, Role)> {
+        if path.file_name() == Some("lxseed.secret") {
+            self.secrets.push(path.to_owned());
+            return None;
         }
         let hidden = path
             .strip_prefix(site)
             .is_ok_and(|below| below.components().any(|c| c.as_str().starts_with('.')));
-        if hidden || !matches!(path.extension(), Some("yaml" | "yml")) {
-            continue;
+        if hidden || !is_yaml(path) {
+            return None;
         }
         match role(path) {
-            Some((folder, role)) => layout
-                .files
-                .push((folder.to_owned(), role, path.to_owned())),
-            None => layout.stray.push(path.to_owned()),
+            Some((folder, role)) => Some((folder.to_owned(), role)),
+            None => {
+                self.stray.push(path.to_owned());
+                None
+            }
         }
     }
-    layout.files.sort_by(|a, b| a.2.cmp(&b.2));
-    layout
+}
+
+/// Whether the entry is a link to a place outside the site. A profile from outside could otherwise have the excerpts in a
+/// report show any file of the machine that checks it.
+fn leads_out(entry: &DirEntry, site: &Utf8Path) -> bool {
+    if entry.depth() == 0 || !entry.path_is_symlink() {
+        return false;
+    }
+    let real = |path: &Path| path.canonicalize().ok();
+    match (real(entry.path()), real(site.as_std_path())) {
+        (Some(target), Some(site)) => !target.starts_with(site),
+        _ => true,
+    }
+}
+
+fn is_yaml(path: &Utf8Path) -> bool {
+    matches!(path.extension(), Some("yaml" | "yml"))
 }
 
 fn role(path: &Utf8Path) -> Option<(&Utf8Path, Role)> {

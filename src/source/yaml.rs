@@ -14,7 +14,7 @@ use super::file::{FileId, Span};
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
-    /// Where the value is written; for an alias or a merged key, at the anchor.
+    /// Where the value is written and, for an alias or a merged key, where it is used.
     pub(crate) span: Span,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node>, YamlError> {
             .map_err(|error| yaml_error(&error, text, file))?;
     Ok(documents
         .into_iter()
-        .map(|document| node(document, file))
+        .map(|document| node(document, None, file))
         .collect())
 }
 
@@ -243,8 +243,11 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-fn node(raw: Spanned<Raw>, file: FileId) -> Node {
-    let mut span = plain_span(raw.defined, file);
+/// Turns the parser's tree into ours. `alias` is the alias that brought the surroundings to their place: what stands inside an
+/// anchored value is used where that is used.
+fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node {
+    let (written, alias) = spans(&raw, alias, file);
+    let mut span = brought(written, alias);
     let kind = match raw.value {
         Raw::Null => Kind::Null,
         Raw::Bool => Kind::Bool,
@@ -252,7 +255,10 @@ fn node(raw: Spanned<Raw>, file: FileId) -> Node {
         Raw::Unsigned(value) => Kind::Unsigned(value),
         Raw::Text(text) => Kind::Text(text),
         Raw::List(items) => {
-            let items: Vec<Node> = items.into_iter().map(|item| node(item, file)).collect();
+            let items: Vec<Node> = items
+                .into_iter()
+                .map(|item| node(item, alias, file))
+                .collect();
             // A block collection has a start but no extent of its own; its first entry is what a person sees there.
             if span.start == span.end
                 && let Some(first) = items.first()
@@ -264,7 +270,7 @@ fn node(raw: Spanned<Raw>, file: FileId) -> Node {
         Raw::Map(entries) => {
             let entries: Vec<(Key, Node)> = entries
                 .into_iter()
-                .map(|(key_raw, value)| (key(key_raw, file), node(value, file)))
+                .map(|(key_raw, value)| (key(key_raw, alias, file), node(value, alias, file)))
                 .collect();
             if span.start == span.end
                 && let Some((first, _)) = entries.first()
@@ -277,13 +283,30 @@ fn node(raw: Spanned<Raw>, file: FileId) -> Node {
     Node { kind, span }
 }
 
-fn key(raw: Spanned<Raw>, file: FileId) -> Key {
-    let span = plain_span(raw.defined, file);
+fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key {
+    let (written, alias) = spans(&raw, alias, file);
     let name = match raw.value {
         Raw::Text(text) => Some(text),
         _ => None,
     };
-    Key { name, span }
+    Key {
+        name,
+        span: brought(written, alias),
+    }
+}
+
+/// Where a value is written, and the alias that brings it to where it is used.
+fn spans(raw: &Spanned<Raw>, alias: Option<Span>, file: FileId) -> (Span, Option<Span>) {
+    let written = plain_span(raw.defined, file);
+    let used = plain_span(raw.referenced, file);
+    (
+        written,
+        alias.or((used.start != written.start).then_some(used)),
+    )
+}
+
+fn brought(written: Span, alias: Option<Span>) -> Span {
+    alias.map_or(written, |alias| written.through(alias))
 }
 
 fn plain_span(location: Location, file: FileId) -> Span {
@@ -291,4 +314,71 @@ fn plain_span(location: Location, file: FileId) -> Span {
     let start = usize::try_from(span.byte_offset().unwrap_or(0)).unwrap_or(0);
     let len = usize::try_from(span.byte_len().unwrap_or(0)).unwrap_or(0);
     file.span(start, start.saturating_add(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sources;
+
+    /// Every key and value with the text where it is used and, if another, the text where it is written.
+    fn spans_of(text: &str) -> Vec<String> {
+        let file = Sources::default().add("x.yaml".into(), text.to_owned());
+        let show = |span: Span| match span.anchored() {
+            None => text[span.range()].to_owned(),
+            Some(written) => format!(
+                "{} <- {}",
+                &text[span.used().range()],
+                &text[written.range()]
+            ),
+        };
+        fn walk(node: &Node, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
+            match &node.kind {
+                Kind::List(items) => items.iter().for_each(|item| walk(item, show, into)),
+                Kind::Map(entries) => {
+                    for (key, value) in entries {
+                        into.push(show(key.span));
+                        walk(value, show, into);
+                    }
+                }
+                _ => into.push(show(node.span)),
+            }
+        }
+        let mut into = Vec::new();
+        for document in parse(text, file).unwrap_or_default() {
+            walk(&document, &show, &mut into);
+        }
+        into
+    }
+
+    #[test]
+    fn an_alias_is_known_by_where_it_is_used() {
+        assert_eq!(
+            spans_of("a: &x one\nb: *x\nc: &m {k: v}\nd: *m\ne: [*x, é, *x]\n"),
+            [
+                "a",
+                "one",
+                "b",
+                "*x <- one",
+                "c",
+                "k",
+                "v",
+                "d",
+                "*m <- k",
+                "*m <- v",
+                "e",
+                "*x <- one",
+                "é",
+                "*x <- one"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_merged_key_is_known_by_where_it_is_merged() {
+        assert_eq!(
+            spans_of("a: &m\n  k: v\nb:\n  <<: *m\n  own: 1\n"),
+            ["a", "k", "v", "b", "own", "1", "*m <- k", "*m <- v"]
+        );
+    }
 }

@@ -1,0 +1,182 @@
+//! The site that the rules' examples are edits of: three hosts, an md mirror and a zpool each, with nothing to find.
+
+use std::io::ErrorKind;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Checked, check_layout};
+use crate::finding::{Edit, Rule};
+use crate::source::{self, Content};
+
+/// The site's folder, as reports name it.
+const SITE: &str = "profiles";
+
+const FILES: [(&str, &str); 3] = [
+    ("cluster.yaml", include_str!("example/cluster.yaml")),
+    ("disks/model.yaml", include_str!("example/disks/model.yaml")),
+    ("hosts/hosts.yaml", include_str!("example/hosts/hosts.yaml")),
+];
+
+/// One of a rule's two examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Example {
+    /// The one that breaks the rule.
+    Fails,
+    /// The one done right.
+    Passes,
+}
+
+impl Example {
+    fn edits(self, rule: &Rule) -> &'static [Edit] {
+        match self {
+            Self::Fails => rule.fails,
+            Self::Passes => rule.passes,
+        }
+    }
+
+    /// What `check` says to it.
+    #[must_use]
+    pub fn check(self, rule: &Rule) -> Checked {
+        let files = self.files(rule);
+        check_layout(SITE.into(), source::site_of(SITE.into(), files))
+    }
+
+    /// Its files that differ from the other example's: each path with the lines that do.
+    #[must_use]
+    pub fn own_lines(self, rule: &Rule) -> Vec<(Utf8PathBuf, String)> {
+        let other = match self {
+            Self::Fails => Self::Passes,
+            Self::Passes => Self::Fails,
+        };
+        let others = other.files(rule);
+        self.files(rule)
+            .into_iter()
+            .filter_map(|(path, content)| {
+                let Content::Bytes(own) = content else {
+                    return None;
+                };
+                let own = String::from_utf8(own).ok()?;
+                let other = others.iter().find(|(other, _)| *other == path);
+                let other = match other {
+                    Some((_, Content::Bytes(bytes))) => String::from_utf8_lossy(bytes).into_owned(),
+                    _ => String::new(),
+                };
+                let lines = differing_lines(&own, &other);
+                (!lines.is_empty()).then_some((path, lines))
+            })
+            .collect()
+    }
+
+    fn files(self, rule: &Rule) -> Vec<(Utf8PathBuf, Content)> {
+        let mut files: Vec<(Utf8PathBuf, Content)> = FILES
+            .iter()
+            .map(|(path, text)| (at(path), Content::Bytes(text.as_bytes().to_vec())))
+            .collect();
+        for edit in self.edits(rule) {
+            apply(edit, &mut files);
+        }
+        files
+    }
+}
+
+fn at(path: &str) -> Utf8PathBuf {
+    Utf8Path::new(SITE).join(path)
+}
+
+fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
+    let (path, content) = match *edit {
+        Edit::Replace(path, from, to) => {
+            let text = files.iter().find(|(known, _)| *known == at(path));
+            let Some((_, Content::Bytes(bytes))) = text else {
+                return;
+            };
+            let text = String::from_utf8_lossy(bytes).replacen(from, to, 1);
+            (path, Some(Content::Bytes(text.into_bytes())))
+        }
+        Edit::Write(path, text) => (path, Some(Content::Bytes(text.as_bytes().to_vec()))),
+        Edit::Bytes(path, bytes) => (path, Some(Content::Bytes(bytes.to_vec()))),
+        Edit::Locked(path) => (path, Some(Content::Unreadable(ErrorKind::PermissionDenied))),
+        Edit::LinkOut(path) => (path, Some(Content::LinkOut)),
+        Edit::Remove(path) => (path, None),
+    };
+    files.retain(|(known, _)| *known != at(path));
+    files.extend(content.map(|content| (at(path), content)));
+}
+
+/// The lines of `own` between the beginning and the end that it has in common with `other`.
+fn differing_lines(own: &str, other: &str) -> String {
+    let own: Vec<&str> = own.lines().collect();
+    let other: Vec<&str> = other.lines().collect();
+    let same =
+        |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
+    let head = same(&mut own.iter().zip(&other));
+    let tail = same(
+        &mut own[head..]
+            .iter()
+            .rev()
+            .zip(other[head.min(other.len())..].iter().rev()),
+    );
+    own[head..own.len() - tail]
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rules;
+
+    /// Where an edit names text, the text has to be there exactly once, or the example shows something else.
+    #[test]
+    fn edits_fit_the_example_site() {
+        for rule in rules() {
+            for edits in [rule.fails, rule.passes] {
+                let mut files: Vec<(Utf8PathBuf, Content)> = FILES
+                    .iter()
+                    .map(|(path, text)| (at(path), Content::Bytes(text.as_bytes().to_vec())))
+                    .collect();
+                for edit in edits {
+                    if let Edit::Replace(path, from, _) = edit {
+                        let file = files.iter().find(|(known, _)| *known == at(path));
+                        let Some((_, Content::Bytes(bytes))) = file else {
+                            panic!("{}: there is no {path}", rule.code);
+                        };
+                        let found = String::from_utf8_lossy(bytes).matches(from).count();
+                        assert_eq!(found, 1, "{}: {from:?} in {path}", rule.code);
+                    }
+                    apply(edit, &mut files);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_is_broken_by_its_failing_example_alone_and_not_by_its_passing_one() {
+        for rule in rules() {
+            assert!(!rule.fails.is_empty(), "{} has no example", rule.code);
+            let found: Vec<&str> = codes(&Example::Fails.check(rule));
+            assert!(
+                !found.is_empty() && found.iter().all(|code| *code == rule.code),
+                "{}: the failing example breaks {found:?}",
+                rule.code
+            );
+            let passes = Example::Passes.check(rule);
+            assert_eq!(
+                codes(&passes),
+                [""; 0],
+                "{}: the passing example",
+                rule.code
+            );
+            assert!(passes.accept().is_ok(), "{}", rule.code);
+        }
+    }
+
+    fn codes(checked: &Checked) -> Vec<&'static str> {
+        checked
+            .findings()
+            .iter()
+            .map(|finding| finding.rule.code)
+            .collect()
+    }
+}
