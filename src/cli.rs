@@ -1,7 +1,7 @@
 //! The command line.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// From host and disk profiles to unattended Ubuntu 18.04 machines that come up as one LXD cluster.
 #[derive(Debug, Parser)]
@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check profiles: every mistake with its place, in one run
     Check(CheckArgs),
+    /// Explain a rule that check reports
+    Explain(ExplainArgs),
     /// Check profiles and write everything the machines need
     Build(BuildArgs),
     /// Make or identify the site secret that every key is derived from
@@ -31,6 +33,47 @@ pub(crate) struct CheckArgs {
     /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
     #[arg(default_value = "profiles")]
     pub(crate) site: Utf8PathBuf,
+    /// How to report: text on standard error, all others on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Refuse the site on warnings, too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Show errors only: no warnings, no closing line
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Show at most this many findings
+    #[arg(long, value_name = "N")]
+    pub(crate) max_findings: Option<usize>,
+}
+
+/// How findings are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a person: source lines with what is wrong underlined
+    Text,
+    /// For programs, described by `lxseed schema report`
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands of GitHub Actions: annotations at the lines
+    Github,
+    /// JUnit XML, for the test reports of GitLab, Jenkins and others
+    Junit,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true)]
+pub(crate) struct ExplainArgs {
+    /// Code or name of a rule, such as F004 or address-outside-subnet
+    #[arg(value_name = "RULE")]
+    pub(crate) rules: Vec<String>,
+    /// List all rules
+    #[arg(long, conflicts_with = "rules")]
+    pub(crate) list: bool,
+    /// Print the reference of all rules, in Markdown
+    #[arg(long, conflicts_with_all = ["rules", "list"])]
+    pub(crate) reference: bool,
 }
 
 #[derive(Debug, Args)]

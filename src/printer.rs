@@ -16,6 +16,13 @@ impl Printer {
         }
     }
 
+    /// Several lines of result that bring their own ends.
+    pub(crate) fn text(&mut self, lines: &str) {
+        if !self.out_is_closed && write!(anstream::stdout(), "{lines}").is_err() {
+            self.out_is_closed = true;
+        }
+    }
+
     /// Something about the work, for standard error.
     pub(crate) fn note(&mut self, text: &str) {
         // There is nobody left to tell if even standard error is gone.

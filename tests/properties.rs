@@ -121,8 +121,8 @@ fn check_and_render(
     secret: &SiteSecret,
 ) -> Result<bool, TestCaseError> {
     let checked = lxseed::check::check(site);
-    for finding in checked.findings() {
-        let text = lxseed::report::text(finding, checked.sources(), checked.masked());
+    let report = lxseed::report::Report::of(&checked, lxseed::report::Options::default());
+    for text in lxseed::report::texts(&report) {
         prop_assert!(text.contains("help"), "{text}");
         let plain = anstream::adapter::strip_str(&text).to_string();
         prop_assert!(

@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod explain;
 mod secret;
 
 use thiserror::Error;
@@ -54,6 +55,7 @@ impl CommandError {
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
     match cli.command {
         Command::Check(args) => Ok(check::check(&args, printer)),
+        Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
     }

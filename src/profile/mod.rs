@@ -11,8 +11,9 @@ mod types;
 
 pub(crate) use load::load;
 pub use load::{ClusterFolder, Document, Profiles};
+pub use lower::did_you_mean;
+pub(crate) use lower::quoted;
 pub use lower::{Named, Sp};
-pub(crate) use lower::{did_you_mean, quoted};
 pub(crate) use rules::RULES;
 pub use types::{
     Admin, Cluster, ClusterNetwork, Disks, Host, HostNetwork, LxdSource, OsDisk, Pool, Slot, Volume,

@@ -1,7 +1,19 @@
-//! How findings look.
+//! How findings look: to a person, and in each of the formats that programs read.
 
+mod entry;
+mod explain;
+mod github;
+mod json;
+mod junit;
 mod sanitize;
+mod sarif;
 mod text;
 
+pub use entry::{Change, Entry, Options, Region, Report, Summary};
+pub use explain::{list as rule_list, reference as rule_reference, rule as explain};
+pub use github::render as github;
+pub use json::{render as json, schema as json_schema};
+pub use junit::render as junit;
 pub use sanitize::sanitize;
-pub use text::render as text;
+pub use sarif::render as sarif;
+pub use text::texts;

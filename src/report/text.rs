@@ -5,6 +5,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
+use super::entry::Report;
 use super::sanitize::sanitize;
 use crate::finding::{Finding, Label, Severity};
 use crate::source::{FileId, Sources, Span};
@@ -13,9 +14,17 @@ use crate::source::{FileId, Sources, Span};
 /// the whole excerpt, which in a file with 10,000 hosts would take its time.
 const WINDOW_BYTES: usize = 16 * 1024;
 
+/// Draws every finding of a report.
+pub fn texts(report: &Report<'_>) -> impl Iterator<Item = String> {
+    let (sources, masked) = (report.checked.sources(), report.checked.masked());
+    report
+        .findings
+        .iter()
+        .map(move |finding| render(finding, sources, masked))
+}
+
 /// Draws one finding, with escape sequences for colour; the printer takes them out where they do not belong.
-#[must_use]
-pub fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
+pub(super) fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
     let level = match finding.rule.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -30,7 +39,7 @@ pub fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> String {
             group = group.element(Origin::path(path).line(1).char_column(1));
             continue;
         }
-        let line = line_at(&file.text, window.range.start);
+        let line = file.line(window.range.start);
         let shown = Shown::of(&file.text, window.file, window.range.clone(), masked);
         let mut snippet = Snippet::source(shown.text.clone())
             .line_start(line)
@@ -98,19 +107,11 @@ fn fix<'a>(
         return None;
     }
     let shown = Shown::of(&file.text, first.file, range.clone(), masked);
-    let snippet = Snippet::source(shown.text.clone()).line_start(line_at(&file.text, range.start));
+    let snippet = Snippet::source(shown.text.clone()).line_start(file.line(range.start));
     let patches = finding.fix.iter().map(|(span, replacement)| {
         Patch::new(shown.range(*span), sanitize(replacement).into_owned())
     });
     Some(snippet.patches(patches))
-}
-
-fn line_at(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
 }
 
 /// A stretch of whole lines of one file, with the labels in it.

@@ -2,8 +2,11 @@
 
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The largest profile that is read. 10,000 hosts in one file take about 4 MB; what is larger is not a profile.
 pub(crate) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -77,7 +80,7 @@ impl Span {
 }
 
 /// Line and column, both from 1, as editors count them; columns are characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Place {
     /// Line, from 1.
     pub line: usize,
@@ -92,6 +95,44 @@ pub struct SourceFile {
     pub path: Utf8PathBuf,
     /// Its text; empty if the file could not be read.
     pub text: String,
+    /// Where its lines start, found when first asked for: most files are never reported on.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl SourceFile {
+    /// Line and column of a byte of the text.
+    #[must_use]
+    pub fn place(&self, at: usize) -> Place {
+        let at = floor_boundary(&self.text, at);
+        let line = self.line(at);
+        let start = self.lines()[line - 1];
+        Place {
+            line,
+            column: self.text[start..at]
+                .trim_start_matches('\u{feff}')
+                .chars()
+                .count()
+                + 1,
+        }
+    }
+
+    /// The line, from 1, that a byte of the text is in.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines().partition_point(|start| *start <= at)
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let ends = self
+                .text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0)
+                .chain(ends.map(|(at, _)| at + 1))
+                .collect()
+        })
+    }
 }
 
 /// All files of a run; spans point into it.
@@ -103,7 +144,11 @@ impl Sources {
     pub(crate) fn add(&mut self, path: Utf8PathBuf, text: String) -> FileId {
         // More than 2^32 files cannot be in a site: the file system walk would have ended long before.
         let id = FileId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
-        self.0.push(SourceFile { path, text });
+        self.0.push(SourceFile {
+            path,
+            text,
+            lines: OnceLock::new(),
+        });
         id
     }
 
@@ -113,21 +158,9 @@ impl Sources {
         &self.0[id.0 as usize]
     }
 
-    /// Where a span starts.
-    #[must_use]
-    pub fn place(&self, span: Span) -> Place {
-        let text = &self.file(span.file).text;
-        let start = floor_boundary(text, span.start as usize);
-        let before = &text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..]
-                .trim_start_matches('\u{feff}')
-                .chars()
-                .count()
-                + 1,
-        }
+    /// Every file, in the order they were read.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SourceFile> {
+        self.0.iter()
     }
 }
 

@@ -1,0 +1,168 @@
+//! What a rule is about: its reason and its two examples, for the terminal and for the reference.
+
+use super::entry::{Options, Report};
+use crate::check::example::Example;
+use crate::check::rules;
+use crate::finding::{Rule, Severity};
+
+/// Columns that paragraphs are folded to.
+const WIDTH: usize = 100;
+
+/// A line for each rule, aligned.
+#[must_use]
+pub fn list() -> String {
+    let rules = rules();
+    let widest = rules.iter().map(|rule| rule.slug.len()).max().unwrap_or(0);
+    let lines = rules.iter().map(|rule| {
+        let severity = severity(rule);
+        format!("{}  {:widest$}  {severity}\n", rule.code, rule.slug)
+    });
+    lines.collect()
+}
+
+/// One rule, with escape sequences for colour in its example's report.
+#[must_use]
+pub fn rule(rule: &Rule) -> String {
+    let mut text = format!("{} {} ({})\n\n", rule.code, rule.slug, severity(rule));
+    text += &textwrap::fill(rule.about, WIDTH);
+    text += "\n";
+    if rule.severity == Severity::Warning {
+        text += &format!(
+            "\nIf it is meant, say why in cluster.yaml: `allow: {{{}: \"why\"}}`\n",
+            rule.slug
+        );
+    }
+    text += "\nRefused:\n\n";
+    text += &refused(rule);
+    text += "\nAccepted:\n\n";
+    text += &accepted(rule);
+    text
+}
+
+/// Every rule, as Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# The rules\n\nWhat `lxseed check` looks for. Codes are stable: a code is never used for anything else later. `lxseed explain CODE` \
+         shows the same on a\nterminal. A warning that is meant is silenced in cluster.yaml with its name and a reason: `allow: {two-members: \"why\"}`.\n\n\
+         The examples are edits of one small site of three hosts.\n",
+    );
+    for family in FAMILIES {
+        text += &format!("\n## {}\n", family.title);
+        for rule in rules()
+            .iter()
+            .filter(|rule| rule.code.starts_with(family.letter))
+        {
+            text += &format!("\n### {} {}\n\n", rule.code, rule.slug);
+            text += &format!("*{}.* ", capital(severity(rule)));
+            text += rule.about;
+            text += &format!(
+                "\n\nRefused:\n\n```text\n{}```\n\nAccepted:\n\n```yaml\n{}```\n",
+                anstream::adapter::strip_str(&refused(rule)),
+                accepted(rule)
+            );
+        }
+    }
+    text
+}
+
+/// The rules whose codes start with one letter.
+struct Family {
+    letter: char,
+    title: &'static str,
+}
+
+const FAMILIES: &[Family] = &[
+    Family {
+        letter: 'S',
+        title: "Files",
+    },
+    Family {
+        letter: 'P',
+        title: "Keys and values",
+    },
+    Family {
+        letter: 'N',
+        title: "Names",
+    },
+    Family {
+        letter: 'F',
+        title: "Network",
+    },
+    Family {
+        letter: 'D',
+        title: "Disks, volumes and pools",
+    },
+    Family {
+        letter: 'C',
+        title: "The cluster",
+    },
+    Family {
+        letter: 'R',
+        title: "Release and channel",
+    },
+    Family {
+        letter: 'A',
+        title: "Access",
+    },
+    Family {
+        letter: 'B',
+        title: "Budgets",
+    },
+    Family {
+        letter: 'W',
+        title: "Allowed warnings",
+    },
+];
+
+fn severity(rule: &Rule) -> &'static str {
+    match rule.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_ascii_uppercase().to_string() + chars.as_str()
+    })
+}
+
+/// The report on the failing example.
+fn refused(rule: &Rule) -> String {
+    let checked = Example::Fails.check(rule);
+    let report = Report::of(&checked, Options::default());
+    let texts = super::texts(&report).map(|text| text + "\n");
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// What is other in the passing example.
+fn accepted(rule: &Rule) -> String {
+    let files = Example::Passes.own_lines(rule);
+    let texts = files
+        .iter()
+        .map(|(path, lines)| format!("# {path}\n{lines}"));
+    match texts.collect::<Vec<_>>().join("\n") {
+        text if text.is_empty() => "# the site without it\n".to_owned(),
+        text => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_in_a_family() {
+        for rule in rules() {
+            assert!(
+                FAMILIES
+                    .iter()
+                    .any(|family| rule.code.starts_with(family.letter)),
+                "{}",
+                rule.code
+            );
+        }
+    }
+}
