@@ -26,6 +26,24 @@ pub(crate) enum Command {
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Print the JSON Schema of a profile, for completion and checks in an editor
+    Schema {
+        /// Which one; without it, which there are
+        what: Option<SchemaOf>,
+    },
+}
+
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// cluster.yaml
+    Cluster,
+    /// hosts/*.yaml
+    Host,
+    /// disks/*.yaml
+    Disks,
+    /// What `check --format json` prints
+    Report,
 }
 
 #[derive(Debug, Args)]

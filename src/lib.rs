@@ -2,7 +2,8 @@
 //!
 //! Data flows one way: [`source`] reads text, [`profile`] is what a user may write, [`check`] finds what is wrong with it,
 //! [`model`] is what is known to be true, [`render`] turns the model into bytes and [`output`] puts them on disk. [`contract`]
-//! holds what the outside world promises, [`trust`] the secret and what is derived from it, [`report`] how findings look.
+//! holds what the outside world promises, [`trust`] the secret and what is derived from it, [`report`] how findings look,
+//! [`schema`] what an editor is told of profiles.
 
 pub mod check;
 pub mod contract;
@@ -14,5 +15,6 @@ pub mod output;
 pub mod profile;
 pub mod render;
 pub mod report;
+pub mod schema;
 pub mod source;
 pub mod trust;

@@ -22,6 +22,13 @@ static UNUSED_ALLOW: Rule = Rule::warning(
     "An `allow` that silences nothing was decided about something that is no longer so; left in, it would silence the next case unseen.",
 );
 
+/// The rules that `allow` can name.
+pub(super) fn warnings() -> impl Iterator<Item = &'static Rule> {
+    checks()
+        .map(|check| check.rule)
+        .filter(|rule| rule.severity == Severity::Warning)
+}
+
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
 pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
     let mut used: HashSet<Span> = HashSet::new();
@@ -43,12 +50,7 @@ pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
         silenced.is_none()
     });
     for (_, slug) in allows {
-        let warnings = || {
-            checks()
-                .map(|check| check.rule)
-                .filter(|rule| rule.severity == Severity::Warning)
-                .map(|rule| rule.slug)
-        };
+        let warnings = || warnings().map(|rule| rule.slug);
         if warnings().any(|known| known == slug.value) {
             // Among errors nobody can tell what a warning would say once they are mended.
             if !used.contains(&slug.span) && !findings.has_errors() {

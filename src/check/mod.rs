@@ -71,6 +71,11 @@ pub fn rules() -> Vec<&'static Rule> {
     rules
 }
 
+/// The rules that `allow:` in a cluster.yaml can name, in no particular order.
+pub(crate) fn allowable() -> impl Iterator<Item = &'static Rule> {
+    allow::warnings()
+}
+
 /// What `check` found, and the profiles it was found in.
 #[derive(Debug)]
 pub struct Checked {

@@ -69,6 +69,12 @@ impl Track {
 }
 
 impl Channel {
+    /// The channels that can be named, as a regular expression for the schemas.
+    pub(crate) fn pattern() -> String {
+        let tracks = Track::ALL.map(|(_, word)| word.replace('.', "[.]"));
+        format!("^({})(/({}))?$", tracks.join("|"), RISKS.join("|"))
+    }
+
     /// What is installed unless the profile says otherwise: the newest track whose documented kernel (5.4) 18.04 has.
     #[must_use]
     pub fn default_channel() -> Self {

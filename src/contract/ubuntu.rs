@@ -12,6 +12,9 @@ pub enum Release {
 }
 
 impl Release {
+    /// Every release.
+    pub const ALL: [Self; 1] = [Self::Bionic];
+
     /// The number, as profiles and `/etc/os-release` write it.
     #[must_use]
     pub fn version(self) -> &'static str {

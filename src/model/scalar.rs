@@ -8,6 +8,9 @@ use std::str::FromStr;
 pub struct Mac([u8; 6]);
 
 impl Mac {
+    /// Its spellings as a regular expression, for the schemas.
+    pub(crate) const PATTERN: &str = "^([0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(-[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{4}([.][0-9A-Fa-f]{4}){2})$";
+
     /// Whether it addresses a group rather than one interface (the lowest bit of the first byte, IEEE 802).
     #[must_use]
     pub fn is_multicast(self) -> bool {
@@ -61,6 +64,9 @@ impl FromStr for Mac {
 pub struct ByteSize(u64);
 
 impl ByteSize {
+    /// Its spellings as a regular expression, for the schemas.
+    pub(crate) const PATTERN: &str = "^[0-9]+([.][0-9]{1,6})?\\s*(MB|GB|TB|MiB|GiB|TiB)$";
+
     /// The number of bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {
@@ -126,6 +132,10 @@ impl FromStr for ByteSize {
 pub struct Name(String);
 
 impl Name {
+    /// Which texts are names, as a regular expression for the schemas.
+    pub(crate) const PATTERN: &str =
+        "^(?!(none|localhost|[0-9]+)$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

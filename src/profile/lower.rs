@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::leaks::{holds_private_key, names_a_password};
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
 use crate::finding::{Finding, Findings};
@@ -52,6 +54,8 @@ pub(crate) trait FromText: Sized {
     const EXPECTED: &'static str;
     /// The parsed value, or why the text is not one.
     fn from_text(text: &str) -> Result<Self, String>;
+    /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way round.
+    fn limits() -> Value;
 }
 
 impl<T: FromText> Lower for T {
@@ -354,20 +358,22 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Declares a profile type once: the struct, its keys, which of them are required, and how it is lowered.
+/// Declares a profile type once: the struct, its keys, which of them are required, how it is lowered, and its schema for editors.
+/// Behind `=` stand JSON Schema keywords for what [`crate::check`] or a parser demands of a field, or of the whole, beyond its type.
 macro_rules! record {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[$field_meta:meta])* $presence:ident $field:ident: $type:ty, )*
+            $( $(#[doc = $field_doc:literal])* $presence:ident $field:ident: $type:ty $(= $limits:expr)?, )*
         }
+        $( = $whole:expr )?
     ) => {
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[derive(Clone, Debug)]
         pub struct $name {
             /// Where it is written.
             pub span: $crate::source::Span,
-            $( $(#[$field_meta])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
+            $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
         }
 
         impl $crate::profile::lower::Lower for $name {
@@ -384,9 +390,25 @@ macro_rules! record {
                 })
             }
         }
+
+        impl $crate::profile::describe::Describe for $name {
+            fn schema() -> serde_json::Value {
+                use $crate::profile::describe::{Describe, Property, object};
+                let properties = vec![$( Property {
+                    name: stringify!($field),
+                    required: record!(@required $presence),
+                    docs: &[$( $field_doc ),*],
+                    schema: <$type as Describe>::schema(),
+                    limits: record!(@limits $( $limits )?),
+                }, )*];
+                object(&[$( $doc ),*], record!(@limits $( $whole )?), properties)
+            }
+        }
     };
     (@required required) => { true };
     (@required optional) => { false };
+    (@limits) => { serde_json::Value::Null };
+    (@limits $limits:expr) => { $limits };
 }
 
 pub(super) use record;

@@ -3,12 +3,14 @@
 //! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
 //! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
 
+mod describe;
 mod leaks;
 mod load;
 mod lower;
 mod rules;
 mod types;
 
+pub(crate) use describe::{Describe, merged};
 pub(crate) use load::load;
 pub use load::{ClusterFolder, Document, Profiles};
 pub use lower::did_you_mean;

@@ -3,27 +3,46 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde_json::{Value, json};
 
 use super::lower::{FromText, Named, Sp, did_you_mean, record};
-use crate::model::{ByteSize, Driver, Kernel, Mac, Overlay};
+use crate::contract::lxd::Channel;
+use crate::contract::ubuntu::Release;
+use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
+
+/// Names of pools, volumes, slots and disks profiles.
+const LABEL: &str = "^[a-z][a-z0-9_-]{0,23}$";
+
+fn name() -> Value {
+    json!({"pattern": Name::PATTERN})
+}
+
+fn label() -> Value {
+    json!({"pattern": LABEL})
+}
+
+/// A mapping whose keys are labels.
+fn labelled() -> Value {
+    json!({"propertyNames": label()})
+}
 
 record! {
     /// `cluster.yaml`: one LXD cluster.
     pub struct Cluster {
         /// The cluster's name; also the folder below `out/`.
-        required name: String,
+        required name: String = name(),
         /// The release to install, for example `"18.04"`.
-        required ubuntu: String,
+        required ubuntu: String = json!({"enum": Release::ALL.map(Release::version)}),
         /// Which kernel the machines run; `hwe` unless said otherwise.
-        optional kernel: Kernel,
+        optional kernel: Kernel = json!({"default": "hwe"}),
         /// Where LXD comes from.
         optional lxd: LxdSource,
         /// The host that forms the cluster; all others join it.
-        required bootstrap: String,
+        required bootstrap: String = name(),
         /// What all hosts of the cluster share.
         required network: ClusterNetwork,
         /// The storage pools that every member has.
-        required pools: Named<Pool>,
+        required pools: Named<Pool> = labelled(),
         /// Who may log in.
         required admin: Admin,
         /// Warnings to silence: the rule's name and the reason.
@@ -35,7 +54,7 @@ record! {
     /// `lxd:` in cluster.yaml.
     pub struct LxdSource {
         /// The snap channel, for example `5.0/stable`.
-        optional channel: String,
+        optional channel: String = json!({"pattern": Channel::pattern(), "default": Channel::default_channel().to_string()}),
     }
 }
 
@@ -45,13 +64,13 @@ record! {
         /// The subnet that every host has its address in.
         required subnet: IpNet,
         /// The default gateway.
-        required gateway: IpAddr,
+        required gateway: IpAddr = json!({"examples": ["192.168.10.1"]}),
         /// DNS servers.
         optional nameservers: Vec<Sp<IpAddr>>,
         /// DNS search domains.
         optional search: Vec<Sp<String>>,
         /// How instances reach one another across hosts; `fan` unless said otherwise.
-        optional overlay: Overlay,
+        optional overlay: Overlay = json!({"default": "fan"}),
     }
 }
 
@@ -61,7 +80,7 @@ record! {
         /// LXD's storage driver.
         required driver: Driver,
         /// The volume it sits on; the one of the same name unless said otherwise.
-        optional volume: String,
+        optional volume: String = label(),
     }
 }
 
@@ -69,13 +88,13 @@ record! {
     /// `admin:` in cluster.yaml.
     pub struct Admin {
         /// The login that is made on every host.
-        required user: String,
+        required user: String = json!({"pattern": "^[a-z_][a-z0-9_-]{0,31}$", "examples": ["ops"]}),
         /// OpenSSH public keys of that login.
-        optional ssh_authorized_keys: Vec<Sp<String>>,
+        optional ssh_authorized_keys: Vec<Sp<String>> = json!({"items": {"pattern": "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) "}}),
         /// A crypt(3) hash for the console, `$6$…`; without it there is no password login.
-        optional password_hash: String,
+        optional password_hash: String = json!({"pattern": r"^\$[56]\$(rounds=[^$]*\$)?[A-Za-z0-9./]+\$([A-Za-z0-9./]{43}|[A-Za-z0-9./]{86})$"}),
         /// Public LXD client certificates (PEM) that the cluster trusts from the first minute.
-        optional lxd_certificates: Named<String>,
+        optional lxd_certificates: Named<String> = json!({"additionalProperties": {"pattern": "-----BEGIN CERTIFICATE-----"}}),
     }
 }
 
@@ -83,13 +102,13 @@ record! {
     /// `disks/*.yaml`: what a machine of one model has, and what to build from it.
     pub struct Disks {
         /// The name that hosts refer to.
-        required name: String,
+        required name: String = label(),
         /// Where the system goes.
         required os: OsDisk,
         /// What is built for the pools.
-        required volumes: Named<Volume>,
+        required volumes: Named<Volume> = labelled(),
         /// How slots are found, as far as it is the same on every machine.
-        optional slots: Named<Slot>,
+        optional slots: Named<Slot> = labelled(),
     }
 }
 
@@ -97,7 +116,7 @@ record! {
     /// `os:` of a disks profile.
     pub struct OsDisk {
         /// The slot of the system disk.
-        required slot: String,
+        required slot: String = label(),
     }
 }
 
@@ -105,27 +124,33 @@ record! {
     /// One entry of `volumes:`; exactly one kind.
     pub struct Volume {
         /// A single block device, such as a hardware RAID volume.
-        optional device: String,
+        optional device: String = label(),
         /// Linux md RAID-1 over two slots.
-        optional mirror: Vec<Sp<String>>,
+        optional mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
         /// A zpool with one mirror over two slots.
-        optional zfs_mirror: Vec<Sp<String>>,
+        optional zfs_mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
     }
+    = json!({"minProperties": 1, "maxProperties": 1})
 }
+
+/// A disk's name below /dev/disk/by-id or by-path: no path, no partition.
+const DISK_LINK: &str = "^(?!.*-part[0-9]+$)[!-.0-~]{1,200}$";
+/// What a disk's serial number is made of.
+const DISK_WORD: &str = "^[!-~]{1,200}$";
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
     pub struct Slot {
         /// Name below /dev/disk/by-id.
-        optional by_id: String,
+        optional by_id: String = json!({"pattern": DISK_LINK, "examples": ["ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"]}),
         /// The disk's serial number.
-        optional serial: String,
+        optional serial: String = json!({"pattern": DISK_WORD, "examples": ["S3Z9NB0K100001"]}),
         /// The disk's World Wide Name.
-        optional wwn: String,
+        optional wwn: String = json!({"pattern": r"^(0x[0-9A-Fa-f]+|(eui|nvme|uuid)\.[!-~]*)$", "examples": ["0x5000c500a1b2c3d4"]}),
         /// Name below /dev/disk/by-path.
-        optional by_path: String,
+        optional by_path: String = json!({"pattern": DISK_LINK, "examples": ["pci-0000:00:17.0-ata-1"]}),
         /// SCSI host:channel:target:lun.
-        optional hctl: String,
+        optional hctl: String = json!({"pattern": "^[0-9]+(:[0-9]+){3}$", "examples": ["0:2:1:0"]}),
         /// The disk is at least this large.
         optional min_size: ByteSize,
         /// The disk is at most this large.
@@ -139,15 +164,15 @@ record! {
     /// `hosts/*.yaml`: one machine.
     pub struct Host {
         /// Host name and LXD member name.
-        required name: String,
+        required name: String = name(),
         /// The disks profile of its model.
-        required disks: String,
+        required disks: String = label(),
         /// How it is on the network.
         required network: HostNetwork,
         /// What is particular to this machine's disks.
-        optional slots: Named<Slot>,
+        optional slots: Named<Slot> = labelled(),
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
-        optional generation: u32,
+        optional generation: u32 = json!({"minimum": 1, "default": 1}),
     }
 }
 
@@ -179,6 +204,11 @@ macro_rules! choice {
                         }
                     })
             }
+
+            fn limits() -> Value {
+                let words: Vec<&str> = <$type>::ALL.iter().map(|choice| choice.word()).collect();
+                json!({"enum": words})
+            }
         }
     };
 }
@@ -193,6 +223,10 @@ impl FromText for String {
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
     }
+
+    fn limits() -> Value {
+        Value::Null
+    }
 }
 
 impl FromText for Mac {
@@ -200,6 +234,10 @@ impl FromText for Mac {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
+    }
+
+    fn limits() -> Value {
+        json!({"pattern": Self::PATTERN, "examples": ["52:54:00:12:34:56"]})
     }
 }
 
@@ -209,7 +247,16 @@ impl FromText for ByteSize {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
     }
+
+    fn limits() -> Value {
+        json!({"pattern": Self::PATTERN, "examples": ["960GB", "1TiB"]})
+    }
 }
+
+/// Four numbers up to 255 without leading zeros, as Rust and netplan read them.
+const IPV4: &str = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}";
+/// What an IPv6 address is made of; which of it is one is left to the parser.
+const IPV6: &str = "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*";
 
 impl FromText for IpAddr {
     const EXPECTED: &'static str = "an IP address such as 192.168.10.11";
@@ -221,6 +268,10 @@ impl FromText for IpAddr {
             }
             _ => "it is not an IP address".to_owned(),
         })
+    }
+
+    fn limits() -> Value {
+        json!({"pattern": format!("^({IPV4}|{IPV6})$"), "examples": ["192.168.10.11"]})
     }
 }
 
@@ -235,5 +286,9 @@ impl FromText for IpNet {
             return Err(format!("the subnet's own address is {}", net.trunc()));
         }
         Ok(net)
+    }
+
+    fn limits() -> Value {
+        json!({"pattern": format!("^({IPV4}|{IPV6})/[0-9]{{1,3}}$"), "examples": ["192.168.10.0/24"]})
     }
 }

@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod json_schema;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
