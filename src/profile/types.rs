@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::describe::merged;
 use super::lower::{FromText, Named, Sp, did_you_mean, record};
 use crate::contract::lxd::Channel;
 use crate::contract::ubuntu::Release;
@@ -13,12 +14,25 @@ use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 /// Names of pools, volumes, slots and disks profiles.
 const LABEL: &str = "^[a-z][a-z0-9_-]{0,23}$";
 
+/// A text of that form, what an editor says of others (a keyword of its own for that), and examples.
+fn form(pattern: &str, expected: &str, examples: &[&str]) -> Value {
+    json!({"pattern": pattern, "patternErrorMessage": format!("write {expected}"), "examples": examples})
+}
+
 fn name() -> Value {
-    json!({"pattern": Name::PATTERN})
+    form(
+        Name::PATTERN,
+        "a name of lower-case letters, digits and inner hyphens",
+        &["node1"],
+    )
 }
 
 fn label() -> Value {
-    json!({"pattern": LABEL})
+    form(
+        LABEL,
+        "a name of at most 24 lower-case letters, digits, hyphens and underscores",
+        &["data1"],
+    )
 }
 
 /// A mapping whose keys are labels.
@@ -54,7 +68,10 @@ record! {
     /// `lxd:` in cluster.yaml.
     pub struct LxdSource {
         /// The snap channel, for example `5.0/stable`.
-        optional channel: String = json!({"pattern": Channel::pattern(), "default": Channel::default_channel().to_string()}),
+        optional channel: String = merged(
+            form(&Channel::pattern(), "a track and a risk such as 5.0/stable", &["4.0/stable", "5.0/stable", "5.21/stable"]),
+            json!({"default": Channel::default_channel().to_string()}),
+        ),
     }
 }
 
@@ -88,13 +105,25 @@ record! {
     /// `admin:` in cluster.yaml.
     pub struct Admin {
         /// The login that is made on every host.
-        required user: String = json!({"pattern": "^[a-z_][a-z0-9_-]{0,31}$", "examples": ["ops"]}),
+        required user: String = form("^[a-z_][a-z0-9_-]{0,31}$", "a login of at most 32 lower-case letters", &["ops"]),
         /// OpenSSH public keys of that login.
-        optional ssh_authorized_keys: Vec<Sp<String>> = json!({"items": {"pattern": "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) "}}),
+        optional ssh_authorized_keys: Vec<Sp<String>> = json!({"items": form(
+            "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) ",
+            "the one line of a .pub file, such as ~/.ssh/id_ed25519.pub",
+            &["ssh-ed25519 AAAA… ops@desk"],
+        )}),
         /// A crypt(3) hash for the console, `$6$…`; without it there is no password login.
-        optional password_hash: String = json!({"pattern": r"^\$[56]\$(rounds=[^$]*\$)?[A-Za-z0-9./]+\$([A-Za-z0-9./]{43}|[A-Za-z0-9./]{86})$"}),
+        optional password_hash: String = form(
+            r"^\$[56]\$(rounds=[^$]*\$)?[A-Za-z0-9./]+\$([A-Za-z0-9./]{43}|[A-Za-z0-9./]{86})$",
+            "what `openssl passwd -6` prints",
+            &["$6$…"],
+        ),
         /// Public LXD client certificates (PEM) that the cluster trusts from the first minute.
-        optional lxd_certificates: Named<String> = json!({"additionalProperties": {"pattern": "-----BEGIN CERTIFICATE-----"}}),
+        optional lxd_certificates: Named<String> = json!({"additionalProperties": form(
+            "-----BEGIN CERTIFICATE-----",
+            "the text of ~/.config/lxc/client.crt as a `|` block",
+            &["-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n"],
+        )}),
     }
 }
 
@@ -134,23 +163,31 @@ record! {
 }
 
 /// A disk's name below /dev/disk/by-id or by-path: no path, no partition.
-const DISK_LINK: &str = "^(?!.*-part[0-9]+$)[!-.0-~]{1,200}$";
-/// What a disk's serial number is made of.
-const DISK_WORD: &str = "^[!-~]{1,200}$";
+fn disk_link(example: &str) -> Value {
+    form(
+        "^(?!.*-part[0-9]+$)[!-.0-~]{1,200}$",
+        "the name of a whole disk there, without the folder",
+        &[example],
+    )
+}
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
     pub struct Slot {
         /// Name below /dev/disk/by-id.
-        optional by_id: String = json!({"pattern": DISK_LINK, "examples": ["ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"]}),
+        optional by_id: String = disk_link("ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"),
         /// The disk's serial number.
-        optional serial: String = json!({"pattern": DISK_WORD, "examples": ["S3Z9NB0K100001"]}),
+        optional serial: String = form("^[!-~]{1,200}$", "a serial number as udev shows it, without spaces", &["S3Z9NB0K100001"]),
         /// The disk's World Wide Name.
-        optional wwn: String = json!({"pattern": r"^(0x[0-9A-Fa-f]+|(eui|nvme|uuid)\.[!-~]*)$", "examples": ["0x5000c500a1b2c3d4"]}),
+        optional wwn: String = form(
+            r"^(0x[0-9A-Fa-f]+|(eui|nvme|uuid)\.[!-~]*)$",
+            "a World Wide Name as udev shows it, with 0x, eui., nvme. or uuid. before it",
+            &["0x5000c500a1b2c3d4"],
+        ),
         /// Name below /dev/disk/by-path.
-        optional by_path: String = json!({"pattern": DISK_LINK, "examples": ["pci-0000:00:17.0-ata-1"]}),
+        optional by_path: String = disk_link("pci-0000:00:17.0-ata-1"),
         /// SCSI host:channel:target:lun.
-        optional hctl: String = json!({"pattern": "^[0-9]+(:[0-9]+){3}$", "examples": ["0:2:1:0"]}),
+        optional hctl: String = form("^[0-9]+(:[0-9]+){3}$", "host:channel:target:lun", &["0:2:1:0"]),
         /// The disk is at least this large.
         optional min_size: ByteSize,
         /// The disk is at most this large.
@@ -237,7 +274,7 @@ impl FromText for Mac {
     }
 
     fn limits() -> Value {
-        json!({"pattern": Self::PATTERN, "examples": ["52:54:00:12:34:56"]})
+        form(Self::PATTERN, Self::EXPECTED, &["52:54:00:12:34:56"])
     }
 }
 
@@ -249,7 +286,7 @@ impl FromText for ByteSize {
     }
 
     fn limits() -> Value {
-        json!({"pattern": Self::PATTERN, "examples": ["960GB", "1TiB"]})
+        form(Self::PATTERN, Self::EXPECTED, &["960GB", "1TiB"])
     }
 }
 
@@ -271,7 +308,11 @@ impl FromText for IpAddr {
     }
 
     fn limits() -> Value {
-        json!({"pattern": format!("^({IPV4}|{IPV6})$"), "examples": ["192.168.10.11"]})
+        form(
+            &format!("^({IPV4}|{IPV6})$"),
+            Self::EXPECTED,
+            &["192.168.10.11"],
+        )
     }
 }
 
@@ -289,6 +330,10 @@ impl FromText for IpNet {
     }
 
     fn limits() -> Value {
-        json!({"pattern": format!("^({IPV4}|{IPV6})/[0-9]{{1,3}}$"), "examples": ["192.168.10.0/24"]})
+        form(
+            &format!("^({IPV4}|{IPV6})/[0-9]{{1,3}}$"),
+            Self::EXPECTED,
+            &["192.168.10.0/24"],
+        )
     }
 }
