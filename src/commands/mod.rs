@@ -59,7 +59,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
-        Command::Schema { what } => schema::schema(what, printer),
+        Command::Schema { what } => Ok(schema::schema(what, printer)),
     }
 }
 

@@ -4,14 +4,11 @@ use clap::ValueEnum;
 use lxseed::report;
 use lxseed::schema::Kind;
 
-use super::{CommandError, Outcome};
+use super::Outcome;
 use crate::cli::SchemaOf;
 use crate::printer::Printer;
 
-pub(super) fn schema(
-    what: Option<SchemaOf>,
-    printer: &mut Printer,
-) -> Result<Outcome, CommandError> {
+pub(super) fn schema(what: Option<SchemaOf>, printer: &mut Printer) -> Outcome {
     let text = match what {
         Some(SchemaOf::Cluster) => Kind::Cluster.text(),
         Some(SchemaOf::Host) => Kind::Host.text(),
@@ -19,11 +16,11 @@ pub(super) fn schema(
         Some(SchemaOf::Report) => report::json_schema(),
         None => {
             list(printer);
-            return Ok(Outcome::Done);
+            return Outcome::Done;
         }
     };
     printer.line(&text);
-    Ok(Outcome::Done)
+    Outcome::Done
 }
 
 /// Which schemas there are, and how one gets to work.
@@ -32,7 +29,10 @@ fn list(printer: &mut Printer) {
         .iter()
         .filter_map(ValueEnum::to_possible_value)
     {
-        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = value
+            .get_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         printer.line(&format!("lxseed schema {:8} {help}", value.get_name()));
     }
     printer.line("");
