@@ -18,6 +18,8 @@ mod built;
 mod cloud_init;
 #[path = "oracles/netplan.rs"]
 mod netplan;
+#[path = "oracles/reports.rs"]
+mod reports;
 #[path = "oracles/scripts.rs"]
 mod scripts;
 #[path = "oracles/tls.rs"]
