@@ -18,6 +18,54 @@ pub enum Track {
     V5_21,
 }
 
+/// A key of a storage pool that each member has a value of its own for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKey {
+    /// The block device, folder, zpool or volume group the pool lies on.
+    Source,
+    /// The size of a loop file.
+    Size,
+    /// Whether what is on the source may be overwritten.
+    SourceWipe,
+    /// The zpool's name on this member.
+    ZfsPool,
+    /// The volume group's name on this member.
+    LvmVolumeGroup,
+    /// The thin pool's name on this member.
+    LvmThinpool,
+    /// What `source` was before LXD replaced it.
+    InitialSource,
+}
+
+impl MemberKey {
+    /// The key as LXD writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Size => "size",
+            Self::SourceWipe => "source.wipe",
+            Self::ZfsPool => "zfs.pool_name",
+            Self::LvmVolumeGroup => "lvm.vg_name",
+            Self::LvmThinpool => "lvm.thinpool_name",
+            Self::InitialSource => "volatile.initial_source",
+        }
+    }
+}
+
+/// Who gives a member-specific key its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The preseed, for every member: LXD would take a default that is not meant, such as a loop file on the system disk.
+    Here,
+    /// The driver, from the pool's name or the source, in the same way on every member.
+    ByDriver,
+    /// Nobody: it is for loop files only.
+    ForLoopFile,
+    /// Nobody, on purpose: it would take the guard away.
+    Never,
+}
+
 /// Stability levels of a channel.
 const RISKS: [&str; 4] = ["stable", "candidate", "beta", "edge"];
 
@@ -41,6 +89,75 @@ impl Track {
             .iter()
             .find(|(track, _)| *track == self)
             .map_or("", |(_, word)| word)
+    }
+
+    /// The track of a number such as `5.21.3`, `v5.0` or `5`.
+    fn meant_by(text: &str) -> Option<Self> {
+        let number = text.trim_start_matches('v');
+        let is_of = |track: &str| {
+            let rest = number.strip_prefix(track);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                || track.strip_suffix(".0") == Some(number)
+        };
+        Self::ALL
+            .iter()
+            .find_map(|(track, word)| is_of(word).then_some(*track))
+    }
+
+    /// The keys of a pool's configuration that belong to one member with this driver, and how each gets its value. All other
+    /// keys are the cluster's, and a joiner gets them from it.
+    ///
+    /// From LXD's lists of node-specific storage keys (`lxd/db/storage_pools.go` of 4.0.13, 5.0.9 and 5.21.7), and from what
+    /// each driver reads of them. A key in `member_config` that is not of these is dropped with a line in the daemon's log.
+    #[must_use]
+    pub fn member_keys(self, driver: Driver) -> &'static [(MemberKey, Given)] {
+        use Given::{ByDriver, ForLoopFile, Here, Never};
+        use MemberKey::{
+            InitialSource, LvmThinpool, LvmVolumeGroup, Size, Source, SourceWipe, ZfsPool,
+        };
+        // `source.wipe` came with 5.0.3 and is unknown to 4.0's validation.
+        match (driver, self) {
+            (Driver::Zfs, Self::V4_0) => &[
+                (Source, Here),
+                (ZfsPool, ByDriver),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Zfs, _) => &[
+                (Source, Here),
+                (ZfsPool, ByDriver),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Btrfs, Self::V4_0) => &[
+                (Source, Here),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Btrfs, _) => &[
+                (Source, Here),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Lvm, Self::V4_0) => &[
+                (Source, Here),
+                (LvmVolumeGroup, ByDriver),
+                (LvmThinpool, ByDriver),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Lvm, _) => &[
+                (Source, Here),
+                (LvmVolumeGroup, ByDriver),
+                (LvmThinpool, ByDriver),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Dir, _) => &[(Source, Here), (InitialSource, ByDriver)],
+        }
     }
 
     /// Why a driver does not work with this track on a kernel, if so. The snap carries its own ZFS tools and picks them by
@@ -84,6 +201,42 @@ impl Channel {
         }
     }
 
+    /// The channel of the same track with what has been released as stable.
+    #[must_use]
+    pub fn stable(&self) -> Self {
+        Self {
+            track: self.track,
+            risk: "stable",
+        }
+    }
+
+    /// The channel that a misspelt one means: a risk with a slip, a point release for its track, another separator. A track
+    /// that exists and does not fit is none of these.
+    #[must_use]
+    pub fn meant_by(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let (mut track, mut risk) = (None, None);
+        for part in lower
+            .split(['/', ' ', ':', '-', '_'])
+            .filter(|part| !part.is_empty())
+        {
+            let near = RISKS
+                .into_iter()
+                .find(|known| strsim::damerau_levenshtein(known, part) <= 2);
+            if let (Some(found), None) = (Track::meant_by(part), track) {
+                track = Some(found);
+            } else if let (Some(found), None) = (near, risk) {
+                risk = Some(found);
+            } else {
+                return None;
+            }
+        }
+        (track.is_some() || risk.is_some()).then(|| Self {
+            track: track.unwrap_or(Self::default_channel().track),
+            risk: risk.unwrap_or("stable"),
+        })
+    }
+
     /// Whether what is in the channel has been released as stable.
     #[must_use]
     pub fn is_stable(&self) -> bool {
@@ -121,5 +274,67 @@ impl FromStr for Channel {
             }
             _ => "there is no such track".to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_known_by_a_slip_of_its_name() {
+        for (text, meant) in [
+            ("5.0/stabel", "5.0/stable"),
+            ("5.0/Stable", "5.0/stable"),
+            ("5.21-edge", "5.21/edge"),
+            ("5.21.3/stable", "5.21/stable"),
+            ("v5.0", "5.0/stable"),
+            ("5/stable", "5.0/stable"),
+            ("stable/5.0", "5.0/stable"),
+            ("stable", "5.0/stable"),
+            ("4.0/canditate", "4.0/candidate"),
+        ] {
+            let found = Channel::meant_by(text).map(|channel| channel.to_string());
+            assert_eq!(found.as_deref(), Some(meant), "{text}");
+        }
+        for text in [
+            "latest/stable",
+            "6/stable",
+            "3.0",
+            "7.0/stable",
+            "5.0/stable/fix",
+            "",
+            "/",
+        ] {
+            assert_eq!(Channel::meant_by(text), None, "{text}");
+        }
+    }
+
+    /// LXD's own lists, whatever the driver.
+    #[test]
+    fn member_keys_are_those_of_lxd() {
+        let old = [
+            "size",
+            "source",
+            "volatile.initial_source",
+            "zfs.pool_name",
+            "lvm.thinpool_name",
+            "lvm.vg_name",
+        ];
+        for (track, _) in Track::ALL {
+            let mut listed: Vec<&str> = old.to_vec();
+            if track != Track::V4_0 {
+                listed.push("source.wipe");
+            }
+            let mut known: Vec<&str> = Driver::ALL
+                .iter()
+                .flat_map(|driver| track.member_keys(*driver))
+                .map(|(key, _)| key.word())
+                .collect();
+            known.sort_unstable();
+            known.dedup();
+            listed.sort_unstable();
+            assert_eq!(known, listed, "{track:?}");
+        }
     }
 }

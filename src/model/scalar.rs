@@ -74,6 +74,41 @@ impl ByteSize {
     }
 }
 
+/// Units of a size and their bytes, those of a decimal and a binary order side by side, the largest first.
+const UNITS: [(&str, u64); 6] = [
+    ("TB", 1_000_000_000_000),
+    ("TiB", 1 << 40),
+    ("GB", 1_000_000_000),
+    ("GiB", 1 << 30),
+    ("MB", 1_000_000),
+    ("MiB", 1 << 20),
+];
+
+impl fmt::Display for ByteSize {
+    /// The shortest spelling that reads back as the same number of bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = UNITS
+            .iter()
+            .filter(|(_, factor)| self.0 >= *factor)
+            .flat_map(|unit| (0..=2).map(move |digits| (unit, digits)))
+            .find_map(|((unit, factor), digits)| {
+                let scale = 10_u128.pow(digits);
+                let scaled = (u128::from(self.0) * scale).div_ceil(u128::from(*factor));
+                let (whole, rest) = (scaled / scale, scaled % scale);
+                let text = match digits {
+                    0 => format!("{whole}{unit}"),
+                    1 => format!("{whole}.{rest}{unit}"),
+                    _ => format!("{whole}.{rest:02}{unit}"),
+                };
+                (text.parse() == Ok(*self)).then_some(text)
+            });
+        match short {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{}.{:06}MB", self.0 / 1_000_000, self.0 % 1_000_000),
+        }
+    }
+}
+
 impl FromStr for ByteSize {
     type Err = String;
 
@@ -83,15 +118,10 @@ impl FromStr for ByteSize {
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .ok_or("it has no unit")?;
         let (number, unit) = text.split_at(split);
-        let factor: u64 = match unit.trim_start() {
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "TB" => 1_000_000_000_000,
-            "MiB" => 1 << 20,
-            "GiB" => 1 << 30,
-            "TiB" => 1 << 40,
-            _ => return Err("its unit is none of MB GB TB MiB GiB TiB".to_owned()),
-        };
+        let factor = UNITS
+            .iter()
+            .find_map(|(known, factor)| (*known == unit.trim_start()).then_some(*factor))
+            .ok_or("its unit is none of MB GB TB MiB GiB TiB")?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if fraction.len() > 6 || (number.contains('.') && fraction.is_empty()) {
             return Err("it is not a number with a unit".to_owned());
@@ -225,6 +255,27 @@ mod tests {
         ] {
             assert!(bytes(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_are_shown_as_people_write_them() {
+        for text in [
+            "900GB",
+            "1.92TB",
+            "1TiB",
+            "3.6TiB",
+            "256MB",
+            "1.5GiB",
+            "1.234567MB",
+            "0.000001MB",
+        ] {
+            let size = text.parse::<ByteSize>();
+            assert_eq!(size.map(|size| size.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!(
+            "1000GB".parse::<ByteSize>().map(|size| size.to_string()),
+            Ok("1TB".to_owned())
+        );
     }
 
     #[test]

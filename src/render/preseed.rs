@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::is_bootstrap;
 use super::yaml::{self, YamlError};
+use crate::contract::lxd::{Given, MemberKey};
 use crate::model::{Cluster, Driver, Host, Overlay, Pool, VolumeKind};
 
 type Config = BTreeMap<&'static str, String>;
@@ -111,15 +112,18 @@ pub(super) fn preseed(
             server_address: host.endpoint().to_string(),
             cluster_address: cluster.bootstrap_host().endpoint().to_string(),
             cluster_certificate,
-            // `source` is specific to each member. Left out, LXD would make a loop file on the system disk without a word.
             member_config: cluster
                 .pools
                 .iter()
-                .map(|pool| MemberConfig {
-                    entity: "storage-pool",
-                    name: &pool.name,
-                    key: "source",
-                    value: source(pool, host),
+                .flat_map(|pool| {
+                    own_config(cluster, host, pool)
+                        .into_iter()
+                        .map(|(key, value)| MemberConfig {
+                            entity: "storage-pool",
+                            name: &pool.name,
+                            key,
+                            value,
+                        })
                 })
                 .collect(),
         },
@@ -137,7 +141,7 @@ fn bootstrap<'a>(cluster: &'a Cluster, host: &'a Host) -> Bootstrap<'a> {
             .map(|pool| StoragePool {
                 name: &pool.name,
                 driver: pool.driver.word(),
-                config: Config::from([("source", source(pool, host))]),
+                config: own_config(cluster, host, pool),
             })
             .collect(),
         profiles: [Profile {
@@ -187,6 +191,27 @@ fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
     }
 }
 
+/// What a pool's configuration has of its own on each member: every key that LXD would otherwise give a default which is not
+/// meant.
+fn own_config(cluster: &Cluster, host: &Host, pool: &Pool) -> Config {
+    let keys = cluster.channel.track.member_keys(pool.driver).iter();
+    keys.filter(|(_, given)| *given == Given::Here)
+        .filter_map(|(key, _)| {
+            let value = match key {
+                MemberKey::Source => source(pool, host),
+                // No driver needs these of us.
+                MemberKey::Size
+                | MemberKey::SourceWipe
+                | MemberKey::ZfsPool
+                | MemberKey::LvmVolumeGroup
+                | MemberKey::LvmThinpool
+                | MemberKey::InitialSource => return None,
+            };
+            Some((key.word(), value))
+        })
+        .collect()
+}
+
 /// Where a pool lies on a host. `/dev/lxseed/VOLUME` stands for the device that the disks stage finds by the slot's rule:
 /// a serial number does not tell the device's name at build time, so the machine fills it in before LXD reads it.
 fn source(pool: &Pool, host: &Host) -> String {
@@ -198,5 +223,135 @@ fn source(pool: &Pool, host: &Host) -> String {
         Some(VolumeKind::Mirror) => format!("/dev/md/{}", pool.volume),
         Some(VolumeKind::ZfsMirror) => pool.name.clone(),
         Some(VolumeKind::Device) | None => format!("/dev/lxseed/{}", pool.volume),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::contract::lxd::Channel;
+    use crate::contract::ubuntu::Release;
+    use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Volume};
+
+    fn host(number: u8, kind: VolumeKind) -> Host {
+        let slots: &[&str] = match kind {
+            VolumeKind::Device => &["a"],
+            VolumeKind::Mirror | VolumeKind::ZfsMirror => &["a", "b"],
+        };
+        let disks = slots.iter().chain(&["os"]).map(|slot| Disk {
+            slot: (*slot).to_owned(),
+            by: FindBy::Serial,
+            value: format!("{slot}-{number}"),
+            min_size: None,
+            max_size: None,
+            wipe: None,
+        });
+        Host::new(HostParts {
+            name: format!("node{number}").parse().unwrap(),
+            generation: 1,
+            mac: format!("52:54:00:00:00:0{number}").parse().unwrap(),
+            address: format!("10.0.0.{number}").parse().unwrap(),
+            os_slot: "os".to_owned(),
+            disks: disks.collect(),
+            volumes: vec![Volume {
+                name: "bulk".to_owned(),
+                kind,
+                slots: slots.iter().map(|slot| (*slot).to_owned()).collect(),
+            }],
+        })
+        .unwrap()
+    }
+
+    fn cluster(channel: &str, driver: Driver, kind: VolumeKind) -> Cluster {
+        Cluster::new(ClusterParts {
+            name: "lab".parse().unwrap(),
+            ubuntu: Release::Bionic,
+            kernel: Kernel::Hwe,
+            channel: channel.parse::<Channel>().unwrap(),
+            bootstrap: "node1".parse().unwrap(),
+            network: Network {
+                subnet: "10.0.0.0/24".parse().unwrap(),
+                gateway: "10.0.0.254".parse().unwrap(),
+                nameservers: Vec::new(),
+                search: Vec::new(),
+                overlay: Overlay::None,
+            },
+            pools: vec![Pool {
+                name: "data1".to_owned(),
+                driver,
+                volume: "bulk".to_owned(),
+            }],
+            admin: Admin {
+                user: "ops".to_owned(),
+                ssh_authorized_keys: Vec::new(),
+                password_hash: None,
+                lxd_certificates: Vec::new(),
+            },
+            hosts: (1..=3).map(|number| host(number, kind)).collect(),
+        })
+        .unwrap()
+    }
+
+    /// Every key that has to be given is given to every member, and nothing that LXD would drop or that is not for a preseed.
+    #[test]
+    fn every_member_gets_every_key_of_its_own() {
+        for channel in ["4.0/stable", "5.0/stable", "5.21/stable"] {
+            for driver in Driver::ALL {
+                for kind in VolumeKind::ALL {
+                    let cluster = cluster(channel, *driver, *kind);
+                    let own = cluster.channel.track.member_keys(*driver);
+                    let mut wanted: Vec<&str> = own
+                        .iter()
+                        .filter(|(_, given)| *given == Given::Here)
+                        .map(|(key, _)| key.word())
+                        .collect();
+                    wanted.sort_unstable();
+                    assert!(wanted.contains(&"source"));
+                    let expected = match (driver, kind) {
+                        (Driver::Dir, _) => "/srv/lxseed/data1/lxd",
+                        (_, VolumeKind::Mirror) => "/dev/md/bulk",
+                        (_, VolumeKind::ZfsMirror) => "data1",
+                        (_, VolumeKind::Device) => "/dev/lxseed/bulk",
+                    };
+                    for host in &cluster.hosts {
+                        let text = preseed(&cluster, host, "PEM").unwrap();
+                        let document: Value = serde_yaml::from_str(&text).unwrap();
+                        let mut given: Vec<(String, String)> = if is_bootstrap(&cluster, host) {
+                            let pool = &document["storage_pools"][0];
+                            assert_eq!(pool["name"], "data1");
+                            let config = pool["config"].as_object().unwrap();
+                            let entries = config.iter();
+                            entries
+                                .map(|(key, value)| {
+                                    (key.clone(), value.as_str().unwrap().to_owned())
+                                })
+                                .collect()
+                        } else {
+                            let list = document["cluster"]["member_config"].as_array().unwrap();
+                            let text =
+                                |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
+                            for entry in list {
+                                assert_eq!(text(entry, "entity"), "storage-pool");
+                                assert_eq!(text(entry, "name"), "data1");
+                            }
+                            list.iter()
+                                .map(|entry| (text(entry, "key"), text(entry, "value")))
+                                .collect()
+                        };
+                        given.sort();
+                        let keys: Vec<&str> = given.iter().map(|(key, _)| key.as_str()).collect();
+                        let here = format!("{channel} {driver:?} {kind:?} {}", host.name);
+                        assert_eq!(keys, wanted, "{here}");
+                        for (key, value) in &given {
+                            assert!(key != "source" || value == expected, "{here}: {value}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }
