@@ -1,8 +1,9 @@
 //! The cluster as a whole: who forms it and how many there are.
 
+use super::mend::scalar;
 use super::view::SiteView;
 use super::{Check, Report};
-use crate::finding::Rule;
+use crate::finding::{Edit, Rule};
 use crate::model::Name;
 use crate::profile::{did_you_mean, quoted};
 
@@ -31,13 +32,22 @@ pub(super) const CHECKS: &[Check] = &[
         rule: &GENERATION,
         run: generation,
     },
+    Check {
+        rule: &EVEN_MEMBERS,
+        run: even_members,
+    },
 ];
+
+/// Two hosts of the example site, as they stand there.
+const NODE2: &str = "---\nname: node2\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:02\", address: 192.168.10.12}\nslots: {a1: {serial: WD-A100002}, a2: {serial: WD-A200002}}\n";
+const NODE3: &str = "---\nname: node3\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}\nslots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}\n";
 
 static NO_HOSTS: Rule = Rule::error(
     "C001",
     "no-hosts",
     "A cluster without hosts builds nothing; most likely the host files lie in another folder.",
-);
+)
+.example(&[Edit::Remove("hosts/hosts.yaml")], &[]);
 
 fn no_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in site
@@ -61,6 +71,10 @@ static UNKNOWN_BOOTSTRAP: Rule = Rule::error(
     "C002",
     "unknown-bootstrap",
     "Exactly one host forms the cluster and all others join it. If nobody forms it, all wait for good.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "bootstrap: node1", "bootstrap: node01")],
+    &[],
 );
 
 fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -85,14 +99,20 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         }
         let shown = quoted(&bootstrap.value);
-        let help = match did_you_mean(&bootstrap.value, known.iter().copied()) {
+        let near = did_you_mean(&bootstrap.value, known.iter().copied());
+        let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => "name one of the cluster's hosts".to_owned(),
         };
         let message = format!("the bootstrap host {shown} is none of the cluster's hosts");
-        report
-            .add(bootstrap.span, message, help)
-            .label("no such host");
+        let finding = report.add(bootstrap.span, message, help);
+        finding.label("no such host");
+        if let Some(near) = near {
+            finding.fix(bootstrap.span, scalar(near));
+        }
+        for host in cluster.hosts.iter().take(3) {
+            finding.also(host.document.span, "a host");
+        }
     }
 }
 
@@ -100,6 +120,16 @@ static NO_POOLS: Rule = Rule::error(
     "C003",
     "no-pools",
     "Without a pool LXD cannot hold an instance, and the default profile would have no root disk.",
+)
+.example(
+    &[
+        Edit::Replace("cluster.yaml", "pools:\n  data1: {driver: btrfs}\n  data2: {driver: zfs}\n", "pools: {}\n"),
+        Edit::Write("disks/model.yaml", "name: model\nos: {slot: os}\nvolumes: {}\nslots:\n  os: {by_path: \"pci-0000:00:17.0-ata-1\", max_size: 300GB}\n"),
+        Edit::Replace("hosts/hosts.yaml", "slots: {a1: {serial: WD-A100001}, a2: {serial: WD-A200001}}\n", ""),
+        Edit::Replace("hosts/hosts.yaml", "slots: {a1: {serial: WD-A100002}, a2: {serial: WD-A200002}}\n", ""),
+        Edit::Replace("hosts/hosts.yaml", "slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}\n", ""),
+    ],
+    &[],
 );
 
 fn no_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -125,6 +155,13 @@ static TWO_MEMBERS: Rule = Rule::warning(
     "two-members",
     "With two members only one of them votes in LXD's database: if that one is lost, the other's database stops until a person recovers it \
      (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail.",
+)
+.example(
+    &[Edit::Replace("hosts/hosts.yaml", NODE3, "")],
+    &[
+        Edit::Replace("hosts/hosts.yaml", NODE3, ""),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {two-members: both are backed up}\nadmin:\n"),
+    ],
 );
 
 fn two_members(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -141,6 +178,21 @@ static ONE_MEMBER: Rule = Rule::warning(
     "C005",
     "one-member",
     "A cluster of one member has nobody to take over; it is a start to which others can be added.",
+)
+.example(
+    &[
+        Edit::Replace("hosts/hosts.yaml", NODE2, ""),
+        Edit::Replace("hosts/hosts.yaml", NODE3, ""),
+    ],
+    &[
+        Edit::Replace("hosts/hosts.yaml", NODE2, ""),
+        Edit::Replace("hosts/hosts.yaml", NODE3, ""),
+        Edit::Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {one-member: two more come next month}\nadmin:\n",
+        ),
+    ],
 );
 
 fn one_member(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -166,10 +218,10 @@ fn members(site: &SiteView<'_>, report: &mut Report<'_>, count: usize, message: 
             );
             report
                 .add(document.span, message, allow)
-                .label(if count == 1 {
-                    "one member"
-                } else {
-                    "two members"
+                .label(match count {
+                    1 => "one member",
+                    2 => "two members",
+                    _ => "four members",
                 });
         }
     }
@@ -179,6 +231,18 @@ static GENERATION: Rule = Rule::error(
     "C006",
     "generation-zero",
     "Generations count from 1; raising the number by one gives a host new keys.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\ngeneration: 0\n",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\ngeneration: 2\n",
+    )],
 );
 
 fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -191,8 +255,45 @@ fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
             .add(
                 generation.span,
                 "`generation` is 0",
-                "leave it out, or write 2 to give the host new keys",
+                "leave it out or write 1 for the first keys, 2 to give the host new ones",
             )
-            .label("counts from 1");
+            .label("counts from 1")
+            .fix(generation.span, "1");
     }
+}
+
+static EVEN_MEMBERS: Rule = Rule::warning(
+    "C007",
+    "even-members",
+    "LXD's database has three voters by default (`cluster.max_voters`), and lives as long as a majority of them does. A fourth member is a stand-by:      there is room for more instances, but as with three members one may fail at a time, and if two voters fail at once the database stops. Who adds a      fourth for safety gets it with the fifth, when two stand-bys are there to take over. Larger clusters have three voters too, so whether their number is even does not matter.",
+)
+.example(
+    &[Edit::Write("hosts/node4.yaml", NODE4)],
+    &[
+        Edit::Write("hosts/node4.yaml", NODE4),
+        Edit::Write("hosts/node5.yaml", NODE5),
+    ],
+);
+
+const NODE4: &str = "\
+name: node4
+disks: model
+network: {mac: \"52:54:00:aa:00:04\", address: 192.168.10.14}
+slots: {a1: {serial: WD-A100004}, a2: {serial: WD-A200004}}
+";
+const NODE5: &str = "\
+name: node5
+disks: model
+network: {mac: \"52:54:00:aa:00:05\", address: 192.168.10.15}
+slots: {a1: {serial: WD-A100005}, a2: {serial: WD-A200005}}
+";
+
+fn even_members(site: &SiteView<'_>, report: &mut Report<'_>) {
+    members(
+        site,
+        report,
+        4,
+        "the cluster has four members: no more of them may fail than of three",
+        "add a fifth host if it is for safety",
+    );
 }

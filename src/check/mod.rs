@@ -4,11 +4,18 @@ mod accept;
 mod access;
 mod allow;
 mod cluster;
+mod disk_ids;
+mod disk_numbers;
 mod disks;
 pub mod example;
+mod mend;
 mod names;
 mod network;
 mod release;
+mod resolver;
+mod sizes;
+mod slots;
+mod subnet;
 mod view;
 mod volumes;
 
@@ -48,7 +55,13 @@ fn checks() -> impl Iterator<Item = &'static Check> {
     [
         names::CHECKS,
         network::CHECKS,
+        subnet::CHECKS,
+        resolver::CHECKS,
         disks::CHECKS,
+        slots::CHECKS,
+        disk_ids::CHECKS,
+        disk_numbers::CHECKS,
+        sizes::CHECKS,
         volumes::CHECKS,
         cluster::CHECKS,
         release::CHECKS,

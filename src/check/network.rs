@@ -1,15 +1,15 @@
-//! Addresses: in the subnet, each used once, and usable.
+//! The hosts' addresses: in the subnet, each used once, and usable.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::mend::{FreeAddresses, scalar};
 use super::view::{ClusterView, SiteView};
 use super::{Check, Report};
-use crate::finding::Rule;
-use crate::model::Overlay;
+use crate::finding::{Edit, Finding, Rule};
+use crate::model::Mac;
 use crate::profile::Sp;
 use crate::source::Span;
 
@@ -38,65 +38,52 @@ pub(super) const CHECKS: &[Check] = &[
         rule: &ADDRESS_IS_GATEWAY,
         run: address_is_gateway,
     },
-    Check {
-        rule: &GATEWAY_OUTSIDE_SUBNET,
-        run: gateway_outside_subnet,
-    },
-    Check {
-        rule: &UNUSABLE_SUBNET,
-        run: unusable_subnet,
-    },
-    Check {
-        rule: &FAN_UNDERLAY,
-        run: fan_underlay,
-    },
-    Check {
-        rule: &INVALID_DOMAIN,
-        run: invalid_domain,
-    },
 ];
-
-/// Values with the place of each and the host they belong to; repeats are reported with the first place.
-fn repeats<'a, K: Eq + Hash + Copy + 'a>(
-    values: impl Iterator<Item = (K, Span, &'a str)>,
-    report: &mut Report<'_>,
-    message: impl Fn(K, &str, &str) -> String,
-    help: &str,
-) {
-    let mut first_use: HashMap<K, (Span, &str)> = HashMap::new();
-    for (value, span, host) in values {
-        match first_use.get(&value) {
-            Some(&(first, other)) => {
-                report
-                    .add(span, message(value, host, other), help)
-                    .label("used again here")
-                    .also(first, "first used here");
-            }
-            None => {
-                first_use.insert(value, (span, host));
-            }
-        }
-    }
-}
 
 static DUPLICATE_MAC: Rule = Rule::error(
     "F001",
     "duplicate-mac",
     "netplan finds the interface by its MAC address and the install medium finds the host by it, so two hosts with one address would both \
      become the same machine. Different spellings of an address are the same address.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:02",
+        "5254.00AA.0001",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:02",
+        "5254.00AA.0002",
+    )],
 );
 
 fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let macs = site.hosts().filter_map(|host| {
-        let mac = host.host().network.as_ref()?.value.mac.as_ref()?;
-        Some((mac.value, mac.span, host.label()))
-    });
-    repeats(
-        macs,
-        report,
-        |mac, a, b| format!("{a} and {b} have the same MAC address {mac}"),
-        "write the address on the machine's label",
-    );
+    let mut first_use: HashMap<Mac, (Span, &str)> = HashMap::new();
+    for host in site.hosts() {
+        let network = host.host().network.as_ref();
+        let Some(mac) = network.and_then(|network| network.value.mac.as_ref()) else {
+            continue;
+        };
+        if let Some(&(first, other)) = first_use.get(&mac.value) {
+            let message = format!(
+                "{} and {other} have the same MAC address {}",
+                host.label(),
+                mac.value
+            );
+            report
+                .add(
+                    mac.span,
+                    message,
+                    "write the address on the machine's label",
+                )
+                .label("used again here")
+                .also(first, "first used here");
+        } else {
+            first_use.insert(mac.value, (mac.span, host.label()));
+        }
+    }
 }
 
 static UNUSABLE_MAC: Rule = Rule::error(
@@ -104,6 +91,14 @@ static UNUSABLE_MAC: Rule = Rule::error(
     "unusable-mac",
     "An address with the lowest bit of its first byte set is a group's, and all zeros is nobody's (IEEE 802); no interface has either, so the \
      host would come up without a network.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:01",
+        "53:54:00:aa:00:01",
+    )],
+    &[],
 );
 
 fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -128,52 +123,96 @@ fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DUPLICATE_ADDRESS: Rule = Rule::error(
-    "F003",
-    "duplicate-address",
-    "Two machines with one address knock each other off the network at random, and a cluster member is known by its address.",
-);
-
-fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let addresses = site.hosts().filter_map(|host| {
-        let address = host.host().network.as_ref()?.value.address.as_ref()?;
-        Some((address.value, address.span, host.label()))
-    });
-    repeats(
-        addresses,
-        report,
-        |address, a, b| format!("{a} and {b} have the same address {address}"),
-        "give each host an address of its own",
-    );
-}
-
 /// A cluster's subnet, and the address of each of its hosts.
-struct Addresses<'a> {
-    subnet: &'a Sp<IpNet>,
-    hosts: Vec<(&'a str, &'a Sp<IpAddr>)>,
+pub(super) struct Addresses<'a> {
+    pub(super) subnet: &'a Sp<IpNet>,
+    pub(super) hosts: Vec<(&'a str, &'a Sp<IpAddr>)>,
 }
 
-fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> {
-    let network = &cluster.profile()?.network.as_ref()?.value;
-    let hosts = cluster.hosts.iter().filter_map(|host| {
-        Some((
-            host.label(),
-            host.host().network.as_ref()?.value.address.as_ref()?,
-        ))
-    });
+pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> {
     Some(Addresses {
-        subnet: network.subnet.as_ref()?,
-        hosts: hosts.collect(),
+        subnet: cluster.profile()?.network.as_ref()?.value.subnet.as_ref()?,
+        hosts: host_addresses(cluster),
     })
 }
 
-/// An address that could be written instead.
-fn an_address_in(subnet: IpNet) -> String {
-    subnet
-        .hosts()
-        .nth(10)
-        .or_else(|| subnet.hosts().nth(1))
-        .map_or_else(|| subnet.to_string(), |address| address.to_string())
+/// The address of each host of a cluster.
+pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Sp<IpAddr>)> {
+    let hosts = cluster.hosts.iter().filter_map(|host| {
+        let network = host.host().network.as_ref()?;
+        Some((host.label(), network.value.address.as_ref()?))
+    });
+    hosts.collect()
+}
+
+/// Why no machine can have this address of the subnet, if so.
+pub(super) fn reserved(subnet: IpNet, address: IpAddr) -> Option<&'static str> {
+    // Point-to-point subnets (/31, /127) and single addresses have no reserved ones.
+    if subnet.max_prefix_len() - subnet.prefix_len() < 2 {
+        return None;
+    }
+    if address == subnet.network() {
+        return Some(if address.is_ipv4() {
+            "the subnet's own address"
+        } else {
+            "the subnet-router anycast address"
+        });
+    }
+    (address.is_ipv4() && address == subnet.broadcast()).then_some("the subnet's broadcast address")
+}
+
+/// Says which address could be written instead, and writes it.
+fn offer_another<'a>(
+    finding: &'a mut Finding,
+    address: &Sp<IpAddr>,
+    subnet: Option<IpNet>,
+    free: &mut FreeAddresses,
+) -> &'a mut Finding {
+    let other = subnet.and_then(|subnet| free.take(subnet, address.value.to_canonical()));
+    if let Some(other) = other {
+        finding.help += &format!(", such as {other}");
+        finding.fix(address.span, scalar(&other.to_string()));
+    }
+    finding
+}
+
+static DUPLICATE_ADDRESS: Rule = Rule::error(
+    "F003",
+    "duplicate-address",
+    "Two machines with one address knock each other off the network at random, and a cluster member is known by its address. An IPv6 address \
+     has many spellings, and one that maps an IPv4 address (RFC 4291 §2.5.5.2) is that address.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.11",
+    )],
+    &[],
+);
+
+fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
+    let mut first_use: HashMap<IpAddr, (Span, &str)> = HashMap::new();
+    for cluster in &site.clusters {
+        let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
+        for (host, address) in host_addresses(cluster) {
+            let value = address.value.to_canonical();
+            if let Some(&(first, other)) = first_use.get(&value) {
+                let message = format!("{host} and {other} have the same address {value}");
+                let finding = report.add(
+                    address.span,
+                    message,
+                    "give each host an address of its own",
+                );
+                offer_another(finding, address, subnet, &mut free)
+                    .label("used again here")
+                    .also(first, "first used here");
+            } else {
+                first_use.insert(value, (address.span, host));
+            }
+        }
+    }
 }
 
 static ADDRESS_OUTSIDE_SUBNET: Rule = Rule::error(
@@ -181,28 +220,40 @@ static ADDRESS_OUTSIDE_SUBNET: Rule = Rule::error(
     "address-outside-subnet",
     "Members reach one another directly in the cluster's subnet, the gateway is in it, and LXD's fan finds a member's own address by it (\"No \
      address found in subnet\").",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.11.13",
+    )],
+    &[],
 );
 
 fn address_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
     for Addresses { subnet, hosts } in site.clusters.iter().filter_map(addresses) {
+        let net = subnet.value;
         for (host, address) in hosts
             .into_iter()
-            .filter(|(_, address)| !subnet.value.contains(&address.value))
+            .filter(|(_, address)| !net.contains(&address.value))
         {
-            report
-                .add(
-                    address.span,
-                    format!(
-                        "{host} has address {}, which is not in {}",
-                        address.value, subnet.value
-                    ),
-                    format!(
-                        "use an address in {}, such as {}",
-                        subnet.value,
-                        an_address_in(subnet.value)
-                    ),
-                )
-                .label(format!("not in {}", subnet.value))
+            let message = format!(
+                "{host} has address {}, which is not in {net}",
+                address.value
+            );
+            let plain = address.value.to_canonical();
+            let finding = if net.contains(&plain) {
+                let help = format!("write it as the IPv4 address {plain}");
+                report
+                    .add(address.span, message, help)
+                    .fix(address.span, scalar(&plain.to_string()))
+            } else {
+                let finding = report.add(address.span, message, format!("use an address in {net}"));
+                offer_another(finding, address, Some(net), &mut free)
+            };
+            finding
+                .label(format!("not in {net}"))
                 .also(subnet.span, "the cluster's subnet");
         }
     }
@@ -211,34 +262,34 @@ fn address_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
 static ADDRESS_RESERVED: Rule = Rule::error(
     "F005",
     "address-reserved",
-    "The first address of an IPv4 subnet names the subnet and the last is its broadcast; no host can have either.",
+    "The first address of an IPv4 subnet names the subnet and the last is its broadcast; the first of an IPv6 subnet is that of all its routers \
+     (RFC 4291 §2.6.1). No host can have any of them.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.255",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.254",
+    )],
 );
 
 fn address_reserved(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
     for Addresses { subnet, hosts } in site.clusters.iter().filter_map(addresses) {
-        // Point-to-point subnets (/31, /127) and single addresses have no reserved ones.
-        if subnet.value.max_prefix_len() - subnet.value.prefix_len() < 2 {
-            continue;
-        }
         for (host, address) in hosts {
-            let why = if address.value == subnet.value.network() {
-                "the subnet's own address"
-            } else if address.value.is_ipv4() && address.value == subnet.value.broadcast() {
-                "the subnet's broadcast address"
-            } else {
+            let Some(why) = reserved(subnet.value, address.value) else {
                 continue;
             };
-            let help = format!(
-                "use another address, such as {}",
-                an_address_in(subnet.value)
-            );
-            report
-                .add(
-                    address.span,
-                    format!("{host} has {}, {why}", address.value),
-                    help,
-                )
-                .label(why);
+            let message = format!("{host} has {}, {why}", address.value);
+            let finding = report.add(address.span, message, "use another address");
+            offer_another(finding, address, Some(subnet.value), &mut free)
+                .label(why)
+                .also(subnet.span, "the cluster's subnet");
         }
     }
 }
@@ -246,181 +297,50 @@ fn address_reserved(site: &SiteView<'_>, report: &mut Report<'_>) {
 static ADDRESS_IS_GATEWAY: Rule = Rule::error(
     "F006",
     "address-is-gateway",
-    "A host with the gateway's address takes the whole subnet off the network.",
+    "A host with the gateway's address takes the whole subnet off the network. Clusters that share a subnet share its gateways, too.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.11",
+        "192.168.10.1",
+    ),
+    Edit::Replace(
+        "cluster.yaml",
+        "nameservers: [192.168.10.1]",
+        "nameservers: [192.168.10.2]",
+    )],
+    &[Edit::Replace(
+        "cluster.yaml",
+        "nameservers: [192.168.10.1]",
+        "nameservers: [192.168.10.2]",
+    )],
 );
 
 fn address_is_gateway(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut gateways: HashMap<IpAddr, Span> = HashMap::new();
+    for gateway in site
+        .clusters
+        .iter()
+        .filter_map(|cluster| cluster.profile()?.network.as_ref()?.value.gateway.as_ref())
+    {
+        gateways
+            .entry(gateway.value.to_canonical())
+            .or_insert(gateway.span);
+    }
+    let mut free = FreeAddresses::of(site);
     for cluster in &site.clusters {
-        let Some(gateway) = cluster
-            .profile()
-            .and_then(|profile| profile.network.as_ref()?.value.gateway.as_ref())
-        else {
-            continue;
-        };
-        let Some(Addresses { subnet, hosts }) = addresses(cluster) else {
-            continue;
-        };
-        for (host, address) in hosts
-            .into_iter()
-            .filter(|(_, address)| address.value == gateway.value)
-        {
-            let help = format!(
-                "use another address, such as {}",
-                an_address_in(subnet.value)
-            );
-            report
-                .add(
-                    address.span,
-                    format!("{host} has the gateway's address {}", address.value),
-                    help,
-                )
+        let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
+        for (host, address) in host_addresses(cluster) {
+            let value = address.value.to_canonical();
+            let Some(&gateway) = gateways.get(&value) else {
+                continue;
+            };
+            let message = format!("{host} has the gateway's address {value}");
+            let finding = report.add(address.span, message, "use another address");
+            offer_another(finding, address, subnet, &mut free)
                 .label("the host's address")
-                .also(gateway.span, "the gateway");
-        }
-    }
-}
-
-static GATEWAY_OUTSIDE_SUBNET: Rule = Rule::error(
-    "F007",
-    "gateway-outside-subnet",
-    "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive.",
-);
-
-fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for network in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.network.as_ref())
-    {
-        let (Some(subnet), Some(gateway)) = (&network.value.subnet, &network.value.gateway) else {
-            continue;
-        };
-        let inside = subnet.value.contains(&gateway.value);
-        let usable = subnet.value.max_prefix_len() - subnet.value.prefix_len() < 2
-            || (gateway.value != subnet.value.network()
-                && !(gateway.value.is_ipv4() && gateway.value == subnet.value.broadcast()));
-        if !(inside && usable) {
-            let why = if inside {
-                "is not an address that a router can have"
-            } else {
-                "is not in the subnet"
-            };
-            report
-                .add(
-                    gateway.span,
-                    format!("gateway {} {why}", gateway.value),
-                    format!("write the router's address in {}", subnet.value),
-                )
-                .label(why)
-                .also(subnet.span, "the cluster's subnet");
-        }
-    }
-}
-
-static UNUSABLE_SUBNET: Rule = Rule::error(
-    "F008",
-    "unusable-subnet",
-    "Machines cannot be reached at loopback, multicast or link-local addresses from elsewhere, and a /31 or /32 has no room for a cluster \
-     and a gateway.",
-);
-
-fn unusable_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for Addresses { subnet, .. } in site.clusters.iter().filter_map(addresses) {
-        let net = subnet.value;
-        let link_local = match net.network() {
-            IpAddr::V4(address) => address.is_link_local(),
-            // fe80::/10
-            IpAddr::V6(address) => address.segments()[0] & 0xffc0 == 0xfe80,
-        };
-        let why = if net.network().is_loopback() {
-            "is loopback"
-        } else if net.network().is_multicast() {
-            "is multicast"
-        } else if link_local {
-            "is link-local"
-        } else if net.max_prefix_len() - net.prefix_len() < 2 {
-            "has no room for hosts and a gateway"
-        } else if net.prefix_len() < 8 {
-            "is larger than any network"
-        } else {
-            continue;
-        };
-        report
-            .add(
-                subnet.span,
-                format!("subnet {net} {why}"),
-                "use the subnet the machines are in, such as 192.168.10.0/24",
-            )
-            .label(why);
-    }
-}
-
-static FAN_UNDERLAY: Rule = Rule::error(
-    "F009",
-    "fan-underlay",
-    "LXD's fan bridge maps each host's address into 240.0.0.0/8 and takes only IPv4 underlays of /16 or /24 (\"Only /16 or /24 underlays are \
-     supported at this time\").",
-);
-
-fn fan_underlay(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for network in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.network.as_ref())
-    {
-        let Some(subnet) = &network.value.subnet else {
-            continue;
-        };
-        let overlay = network.value.overlay.as_ref();
-        let is_fan = overlay.is_none_or(|overlay| overlay.value == Overlay::Fan);
-        let fits = matches!(subnet.value, IpNet::V4(net) if matches!(net.prefix_len(), 16 | 24));
-        if is_fan && !fits {
-            let finding = report.add(
-                subnet.span,
-                format!("a fan network cannot lie over {}", subnet.value),
-                "use an IPv4 subnet of /16 or /24, or write `overlay: bridge`",
-            );
-            finding.label("fan takes an IPv4 /16 or /24");
-            match overlay {
-                Some(overlay) => finding.also(overlay.span, "the fan is asked for here"),
-                None => finding,
-            };
-        }
-    }
-}
-
-static INVALID_DOMAIN: Rule = Rule::error(
-    "F010",
-    "invalid-domain",
-    "A search domain that is not a domain name makes systemd-resolved drop the line, so short names would not resolve.",
-);
-
-fn invalid_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let networks = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.network.as_ref());
-    for domain in networks
-        .filter_map(|network| network.value.search.as_ref())
-        .flat_map(|search| &search.value)
-    {
-        let label_fits = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if domain.value.len() > 253 || !domain.value.split('.').all(label_fits) {
-            let shown = crate::profile::quoted(&domain.value);
-            report
-                .add(
-                    domain.span,
-                    format!("{shown} is not a domain name"),
-                    "write it like `lab.example.org`",
-                )
-                .label("not a domain name");
+                .also(gateway, "the gateway");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The release contract: Ubuntu × kernel × LXD channel × storage driver.
 
+use super::mend::scalar;
 use super::view::SiteView;
 use super::{Check, Report};
-use crate::contract::lxd::Channel;
+use crate::contract::lxd::{Channel, Track};
 use crate::contract::ubuntu::Release;
-use crate::finding::Rule;
+use crate::finding::{Edit, Rule};
 use crate::model::Kernel;
-use crate::profile::{Cluster, quoted};
+use crate::profile::{Cluster, Sp, quoted};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -29,12 +30,20 @@ pub(super) const CHECKS: &[Check] = &[
         rule: &UNSTABLE_CHANNEL,
         run: unstable_channel,
     },
+    Check {
+        rule: &OLD_TRACK,
+        run: old_track,
+    },
 ];
 
 static UNKNOWN_RELEASE: Rule = Rule::error(
     "R001",
     "unknown-release",
     "lxseed writes answers for the debian-installer of Ubuntu 18.04 and for its cloud-init. From 20.04 on the installer is another one.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "ubuntu: \"18.04\"", "ubuntu: \"20.04\"")],
+    &[],
 );
 
 fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -44,13 +53,16 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
         .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
     {
         if let Err(why) = ubuntu.value.parse::<Release>() {
-            report
-                .add(
-                    ubuntu.span,
-                    format!("unknown release {}: {why}", quoted(&ubuntu.value)),
-                    "write `ubuntu: \"18.04\"`",
-                )
-                .label("unknown release");
+            let finding = report.add(
+                ubuntu.span,
+                format!("unknown release {}: {why}", quoted(&ubuntu.value)),
+                "write `ubuntu: \"18.04\"`",
+            );
+            finding.label("unknown release");
+            // Another way to write the same; any other release is not a matter of spelling.
+            if let Some(release) = Release::meant_by(&ubuntu.value) {
+                finding.fix(ubuntu.span, scalar(release.version()));
+            }
         }
     }
 }
@@ -60,25 +72,41 @@ static UNKNOWN_CHANNEL: Rule = Rule::error(
     "unknown-channel",
     "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 do not run on \
      18.04's kernels, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "latest/stable")],
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "\"5.0\"")],
 );
 
 fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for channel in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.lxd.as_ref()?.value.channel.as_ref())
-    {
+    for channel in written_channels(site) {
         if let Err(why) = channel.value.parse::<Channel>() {
-            let help = "use 4.0/stable, 5.0/stable or 5.21/stable";
-            report
-                .add(
-                    channel.span,
-                    format!("unknown channel {}: {why}", quoted(&channel.value)),
-                    help,
-                )
-                .label("unknown channel");
+            let meant = Channel::meant_by(&channel.value);
+            let help = match &meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "use 5.0/stable or 5.21/stable".to_owned(),
+            };
+            let finding = report.add(
+                channel.span,
+                format!("unknown channel {}: {why}", quoted(&channel.value)),
+                help,
+            );
+            finding.label("unknown channel");
+            if let Some(meant) = meant {
+                finding.fix(channel.span, meant.to_string());
+            }
         }
     }
+}
+
+fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+    site.clusters
+        .iter()
+        .filter_map(|cluster| written_channel(cluster.profile()?))
+}
+
+fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
+    cluster.lxd.as_ref()?.value.channel.as_ref()
 }
 
 /// The channel a cluster installs from, unless it is one that was reported.
@@ -103,6 +131,17 @@ static DRIVER_NOT_ON_KERNEL: Rule = Rule::error(
     "driver-not-on-kernel",
     "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: 18.04's 4.15 kernel has ZFS 0.7, the HWE \
      kernel 5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
+)
+.example(
+    &[
+        Edit::Replace("cluster.yaml", "5.0/stable", "5.21/stable"),
+        Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga"),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {kernel-below-documented: tried on one machine}\nadmin:\n"),
+    ],
+    &[
+        Edit::Replace("cluster.yaml", "5.0/stable", "5.21/stable"),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {kernel-below-documented: tried on one machine}\nadmin:\n"),
+    ],
 );
 
 fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -138,8 +177,13 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
                 "write `kernel: hwe`, use channel 5.0/stable, or another driver",
             );
             finding.label("not with this kernel and channel");
+            if let Some(channel) = written_channel(cluster) {
+                finding.also(channel.span, "the channel");
+            }
             if let Some(kernel) = &cluster.kernel {
-                finding.also(kernel.span, "the kernel");
+                finding
+                    .also(kernel.span, "the kernel")
+                    .fix(kernel.span, Kernel::Hwe.word());
             }
         }
     }
@@ -150,6 +194,10 @@ static KERNEL_BELOW_DOCUMENTED: Rule = Rule::warning(
     "kernel-below-documented",
     "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). 18.04 \
      has 4.15 and 5.4.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga")],
+    &[],
 );
 
 fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -161,10 +209,12 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(wanted) = channel.track.wants_newer_kernel(kernel(cluster)) else {
             continue;
         };
-        let span = cluster
-            .kernel
-            .as_ref()
-            .map_or(document.span, |kernel| kernel.span);
+        let written = written_channel(cluster);
+        let span = match (&cluster.kernel, written) {
+            (Some(kernel), _) => kernel.span,
+            (None, Some(channel)) => channel.span,
+            (None, None) => document.span,
+        };
         let message = format!(
             "LXD {channel} documents kernel {wanted}, which is newer than the {} kernel of 18.04",
             kernel(cluster).word()
@@ -173,9 +223,15 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
             "use `kernel: hwe` and channel 5.0/stable, or accept it: `allow: {{{}: \"why\"}}`",
             report.rule.slug
         );
-        report
-            .add(span, message, help)
-            .label("older than documented");
+        let still_older = channel.track.wants_newer_kernel(Kernel::Hwe);
+        let finding = report.add(span, message, help);
+        finding.label("older than documented");
+        if let (Some(kernel), Some(channel)) = (&cluster.kernel, written) {
+            finding.also(channel.span, "the channel");
+            if still_older.is_none() {
+                finding.fix(kernel.span, Kernel::Hwe.word());
+            }
+        }
     }
 }
 
@@ -183,26 +239,60 @@ static UNSTABLE_CHANNEL: Rule = Rule::warning(
     "R005",
     "unstable-channel",
     "All members of a cluster must run the very same LXD; what is not yet released as stable changes under them from one day to the next.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "5.0/candidate")],
+    &[],
 );
 
 fn unstable_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for text in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.lxd.as_ref()?.value.channel.as_ref())
-    {
-        if text
-            .value
-            .parse::<Channel>()
-            .is_ok_and(|channel| !channel.is_stable())
-        {
+    for text in written_channels(site) {
+        let Ok(channel) = text.value.parse::<Channel>() else {
+            continue;
+        };
+        if !channel.is_stable() {
+            let stable = channel.stable();
             report
                 .add(
                     text.span,
                     format!("channel {} is not stable", quoted(&text.value)),
-                    "use the track's stable channel",
+                    format!("use {stable}"),
                 )
-                .label("not stable");
+                .label("not stable")
+                .fix(text.span, stable.to_string());
+        }
+    }
+}
+
+static OLD_TRACK: Rule = Rule::warning(
+    "R006",
+    "old-track",
+    "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and      it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "4.0/stable")],
+    &[],
+);
+
+fn old_track(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for text in written_channels(site) {
+        if text
+            .value
+            .parse::<Channel>()
+            .is_ok_and(|channel| channel.track == Track::V4_0)
+        {
+            let newer = Channel::default_channel();
+            report
+                .add(
+                    text.span,
+                    format!("channel {} gets security fixes only", quoted(&text.value)),
+                    format!(
+                        "use {newer}, or accept it: `allow: {{{}: \"why\"}}`",
+                        report.rule.slug
+                    ),
+                )
+                .label("an old track")
+                .fix(text.span, newer.to_string());
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct SlotView<'a> {
     pub(super) min_size: Option<&'a Sp<ByteSize>>,
     pub(super) max_size: Option<&'a Sp<ByteSize>>,
     pub(super) wipe: Option<&'a Sp<String>>,
+    /// A mistake in it was reported, so what is absent here may have been written.
+    pub(super) incomplete: bool,
 }
 
 impl<'a> SiteView<'a> {
@@ -165,6 +167,7 @@ fn slots<'a>(
                 base.min_size = own.min_size.or(base.min_size);
                 base.max_size = own.max_size.or(base.max_size);
                 base.wipe = own.wipe.or(base.wipe);
+                base.incomplete |= own.incomplete;
             }
         }
     }
@@ -201,6 +204,7 @@ fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {
         min_size: slot.min_size.as_ref(),
         max_size: slot.max_size.as_ref(),
         wipe: slot.wipe.as_ref(),
+        incomplete: slot.incomplete,
     }
 }
 

@@ -373,6 +373,8 @@ macro_rules! record {
         pub struct $name {
             /// Where it is written.
             pub span: $crate::source::Span,
+            /// Something in it was reported, so a key that is absent here may be there after all.
+            pub incomplete: bool,
             $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
         }
 
@@ -383,10 +385,13 @@ macro_rules! record {
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {
                 let specs = &[$( (stringify!($field), record!(@required $presence)), )*];
+                let before = findings.list.len();
                 let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
+                $( let $field = fields.take(stringify!($field), findings); )*
                 Some(Self {
                     span: fields.span,
-                    $( $field: fields.take(stringify!($field), findings), )*
+                    incomplete: findings.list.len() > before,
+                    $( $field, )*
                 })
             }
         }

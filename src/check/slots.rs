@@ -1,0 +1,480 @@
+//! Slots: each that is used can be found, each that is written is used.
+
+use std::collections::{HashMap, HashSet};
+
+use super::mend::scalar;
+use super::view::{HostView, SiteView, volume_slots, volumes, ways};
+use super::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::model::FindBy;
+use crate::profile::{Disks, Sp, did_you_mean, quoted};
+use crate::source::Span;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &SLOT_NOT_FOUND,
+        run: slot_not_found,
+    },
+    Check {
+        rule: &SLOT_TWO_WAYS,
+        run: slot_two_ways,
+    },
+    Check {
+        rule: &UNUSED_SLOT,
+        run: unused_slot,
+    },
+    Check {
+        rule: &WIPE_MISMATCH,
+        run: wipe_mismatch,
+    },
+    Check {
+        rule: &UNUSED_PROFILE_SLOT,
+        run: unused_profile_slot,
+    },
+];
+
+/// A slot that the system or a volume uses.
+pub(super) struct Use<'a> {
+    pub(super) slot: &'a Sp<String>,
+    /// For messages: the volume, or the system.
+    pub(super) user: String,
+    pub(super) is_system: bool,
+}
+
+/// The slots that a disks profile's system and volumes use, each with the place that asks for it.
+pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
+    let os = disks.os.as_ref().and_then(|os| os.value.slot.as_ref());
+    let os = os.map(|slot| Use {
+        slot,
+        user: "the system".to_owned(),
+        is_system: true,
+    });
+    let volumes = volumes(disks).flat_map(|(name, volume)| {
+        volume_slots(&volume.value).into_iter().map(|slot| Use {
+            slot,
+            user: format!("volume {}", quoted(&name.value)),
+            is_system: false,
+        })
+    });
+    os.into_iter().chain(volumes).collect()
+}
+
+/// The slots in use on a host.
+pub(super) fn used_slots<'a>(host: &HostView<'a>) -> Vec<Use<'a>> {
+    host.disks.map_or_else(Vec::new, |disks| uses(&disks.value))
+}
+
+/// A slot in use that a host has no way to find.
+struct Unfound<'a> {
+    /// The host's place among the site's hosts.
+    at: usize,
+    host: &'a HostView<'a>,
+    wanted: Use<'a>,
+    /// A slot that nothing uses and that was most likely meant.
+    near: Option<&'a str>,
+    /// The disks profile asks for a slot that it does not describe and that none of its hosts has: the name there is wrong.
+    everywhere: bool,
+}
+
+fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
+    let mut hosts_of: HashMap<Span, usize> = HashMap::new();
+    let mut missing_on: HashMap<Span, usize> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, host) in site.hosts().enumerate() {
+        let Some(disks) = host.disks else { continue };
+        *hosts_of.entry(disks.span).or_default() += 1;
+        let used = used_slots(host);
+        let unused: Vec<&str> = host
+            .slots
+            .keys()
+            .copied()
+            .filter(|name| !used.iter().any(|wanted| wanted.slot.value == *name))
+            .collect();
+        let missing: Vec<Use<'_>> = used
+            .into_iter()
+            .filter(|wanted| {
+                let slot = host.slots.get(wanted.slot.value.as_str());
+                // A path instead of a slot is reported as such.
+                !wanted.slot.value.starts_with("/dev/")
+                    && slot.is_none_or(|slot| slot.ways.is_empty() && !slot.incomplete)
+            })
+            .collect();
+        // Each unused slot stands for one missing slot at most.
+        let mut meant: HashMap<&str, &str> = HashMap::new();
+        for name in &unused {
+            let names = missing.iter().map(|wanted| wanted.slot.value.as_str());
+            if let Some(near) = did_you_mean(name, names) {
+                meant.entry(near).or_insert(name);
+            }
+        }
+        // Of names as short as `a1` a slip is half; what is left over on both sides belongs together.
+        if let ([wanted], [name]) = (missing.as_slice(), unused.as_slice())
+            && written_on_host(host, name).is_some()
+        {
+            meant.entry(&wanted.slot.value).or_insert(name);
+        }
+        for wanted in missing {
+            *missing_on.entry(wanted.slot.span).or_default() += 1;
+            let near = meant.get(wanted.slot.value.as_str()).copied();
+            found.push(Unfound {
+                at,
+                host,
+                wanted,
+                near,
+                everywhere: false,
+            });
+        }
+    }
+    for one in &mut found {
+        let Some(disks) = one.host.disks else {
+            continue;
+        };
+        let described = disks
+            .value
+            .slots
+            .as_ref()
+            .is_some_and(|slots| slots.value.get(&one.wanted.slot.value).is_some());
+        one.everywhere =
+            !described && missing_on.get(&one.wanted.slot.span) == hosts_of.get(&disks.span);
+    }
+    found
+}
+
+/// Those of one host; they come host by host.
+fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
+    let from = unfound.partition_point(|one| one.at < at);
+    let to = unfound.partition_point(|one| one.at <= at);
+    &unfound[from..to]
+}
+
+/// The slot of that name as the host writes it.
+fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Sp<String>> {
+    let slots = host.host().slots.as_ref()?;
+    slots.value.get(name).map(|(key, _)| key)
+}
+
+static SLOT_NOT_FOUND: Rule = Rule::error(
+    "D004",
+    "slot-not-found",
+    "Every slot that the system or a volume uses needs one way to find its disk, in the disks profile if it is the same on every machine of \
+     the model, on the host if it differs.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        ", a2: {serial: WD-A200002}",
+        "",
+    )],
+    &[],
+);
+
+fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut told = HashSet::new();
+    let unfound = unfound(site);
+    for one in &unfound {
+        let slot = &one.wanted.slot.value;
+        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user);
+        if one.everywhere {
+            if !told.insert(one.wanted.slot.span) {
+                continue;
+            }
+            let same = unfound
+                .iter()
+                .filter(|other| other.wanted.slot.span == one.wanted.slot.span)
+                .count();
+            let message = match same {
+                1 => format!("nothing says how {} finds {shown}", one.host.label()),
+                _ => format!("nothing says how any of {same} hosts finds {shown}"),
+            };
+            let help = match one.near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "add `{slot}: {{serial: …}}` to `slots:` of each host, or a way to find it to those of the disks profile"
+                ),
+            };
+            let finding = report.add(one.wanted.slot.span, message, help);
+            finding.label("the slot is used here");
+            match one.near.and_then(|near| one.host.slots.get(near)) {
+                Some(near) => finding
+                    .also(near.span, "this slot is not used")
+                    .fix(one.wanted.slot.span, scalar(one.near.unwrap_or_default())),
+                None => finding.also(place_of_slots(one.host), "it is not among these slots"),
+            };
+            continue;
+        }
+        // Misspelt on the host: reported there as a slot that nothing uses.
+        if one
+            .near
+            .is_some_and(|near| written_on_host(one.host, near).is_some())
+        {
+            continue;
+        }
+        let help = if one.host.host().slots.is_some() {
+            format!("add `{slot}: {{serial: …}}` to the host's slots")
+        } else {
+            format!("add `slots: {{{slot}: {{serial: …}}}}` to the host")
+        };
+        report
+            .add(
+                place_of_slots(one.host),
+                format!("nothing says how {} finds {shown}", one.host.label()),
+                help,
+            )
+            .label(format!("{} is missing here", quoted(slot)))
+            .also(one.wanted.slot.span, "the slot is used here");
+    }
+}
+
+/// Where a host's slots stand, or would.
+fn place_of_slots(host: &HostView<'_>) -> Span {
+    let slots = host.host().slots.as_ref();
+    slots.map_or(host.document.span, |slots| slots.span)
+}
+
+static SLOT_TWO_WAYS: Rule = Rule::error(
+    "D005",
+    "slot-two-ways",
+    "If two ways to find a disk disagree, one of the two is wrong, and nobody can say which: the guard would have to stop the machine.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wwn: \"0x50014ee2b1c2d301\"}",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, min_size: 900GB}",
+    )],
+);
+
+fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, slot) in site.written_slots() {
+        if let [(first, first_value), (second, value), ..] = ways(&slot.value).as_slice() {
+            report
+                .add(
+                    value.span,
+                    format!(
+                        "slot {} is found both by {} and by {}",
+                        quoted(&name.value),
+                        first.word(),
+                        second.word()
+                    ),
+                    "keep one way; min_size and max_size can stand beside it",
+                )
+                .label("a second way")
+                .also(first_value.span, "one way");
+        }
+    }
+}
+
+static UNUSED_SLOT: Rule = Rule::error(
+    "D006",
+    "unused-slot",
+    "A slot on a host that neither the system nor a volume uses is a misspelt name: the slot that was meant would be found in another way or \
+     not at all.",
+)
+.example(
+    &[Edit::Replace("hosts/hosts.yaml", "a1: {serial: WD-A100002}", "al: {serial: WD-A100002}")],
+    &[],
+);
+
+fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let unfound = unfound(site);
+    for (at, host) in site.hosts().enumerate() {
+        let Some(disks) = host.disks else { continue };
+        let used = used_slots(host);
+        let written = host
+            .host()
+            .slots
+            .iter()
+            .flat_map(|slots| slots.value.iter());
+        for (name, _) in
+            written.filter(|(name, _)| !used.iter().any(|wanted| wanted.slot.value == name.value))
+        {
+            let meant = of_host(&unfound, at)
+                .iter()
+                .find(|one| one.near == Some(name.value.as_str()));
+            // The name in the disks profile is the wrong one, and reported there.
+            if meant.is_some_and(|meant| meant.everywhere) {
+                continue;
+            }
+            let mut names: Vec<&str> = used.iter().map(|used| used.slot.value.as_str()).collect();
+            names.dedup();
+            let help = match meant {
+                Some(meant) => format!("did you mean `{}`?", meant.wanted.slot.value),
+                None => format!("the slots of its disks profile are {}", names.join(", ")),
+            };
+            let message = format!(
+                "nothing on {} uses slot {}",
+                host.label(),
+                quoted(&name.value)
+            );
+            let finding = report.add(name.span, message, help);
+            finding.label("not used by the disks profile");
+            match meant {
+                Some(meant) => {
+                    let slot = meant.wanted.slot;
+                    finding
+                        .also(slot.span, "this slot is, and nothing says how to find it")
+                        .fix(name.span, scalar(&slot.value));
+                }
+                None => {
+                    let volumes = disks.value.volumes.as_ref();
+                    let span = volumes.map_or(disks.span, |volumes| volumes.span);
+                    finding.also(span, "the volumes are made of other slots");
+                }
+            }
+        }
+    }
+}
+
+static WIPE_MISMATCH: Rule = Rule::error(
+    "D013",
+    "wipe-mismatch",
+    "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
+     slot is found by another serial number, the permission can never apply.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wipe: WD-A10001}",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wipe: WD-A100001}",
+    )],
+);
+
+/// Whether `wipe` can name the disk that is found this way: no if another serial number stands there. The name below by-id
+/// of a SATA or NVMe disk is its model and serial number.
+fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
+    match by {
+        FindBy::Serial => value == wipe,
+        FindBy::ById => {
+            let named = ["ata-", "nvme-"]
+                .iter()
+                .find_map(|bus| value.strip_prefix(bus));
+            named.is_none_or(|named| {
+                ["eui.", "nvme.", "uuid."]
+                    .iter()
+                    .any(|kind| named.starts_with(kind))
+                    || named == wipe
+                    || named
+                        .strip_suffix(wipe)
+                        .is_some_and(|model| model.ends_with('_'))
+            })
+        }
+        FindBy::Wwn | FindBy::ByPath | FindBy::Hctl => true,
+    }
+}
+
+fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        for (_, slot) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+            if let Some(wipe) = &slot.value.wipe {
+                let message = "a disks profile cannot allow data to be overwritten";
+                report
+                    .add(
+                        wipe.span,
+                        message,
+                        "write `wipe` on the host that holds the disk",
+                    )
+                    .label("belongs on a host");
+            }
+        }
+    }
+    for slot in site.hosts().flat_map(|host| host.slots.values()) {
+        let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) else {
+            continue;
+        };
+        if may_be_same_disk(*by, &value.value, &wipe.value) {
+            continue;
+        }
+        let finding = report.add(
+            wipe.span,
+            format!(
+                "`wipe` names disk {}, and the slot has {} {}",
+                quoted(&wipe.value),
+                by.word(),
+                quoted(&value.value)
+            ),
+            "write the serial number of the disk whose data may go",
+        );
+        finding
+            .label("another serial number")
+            .also(value.span, "the slot's disk");
+        // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
+        let slip = strsim::damerau_levenshtein(&wipe.value, &value.value) <= 1
+            || wipe.value.eq_ignore_ascii_case(&value.value);
+        if *by == FindBy::Serial && slip {
+            finding.fix(wipe.span, scalar(&value.value));
+        }
+    }
+}
+
+static UNUSED_PROFILE_SLOT: Rule = Rule::warning(
+    "D026",
+    "unused-profile-slot",
+    "A slot of a disks profile that neither the system nor a volume uses does nothing: its disk stays as it is. Most likely a volume names \
+     another slot than it should.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "slots:\n",
+        "slots:\n  c1: {by_path: \"pci-0000:00:17.0-ata-6\", min_size: 900GB}\n",
+    )],
+    &[],
+);
+
+fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let unfound = unfound(site);
+    for disks in site.disks().filter(|disks| {
+        // A volume or the system that could not be read may use anything.
+        !disks.incomplete && disks.os.is_some() && disks.volumes.is_some()
+    }) {
+        let used = uses(disks);
+        for (name, _) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+            let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
+            let is_told = unfound.iter().any(|one| {
+                let near = one.near.and_then(|near| one.host.slots.get(near));
+                near.is_some_and(|near| near.span == name.span)
+            });
+            if !is_used && !is_told {
+                report
+                    .add(
+                        name.span,
+                        format!(
+                            "neither the system nor a volume uses slot {}",
+                            quoted(&name.value)
+                        ),
+                        "use it in a volume, or take it out",
+                    )
+                    .label("not used");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_by_id_name_tells_the_serial_number() {
+        let same = |value: &str, wipe: &str| may_be_same_disk(FindBy::ById, value, wipe);
+        assert!(same("ata-WDC_WD40_WD-1", "WD-1"));
+        assert!(same("ata-WDC_WD40_WD-1", "WDC_WD40_WD-1"));
+        assert!(same("nvme-SAMSUNG_X_S4", "S4"));
+        // These say nothing about the serial number.
+        assert!(
+            same("wwn-0x5000", "WD-1") && same("nvme-eui.0025", "WD-1") && same("scsi-35000", "X")
+        );
+        assert!(!same("ata-WDC_WD40_WD-1", "WD-2"));
+        assert!(!same("ata-WDC_WD40_WD-1", "D-1"));
+    }
+}
