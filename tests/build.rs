@@ -487,7 +487,7 @@ fn ten_thousand_hosts_in_one_file_with_anchors_and_merges_pass() {
             "name: c\n\
              ubuntu: \"18.04\"\n\
              bootstrap: h00000\n\
-             network: {subnet: 10.1.0.0/16, gateway: 10.1.255.1}\n\
+             network: {subnet: 10.1.0.0/16, gateway: 10.1.255.1, nameservers: [10.1.255.1]}\n\
              pools: {data1: {driver: btrfs}}\n\
              admin:\n\
              \x20 user: ops\n\
