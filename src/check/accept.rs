@@ -8,6 +8,7 @@ use crate::model::{
     Overlay, Pool, Site, Volume, VolumeKind,
 };
 use crate::profile::Sp;
+use crate::trust;
 
 /// A part that must be there by now.
 trait Present<T> {
@@ -89,11 +90,15 @@ fn cluster(view: &ClusterView<'_>) -> Result<Cluster, ModelError> {
             ssh_authorized_keys: values(admin.ssh_authorized_keys.as_ref()),
             password_hash: admin.password_hash.as_ref().map(|hash| hash.value.clone()),
             lxd_certificates: certificates
-                .map(|(name, pem)| ClientCertificate {
-                    name: name.value.clone(),
-                    pem: pem.value.clone(),
+                .map(|(name, pem)| {
+                    let certificate = trust::ClientCertificate::parse(&pem.value)
+                        .map_err(|why| ModelError(format!("{}: {why}", name.value)))?;
+                    Ok(ClientCertificate {
+                        name: name.value.clone(),
+                        pem: certificate.pem(),
+                    })
                 })
-                .collect(),
+                .collect::<Result<_, ModelError>>()?,
         },
         hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
     })

@@ -4,6 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
 
 use crate::hex;
 
@@ -14,15 +18,28 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const TAIL: &str = "-----";
 const LABEL: &str = "CERTIFICATE";
+/// Characters of base64 in a line (RFC 7468, 2).
+const PEM_COLUMNS: usize = 64;
 
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-
-/// A client certificate that is well-formed on the outside; nothing is said about its dates or its signature.
+/// A well-formed client certificate; nothing is said about its dates or its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     der: Vec<u8>,
     fingerprint: String,
+    key: ClientKey,
+}
+
+/// What kind of key a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKey {
+    /// RSA, with the size of its modulus in bits, up to the next byte.
+    Rsa(usize),
+    /// ECDSA on P-256, P-384 or P-521.
+    Ecdsa,
+    /// Ed25519.
+    Ed25519,
+    /// A kind or a curve that Go's TLS 1.3 does not have.
+    Other,
 }
 
 /// Why a text is not one client certificate.
@@ -81,17 +98,41 @@ impl ClientCertificate {
             return Err(E::TooLarge);
         }
         let der = STANDARD.decode(only_block(pem)?).map_err(|_| E::Base64)?;
-        if !looks_like_a_certificate(&der) {
-            return Err(E::Der);
-        }
+        let key = key_of(&der).ok_or(E::Der)?;
         let fingerprint = hex::encode(&Sha256::digest(&der));
-        Ok(Self { der, fingerprint })
+        Ok(Self {
+            der,
+            fingerprint,
+            key,
+        })
     }
 
     /// The certificate as DER; LXD's API takes its base64.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before and
+    /// nothing after it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        let body = STANDARD.encode(&self.der);
+        let mut pem = format!("{BEGIN}{LABEL}{TAIL}\n");
+        let mut rest = body.as_str();
+        while !rest.is_empty() {
+            let (line, behind) = rest.split_at(rest.len().min(PEM_COLUMNS));
+            pem.push_str(line);
+            pem.push('\n');
+            rest = behind;
+        }
+        pem + END + LABEL + TAIL + "\n"
+    }
+
+    /// What it is the certificate of.
+    #[must_use]
+    pub fn key(&self) -> ClientKey {
+        self.key
     }
 
     /// What LXD shows: the SHA-256 of the DER in lower-case hexadecimal.
@@ -130,46 +171,29 @@ fn only_block(pem: &str) -> Result<String, ClientCertificateError> {
     }
 }
 
-/// RFC 5280, 4.1: a sequence of a sequence (what is signed), a sequence (how) and a bit string (the signature), with
-/// nothing behind it.
-fn looks_like_a_certificate(der: &[u8]) -> bool {
-    fn read(der: &[u8]) -> Option<()> {
-        let (body, rest) = element(der, SEQUENCE)?;
-        let (signed, body) = element(body, SEQUENCE)?;
-        let (algorithm, body) = element(body, SEQUENCE)?;
-        let (signature, body) = element(body, BIT_STRING)?;
-        let filled = !signed.is_empty() && !algorithm.is_empty() && signature.len() > 1;
-        (filled && body.is_empty() && rest.is_empty()).then_some(())
-    }
-    read(der).is_some()
-}
-
-/// Splits the content of a DER element with this tag from what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, first], mut rest) = der.split_first_chunk()?;
-    if found != tag {
+/// The certificate's key, if the bytes are one certificate and nothing else.
+fn key_of(der: &[u8]) -> Option<ClientKey> {
+    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+    if !rest.is_empty() {
         return None;
     }
-    let length = if first < 0x80 {
-        usize::from(first)
-    } else {
-        // 0x80 is the indefinite length, which DER does not have; three bytes are more than MAX_PEM_BYTES needs.
-        let count = usize::from(first & 0x7f);
-        if !(1..=3).contains(&count) {
-            return None;
+    let info = certificate.public_key();
+    let curve = || info.algorithm.parameters.as_ref()?.as_oid().ok();
+    Some(match info.parsed().ok()? {
+        PublicKey::RSA(key) => {
+            let leading = key.modulus.iter().take_while(|byte| **byte == 0).count();
+            ClientKey::Rsa((key.modulus.len() - leading) * 8)
         }
-        let (bytes, behind) = rest.split_at_checked(count)?;
-        rest = behind;
-        let length = bytes
-            .iter()
-            .fold(0, |length, byte| length << 8 | usize::from(*byte));
-        // DER: no leading zero byte, and the short form where it is enough.
-        if bytes[0] == 0 || length < 0x80 {
-            return None;
+        PublicKey::EC(_)
+            if curve().is_some_and(|curve| {
+                [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521].contains(&curve)
+            }) =>
+        {
+            ClientKey::Ecdsa
         }
-        length
-    };
-    rest.split_at_checked(length)
+        _ if info.algorithm.algorithm == OID_SIG_ED25519 => ClientKey::Ed25519,
+        _ => ClientKey::Other,
+    })
 }
 
 #[cfg(test)]
@@ -226,6 +250,7 @@ mod tests {
             let read = ClientCertificate::parse(&text).unwrap();
             assert_eq!(read.der(), der);
             assert_eq!(read.fingerprint(), fingerprint);
+            assert_eq!(read.pem(), pem);
         }
     }
 
@@ -291,22 +316,21 @@ mod tests {
     }
 
     #[test]
-    fn only_der_lengths_are_taken() {
-        assert_eq!(element(&[0x30, 1, 9, 8], 0x30), Some((&[9][..], &[8][..])));
-        let long = [&[0x30, 0x81, 0x80][..], &[7; 0x80]].concat();
-        assert_eq!(element(&long, 0x30).unwrap().0.len(), 0x80);
-        for bad in [
-            &[0x31, 0][..],
-            &[0x30],
-            &[0x30, 2, 0],
-            &[0x30, 0x80, 0, 0],
-            &[0x30, 0x81],
-            &[0x30, 0x81, 1, 0],
-            &[0x30, 0x82, 0, 0x80],
-            &[0x30, 0x84, 0, 0, 0, 0],
-            &[0x30, 0xff],
-        ] {
-            assert_eq!(element(bad, 0x30), None, "{bad:?}");
-        }
+    fn the_kind_of_key_is_known() {
+        let (pem, ..) = sample();
+        let key = |pem: &str| ClientCertificate::parse(pem).unwrap().key();
+        assert_eq!(key(&pem), ClientKey::Ecdsa);
+        assert_eq!(
+            key(include_str!("client_certificate/ed25519.crt")),
+            ClientKey::Ed25519
+        );
+        assert_eq!(
+            key(include_str!("client_certificate/rsa1024.crt")),
+            ClientKey::Rsa(1024)
+        );
+        assert_eq!(
+            key(include_str!("client_certificate/secp256k1.crt")),
+            ClientKey::Other
+        );
     }
 }
