@@ -24,6 +24,19 @@ impl Mac {
     }
 }
 
+impl Mac {
+    /// The address that a spelling with other separators, or with none, can only mean.
+    pub(crate) fn meant(text: &str) -> Option<Self> {
+        let digits: String = text.chars().filter(|c| !":-. ".contains(*c)).collect();
+        // Twelve digits, or a digit may be lost; which one, nobody can tell.
+        if digits.len() != 12 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let groups = [&digits[..4], &digits[4..8], &digits[8..]];
+        groups.join(".").parse().ok()
+    }
+}
+
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
@@ -71,6 +84,25 @@ impl ByteSize {
     #[must_use]
     pub fn bytes(self) -> u64 {
         self.0
+    }
+
+    /// The size that a unit in the wrong case can only mean.
+    pub(crate) fn meant(text: &str) -> Option<String> {
+        let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
+        let (number, written) = text.split_at(unit_at);
+        let unit = UNITS
+            .iter()
+            .find(|(unit, _)| unit.eq_ignore_ascii_case(written))?
+            .0;
+        let meant = format!("{}{unit}", number.trim_end());
+        meant.parse::<Self>().is_ok().then_some(meant)
+    }
+
+    /// The size that a number without a unit can only mean: so large a number counts bytes.
+    pub(crate) fn meant_bytes(number: u64) -> Option<String> {
+        let text = Self(number).to_string();
+        // What comes out in MB is no round number of anything larger.
+        (number >= 1_000_000_000 && !text.ends_with("MB")).then_some(text)
     }
 }
 
@@ -276,6 +308,40 @@ mod tests {
             "1000GB".parse::<ByteSize>().map(|size| size.to_string()),
             Ok("1TB".to_owned())
         );
+    }
+
+    #[test]
+    fn what_can_only_mean_one_thing_is_understood() {
+        let mac = |text: &str| Mac::meant(text).map(|mac| mac.to_string());
+        for text in [
+            "525400AABBCC",
+            "52 54 00 aa bb cc",
+            "52:54-00.aa:bb:cc",
+            "5254:00aa:bbcc",
+        ] {
+            assert_eq!(mac(text).as_deref(), Some("52:54:00:aa:bb:cc"), "{text}");
+        }
+        for text in [
+            "",
+            "52:54:0:aa:bb:cc",
+            "52:54:00:aa:bb:cg",
+            "52:54:00:aa:bb:cc:dd",
+        ] {
+            assert_eq!(mac(text), None, "{text}");
+        }
+        let size = |text: &str| ByteSize::meant(text);
+        assert_eq!(size("960 gb").as_deref(), Some("960GB"));
+        assert_eq!(size("1.92tb").as_deref(), Some("1.92TB"));
+        assert_eq!(size("1tib").as_deref(), Some("1TiB"));
+        for text in ["1T", "960", "gb", "1,9tb", "1 pb"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+        let bytes = |number: u64| ByteSize::meant_bytes(number);
+        assert_eq!(bytes(960_000_000_000).as_deref(), Some("960GB"));
+        assert_eq!(bytes(1 << 40).as_deref(), Some("1TiB"));
+        for number in [0, 960, 1_000_000, 960_197_124_096] {
+            assert_eq!(bytes(number), None, "{number}");
+        }
     }
 
     #[test]

@@ -53,25 +53,56 @@ pub(crate) trait FromText: Sized {
     /// What is expected, for example "a MAC address such as 52:54:00:12:34:56".
     const EXPECTED: &'static str;
     /// The parsed value, or why the text is not one.
-    fn from_text(text: &str) -> Result<Self, String>;
+    fn from_text(text: &str) -> Result<Self, Misfit>;
     /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way round.
     fn limits() -> Value;
+    /// How the value is spelled that a bare number can only mean.
+    fn meant_by_number(_number: u64) -> Option<String> {
+        None
+    }
+}
+
+/// Why a text is not a value.
+pub(crate) struct Misfit {
+    /// In a few words.
+    pub(crate) why: String,
+    /// The value that was meant, as it should be spelled, where that is beyond doubt.
+    pub(crate) meant: Option<String>,
+}
+
+impl<T: Into<String>> From<T> for Misfit {
+    fn from(why: T) -> Self {
+        Self {
+            why: why.into(),
+            meant: None,
+        }
+    }
+}
+
+impl Misfit {
+    /// With the value that was meant, if that is known.
+    pub(super) fn meant(mut self, meant: Option<impl Into<String>>) -> Self {
+        self.meant = meant.map(Into::into);
+        self
+    }
 }
 
 impl<T: FromText> Lower for T {
     fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
-        let text = text(node, where_, T::EXPECTED, findings)?;
+        let text = text::<T>(node, where_, findings)?;
         match T::from_text(text) {
             Ok(value) => Some(value),
-            Err(why) => {
-                findings
-                    .add(
-                        &INVALID_VALUE,
-                        node.span,
-                        format!("`{where_}` is {}: {why}", quoted(text)),
-                        format!("write {}", T::EXPECTED),
-                    )
-                    .label(why);
+            Err(Misfit { why, meant }) => {
+                let finding = findings.add(
+                    &INVALID_VALUE,
+                    node.span,
+                    format!("`{where_}` is {}: {why}", quoted(text)),
+                    format!("write {}", T::EXPECTED),
+                );
+                finding.label(why);
+                if let Some(meant) = meant {
+                    finding.fix(node.span, spelled(&meant));
+                }
                 None
             }
         }
@@ -79,12 +110,8 @@ impl<T: FromText> Lower for T {
 }
 
 /// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
-fn text<'a>(
-    node: &'a Node,
-    where_: &str,
-    expected: &str,
-    findings: &mut Findings,
-) -> Option<&'a str> {
+fn text<'a, T: FromText>(node: &'a Node, where_: &str, findings: &mut Findings) -> Option<&'a str> {
+    let expected = T::EXPECTED;
     let Kind::Text(text) = &node.kind else {
         let help = match node.kind {
             Kind::Bool | Kind::Number | Kind::Unsigned(_) if expected == String::EXPECTED => {
@@ -93,7 +120,14 @@ fn text<'a>(
             Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
             _ => format!("write {expected}"),
         };
+        let meant = match node.kind {
+            Kind::Unsigned(number) => T::meant_by_number(number),
+            _ => None,
+        };
         let finding = wrong_type(node, where_, "text", help, findings);
+        if let Some(meant) = meant {
+            finding.fix(node.span, spelled(&meant));
+        }
         if matches!(node.kind, Kind::Bool | Kind::Number | Kind::Unsigned(_))
             && expected == String::EXPECTED
         {
@@ -116,6 +150,29 @@ fn text<'a>(
         return None;
     }
     Some(text)
+}
+
+/// A value as it is written in place of another one, in quotes if YAML could take it for something else.
+fn spelled(value: &str) -> String {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
+    if value.bytes().all(harmless) && value.parse::<f64>().is_err() {
+        value.to_owned()
+    } else {
+        format!("\"{value}\"")
+    }
+}
+
+/// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing
+/// in it that means something else between brackets.
+fn fits_into_brackets(node: &Node) -> bool {
+    let Kind::Text(text) = &node.kind else {
+        return false;
+    };
+    !text.is_empty()
+        && node.span.range().len() == text.len()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._/-+=@ ".contains(&byte))
 }
 
 pub(super) fn wrong_type<'a>(
@@ -152,13 +209,14 @@ impl Lower for u32 {
         match node.kind {
             Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
             _ => {
-                wrong_type(
-                    node,
-                    where_,
-                    "a whole number",
-                    "write a whole number such as 2".to_owned(),
-                    findings,
-                );
+                let help = "write a whole number such as 2".to_owned();
+                let finding = wrong_type(node, where_, "a whole number", help, findings);
+                if let Kind::Text(text) = &node.kind
+                    && let Ok(number) = text.parse::<Self>()
+                    && *text == number.to_string()
+                {
+                    finding.fix(node.span, number.to_string());
+                }
                 None
             }
         }
@@ -168,13 +226,13 @@ impl Lower for u32 {
 impl<T: Lower> Lower for Vec<Sp<T>> {
     fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
-            wrong_type(
-                node,
-                where_,
-                "a list",
-                format!("write `{}: [ … ]`", last(where_)),
-                findings,
-            );
+            let help = format!("write `{}: [ … ]`", last(where_));
+            let finding = wrong_type(node, where_, "a list", help, findings);
+            if fits_into_brackets(node) {
+                finding
+                    .fix(node.span.before(), "[")
+                    .fix(node.span.behind(), "]");
+            }
             return None;
         };
         let lowered = items.iter().filter_map(|item| {
@@ -280,13 +338,18 @@ impl<'a> Fields<'a> {
     ) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
-            wrong_type(
-                node,
-                where_,
-                "a mapping",
-                format!("it has the keys {}", keys.join(", ")),
-                findings,
-            );
+            let help = format!("it has the keys {}", keys.join(", "));
+            let finding = wrong_type(node, where_, "a mapping", help, findings);
+            let required = specs.iter().filter(|(_, required)| *required);
+            let only = match (required.collect::<Vec<_>>().as_slice(), specs) {
+                ([(only, _)], _) | ([], [(only, _)]) => Some(only),
+                _ => None,
+            };
+            if let Some(only) = only.filter(|_| fits_into_brackets(node)) {
+                finding
+                    .fix(node.span.before(), format!("{{{only}: "))
+                    .fix(node.span.behind(), "}");
+            }
             return None;
         };
         let mut kept = distinct(entries, where_, findings);
@@ -352,7 +415,10 @@ impl<'a> Fields<'a> {
 /// The known name that was most likely meant.
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .map(|candidate| {
+            let alike = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
+            (alike, candidate)
+        })
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, candidate)| candidate)

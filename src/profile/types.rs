@@ -1,12 +1,12 @@
 //! The profile types: cluster.yaml, disks/*.yaml, hosts/*.yaml.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::describe::merged;
-use super::lower::{FromText, Named, Sp, did_you_mean, record};
+use super::lower::{FromText, Misfit, Named, Sp, did_you_mean, record};
 use crate::contract::lxd::Channel;
 use crate::contract::ubuntu::Release;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
@@ -229,17 +229,15 @@ macro_rules! choice {
         impl FromText for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn from_text(text: &str) -> Result<Self, String> {
-                <$type>::ALL
-                    .iter()
-                    .copied()
-                    .find(|choice| choice.word() == text)
-                    .ok_or_else(|| {
-                        match did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word())) {
-                            Some(near) => format!("did you mean `{near}`?"),
-                            None => "there is no such choice".to_owned(),
-                        }
-                    })
+            fn from_text(text: &str) -> Result<Self, Misfit> {
+                let mut choices = <$type>::ALL.iter().copied();
+                choices.find(|choice| choice.word() == text).ok_or_else(|| {
+                    let near = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
+                    let why = near.map_or("there is no such choice".to_owned(), |near| {
+                        format!("did you mean `{near}`?")
+                    });
+                    Misfit::from(why).meant(near)
+                })
             }
 
             fn limits() -> Value {
@@ -257,7 +255,7 @@ choice!(Overlay, "one of fan, bridge, none");
 impl FromText for String {
     const EXPECTED: &'static str = "one text";
 
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, Misfit> {
         Ok(text.to_owned())
     }
 
@@ -269,8 +267,14 @@ impl FromText for String {
 impl FromText for Mac {
     const EXPECTED: &'static str = "a MAC address such as \"52:54:00:12:34:56\"";
 
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let meant = || Self::meant(text).map(|mac| mac.to_string());
         text.parse()
+            .map_err(|why: String| Misfit::from(why).meant(meant()))
+    }
+
+    fn meant_by_number(number: u64) -> Option<String> {
+        Self::meant(&number.to_string()).map(|mac| mac.to_string())
     }
 
     fn limits() -> Value {
@@ -281,8 +285,13 @@ impl FromText for Mac {
 impl FromText for ByteSize {
     const EXPECTED: &'static str = "a size with its unit, such as 960GB or 1TiB";
 
-    fn from_text(text: &str) -> Result<Self, String> {
+    fn from_text(text: &str) -> Result<Self, Misfit> {
         text.parse()
+            .map_err(|why: String| Misfit::from(why).meant(Self::meant(text)))
+    }
+
+    fn meant_by_number(number: u64) -> Option<String> {
+        Self::meant_bytes(number)
     }
 
     fn limits() -> Value {
@@ -298,12 +307,18 @@ const IPV6: &str = "[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*";
 impl FromText for IpAddr {
     const EXPECTED: &'static str = "an IP address such as 192.168.10.11";
 
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| match text.split_once('/') {
-            Some((address, _)) if address.parse::<Self>().is_ok() => {
-                "leave the prefix length out, it is the subnet's".to_owned()
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let with_prefix = || text.split_once('/')?.0.parse::<Self>().ok();
+        let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
+        text.parse().map_err(|_| {
+            if let Some(address) = with_prefix() {
+                Misfit::from("leave the prefix length out, it is the subnet's")
+                    .meant(Some(address.to_string()))
+            } else if let Some(address) = with_port() {
+                Misfit::from("leave the port out").meant(Some(address.to_string()))
+            } else {
+                "it is not an IP address".into()
             }
-            _ => "it is not an IP address".to_owned(),
         })
     }
 
@@ -319,12 +334,14 @@ impl FromText for IpAddr {
 impl FromText for IpNet {
     const EXPECTED: &'static str = "a subnet such as 192.168.10.0/24";
 
-    fn from_text(text: &str) -> Result<Self, String> {
-        let net: Self = text
-            .parse()
-            .map_err(|_| "it is not a subnet with a prefix length".to_owned())?;
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let net: Self = text.parse().map_err(|_| {
+            Misfit::from("it is not a subnet with a prefix length")
+                .meant(with_netmask(text).map(|net| net.trunc().to_string()))
+        })?;
         if net.addr() != net.network() {
-            return Err(format!("the subnet's own address is {}", net.trunc()));
+            let own = net.trunc().to_string();
+            return Err(Misfit::from(format!("the subnet's own address is {own}")).meant(Some(own)));
         }
         Ok(net)
     }
@@ -336,4 +353,10 @@ impl FromText for IpNet {
             &["192.168.10.0/24"],
         )
     }
+}
+
+/// A subnet whose prefix length is spelled as a netmask, `192.168.10.0/255.255.255.0`.
+fn with_netmask(text: &str) -> Option<IpNet> {
+    let (address, mask) = text.split_once('/')?;
+    IpNet::with_netmask(address.parse().ok()?, mask.parse().ok()?).ok()
 }
