@@ -1,84 +1,220 @@
 //! `allow: {slug: reason}` in cluster.yaml: warnings an administrator has decided about.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use super::rules;
 use super::view::SiteView;
-use super::{checks, rules};
-use crate::finding::{Findings, Rule, Severity};
-use crate::profile::{did_you_mean, quoted};
-use crate::source::Span;
+use crate::finding::Edit::Replace;
+use crate::finding::{Finding, Findings, Rule, Severity};
+use crate::profile::{Sp, did_you_mean, quoted};
+use crate::source::{FileId, Span};
 
-pub(super) static RULES: &[&Rule] = &[&UNKNOWN_ALLOW, &UNUSED_ALLOW];
+pub(super) static RULES: &[&Rule] = &[&UNKNOWN_ALLOW, &UNUSED_ALLOW, &ALLOW_WITHOUT_REASON];
+
+/// The third host of the example site, without which a warning is due.
+const NODE3: &str = "---
+name: node3
+disks: model
+network: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}
+slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}
+";
 
 static UNKNOWN_ALLOW: Rule = Rule::error(
     "W001",
     "unknown-allow",
     "`allow` silences one warning by its name. An error cannot be allowed, since what is built would be wrong.",
+)
+.example(
+    &[
+        Replace("hosts/hosts.yaml", NODE3, ""),
+        Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {fan-underlay: \"the subnet is what it is\", two-members: \"both are backed up\"}\nadmin:\n",
+        ),
+    ],
+    &[
+        Replace("hosts/hosts.yaml", NODE3, ""),
+        Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {two-members: \"both are backed up\"}\nadmin:\n",
+        ),
+    ],
 );
 
 static UNUSED_ALLOW: Rule = Rule::warning(
     "W002",
     "unused-allow",
-    "An `allow` that silences nothing was decided about something that is no longer so; left in, it would silence the next case unseen.",
+    "An `allow` that silences nothing was decided about something that is no longer so; left in, it would silence the next case unseen. \
+     It cannot be allowed itself.",
+)
+.example(
+    &[Replace(
+        "cluster.yaml",
+        "admin:\n",
+        "allow: {two-members: \"both are backed up\"}\nadmin:\n",
+    )],
+    &[
+        Replace("hosts/hosts.yaml", NODE3, ""),
+        Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {two-members: \"both are backed up\"}\nadmin:\n",
+        ),
+    ],
 );
 
-/// The rules that `allow` can name.
-pub(super) fn warnings() -> impl Iterator<Item = &'static Rule> {
-    checks()
-        .map(|check| check.rule)
-        .filter(|rule| rule.severity == Severity::Warning)
-}
+static ALLOW_WITHOUT_REASON: Rule = Rule::warning(
+    "W003",
+    "allow-without-reason",
+    "The reason is for whoever reads the profile in a year and has to decide whether it still holds. `why`, `yes` or a dash tells them nothing. \
+     It cannot be allowed itself.",
+)
+.example(
+    &[
+        Replace("hosts/hosts.yaml", NODE3, ""),
+        Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {two-members: why}\nadmin:\n",
+        ),
+    ],
+    &[
+        Replace("hosts/hosts.yaml", NODE3, ""),
+        Replace(
+            "cluster.yaml",
+            "admin:\n",
+            "allow: {two-members: \"both are backed up\"}\nadmin:\n",
+        ),
+    ],
+);
+
+/// Words that stand where a reason should, in lower case; `why` is what the reports' own help has there.
+const NO_REASONS: &[&str] = &[
+    "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore",
+    "known", "fine",
+];
 
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
 pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
     let mut used: HashSet<Span> = HashSet::new();
-    let allows: Vec<_> = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| Some((cluster, cluster.profile()?.allow.as_ref()?)))
-        .flat_map(|(cluster, allow)| allow.value.iter().map(move |(slug, _)| (cluster, slug)))
-        .collect();
-    findings.list.retain(|finding| {
-        let silenced = allows.iter().find(|(cluster, slug)| {
-            finding.rule.severity == Severity::Warning
-                && finding.rule.slug == slug.value
-                && cluster.covers(finding.primary.span)
-        });
-        if let Some((_, slug)) = silenced {
-            used.insert(slug.span);
+    let mut allowed: HashMap<(FileId, &str), &Sp<String>> = HashMap::new();
+    let mut allows = Vec::new();
+    for cluster in &site.clusters {
+        let entries = cluster.profile().and_then(|profile| profile.allow.as_ref());
+        for (slug, reason) in entries.into_iter().flat_map(|allow| allow.value.iter()) {
+            allows.push((slug, reason));
+            for file in cluster.files() {
+                allowed.insert((file, &slug.value), slug);
+            }
         }
-        silenced.is_none()
+    }
+    findings.list.retain(|finding| {
+        let entry = (finding.primary.span.file, finding.rule.slug);
+        match allowed.get(&entry) {
+            Some(slug) if finding.rule.severity == Severity::Warning => {
+                used.insert(slug.span);
+                false
+            }
+            _ => true,
+        }
     });
-    for (_, slug) in allows {
-        let warnings = || warnings().map(|rule| rule.slug);
-        if warnings().any(|known| known == slug.value) {
-            // Among errors nobody can tell what a warning would say once they are mended.
-            if !used.contains(&slug.span) && !findings.has_errors() {
+    // Among errors nobody can tell what a warning would say once they are mended.
+    let errors = findings.has_errors();
+    let rules = rules();
+    let can_be_named = |slug: &str| {
+        let named = rules.iter().find(|rule| rule.slug == slug);
+        named.is_some_and(|rule| can_be_allowed(rule))
+    };
+    for (slug, reason) in allows {
+        if can_be_named(&slug.value) {
+            if !used.contains(&slug.span) && !errors {
                 let message = format!("nothing here needs {} to be allowed", quoted(&slug.value));
                 findings
                     .add(&UNUSED_ALLOW, slug.span, message, "take it out")
                     .label("silences nothing");
             }
-            continue;
-        }
-        let help = if rules().iter().any(|rule| rule.slug == slug.value) {
-            "an error cannot be allowed; mend what it reports".to_owned()
-        } else {
-            match did_you_mean(&slug.value, warnings()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "the warnings are {}",
-                    warnings().collect::<Vec<_>>().join(", ")
-                ),
+            let reported = |finding: &Finding| finding.primary.span == reason.span;
+            if says_nothing(&reason.value) && !findings.list.iter().any(reported) {
+                let message = format!(
+                    "{} does not say why {} is meant",
+                    quoted(&reason.value),
+                    quoted(&slug.value)
+                );
+                let help = "write the reason down, for whoever has to decide about it again";
+                findings
+                    .add(&ALLOW_WITHOUT_REASON, reason.span, message, help)
+                    .label("no reason");
             }
-        };
-        findings
-            .add(
-                &UNKNOWN_ALLOW,
-                slug.span,
-                format!("{} is not a warning", quoted(&slug.value)),
-                help,
-            )
-            .label("not a warning");
+        } else {
+            unknown(slug, &rules, findings);
+        }
+    }
+}
+
+/// The rules that `allow` can name.
+pub(super) fn warnings() -> impl Iterator<Item = &'static Rule> {
+    rules().into_iter().filter(|rule| can_be_allowed(rule))
+}
+
+/// Whether an `allow` can name the rule; those about `allow`s it cannot.
+fn can_be_allowed(rule: &Rule) -> bool {
+    rule.severity == Severity::Warning && !RULES.iter().any(|own| own.code == rule.code)
+}
+
+fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
+    let warnings = || rules.iter().filter(|rule| can_be_allowed(rule));
+    let named =
+        |rule: &&&Rule| rule.slug == slug.value || rule.code.eq_ignore_ascii_case(&slug.value);
+    let meant = warnings()
+        .find(named)
+        .map(|rule| rule.slug)
+        .or_else(|| did_you_mean(&slug.value, warnings().map(|rule| rule.slug)));
+    let (help, meant) = match (rules.iter().find(named), meant) {
+        (Some(rule), _) if rule.severity == Severity::Error => (
+            "an error cannot be allowed; mend what it reports".to_owned(),
+            None,
+        ),
+        (Some(rule), _) if !can_be_allowed(rule) => (
+            "it is about `allow` itself and cannot be allowed; mend what it reports".to_owned(),
+            None,
+        ),
+        (_, Some(near)) => (format!("did you mean `{near}`?"), Some(near)),
+        (_, None) => {
+            let slugs: Vec<&str> = warnings().map(|rule| rule.slug).collect();
+            (format!("the warnings are {}", slugs.join(", ")), None)
+        }
+    };
+    let message = format!("{} is not the name of a warning", quoted(&slug.value));
+    let finding = findings.add(&UNKNOWN_ALLOW, slug.span, message, help);
+    finding.label("not a warning");
+    if let Some(meant) = meant {
+        finding.fix(slug.span, meant);
+    }
+}
+
+fn says_nothing(reason: &str) -> bool {
+    let words = reason.trim_matches(|c: char| !c.is_alphanumeric());
+    words.is_empty() || NO_REASONS.contains(&&*words.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_nothing;
+
+    #[test]
+    fn a_reason_is_told_from_none() {
+        for text in ["why", "Why?", " - ", "...", "yes", "OK!"] {
+            assert!(says_nothing(text), "{text}");
+        }
+        for text in [
+            "OPS-1234",
+            "the lab has two machines",
+            "wegen des Labors",
+            "2027",
+        ] {
+            assert!(!says_nothing(text), "{text}");
+        }
     }
 }

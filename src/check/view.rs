@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 
 /// All clusters.
 pub(super) struct SiteView<'a> {
@@ -102,15 +102,13 @@ impl<'a> ClusterView<'a> {
         }
     }
 
-    /// Whether a place is in one of the cluster's files.
-    pub(super) fn covers(&self, span: Span) -> bool {
+    /// The cluster's files, with repeats.
+    pub(super) fn files(&self) -> impl Iterator<Item = FileId> {
         let of_cluster = self.cluster.into_iter().map(|document| document.span.file);
         let of_hosts = self.folder.hosts.iter().map(|document| document.span.file);
         let of_disks = self.folder.disks.iter().map(|document| document.span.file);
-        of_cluster
-            .chain(of_hosts)
-            .chain(of_disks)
-            .any(|file| file == span.file)
+        let stray = self.folder.stray.iter().copied();
+        of_cluster.chain(of_hosts).chain(of_disks).chain(stray)
     }
 
     /// The cluster's profile, if there is one.

@@ -22,8 +22,23 @@ pub(super) fn names_a_password(key: &str) -> bool {
     PASSWORD_KEYS.contains(&key)
 }
 
-pub(super) fn holds_private_key(text: &str) -> bool {
+/// Whether there is a private key in PEM form in the text.
+pub(crate) fn holds_private_key(text: &str) -> bool {
     text.contains("PRIVATE KEY-----")
+}
+
+/// Keeps every value below `node` out of the reports.
+fn mask(node: &Node, findings: &mut Findings) {
+    match &node.kind {
+        Kind::List(items) => items.iter().for_each(|item| mask(item, findings)),
+        Kind::Map(entries) => {
+            for (key, value) in entries {
+                findings.mask(key.span);
+                mask(value, findings);
+            }
+        }
+        _ => findings.mask(node.span),
+    }
 }
 
 /// Reports private keys and passwords below `node`. Their values are shown in no message and masked in source lines.
@@ -45,8 +60,10 @@ pub(super) fn leaks(node: &Node, findings: &mut Findings) {
         Kind::Map(entries) => {
             for (key, value) in entries {
                 match key.name.as_deref() {
+                    // A hash can be attacked off line, and what is none may be the password itself.
+                    Some("password_hash") => mask(value, findings),
                     Some(name) if names_a_password(name) => {
-                        findings.mask(value.span);
+                        mask(value, findings);
                         let help = if name.starts_with("pass") || name.starts_with("plain") {
                             "for a console login write `password_hash: \"$6$…\"` (made by `openssl passwd -6`); take the password out"
                         } else {

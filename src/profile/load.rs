@@ -1,15 +1,16 @@
 //! A site's folder to profiles: read, parse and lower every file, on all cores, and collect what is wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::leaks::leaks;
-use super::lower::{Lower, Sp};
+use super::lower::{Lower, Sp, did_you_mean, quoted};
+use super::placeholders::placeholders;
 use super::rules::{
-    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE, STRAY_FILE,
-    UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
+    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
+    SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
@@ -33,6 +34,8 @@ pub struct ClusterFolder {
     pub hosts_incomplete: bool,
     /// The same for disks profiles.
     pub disks_incomplete: bool,
+    /// YAML files in the folder that nothing reads.
+    pub stray: Vec<FileId>,
 }
 
 /// All profiles of a site, in a fixed order.
@@ -85,19 +88,13 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
             "make it readable or move it away",
         );
     }
+    let mut stray = Vec::new();
     for path in layout.stray {
         let file = sources.add(path.clone(), String::new());
-        let help = if path.extension() == Some("yml") {
-            "name it .yaml"
-        } else {
-            "move it into hosts/ or disks/ beside a cluster.yaml, or out of the site"
-        };
-        findings.add(
-            &STRAY_FILE,
-            file.start(),
-            format!("{path} is not read"),
-            help,
-        );
+        stray.push(file);
+        let help = stray_help(&path);
+        let message = format!("{path} is not read");
+        findings.add(&STRAY_FILE, file.start(), message, help);
     }
     for path in layout.secrets {
         let file = sources.add(path.clone(), String::new());
@@ -208,6 +205,16 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
             },
         }
     }
+    for file in stray {
+        let mut around = sources.file(file).path.ancestors();
+        let nearest = around.find(|folder| rooted.contains(*folder));
+        if let Some(folder) = nearest.and_then(|nearest| folders.get_mut(nearest)) {
+            folder.stray.push(file);
+        }
+    }
+    for folder in folders.values() {
+        cross_wired(folder, &sources, &mut findings);
+    }
     if folders.is_empty() {
         let file = sources.add(site.to_owned(), String::new());
         let help = format!(
@@ -223,6 +230,59 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
     }
     let clusters = folders.into_values().collect();
     (Profiles { sources, clusters }, findings)
+}
+
+/// What to do about a YAML file that nothing reads.
+fn stray_help(path: &Utf8Path) -> String {
+    if path.extension() == Some("yml") {
+        return "name it .yaml".to_owned();
+    }
+    let near = |name: Option<&str>, known: &[&'static str]| {
+        let known = known.iter().copied();
+        did_you_mean(name?, known.filter(|known| Some(*known) != name))
+    };
+    let folder = path.parent().and_then(Utf8Path::file_name);
+    match (
+        near(path.file_name(), &["cluster.yaml"]),
+        near(folder, &["hosts", "disks"]),
+    ) {
+        (Some(name), _) => format!("did you mean to name it `{name}`?"),
+        (_, Some(name)) => format!("did you mean to name its folder `{name}`?"),
+        _ => "move it into hosts/ or disks/ beside a cluster.yaml, or out of the site".to_owned(),
+    }
+}
+
+/// Reports a file of one host that is called like another host.
+fn cross_wired(folder: &ClusterFolder, sources: &Sources, findings: &mut Findings) {
+    let mut in_file: HashMap<FileId, usize> = HashMap::new();
+    let mut by_name: HashMap<&str, Span> = HashMap::new();
+    for host in &folder.hosts {
+        *in_file.entry(host.span.file).or_default() += 1;
+        if let Some(name) = &host.value.name {
+            by_name.insert(&name.value, name.span);
+        }
+    }
+    for host in &folder.hosts {
+        let file = sources.file(host.span.file);
+        let (Some(name), Some(called)) = (&host.value.name, file.path.file_stem()) else {
+            continue;
+        };
+        let Some(other) = by_name.get(called).filter(|_| name.value != called) else {
+            continue;
+        };
+        if in_file.get(&host.span.file) == Some(&1) {
+            let message = format!(
+                "{} holds host {}, but {called} is another host",
+                file.path,
+                quoted(&name.value)
+            );
+            let help = format!("rename the file, or write `name: {called}` if they were mixed up");
+            findings
+                .add(&NAME_OF_ANOTHER_FILE, name.span, message, help)
+                .label(format!("not {called}"))
+                .also(*other, "the other host");
+        }
+    }
 }
 
 fn report_trouble(trouble: &FileTrouble, path: &Utf8Path, file: FileId, findings: &mut Findings) {
@@ -302,7 +362,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
         leaks(document, findings);
     }
     let count = documents.len();
-    match role {
+    let lowered = match role {
         Role::Cluster => Lowered::Cluster(lower_documents(&documents, "cluster", findings)),
         Role::Disks => {
             let lowered: Vec<_> = lower_documents(&documents, "disks", findings);
@@ -314,7 +374,9 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
             let all = lowered.len() == count;
             Lowered::Hosts(lowered, all)
         }
-    }
+    };
+    placeholders(&documents, findings);
+    lowered
 }
 
 fn lower_documents<T: Lower>(

@@ -93,6 +93,8 @@ impl<T: FromText> Lower for T {
         match T::from_text(text) {
             Ok(value) => Some(value),
             Err(Misfit { why, meant }) => {
+                let trimmed = || Some(text.trim()).filter(|text| T::from_text(text).is_ok());
+                let meant = meant.or_else(|| trimmed().map(str::to_owned));
                 let finding = findings.add(
                     &INVALID_VALUE,
                     node.span,

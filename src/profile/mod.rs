@@ -7,10 +7,12 @@ mod describe;
 mod leaks;
 mod load;
 mod lower;
+mod placeholders;
 mod rules;
 mod types;
 
 pub(crate) use describe::{Describe, merged};
+pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;
 pub use load::{ClusterFolder, Document, Profiles};
 pub use lower::did_you_mean;
