@@ -39,6 +39,8 @@ pub struct Rule {
 pub enum Edit {
     /// In this file, the text that occurs once, and what stands there instead.
     Replace(&'static str, &'static str, &'static str),
+    /// In this file, behind the text that occurs once, this text so many times, with `{}` for its number in four digits.
+    Repeat(&'static str, &'static str, &'static str, usize),
     /// A file with this text.
     Write(&'static str, &'static str),
     /// A file with these bytes, which are no text.

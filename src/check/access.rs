@@ -1,10 +1,13 @@
 //! Who can log in, and that somebody can.
 
-use super::view::SiteView;
+use std::collections::HashMap;
+
+use super::view::{ClusterView, SiteView};
 use super::{Check, Report};
+use crate::finding::Edit::Replace;
 use crate::finding::Rule;
-use crate::profile::quoted;
-use crate::trust::{ClientCertificate, ClientCertificateError};
+use crate::profile::{Admin, Sp, holds_private_key, quoted};
+use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -24,33 +27,56 @@ pub(super) const CHECKS: &[Check] = &[
         run: weak_password_hash,
     },
     Check {
-        rule: &INVALID_CLIENT_CERTIFICATE,
-        run: invalid_client_certificate,
+        rule: &DUPLICATE_SSH_KEY,
+        run: duplicate_ssh_key,
     },
     Check {
-        rule: &CERTIFICATE_NAMED_LIKE_HOST,
-        run: certificate_named_like_host,
+        rule: &CONSOLE_ONLY,
+        run: console_only,
+    },
+    Check {
+        rule: &FEW_ROUNDS,
+        run: few_rounds,
     },
 ];
+
+// Texts of the examples.
+const CLUSTER: &str = "cluster.yaml";
+const USER: &str = "  user: ops\n";
+const KEYS: &str = "  ssh_authorized_keys:
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
+";
+const HASH: &str = "  password_hash: \"$6$q1w2e3r4t5y6$P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/\"\n";
+
+const HASH_TOO: &str = "  user: ops
+  password_hash: \"$6$q1w2e3r4t5y6$P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/\"
+";
+
+/// What is said of the administrator in each cluster.
+fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<Admin>> {
+    site.clusters.iter().filter_map(admin)
+}
+
+fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Sp<Admin>> {
+    cluster.profile()?.admin.as_ref()
+}
+
+fn ssh_keys(admin: &Admin) -> &[Sp<String>] {
+    admin
+        .ssh_authorized_keys
+        .as_ref()
+        .map_or(&[], |keys| keys.value.as_slice())
+}
 
 static NO_WAY_IN: Rule = Rule::error(
     "A003",
     "no-way-in",
     "A machine that nobody can log in to cannot be repaired. Root has no password and other users are not made.",
-);
+).example(&[Replace(CLUSTER, KEYS, "")], &[]);
 
 fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for admin in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.admin.as_ref())
-    {
-        let has_keys = admin
-            .value
-            .ssh_authorized_keys
-            .as_ref()
-            .is_some_and(|keys| !keys.value.is_empty());
-        if !has_keys && admin.value.password_hash.is_none() {
+    for admin in admins(site) {
+        if ssh_keys(&admin.value).is_empty() && admin.value.password_hash.is_none() {
             let help =
                 "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
             report
@@ -69,7 +95,7 @@ static INVALID_USER: Rule = Rule::error(
     "invalid-user",
     "useradd takes lower-case names of at most 32 characters, and a name that the system already uses would change that account instead of \
      making one.",
-);
+).example(&[Replace(CLUSTER, "user: ops", "user: Admin")], &[Replace(CLUSTER, "user: ops", "user: admin")]);
 
 /// Accounts and groups that Ubuntu 18.04's server image has; useradd fails where a group of the name exists.
 const SYSTEM_NAMES: &[&str] = &[
@@ -131,35 +157,35 @@ const SYSTEM_NAMES: &[&str] = &[
 ];
 
 fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for user in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.admin.as_ref()?.value.user.as_ref())
-    {
-        let well_formed = user.value.len() <= 32
-            && user
-                .value
-                .starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && user.value.bytes().all(|byte| {
-                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
-            });
-        let why = if !well_formed {
-            "not a name that useradd takes"
-        } else if SYSTEM_NAMES.contains(&&*user.value) || user.value.starts_with("systemd-") {
-            "a name of the system's own"
-        } else {
+    for user in admins(site).filter_map(|admin| admin.value.user.as_ref()) {
+        let Err(why) = user_fits(&user.value) else {
             continue;
         };
-        report
-            .add(
-                user.span,
-                format!(
-                    "{} cannot be the administrator's login: {why}",
-                    quoted(&user.value)
-                ),
-                "name it like `ops`",
-            )
-            .label(why);
+        let message = format!(
+            "{} cannot be the administrator's login: {why}",
+            quoted(&user.value)
+        );
+        let finding = report.add(user.span, message, "name it like `ops`");
+        finding.label(why);
+        let lower = user.value.to_lowercase();
+        if user_fits(&lower).is_ok() {
+            finding.fix(user.span, lower);
+        }
+    }
+}
+
+fn user_fits(user: &str) -> Result<(), &'static str> {
+    let well_formed = user.len() <= 32
+        && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && user.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+        });
+    if !well_formed {
+        Err("not a name that useradd takes")
+    } else if SYSTEM_NAMES.contains(&user) || user.starts_with("systemd-") {
+        Err("a name of the system's own")
+    } else {
+        Ok(())
     }
 }
 
@@ -167,27 +193,28 @@ static INVALID_SSH_KEY: Rule = Rule::error(
     "A005",
     "invalid-ssh-key",
     "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 of Ubuntu 18.04 takes ssh-ed25519, \
-     ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2.",
-);
+     ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2. It also skips a line of more \
+     than 16 KiB (SSH_MAX_PUBKEY_BYTES).",
+).example(&[Replace(CLUSTER, "mGFajGPOq ops@desk", "mGFaj")], &[]);
 
 fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let admins = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.admin.as_ref());
-    for key in admins
-        .filter_map(|admin| admin.value.ssh_authorized_keys.as_ref())
-        .flat_map(|keys| &keys.value)
-    {
-        if let Err(why) = ssh_key_fits(&key.value) {
-            let help = "write the one line of a .pub file, such as ~/.ssh/id_ed25519.pub";
-            report
-                .add(
-                    key.span,
-                    format!("this SSH key would not let anybody in: {why}"),
-                    help,
-                )
-                .label(why);
+    for key in admins(site).flat_map(|admin| ssh_keys(&admin.value)) {
+        // Reported as a private key in a profile already.
+        if holds_private_key(&key.value) {
+            continue;
+        }
+        let Err(why) = ssh_key_fits(&key.value) else {
+            continue;
+        };
+        let message = format!("this SSH key would not let anybody in: {why}");
+        let help = "write the one line of a .pub file, such as ~/.ssh/id_ed25519.pub";
+        let finding = report.add(key.span, message, help);
+        finding.label(why);
+        // The comment is for people; without it the key is the same.
+        let bare: Vec<&str> = key.value.split_whitespace().take(2).collect();
+        let bare = bare.join(" ");
+        if bare != key.value && ssh_key_fits(&bare).is_ok() {
+            finding.fix(key.span, bare);
         }
     }
 }
@@ -201,12 +228,21 @@ const SSH_KINDS: [&str; 5] = [
     "ecdsa-sha2-nistp521",
 ];
 
+/// Longest line that sshd 7.6 reads: a buffer of 16,384 bytes holds it with its end and a zero byte.
+const SSH_LINE_MAX: usize = 16_382;
+
 fn ssh_key_fits(line: &str) -> Result<(), String> {
     if line.chars().any(char::is_control) {
         return Err("a key is one line".to_owned());
     }
     if !line.is_ascii() {
         return Err("it has characters outside ASCII; shorten the comment".to_owned());
+    }
+    if line.len() > SSH_LINE_MAX {
+        return Err(format!(
+            "it has {} characters, and sshd reads {SSH_LINE_MAX}",
+            line.len()
+        ));
     }
     let kind = line.split(' ').next().unwrap_or_default();
     if kind == "ssh-dss" {
@@ -235,140 +271,213 @@ static WEAK_PASSWORD_HASH: Rule = Rule::error(
     "A006",
     "weak-password-hash",
     "glibc 2.27 of Ubuntu 18.04 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
-     of newer systems is not known, so the login would fail.",
-);
+     of newer systems is not known, so the login would fail. It cuts the salt to 16 characters and takes 1000 to 999999999 rounds, and what \
+     it works with stands in the hash that it compares: one with another salt or another number of rounds never matches (sha512-crypt.c).",
+).example(&[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$1$q1w2e3r4$Ou7Xv3ADzLKRzMh0wDsVB0\"\n")], &[Replace(CLUSTER, USER, HASH_TOO)]);
+
+/// Characters of the digest in a hash, by its kind.
+const DIGESTS: [(&str, usize); 2] = [("6", 86), ("5", 43)];
+
+/// Longest salt that glibc takes.
+const SALT_MAX: usize = 16;
+
+/// Rounds that glibc takes, and how many it does if the hash names none.
+const ROUNDS: std::ops::RangeInclusive<u64> = 1000..=999_999_999;
+const DEFAULT_ROUNDS: u64 = 5000;
+
+/// The rounds of a hash that a login of 18.04 can match.
+fn rounds(hash: &str) -> Result<u64, String> {
+    const CUT: &str = "it is cut or mistyped";
+    let parts: Vec<&str> = hash.split('$').collect();
+    let (kind, body) = match parts.as_slice() {
+        ["", kind, body @ ..] => (*kind, body),
+        _ => ("", &[][..]),
+    };
+    let Some((_, digest)) = DIGESTS.iter().find(|(known, _)| *known == kind) else {
+        return Err(match kind {
+            "1" => "MD5 is too weak",
+            "y" | "gy" | "7" => "18.04 does not know yescrypt",
+            _ => "it is not a SHA-512 hash",
+        }
+        .to_owned());
+    };
+    let (rounds, salt, hash) = match body {
+        [salt, hash] => (None, *salt, *hash),
+        [rounds, salt, hash] => (
+            Some(rounds.strip_prefix("rounds=").ok_or(CUT)?),
+            *salt,
+            *hash,
+        ),
+        _ => return Err(CUT.to_owned()),
+    };
+    let crypt64 = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte))
+    };
+    if !crypt64(salt) || !crypt64(hash) || hash.len() != *digest {
+        return Err(CUT.to_owned());
+    }
+    if salt.len() > SALT_MAX {
+        return Err(format!(
+            "its salt has {} characters, and glibc takes {SALT_MAX}",
+            salt.len()
+        ));
+    }
+    match rounds {
+        None => Ok(DEFAULT_ROUNDS),
+        Some(text) => match text.parse::<u64>() {
+            // glibc writes the number without the zeros.
+            Ok(number) if number.to_string() != text => Err(CUT.to_owned()),
+            Ok(number) if ROUNDS.contains(&number) => Ok(number),
+            Ok(number) => Err(format!(
+                "it is of {number} rounds, and glibc takes {} to {}",
+                ROUNDS.start(),
+                ROUNDS.end()
+            )),
+            Err(_) => Err(CUT.to_owned()),
+        },
+    }
+}
+
+fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+    admins(site).filter_map(|admin| admin.value.password_hash.as_ref())
+}
 
 fn weak_password_hash(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for hash in site.clusters.iter().filter_map(|cluster| {
-        cluster
-            .profile()?
-            .admin
-            .as_ref()?
-            .value
-            .password_hash
-            .as_ref()
-    }) {
-        let mut parts = hash.value.split('$');
-        let (empty, kind) = (parts.next(), parts.next());
-        let body: Vec<&str> = parts.collect();
-        let crypt64 = |text: &str| {
-            !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte))
-        };
-        let digest = match kind {
-            Some("6") => 86,
-            Some("5") => 43,
-            _ => 0,
-        };
-        let well_formed = match body.as_slice() {
-            [salt, hash] => crypt64(salt) && crypt64(hash) && hash.len() == digest,
-            [rounds, salt, hash] => {
-                rounds.starts_with("rounds=")
-                    && crypt64(salt)
-                    && crypt64(hash)
-                    && hash.len() == digest
-            }
-            _ => false,
-        };
-        let why = match kind {
-            Some("6" | "5") if empty == Some("") && well_formed => continue,
-            Some("6" | "5") => "it is cut or mistyped",
-            Some("1") => "MD5 is too weak",
-            Some("y" | "gy" | "7") => "18.04 does not know yescrypt",
-            _ => "it is not a SHA-512 hash",
-        };
-        // A hash can be attacked off line, so it is not repeated in a message that ends up in a CI log.
-        report
-            .add(
-                hash.span,
-                format!("`password_hash` cannot be used: {why}"),
-                "make one with `openssl passwd -6`",
-            )
-            .label(why);
+    for hash in hashes(site) {
+        if let Err(why) = rounds(&hash.value) {
+            report
+                .add(
+                    hash.span,
+                    format!("`password_hash` cannot be used: {why}"),
+                    "make one with `openssl passwd -6`",
+                )
+                .label(why);
+        }
     }
 }
 
-static INVALID_CLIENT_CERTIFICATE: Rule = Rule::error(
-    "A007",
-    "invalid-client-certificate",
-    "LXD refuses a client certificate that it cannot read, and the first `lxc` call from the administrator's desk would fail.",
-);
+static DUPLICATE_SSH_KEY: Rule = Rule::warning(
+    "A009",
+    "duplicate-ssh-key",
+    "The same key is given twice. Whoever takes one of the two out, because its owner has left, would see the other one still let them in.",
+).example(&[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@laptop
+")], &[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
+    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINbHq1a9TfDVOKGxyhLYBQkzwNCVGYjcUWZIK9ZsYd6n ops@laptop
+")]);
 
-fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let admins = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.admin.as_ref());
-    for (name, pem) in admins
-        .filter_map(|admin| admin.value.lxd_certificates.as_ref())
-        .flat_map(|certificates| certificates.value.iter())
-    {
-        let label_fits = name
-            .value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-            && name.value.len() <= 63
-            && !name.value.starts_with(['.', '-']);
-        let why = match ClientCertificate::parse(&pem.value) {
-            // Reported as a private key in a profile already.
-            Err(ClientCertificateError::PrivateKey) => continue,
-            Err(why) => why.to_string(),
-            Ok(_) if !label_fits => {
-                "its name has other characters than letters, digits, hyphens, dots and underscores"
-                    .to_owned()
+fn duplicate_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for admin in admins(site) {
+        let mut first_use: HashMap<(&str, &str), Span> = HashMap::new();
+        for key in ssh_keys(&admin.value) {
+            let mut words = key.value.split_whitespace();
+            let (Some(kind), Some(data)) = (words.next(), words.next()) else {
+                continue;
+            };
+            match first_use.get(&(kind, data)) {
+                Some(first) => {
+                    let comment = words.collect::<Vec<_>>().join(" ");
+                    let which = if comment.is_empty() {
+                        "an SSH key".to_owned()
+                    } else {
+                        format!("the SSH key of {}", quoted(&comment))
+                    };
+                    let message = format!("{which} is given twice");
+                    report
+                        .add(key.span, message, "keep one of the two")
+                        .label("given again here")
+                        .also(*first, "first given here");
+                }
+                None => {
+                    first_use.insert((kind, data), key.span);
+                }
             }
-            Ok(_) => continue,
-        };
-        let help = "write the PEM text of the desk's client certificate (~/.config/lxc/client.crt) as a `|` block";
-        report
-            .add(
-                name.span,
-                format!(
-                    "client certificate {} cannot be used: {why}",
-                    quoted(&name.value)
-                ),
-                help,
-            )
-            .label("cannot be used");
+        }
     }
 }
 
-static CERTIFICATE_NAMED_LIKE_HOST: Rule = Rule::error(
-    "A008",
-    "certificate-named-like-host",
-    "Members and clients share one trust store, in which LXD 5.21.5 and later want every name once: a client certificate with a host's name \
-     keeps that host from joining.",
-);
+static CONSOLE_ONLY: Rule = Rule::warning(
+    "A010",
+    "console-only",
+    "sshd takes no passwords on these machines (`ssh_pwauth: false`), so a password hash without an SSH key lets somebody in at the screen and \
+     keyboard only.",
+).example(&[Replace(CLUSTER, KEYS, HASH)], &[Replace(CLUSTER, USER, HASH_TOO)]);
 
-fn certificate_named_like_host(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in &site.clusters {
-        let certificates = cluster
-            .profile()
-            .and_then(|profile| profile.admin.as_ref()?.value.lxd_certificates.as_ref());
-        for (name, _) in certificates
-            .into_iter()
-            .flat_map(|certificates| certificates.value.iter())
+fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for admin in admins(site) {
+        if let Some(hash) = &admin.value.password_hash
+            && ssh_keys(&admin.value).is_empty()
         {
-            let host = cluster
-                .hosts
-                .iter()
-                .filter_map(|host| host.host().name.as_ref())
-                .find(|host| host.value == name.value);
-            if let Some(host) = host {
-                report
-                    .add(
-                        name.span,
-                        format!(
-                            "client certificate {} is named like a host",
-                            quoted(&name.value)
-                        ),
-                        "name it after the desk it is from",
-                    )
-                    .label("the same name")
-                    .also(host.span, "the host");
-            }
+            let message = "the machines could be logged in to at their consoles only: `admin` has a password hash and no SSH key";
+            let help =
+                "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
+            report
+                .add(hash.span, message, help)
+                .label("for the console only");
+        }
+    }
+}
+
+static FEW_ROUNDS: Rule = Rule::warning(
+    "A011",
+    "few-rounds",
+    "SHA-crypt does 5000 rounds unless the hash says otherwise (sha512-crypt.c); fewer only help whoever tries passwords against a hash they \
+     have got hold of.",
+).example(&[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$6$rounds=1000$q1w2e3r4t5y6$TYBfg2kt9wHU1NJzISE.D0Daolziesi9hTVNS8fRuW6t7oxHyblSgw9SHhJl/NKl4cE33DY8hgiop0VBG0l0I.\"\n")], &[Replace(CLUSTER, USER, HASH_TOO)]);
+
+fn few_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for hash in hashes(site) {
+        if let Ok(rounds) = rounds(&hash.value)
+            && rounds < DEFAULT_ROUNDS
+        {
+            report
+                .add(
+                    hash.span,
+                    format!(
+                        "`password_hash` is of {rounds} rounds, fewer than the usual {DEFAULT_ROUNDS}"
+                    ),
+                    "make a new one with `openssl passwd -6`, or with more rounds by `mkpasswd -m sha-512 -R 100000`",
+                )
+                .label(format!("{rounds} rounds"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounds;
+
+    /// glibc's own hashes, as `crypt(3)` gives them.
+    #[test]
+    fn a_hash_is_one_that_glibc_would_give() {
+        let digest = "P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/";
+        let of = |head: &str| rounds(&format!("{head}{digest}"));
+        assert_eq!(of("$6$q1w2e3r4t5y6$"), Ok(5000));
+        assert_eq!(of("$6$sixteencharacter$"), Ok(5000));
+        assert_eq!(of("$6$rounds=1000$salt$"), Ok(1000));
+        assert_eq!(of("$6$rounds=999999999$salt$"), Ok(999_999_999));
+        for head in [
+            "$6$",
+            "$6$$",
+            "6$salt$",
+            "$5$salt$",
+            "$6$salt$x",
+            "$6$sa:lt$",
+            "$6$seventeencharacte$",
+            "$6$rounds=999$salt$",
+            "$6$rounds=1000000000$salt$",
+            "$6$rounds=05000$salt$",
+            "$6$rounds=$salt$",
+            "$6$rounds=+5000$salt$",
+            "$6$round=5000$salt$",
+            "$6$rounds=5000$salt$x$",
+        ] {
+            assert!(of(head).is_err(), "{head}");
         }
     }
 }

@@ -68,15 +68,20 @@ impl Example {
     }
 
     fn files(self, rule: &Rule) -> Vec<(Utf8PathBuf, Content)> {
-        let mut files: Vec<(Utf8PathBuf, Content)> = FILES
-            .iter()
-            .map(|(path, text)| (at(path), Content::Bytes(text.as_bytes().to_vec())))
-            .collect();
-        for edit in self.edits(rule) {
-            apply(edit, &mut files);
-        }
-        files
+        edited(self.edits(rule))
     }
+}
+
+/// The files of the example site with these edits.
+fn edited(edits: &[Edit]) -> Vec<(Utf8PathBuf, Content)> {
+    let mut files: Vec<(Utf8PathBuf, Content)> = FILES
+        .iter()
+        .map(|(path, text)| (at(path), Content::Bytes(text.as_bytes().to_vec())))
+        .collect();
+    for edit in edits {
+        apply(edit, &mut files);
+    }
+    files
 }
 
 fn at(path: &str) -> Utf8PathBuf {
@@ -91,6 +96,21 @@ fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
                 return;
             };
             let text = String::from_utf8_lossy(bytes).replacen(from, to, 1);
+            (path, Some(Content::Bytes(text.into_bytes())))
+        }
+        Edit::Repeat(path, behind, unit, times) => {
+            let text = files.iter().find(|(known, _)| *known == at(path));
+            let Some((_, Content::Bytes(bytes))) = text else {
+                return;
+            };
+            let repeated: String = (0..times)
+                .map(|number| unit.replace("{}", &format!("{number:04}")))
+                .collect();
+            let text = String::from_utf8_lossy(bytes).replacen(
+                behind,
+                &(behind.to_owned() + &repeated),
+                1,
+            );
             (path, Some(Content::Bytes(text.into_bytes())))
         }
         Edit::Write(path, text) => (path, Some(Content::Bytes(text.as_bytes().to_vec()))),
@@ -137,7 +157,7 @@ mod tests {
                     .map(|(path, text)| (at(path), Content::Bytes(text.as_bytes().to_vec())))
                     .collect();
                 for edit in edits {
-                    if let Edit::Replace(path, from, _) = edit {
+                    if let Edit::Replace(path, from, _) | Edit::Repeat(path, from, ..) = edit {
                         let file = files.iter().find(|(known, _)| *known == at(path));
                         let Some((_, Content::Bytes(bytes))) = file else {
                             panic!("{}: there is no {path}", rule.code);
@@ -169,6 +189,123 @@ mod tests {
                 rule.code
             );
             assert!(passes.accept().is_ok(), "{}", rule.code);
+        }
+    }
+
+    /// The site after the one finding's fix.
+    fn mended(edits: &[Edit]) -> (Vec<(Utf8PathBuf, Content)>, String) {
+        let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(edits)));
+        // What a value was meant for may be reported as missing, too.
+        let patched = checked.findings().iter();
+        let patched: Vec<_> = patched.filter(|finding| !finding.fix.is_empty()).collect();
+        let [finding] = patched.as_slice() else {
+            panic!("{edits:?}: {:?}", checked.findings());
+        };
+        let mut fix = finding.fix.clone();
+        fix.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+        let mut files = edited(edits);
+        let mut lines = String::new();
+        for (span, replacement) in fix {
+            let path = &checked.sources().file(span.file).path;
+            let file = files.iter_mut().find(|(known, _)| known == path);
+            let Some((_, Content::Bytes(bytes))) = file else {
+                panic!("{path}");
+            };
+            bytes.splice(span.range(), replacement.bytes());
+            lines = String::from_utf8_lossy(bytes).into_owned();
+        }
+        (files, lines)
+    }
+
+    /// Each edit is a mistake with a patch; the patch leaves this text and a site with nothing to find.
+    #[test]
+    fn a_patch_mends_what_it_is_shown_with() {
+        const CLUSTER: &str = "cluster.yaml";
+        const MODEL: &str = "disks/model.yaml";
+        const HOSTS: &str = "hosts/hosts.yaml";
+        let replace = Edit::Replace;
+        let cases = [
+            (
+                replace(CLUSTER, "overlay: fan", "overlai: fan"),
+                "overlay: fan",
+            ),
+            (
+                replace(CLUSTER, "{driver: btrfs}", "{driver: btrsf}"),
+                "{driver: btrfs}",
+            ),
+            (
+                replace(CLUSTER, "{driver: btrfs}", "{driver: \"BTRFS\"}"),
+                "{driver: btrfs}",
+            ),
+            (replace(CLUSTER, "\"18.04\"", "18.04"), "ubuntu: \"18.04\""),
+            (
+                replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: 5.0/stable"),
+                "lxd: {channel: 5.0/stable}",
+            ),
+            (
+                replace(CLUSTER, "data1: {driver: btrfs}", "data1: btrfs"),
+                "data1: {driver: btrfs}",
+            ),
+            (
+                replace(CLUSTER, "[192.168.10.1]", "192.168.10.1"),
+                "nameservers: [192.168.10.1]",
+            ),
+            (
+                replace(
+                    CLUSTER,
+                    "ssh_authorized_keys:\n    - ",
+                    "ssh_authorized_keys: ",
+                ),
+                "ssh_authorized_keys: [ssh-ed25519 ",
+            ),
+            (
+                replace(CLUSTER, "192.168.10.0/24", "192.168.10.1/24"),
+                "subnet: 192.168.10.0/24",
+            ),
+            (
+                replace(CLUSTER, "192.168.10.0/24", "192.168.10.0/255.255.255.0"),
+                "subnet: 192.168.10.0/24",
+            ),
+            (
+                replace(CLUSTER, "[192.168.10.1]", "[\"192.168.10.1:53\"]"),
+                "nameservers: [192.168.10.1]",
+            ),
+            (replace(CLUSTER, "user: ops", "user: Ops"), "user: ops"),
+            (replace(CLUSTER, "ops@desk", "büro"), "GPOq\n"),
+            (replace(CLUSTER, "name: lab", "name: Lab"), "name: lab"),
+            (
+                replace(HOSTS, "name: node3", "name: Node_3.example.org"),
+                "name: node-3\n",
+            ),
+            (
+                replace(HOSTS, "192.168.10.11", "192.168.10.11/24"),
+                "address: 192.168.10.11}",
+            ),
+            (
+                replace(HOSTS, "192.168.10.11", "\" 192.168.10.11\""),
+                "address: 192.168.10.11}",
+            ),
+            (
+                replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400aa0001"),
+                "mac: \"52:54:00:aa:00:01\",",
+            ),
+            (
+                replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400110001"),
+                "mac: \"52:54:00:11:00:01\",",
+            ),
+            (
+                replace(HOSTS, "name: node1\n", "name: node1\ngeneration: \"2\"\n"),
+                "generation: 2\n",
+            ),
+            (replace(MODEL, "300GB", "300gb"), "max_size: 300GB}"),
+            (replace(MODEL, "300GB", "\"300 gb\""), "max_size: 300GB}"),
+            (replace(MODEL, "300GB", "300000000000"), "max_size: 300GB}"),
+        ];
+        for (edit, expected) in cases {
+            let (files, text) = mended(&[edit]);
+            assert!(text.contains(expected), "{edit:?} becomes:\n{text}");
+            let checked = check_layout(SITE.into(), source::site_of(SITE.into(), files));
+            assert_eq!(codes(&checked), [""; 0], "{edit:?} becomes:\n{text}");
         }
     }
 

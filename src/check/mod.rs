@@ -3,6 +3,8 @@
 mod accept;
 mod access;
 mod allow;
+mod budget;
+mod certificates;
 mod cluster;
 mod disk_ids;
 mod disk_numbers;
@@ -66,6 +68,8 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         cluster::CHECKS,
         release::CHECKS,
         access::CHECKS,
+        certificates::CHECKS,
+        budget::CHECKS,
     ]
     .into_iter()
     .flatten()
