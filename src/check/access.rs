@@ -210,13 +210,21 @@ fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
         let help = "write the one line of a .pub file, such as ~/.ssh/id_ed25519.pub";
         let finding = report.add(key.span, message, help);
         finding.label(why);
-        // The comment is for people; without it the key is the same.
-        let bare: Vec<&str> = key.value.split_whitespace().take(2).collect();
-        let bare = bare.join(" ");
-        if bare != key.value && ssh_key_fits(&bare).is_ok() {
-            finding.fix(key.span, bare);
+        // On one line; the comment is for people, without it the key is the same.
+        let words: Vec<&str> = key.value.split_whitespace().collect();
+        let as_meant = [words.join(" "), words[..words.len().min(2)].join(" ")]
+            .into_iter()
+            .find(|line| *line != key.value && is_plain(line) && ssh_key_fits(line).is_ok());
+        if let Some(line) = as_meant {
+            finding.fix(key.span, line);
         }
     }
+}
+
+/// Whether YAML takes the line for text without quotes, wherever it stands.
+fn is_plain(line: &str) -> bool {
+    line.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b" +/=@._-".contains(&byte))
 }
 
 /// Kinds of keys that OpenSSH 7.6 accepts by default.

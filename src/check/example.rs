@@ -309,6 +309,28 @@ mod tests {
         }
     }
 
+    /// A block's own sign and indentation stand outside the place of its text.
+    #[test]
+    fn there_is_no_patch_for_a_text_of_several_lines() {
+        let replace = Edit::Replace;
+        for edit in [
+            replace("cluster.yaml", "user: ops", "user: |\n    Ops"),
+            replace("cluster.yaml", "user: ops", "user: >-\n    Ops"),
+            replace(
+                "cluster.yaml",
+                "- ssh-ed25519 ",
+                "- |-\n      ssh-ed25519\n      ",
+            ),
+            replace("cluster.yaml", "name: lab", "name: \"Lab\n  2\""),
+        ] {
+            let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(&[edit])));
+            assert_ne!(codes(&checked), [""; 0], "{edit:?}");
+            for finding in checked.findings() {
+                assert!(finding.fix.is_empty(), "{edit:?}: {finding:?}");
+            }
+        }
+    }
+
     fn codes(checked: &Checked) -> Vec<&'static str> {
         checked
             .findings()

@@ -125,6 +125,7 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
         );
     }
     allow::apply(&view, &mut findings);
+    drop_patches_of_blocks(&mut findings, &profiles.sources);
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.
     findings.list.sort_by(|a, b| {
         let key = |finding: &'_ Finding| {
@@ -139,6 +140,21 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     });
     findings.dedupe();
     Checked { profiles, findings }
+}
+
+/// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its end
+/// stand outside the text's place, so the patch would not do what it shows.
+fn drop_patches_of_blocks(findings: &mut Findings, sources: &Sources) {
+    for finding in &mut findings.list {
+        let is_block = |span: &Span| {
+            let text = &sources.file(span.file).text;
+            text.get(span.range())
+                .is_none_or(|text| text.contains('\n'))
+        };
+        if finding.fix.iter().any(|(span, _)| is_block(span)) {
+            finding.fix.clear();
+        }
+    }
 }
 
 impl Checked {
