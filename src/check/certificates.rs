@@ -247,8 +247,7 @@ fn weak_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
                 "its key is neither RSA nor Ed25519 nor ECDSA on P-256, P-384 or P-521".to_owned()
             }
         };
-        let help = "take the certificate that `lxc` made on the desk, ~/.config/lxc/client.crt; a new pair is made by `lxc remote list` \
-                    once client.crt and client.key are moved away";
+        let help = "give ~/.config/lxc/client.crt of a desk; where client.crt and client.key were moved away, `lxc remote add` makes a new pair";
         report
             .add(
                 name.span,
