@@ -72,7 +72,11 @@ static NO_WAY_IN: Rule = Rule::error(
     "A003",
     "no-way-in",
     "A machine that nobody can log in to cannot be repaired. Root has no password and other users are not made.",
-).example(&[Replace(CLUSTER, KEYS, "")], &[]);
+)
+.example(
+    &[Replace(CLUSTER, KEYS, "")],
+    &[],
+);
 
 fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
@@ -95,7 +99,11 @@ static INVALID_USER: Rule = Rule::error(
     "invalid-user",
     "useradd takes lower-case names of at most 32 characters, and a name that the system already uses would change that account instead of \
      making one.",
-).example(&[Replace(CLUSTER, "user: ops", "user: Admin")], &[Replace(CLUSTER, "user: ops", "user: admin")]);
+)
+.example(
+    &[Replace(CLUSTER, "user: ops", "user: Admin")],
+    &[Replace(CLUSTER, "user: ops", "user: admin")],
+);
 
 /// Accounts and groups that Ubuntu 18.04's server image has; useradd fails where a group of the name exists.
 const SYSTEM_NAMES: &[&str] = &[
@@ -195,7 +203,11 @@ static INVALID_SSH_KEY: Rule = Rule::error(
     "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 of Ubuntu 18.04 takes ssh-ed25519, \
      ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2. It also skips a line of more \
      than 16 KiB (SSH_MAX_PUBKEY_BYTES).",
-).example(&[Replace(CLUSTER, "mGFajGPOq ops@desk", "mGFaj")], &[]);
+)
+.example(
+    &[Replace(CLUSTER, "mGFajGPOq ops@desk", "mGFaj")],
+    &[],
+);
 
 fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
     for key in admins(site).flat_map(|admin| ssh_keys(&admin.value)) {
@@ -281,7 +293,11 @@ static WEAK_PASSWORD_HASH: Rule = Rule::error(
     "glibc 2.27 of Ubuntu 18.04 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
      of newer systems is not known, so the login would fail. It cuts the salt to 16 characters and takes 1000 to 999999999 rounds, and what \
      it works with stands in the hash that it compares: one with another salt or another number of rounds never matches (sha512-crypt.c).",
-).example(&[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$1$q1w2e3r4$Ou7Xv3ADzLKRzMh0wDsVB0\"\n")], &[Replace(CLUSTER, USER, HASH_TOO)]);
+)
+.example(
+    &[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$1$q1w2e3r4$Ou7Xv3ADzLKRzMh0wDsVB0\"\n")],
+    &[Replace(CLUSTER, USER, HASH_TOO)],
+);
 
 /// Characters of the digest in a hash, by its kind.
 const DIGESTS: [(&str, usize); 2] = [("6", 86), ("5", 43)];
@@ -371,13 +387,17 @@ static DUPLICATE_SSH_KEY: Rule = Rule::warning(
     "A009",
     "duplicate-ssh-key",
     "The same key is given twice. Whoever takes one of the two out, because its owner has left, would see the other one still let them in.",
-).example(&[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
+)
+.example(
+    &[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@laptop
-")], &[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
+")],
+    &[Replace(CLUSTER, KEYS, "  ssh_authorized_keys:
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINbHq1a9TfDVOKGxyhLYBQkzwNCVGYjcUWZIK9ZsYd6n ops@laptop
-")]);
+")],
+);
 
 fn duplicate_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
@@ -414,7 +434,11 @@ static CONSOLE_ONLY: Rule = Rule::warning(
     "console-only",
     "sshd takes no passwords on these machines (`ssh_pwauth: false`), so a password hash without an SSH key lets somebody in at the screen and \
      keyboard only.",
-).example(&[Replace(CLUSTER, KEYS, HASH)], &[Replace(CLUSTER, USER, HASH_TOO)]);
+)
+.example(
+    &[Replace(CLUSTER, KEYS, HASH)],
+    &[Replace(CLUSTER, USER, HASH_TOO)],
+);
 
 fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
@@ -436,7 +460,11 @@ static FEW_ROUNDS: Rule = Rule::warning(
     "few-rounds",
     "SHA-crypt does 5000 rounds unless the hash says otherwise (sha512-crypt.c); fewer only help whoever tries passwords against a hash they \
      have got hold of.",
-).example(&[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$6$rounds=1000$q1w2e3r4t5y6$TYBfg2kt9wHU1NJzISE.D0Daolziesi9hTVNS8fRuW6t7oxHyblSgw9SHhJl/NKl4cE33DY8hgiop0VBG0l0I.\"\n")], &[Replace(CLUSTER, USER, HASH_TOO)]);
+)
+.example(
+    &[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$6$rounds=1000$q1w2e3r4t5y6$TYBfg2kt9wHU1NJzISE.D0Daolziesi9hTVNS8fRuW6t7oxHyblSgw9SHhJl/NKl4cE33DY8hgiop0VBG0l0I.\"\n")],
+    &[Replace(CLUSTER, USER, HASH_TOO)],
+);
 
 fn few_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
     for hash in hashes(site) {

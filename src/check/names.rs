@@ -72,7 +72,11 @@ static INVALID_NAME: Rule = Rule::error(
     "The name of a cluster or host becomes a folder below out/, a host name, an LXD member name and a DNS name in a certificate. It has \
      what all of these take: lower-case letters, digits and inner hyphens, at most 63, not digits only, and none of the reserved words. \
      A name can therefore never lead out of the output folder.",
-).example(&[Replace(HOSTS, "name: node3", "name: Node_3")], &[]);
+)
+.example(
+    &[Replace(HOSTS, "name: node3", "name: Node_3")],
+    &[],
+);
 
 fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
@@ -121,7 +125,14 @@ static INVALID_LABEL: Rule = Rule::error(
     "invalid-label",
     "Names of pools, volumes, slots and disks profiles end up in device paths, zpool names, shell scripts and LXD's API: they start with a \
      letter, go on with letters, digits, hyphens and underscores, and have at most 24 characters. ZFS reserves some words for itself.",
-).example(&[Replace(MODEL, "slots:\n", "slots:\n  3rd: {by_path: \"pci-0000:00:17.0-ata-3\"}\n")], &[]);
+)
+.example(
+    &[
+        Replace(MODEL, "[b1, b2]", "[3rd, b2]"),
+        Replace(MODEL, "  b1: {", "  3rd: {"),
+    ],
+    &[],
+);
 
 /// Words that zpool takes for a kind of vdev instead of a pool's name (zpool(8)).
 const ZPOOL_WORDS: &[&str] = &[
@@ -257,7 +268,11 @@ static DUPLICATE_HOST: Rule = Rule::error(
     "duplicate-host",
     "Host names are unique over the whole site: a person who reads a name on a screen or a label must know which machine is meant, and LXD \
      refuses a second member of the same name.",
-).example(&[Replace(HOSTS, "name: node3", "name: node2")], &[]);
+)
+.example(
+    &[Replace(HOSTS, "name: node3", "name: node2")],
+    &[],
+);
 
 fn duplicate_host(site: &SiteView<'_>, report: &mut Report<'_>) {
     let names = site.hosts().filter_map(|host| host.host().name.as_ref());
@@ -273,10 +288,14 @@ static DUPLICATE_DISKS: Rule = Rule::error(
     "N005",
     "duplicate-disks",
     "Hosts refer to a disks profile by its name, so within a cluster it must be one profile's only.",
-).example(&[Write("disks/model2.yaml", "name: model
+)
+.example(
+    &[Write("disks/model2.yaml", "name: model
 os: {slot: os}
 volumes: {data1: {device: d1}, data2: {device: d2}}
-")], &[]);
+")],
+    &[],
+);
 
 fn duplicate_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
@@ -299,7 +318,11 @@ static NAME_TOO_LONG_FOR_MD: Rule = Rule::error(
     "name-too-long-for-md",
     "mdadm stores an array's name as host:name only if that fits in 31 characters (super1.c). With a longer host name the array looks like \
      another machine's after a reboot and gets a name such as data1_0, so LXD would not find its pool.",
-).example(&[Replace(HOSTS, "name: node3", "name: storage-rack-3-shelf-12-left")], &[]);
+)
+.example(
+    &[Replace(HOSTS, "name: node3", "name: storage-rack-3-shelf-12-left")],
+    &[],
+);
 
 /// Longest `host:name` that mdadm keeps in its superblock: the field has 32 bytes and the text stays below that.
 const MD_NAME_MAX: usize = 31;
@@ -339,7 +362,11 @@ static LOOKALIKE_HOSTS: Rule = Rule::warning(
     "lookalike-hosts",
     "Somebody stands in front of a rack and reads a label, or types a name from a note. Names such as node-1, node1 and node01, or web0 and \
      webo, are taken for one another, and then the wrong machine is pulled.",
-).example(&[Replace(HOSTS, "name: node2", "name: node-1")], &[]);
+)
+.example(
+    &[Replace(HOSTS, "name: node2", "name: node-1")],
+    &[],
+);
 
 fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
