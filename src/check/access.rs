@@ -6,7 +6,7 @@ use super::view::{ClusterView, SiteView};
 use super::{Check, Report};
 use crate::finding::Edit::Replace;
 use crate::finding::Rule;
-use crate::profile::{Admin, Sp, holds_private_key, quoted};
+use crate::profile::{Admin, Sp, holds_private_key, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -177,7 +177,7 @@ fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
         finding.label(why);
         let lower = user.value.to_lowercase();
         if user_fits(&lower).is_ok() {
-            finding.fix(user.span, lower);
+            finding.fix(user.span, scalar(&lower));
         }
     }
 }
@@ -226,17 +226,11 @@ fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
         let words: Vec<&str> = key.value.split_whitespace().collect();
         let as_meant = [words.join(" "), words[..words.len().min(2)].join(" ")]
             .into_iter()
-            .find(|line| *line != key.value && is_plain(line) && ssh_key_fits(line).is_ok());
+            .find(|line| *line != key.value && ssh_key_fits(line).is_ok());
         if let Some(line) = as_meant {
-            finding.fix(key.span, line);
+            finding.fix(key.span, scalar(&line));
         }
     }
-}
-
-/// Whether YAML takes the line for text without quotes, wherever it stands.
-fn is_plain(line: &str) -> bool {
-    line.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b" +/=@._-".contains(&byte))
 }
 
 /// Kinds of keys that OpenSSH 7.6 accepts by default.

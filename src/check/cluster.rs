@@ -1,11 +1,10 @@
 //! The cluster as a whole: who forms it and how many there are.
 
-use super::mend::scalar;
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::Name;
-use crate::profile::{did_you_mean, quoted};
+use crate::profile::{did_you_mean, quoted, scalar};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_numbers::{is_hex, is_wwn, placeholder};
-use super::mend::scalar;
 use super::slots::{used_slots, uses};
 use super::view::{SiteView, ways};
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::FindBy;
 use crate::profile::quoted;
+use crate::profile::scalar;
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[

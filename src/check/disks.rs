@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use super::view::SiteView;
 use super::{Check, Report};
-use crate::check::mend::scalar;
 use crate::finding::{Edit, Rule};
-use crate::profile::{did_you_mean, quoted};
+use crate::profile::{did_you_mean, quoted, scalar};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -271,7 +271,7 @@ mod tests {
                 "nameservers: [192.168.10.1]",
             ),
             (replace(CLUSTER, "user: ops", "user: Ops"), "user: ops"),
-            (replace(CLUSTER, "ops@desk", "büro"), "GPOq\n"),
+            (replace(CLUSTER, "ops@desk", "büro"), "GPOq\"\n"),
             (replace(CLUSTER, "name: lab", "name: Lab"), "name: lab"),
             (
                 replace(HOSTS, "name: node3", "name: Node_3.example.org"),

@@ -1,4 +1,4 @@
-//! What to write instead: a name as YAML keeps it, an address that nobody has.
+//! What to write instead: an address that nobody has.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -6,25 +6,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::view::SiteView;
-
-/// Words that YAML 1.1 reads as something else than text.
-const WORDS: [&str; 11] = [
-    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
-];
-
-/// A text as it can stand in a profile: in quotes where YAML would otherwise make something else of it.
-pub(super) fn scalar(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if plain || text.parse::<std::net::Ipv4Addr>().is_ok() {
-        return text.to_owned();
-    }
-    // Every JSON string is a YAML one.
-    serde_json::Value::from(text).to_string()
-}
 
 /// Addresses of a site's subnets that nothing in its profiles has, each handed out once.
 pub(super) struct FreeAddresses {
@@ -183,18 +164,5 @@ mod tests {
         );
         assert_eq!(take(&[], "10.0.0.0/31", &["10.0.0.0"]), [None]);
         assert_eq!(take(&[], "10.0.0.0/32", &["10.0.0.0"]), [None]);
-    }
-
-    #[test]
-    fn what_yaml_would_change_is_quoted() {
-        for text in ["node1", "on-call", "three-drives", "192.168.10.11"] {
-            assert_eq!(scalar(text), text);
-        }
-        for text in [
-            "on", "NO", "0x1f", "1e3", "fd00::1", "18.04", "a b", "~", "",
-        ] {
-            assert_eq!(scalar(text), format!("\"{text}\""));
-        }
-        assert_eq!(scalar("a\"\u{1b}"), r#""a\"\u001b""#);
     }
 }

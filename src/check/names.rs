@@ -7,7 +7,7 @@ use super::{Check, Report};
 use crate::finding::Edit::{Replace, Write};
 use crate::finding::Rule;
 use crate::model::Name;
-use crate::profile::{Sp, quoted};
+use crate::profile::{Sp, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -113,9 +113,9 @@ fn report_invalid(
     let label = name.value.split('.').next().unwrap_or_default();
     let meant = label.to_lowercase().replace('_', "-");
     if meant.parse::<Name>().is_ok() {
-        finding.fix(name.span, meant.clone());
+        finding.fix(name.span, scalar(&meant));
         if let Some(referring) = referring {
-            finding.fix(referring.span, meant);
+            finding.fix(referring.span, scalar(&meant));
         }
     }
 }

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::mend::{FreeAddresses, scalar};
+use super::mend::FreeAddresses;
 use super::view::{ClusterView, SiteView};
 use super::{Check, Report};
 use crate::finding::{Edit, Finding, Rule};
 use crate::model::Mac;
 use crate::profile::Sp;
+use crate::profile::scalar;
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[

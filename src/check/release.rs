@@ -1,13 +1,12 @@
 //! The release contract: Ubuntu × kernel × LXD channel × storage driver.
 
-use super::mend::scalar;
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::contract::lxd::{Channel, Track};
 use crate::contract::ubuntu::Release;
 use crate::finding::{Edit, Rule};
 use crate::model::Kernel;
-use crate::profile::{Cluster, Sp, quoted};
+use crate::profile::{Cluster, Sp, quoted, scalar};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -5,13 +5,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::mend::scalar;
 use super::network::{host_addresses, reserved};
 use super::subnet::{networks, unreachable};
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
-use crate::profile::{Sp, quoted};
+use crate::profile::{Sp, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[

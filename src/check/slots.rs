@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::mend::scalar;
 use super::view::{HostView, SiteView, volume_slots, volumes, ways};
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::FindBy;
-use crate::profile::{Disks, Sp, did_you_mean, quoted};
+use crate::profile::{Disks, Sp, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -4,13 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::mend::scalar;
 use super::network::reserved;
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::Overlay;
-use crate::profile::{ClusterNetwork, Sp};
+use crate::profile::{ClusterNetwork, Sp, scalar};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::mend::scalar;
 use super::view::{ClusterView, SiteView, volume_slots, volumes};
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::Driver;
-use crate::profile::{Pool, Sp, Volume, did_you_mean, quoted};
+use crate::profile::{Pool, Sp, Volume, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::leaks::{holds_private_key, names_a_password};
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
+use super::scalar::scalar;
 use crate::finding::{Finding, Findings};
 use crate::source::{Key, Kind, Node, Span};
 
@@ -103,7 +104,7 @@ impl<T: FromText> Lower for T {
                 );
                 finding.label(why);
                 if let Some(meant) = meant {
-                    finding.fix(node.span, spelled(&meant));
+                    finding.fix(node.span, scalar(&meant));
                 }
                 None
             }
@@ -128,7 +129,7 @@ fn text<'a, T: FromText>(node: &'a Node, where_: &str, findings: &mut Findings) 
         };
         let finding = wrong_type(node, where_, "text", help, findings);
         if let Some(meant) = meant {
-            finding.fix(node.span, spelled(&meant));
+            finding.fix(node.span, scalar(&meant));
         }
         if matches!(node.kind, Kind::Bool | Kind::Number | Kind::Unsigned(_))
             && expected == String::EXPECTED
@@ -152,16 +153,6 @@ fn text<'a, T: FromText>(node: &'a Node, where_: &str, findings: &mut Findings) 
         return None;
     }
     Some(text)
-}
-
-/// A value as it is written in place of another one, in quotes if YAML could take it for something else.
-fn spelled(value: &str) -> String {
-    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
-    if value.bytes().all(harmless) && value.parse::<f64>().is_err() {
-        value.to_owned()
-    } else {
-        format!("\"{value}\"")
-    }
 }
 
 /// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing

@@ -9,6 +9,7 @@ mod load;
 mod lower;
 mod placeholders;
 mod rules;
+mod scalar;
 mod types;
 
 pub(crate) use describe::{Describe, merged};
@@ -19,6 +20,7 @@ pub use lower::did_you_mean;
 pub(crate) use lower::quoted;
 pub use lower::{Named, Sp};
 pub(crate) use rules::RULES;
+pub(crate) use scalar::scalar;
 pub use types::{
     Admin, Cluster, ClusterNetwork, Disks, Host, HostNetwork, LxdSource, OsDisk, Pool, Slot, Volume,
 };
