@@ -2,7 +2,7 @@
 
 use super::entry::{Options, Report};
 use crate::check::example::Example;
-use crate::check::rules;
+use crate::check::{allowable, rules};
 use crate::finding::{Rule, Severity};
 
 /// Columns that paragraphs are folded to.
@@ -26,7 +26,7 @@ pub fn rule(rule: &Rule) -> String {
     let mut text = format!("{} {} ({})\n\n", rule.code, rule.slug, severity(rule));
     text += &textwrap::fill(rule.about, WIDTH);
     text += "\n";
-    if rule.severity == Severity::Warning {
+    if allowable().any(|warning| warning.code == rule.code) {
         text += &format!(
             "\nIf it is meant, say why in cluster.yaml: `allow: {{{}: \"why\"}}`\n",
             rule.slug

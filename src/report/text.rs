@@ -189,6 +189,8 @@ impl Shown {
             let before = shown.text.len();
             if c == '\r' && chars.peek().is_none_or(|(_, next)| *next == '\n') {
                 // The end of a line as Windows writes it.
+            } else if at == 0 && c == '\u{feff}' {
+                // The mark that Windows puts before UTF-8; no editor counts it as a column.
             } else if c != '\n' && hidden.iter().any(|range| range.contains(&at)) {
                 shown.text.push('*');
             } else if matches!(c, '\n' | '\t') {
