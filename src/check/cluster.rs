@@ -264,7 +264,10 @@ fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
 static EVEN_MEMBERS: Rule = Rule::warning(
     "C007",
     "even-members",
-    "LXD's database has three voters by default (`cluster.max_voters`), and lives as long as a majority of them does. A fourth member is a stand-by:      there is room for more instances, but as with three members one may fail at a time, and if two voters fail at once the database stops. Who adds a      fourth for safety gets it with the fifth, when two stand-bys are there to take over. Larger clusters have three voters too, so whether their number is even does not matter.",
+    "LXD's database has three voters by default (`cluster.max_voters`), and lives as long as a majority of them does. A fourth member is a stand-by: \
+     there is room for more instances, but as with three members one may fail at a time, and if two voters fail at once the database stops. Who adds a \
+     fourth for safety gets it with the fifth, when two stand-bys are there to take over. Larger clusters have three voters, too, so \
+     whether their number is even does not matter.",
 )
 .example(
     &[Edit::Write("hosts/node4.yaml", NODE4)],

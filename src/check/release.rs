@@ -266,7 +266,8 @@ fn unstable_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
 static OLD_TRACK: Rule = Rule::warning(
     "R006",
     "old-track",
-    "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and      it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
+    "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and \
+     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "5.0/stable", "4.0/stable")],

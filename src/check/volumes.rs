@@ -508,7 +508,8 @@ fn unused_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
 static UNEVEN_REDUNDANCY: Rule = Rule::warning(
     "D028",
     "uneven-redundancy",
-    "A pool has one name on all members, and who puts an instance there expects the same of each: on a mirror it outlives a disk, on a single      device it does not, unless the device is itself a mirror of a RAID controller.",
+    "A pool has one name on all members, and who puts an instance there expects the same of each: on a mirror it outlives a disk, on a single \
+     device it does not, unless the device is itself a mirror of a RAID controller.",
 )
 .example(
     &[
