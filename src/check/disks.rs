@@ -63,11 +63,17 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             let message = format!("there is no disks profile {}", quoted(&name.value));
             let finding = report.add(name.span, message, help);
             finding.label("no such disks profile");
-            if let Some(meant) = near.and_then(|near| known.iter().find(|name| name.value == near))
-            {
-                finding
-                    .also(meant.span, "there is this one")
-                    .fix(name.span, scalar(&meant.value));
+            match near.and_then(|near| known.iter().find(|name| name.value == near)) {
+                Some(meant) => {
+                    finding
+                        .also(meant.span, "there is this one")
+                        .fix(name.span, scalar(&meant.value));
+                }
+                None => {
+                    for other in known.iter().take(3) {
+                        finding.also(other.span, "a disks profile");
+                    }
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::view::{HostView, SiteView, volume_slots, volumes, ways};
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::FindBy;
-use crate::profile::{Disks, Sp, did_you_mean, quoted, scalar};
+use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -68,10 +68,11 @@ struct Unfound<'a> {
     /// The host's place among the site's hosts.
     at: usize,
     host: &'a HostView<'a>,
+    disks: &'a Document<Disks>,
     wanted: Use<'a>,
     /// A slot that nothing uses and that was most likely meant.
     near: Option<&'a str>,
-    /// The disks profile asks for a slot that it does not describe and that none of its hosts has: the name there is wrong.
+    /// None of the hosts of the disks profile has it, nor names it: what is wrong is wrong there.
     everywhere: bool,
 }
 
@@ -113,11 +114,18 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
             meant.entry(&wanted.slot.value).or_insert(name);
         }
         for wanted in missing {
-            *missing_on.entry(wanted.slot.span).or_default() += 1;
             let near = meant.get(wanted.slot.value.as_str()).copied();
+            // A host that writes the slot, or its name nearly, means it as the disks profile does.
+            let own = written_on_host(host, &wanted.slot.value).is_some();
+            let names_it =
+                own || (near.is_some() && described(disks, &wanted.slot.value).is_some());
+            if !names_it {
+                *missing_on.entry(wanted.slot.span).or_default() += 1;
+            }
             found.push(Unfound {
                 at,
                 host,
+                disks,
                 wanted,
                 near,
                 everywhere: false,
@@ -125,16 +133,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
         }
     }
     for one in &mut found {
-        let Some(disks) = one.host.disks else {
-            continue;
-        };
-        let described = disks
-            .value
-            .slots
-            .as_ref()
-            .is_some_and(|slots| slots.value.get(&one.wanted.slot.value).is_some());
-        one.everywhere =
-            !described && missing_on.get(&one.wanted.slot.span) == hosts_of.get(&disks.span);
+        one.everywhere = missing_on.get(&one.wanted.slot.span) == hosts_of.get(&one.disks.span);
     }
     found
 }
@@ -144,6 +143,12 @@ fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
     let from = unfound.partition_point(|one| one.at < at);
     let to = unfound.partition_point(|one| one.at <= at);
     &unfound[from..to]
+}
+
+/// The slot of that name as the disks profile describes it.
+fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Sp<String>> {
+    let slots = disks.value.slots.as_ref()?;
+    slots.value.get(name).map(|(key, _)| key)
 }
 
 /// The slot of that name as the host writes it.
@@ -171,15 +176,18 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut told = HashSet::new();
     let unfound = unfound(site);
     for one in &unfound {
-        let slot = &one.wanted.slot.value;
+        let asked = one.wanted.slot;
+        let slot = &asked.value;
         let shown = format!("slot {} of {}", quoted(slot), one.wanted.user);
+        let in_profile = described(one.disks, slot).map(|key| key.span);
+        let on_host = written_on_host(one.host, slot).map(|key| key.span);
         if one.everywhere {
-            if !told.insert(one.wanted.slot.span) {
+            if !told.insert(asked.span) {
                 continue;
             }
             let same = unfound
                 .iter()
-                .filter(|other| other.wanted.slot.span == one.wanted.slot.span)
+                .filter(|other| other.wanted.slot.span == asked.span)
                 .count();
             let message = match same {
                 1 => format!("nothing says how {} finds {shown}", one.host.label()),
@@ -188,17 +196,39 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
             let help = match one.near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!(
-                    "add `{slot}: {{serial: …}}` to `slots:` of each host, or a way to find it to those of the disks profile"
+                    "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
+                     `{slot}: {{serial: …}}` in `slots:` of each host"
                 ),
             };
-            let finding = report.add(one.wanted.slot.span, message, help);
-            finding.label("the slot is used here");
-            match one.near.and_then(|near| one.host.slots.get(near)) {
-                Some(near) => finding
-                    .also(near.span, "this slot is not used")
-                    .fix(one.wanted.slot.span, scalar(one.near.unwrap_or_default())),
-                None => finding.also(place_of_slots(one.host), "it is not among these slots"),
-            };
+            let near = one
+                .near
+                .and_then(|near| Some((near, one.host.slots.get(near)?)));
+            let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
+            match (in_profile, near) {
+                (Some(_), _) => {
+                    finding
+                        .label("says nothing of where the disk is")
+                        .also(asked.span, "the slot is used here");
+                }
+                (None, Some((name, near))) => {
+                    finding
+                        .label("the slot is used here")
+                        .also(near.span, "this slot is not used")
+                        .fix(asked.span, scalar(name));
+                }
+                (None, None) => {
+                    finding.label("the slot is used here");
+                    if let Some(slots) = &one.disks.value.slots {
+                        finding.also(slots.span, "it is not among these slots");
+                    }
+                }
+            }
+            if near.is_none() {
+                finding.also(
+                    place_of_slots(one.host),
+                    "a host, which does not say it either",
+                );
+            }
             continue;
         }
         // Misspelt on the host: reported there as a slot that nothing uses.
@@ -208,19 +238,25 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
         {
             continue;
         }
-        let help = if one.host.host().slots.is_some() {
-            format!("add `{slot}: {{serial: …}}` to the host's slots")
-        } else {
-            format!("add `slots: {{{slot}: {{serial: …}}}}` to the host")
+        let help = match (on_host, &one.host.host().slots) {
+            (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
+            (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
+            (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
         };
-        report
-            .add(
-                place_of_slots(one.host),
-                format!("nothing says how {} finds {shown}", one.host.label()),
-                help,
-            )
-            .label(format!("{} is missing here", quoted(slot)))
-            .also(one.wanted.slot.span, "the slot is used here");
+        let message = format!("nothing says how {} finds {shown}", one.host.label());
+        let finding = report.add(
+            on_host.unwrap_or_else(|| place_of_slots(one.host)),
+            message,
+            help,
+        );
+        match on_host {
+            Some(_) => finding.label("says nothing of where the disk is"),
+            None => finding.label(format!("{} is missing here", quoted(slot))),
+        };
+        finding.also(asked.span, "the slot is used here");
+        if let Some(in_profile) = in_profile {
+            finding.also(in_profile, "nor does the disks profile say it");
+        }
     }
 }
 
