@@ -254,8 +254,14 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
             None => finding.label(format!("{} is missing here", quoted(slot))),
         };
         finding.also(asked.span, "the slot is used here");
+        let near = one.near.and_then(|near| one.host.slots.get(near));
+        let slots = one.disks.value.slots.as_ref();
         if let Some(in_profile) = in_profile {
             finding.also(in_profile, "nor does the disks profile say it");
+        } else if let Some(near) = near {
+            finding.also(near.span, "this slot is not used");
+        } else if let Some(slots) = slots {
+            finding.also(slots.span, "nor is it among these");
         }
     }
 }
