@@ -83,13 +83,12 @@ fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
         if ssh_keys(&admin.value).is_empty() && admin.value.password_hash.is_none() {
             let help =
                 "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
-            report
-                .add(
-                    admin.span,
-                    "nobody could log in: `admin` has neither an SSH key nor a password hash",
-                    help,
-                )
-                .label("no way in");
+            let message = "nobody could log in: `admin` has neither an SSH key nor a password hash";
+            let finding = report.add(admin.span, message, help);
+            finding.label("no way in");
+            if let Some(keys) = &admin.value.ssh_authorized_keys {
+                finding.also(keys.span, "no key in here");
+            }
         }
     }
 }

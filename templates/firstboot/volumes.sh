@@ -225,7 +225,10 @@ check_array_blank() {
 
 bring_zfs_mirror() {
     local name=$1 first=$2 second=$3 disks=$4 pool
-    pool=${POOL_NAMES[$(pool_of "$1")]}
+    # Without one the empty index would be the first pool's.
+    pool=$(pool_of "$1")
+    [[ -n $pool ]] || stop "volume $1: no pool uses it, and a zpool is made for one alone"
+    pool=${POOL_NAMES[$pool]}
     if [[ $V_STATE = making ]] && ! zpool list -H "$pool" >/dev/null 2>&1; then
         # `zpool create` was cut off. If it was far enough to be imported it is whole.
         if ! quietly timeout 120 zpool import -N -d /dev/disk/by-id "$pool"; then
