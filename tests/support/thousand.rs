@@ -78,9 +78,9 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
         Mistake(
             "W001",
             Cluster,
-            "  overlay: ",
-            "  overlay: fan\nallow:\n  no-such-warning: because",
-            3,
+            "allow:",
+            "allow:\n  no-such-warning: because",
+            2,
         ),
         Mistake("F003", Host, "  address: ", "  address: 10.NN.1.1", 1),
     ],
@@ -163,7 +163,13 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
         ),
     ],
     &[
-        Mistake("D003", Host, "  a1: ", "  a1: {hctl: \"0:2:1\"}", 1),
+        Mistake(
+            "D003",
+            Host,
+            "  a1: ",
+            "  a1: {hctl: \"0:2:1\", min_size: 900GB}",
+            1,
+        ),
         Mistake("D010", Disks, "  data2: ", "  data2: {zfs_mirror: [b1]}", 1),
     ],
     &[
@@ -171,7 +177,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
             "D005",
             Host,
             "  a1: ",
-            "  a1: {serial: WD-CC-A, hctl: \"0:2:1:0\"}",
+            "  a1: {serial: WD-CC-A, hctl: \"0:2:1:0\", min_size: 900GB}",
             1,
         ),
         Mistake("D011", Disks, "  data2: ", "  data2: {}", 1),
@@ -198,7 +204,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
             "N002",
             Disks,
             "  b1: ",
-            "  B1: {by_path: pci-0000:00:17.0-ata-9}\n  b1: {by_path: pci-0000:00:17.0-ata-4}",
+            "  B1: {by_path: pci-0000:00:17.0-ata-9, min_size: 1TB}\n  b1: {by_path: pci-0000:00:17.0-ata-4, min_size: 1TB}",
             1,
         ),
     ],
@@ -329,6 +335,8 @@ admin:
   user: ops
   ssh_authorized_keys:
     - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk
+allow:
+  unused-profile-slot: some mistakes leave one over
 "
     )
 }
@@ -339,9 +347,9 @@ volumes:
   data1: {mirror: [a1, a2]}
   data2: {zfs_mirror: [b1, b2]}
 slots:
-  os: {by_path: pci-0000:00:17.0-ata-1}
-  b1: {by_path: pci-0000:00:17.0-ata-4}
-  b2: {by_path: pci-0000:00:17.0-ata-5}
+  os: {by_path: pci-0000:00:17.0-ata-1, min_size: 100GB}
+  b1: {by_path: pci-0000:00:17.0-ata-4, min_size: 900GB}
+  b2: {by_path: pci-0000:00:17.0-ata-5, min_size: 900GB}
 ";
 
 fn host(number: usize, member: usize) -> String {
