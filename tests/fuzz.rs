@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 /// Mutated inputs for each target; about ten seconds in a debug build.
-const MUTATIONS: usize = 1500;
+const MUTATIONS: usize = 1000;
 
 /// The numbers of one run. `LXSEED_SEED=N` repeats a run that failed.
 struct Random(u64);

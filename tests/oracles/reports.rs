@@ -128,13 +128,16 @@ fn json_fits_its_published_schema() {
 
 #[test]
 fn sarif_fits_the_schema_of_sarif_2_1_0() {
-    validate(
-        Schema::Fetched("sarif"),
-        &rendered(report::sarif),
-        |document| {
-            document["runs"][0]["results"][0]["level"] = "fatal".into();
-        },
-    );
+    let mut documents = rendered(report::sarif);
+    // The table of rules is the same in all of them and by far the largest part: once is enough.
+    for (_, text) in &mut documents[1..] {
+        let mut log: Value = serde_json::from_str(text).unwrap();
+        log["runs"][0]["tool"]["driver"]["rules"] = Value::Array(Vec::new());
+        *text = log.to_string();
+    }
+    validate(Schema::Fetched("sarif"), &documents, |document| {
+        document["runs"][0]["results"][0]["level"] = "fatal".into();
+    });
 }
 
 /// A finding as the formats have to show it, taken from the finding itself.
