@@ -33,9 +33,9 @@ impl Purpose {
     /// These words are in the derivation: changing one changes every key of that purpose.
     fn label(self) -> &'static str {
         match self {
-            Self::LxdServerKey => "lxd-server-key",
+            Self::LxdServerKey => "lxd-server-p256-key",
             Self::LxdServerSerial => "lxd-server-serial",
-            Self::LxdClusterKey => "lxd-cluster-key",
+            Self::LxdClusterKey => "lxd-cluster-p256-key",
             Self::LxdClusterSerial => "lxd-cluster-serial",
             Self::SshHostKey => "ssh-ed25519-host-key",
             Self::SecretFingerprint => "secret-fingerprint",

@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use p384::ecdsa::signature::Verifier;
-use p384::ecdsa::{Signature, VerifyingKey};
+use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::{Signature, VerifyingKey};
 use time::macros::{date, datetime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -16,8 +16,7 @@ use super::*;
 use crate::trust::testing::{Folder, have, run, secret};
 
 // Computed from the key and the names by another implementation of HKDF (Python's hmac).
-const NODE1_SCALAR: &str = "97aba19de13eefcfea4d9b1941d31faaac8da40e8bd6684768044fbef282863d\
-    0ec246378c6ffac6cc75b93d8778308a";
+const NODE1_SCALAR: &str = "c4bb6d1c86408949209fe90d6155a00a505fa5d46e15e5cb06560e8e7cf3b1cf";
 const NODE1_SERIAL: &str = "66cdb57ae8677d299b5ba84b69094ffc";
 
 fn node1() -> KeyPair {
@@ -52,12 +51,12 @@ fn every_call_gives_the_same_bytes() {
 fn every_version_gives_the_same_bytes() {
     assert_eq!(
         node1().fingerprint,
-        "fb1a7133a42b9e0df6e2a73ec72b702457859d73a0f4260b0a93d93a2de94221"
+        "cbd31f4e9664e96d155811b63ffe6fa15608c4c82ec18fd340a9159e59ca8f94"
     );
     let cluster = secret().lxd_cluster("lab", 1).unwrap();
     assert_eq!(
         cluster.fingerprint,
-        "ccb09d438e5e55bdcabc5e960a7bb434e140c6a8152af8b878bf07d9d6079cd3"
+        "b79212f304d229dac6e2f1e1375cfeccd8008790f4034b82e330048133734bc5"
     );
     let key = SecretKey::from_sec1_pem(key_text(&node1())).unwrap();
     assert_eq!(hex::encode(&key.to_bytes()), NODE1_SCALAR);
@@ -161,11 +160,10 @@ fn the_signature_is_right_and_deterministic() {
 
 #[test]
 fn signing_follows_rfc_6979() {
-    // RFC 6979, A.2.6: curve P-384, SHA-384, message "sample".
+    // RFC 6979, A.2.5: curve P-256, SHA-256, message "sample".
     let mut key = [0; SCALAR_BYTES];
     hex::decode(
-        "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d8\
-         96d5724e4c70a825f872c9ea60d2edf5",
+        "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721",
         &mut key,
     )
     .unwrap();
@@ -174,10 +172,8 @@ fn signing_follows_rfc_6979() {
     let signature = Signature::from_der(&der).unwrap();
     assert_eq!(
         hex::encode(&signature.to_bytes()),
-        "94edbb92a5ecb8aad4736e56c691916b3f88140666ce9fa73d64c4ea95ad133c\
-         81a648152e44acf96e36dd1e80fabe46\
-         99ef4aeb15f178cea1fe40db2603138f130e740a19624526203b6351d0a3a94f\
-         a329c145786e679e7b82c71a38628ac8"
+        "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716\
+         f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
     );
 }
 
@@ -334,8 +330,8 @@ fn openssl_reads_it() {
         "Subject: CN=node1,O=LXD",
         "Not Before: Nov 21 00:00:00 2026 GMT",
         "Not After : Nov 23 00:00:00 2036 GMT",
-        "ecdsa-with-SHA384",
-        "ASN1 OID: secp384r1",
+        "ecdsa-with-SHA256",
+        "ASN1 OID: prime256v1",
         "DNS:node1",
         "TLS Web Server Authentication",
         "CA:FALSE",
