@@ -55,7 +55,7 @@ fn write_cluster(folder: &Path, number: usize, members: usize) -> io::Result<()>
         fs::write(folder.join("disks").join(format!("{name}.yaml")), text)?;
     }
     let hosts: Vec<String> = (1..=members).map(|member| host(number, member)).collect();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         for (at, text) in hosts.iter().enumerate() {
             let file = format!("{}.yaml", host_name(number, at + 1));
             fs::write(folder.join("hosts").join(file), text)?;
@@ -150,7 +150,7 @@ fn host(number: usize, member: usize) -> String {
         member + 10,
     );
     let _ = match model {
-        "raid" => write!(text, "slots: {{os: {{serial: S3Z9{}}}}}\n", serial(0)),
+        "raid" => writeln!(text, "slots: {{os: {{serial: S3Z9{}}}}}", serial(0)),
         "bays" => write!(
             text,
             "slots:\n  front1: {{serial: WD-{}}}\n  front2: {{serial: WD-{}}}\n  front3: {{wwn: \"0x5000{}\"}}\n  front4: {{wwn: \"0x5000{}\"}}\n",

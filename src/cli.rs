@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -8,11 +10,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 done, 1 the profiles or the surroundings have to be mended, 2 wrong usage."
+    after_help = "Exit status: 0 done, 1 the profiles or the surroundings have to be mended, 2 wrong usage, \
+                  3 what was built is out of date (build --check, diff)."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// How many threads work at once [default: one for each processor]; the result is always the same
+    #[arg(short, long, global = true, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +29,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Check profiles and write everything the machines need
     Build(BuildArgs),
+    /// Show what a build would change in what was built, secrets left out; exit 3 if anything
+    Diff(DiffArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -105,6 +113,24 @@ pub(crate) struct BuildArgs {
     /// Write this cluster or host anew and keep the rest as it is
     #[arg(long, value_name = "CLUSTER[/HOST]")]
     pub(crate) only: Option<String>,
+    /// Write nothing; say what is out of date and why, and exit 3 if anything is
+    #[arg(long, conflicts_with = "only")]
+    pub(crate) check: bool,
+    /// Say where the time went
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Folder that was built
+    #[arg(short, long, value_name = "FOLDER", default_value = "out")]
+    pub(crate) output: Utf8PathBuf,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 }

@@ -3,7 +3,7 @@
 //! Data flows one way: [`source`] reads text, [`profile`] is what a user may write, [`check`] finds what is wrong with it,
 //! [`model`] is what is known to be true, [`render`] turns the model into bytes and [`output`] puts them on disk. [`contract`]
 //! holds what the outside world promises, [`trust`] the secret and what is derived from it, [`report`] how findings look,
-//! [`schema`] what an editor is told of profiles.
+//! [`schema`] what an editor is told of profiles, [`phases`] where the time goes.
 
 pub mod check;
 pub mod contract;
@@ -12,6 +12,7 @@ mod git;
 mod hex;
 pub mod model;
 pub mod output;
+pub mod phases;
 pub mod profile;
 pub mod render;
 pub mod report;

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match commands::run(cli, &mut printer) {
         Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
         Ok(commands::Outcome::Findings) => ExitCode::from(1),
+        Ok(commands::Outcome::OutOfDate) => ExitCode::from(3),
         Err(error) => {
             printer.note(&format!(
                 "error: {}",

@@ -1,83 +1,281 @@
 //! `lxseed build`
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
 
-use camino::Utf8Path;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::output::{self, About, ClusterAbout, Stage};
-use lxseed::render::{CLUSTER_FILES, ClusterKeys, HostKeys, Renderer};
+use lxseed::output::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
+use lxseed::phases::{Phase, Phases};
+use lxseed::render::{CLUSTER_FILES, PROGRAM, Renderer};
 use lxseed::report::sanitize;
 use lxseed::trust::SiteSecret;
-use lxseed::trust::source::{self, Origin};
 use rayon::prelude::*;
 
 use super::check::{counted, show};
-use super::{CommandError, Outcome, current_folder, secret_options};
+use super::progress::{Progress, show_times};
+use super::survey::{Survey, Verdict, Why};
+use super::{CommandError, Outcome, keys, outdated};
 use crate::cli::BuildArgs;
 use crate::printer::Printer;
 
 pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let checked = lxseed::check::check(&args.site);
-    if show(&checked, "; nothing was written", printer) == Outcome::Findings {
+    let begin = Instant::now();
+    let phases = Arc::new(Phases::default());
+    let progress = Progress::new("checking");
+    let checked = phases.time(Phase::Check, || lxseed::check::check(&args.site));
+    let consequence = if args.check {
+        ""
+    } else {
+        "; nothing was written"
+    };
+    if progress.aside(|| show(&checked, consequence, printer)) == Outcome::Findings {
         return Ok(Outcome::Findings);
     }
-    let site = checked.accept()?;
+    let site = phases.time(Phase::Check, || checked.accept())?;
+    // What findings point into is not needed any more, and of a large site it is most of what is in memory.
+    drop(checked);
+    if args.check {
+        progress.phase("looking at what stands");
+        return progress.aside(|| outdated::outdated(args, &site, printer));
+    }
     let selection = Selection::parse(args.only.as_deref(), &site)?;
-    // Before a secret is made: a refused build leaves nothing behind.
-    output::guard(&args.output)?;
-    let stage = Stage::begin(&args.output)?;
-    let (secret, origin) = site_secret(args, &stage, printer)?;
+    // Every guard is asked before a secret is made: a refused build leaves nothing behind.
+    progress.phase("looking at what stands");
+    let stage = phases
+        .time(Phase::Compare, || Stage::begin(&args.output))?
+        .timed_by(Arc::clone(&phases));
+    let standing = stage.standing();
+    let loaded = progress.aside(|| {
+        keys::existing_or_new(&args.secret, &args.site, &args.output, standing, printer)
+    })?;
+    let fingerprint = loaded.secret.fingerprint();
 
-    let renderer = Renderer::new()?;
-    let hosts = site
-        .clusters
-        .iter()
-        .map(|cluster| cluster.hosts.len())
-        .sum::<usize>();
-    let progress = progress(hosts);
-    let clusters = site
+    let work = Work {
+        survey: Survey::of(standing, &fingerprint),
+        selection,
+        secret: &loaded.secret,
+        renderer: Renderer::new()?,
+        stage: &stage,
+        phases: &phases,
+        progress: &progress,
+    };
+    progress.hosts("writing", hosts_of(&site));
+    let built = site
         .clusters
         .par_iter()
-        .map(|cluster| build_cluster(cluster, &selection, &secret, &renderer, &stage, &progress))
+        .map(|cluster| work.cluster(cluster))
         .collect::<Result<Vec<_>, _>>()?;
-    // A cluster that was not asked for and never built is not there.
-    let clusters: Vec<_> = clusters
-        .into_iter()
-        .filter(|cluster| !cluster.hosts.is_empty())
-        .collect();
-    progress.finish_and_clear();
-    let (built, hosts) = (
+    drop(work);
+    let (mut clusters, mut anew, mut repaired) = (Vec::new(), 0, Vec::new());
+    for cluster in built {
+        anew += cluster.anew;
+        repaired.extend(cluster.repaired);
+        // A cluster that was not asked for and never built is not there.
+        if !cluster.about.hosts.is_empty() {
+            clusters.push(cluster.about);
+        }
+    }
+    let (count, hosts) = (
         clusters.len(),
         clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
     );
+    progress.phase("putting the tree in place");
     let committed = stage.commit(About {
-        secret_fingerprint: secret.fingerprint(),
+        program: PROGRAM.to_owned(),
+        secret_fingerprint: fingerprint.clone(),
         clusters,
     })?;
+    progress.finish();
 
     summary(&site, printer);
-    if let Some(leftover) = &committed.leftover {
-        printer.note(&format!(
-            "note: the tree before could not be deleted and still holds keys: remove {}",
-            sanitize(leftover.as_str()),
-        ));
-    }
+    notes(&repaired, &committed, printer);
     let what = if committed.changed {
         "written"
     } else {
         "is up to date"
     };
     printer.line(&format!(
-        "{} {what}: {}, {}, {}; site secret {} from {}",
+        "{} {what}: {}, {}, {}; site secret {fingerprint} from {}",
         sanitize(args.output.as_str()),
-        counted(built, "cluster"),
+        counted(count, "cluster"),
         counted(hosts, "host"),
         counted(committed.files, "file"),
-        secret.fingerprint(),
-        sanitize(&origin.to_string()),
+        sanitize(&loaded.origin.to_string()),
     ));
+    if args.verbose {
+        printer.note(&format!(
+            "{} written anew, {} unchanged; files: {} added, {} updated, {} removed",
+            counted(anew, "host"),
+            hosts - anew,
+            committed.added,
+            committed.updated,
+            committed.removed,
+        ));
+        show_times(&phases, begin.elapsed(), printer);
+    }
     Ok(Outcome::Done)
+}
+
+fn hosts_of(site: &Site) -> usize {
+    site.clusters
+        .iter()
+        .map(|cluster| cluster.hosts.len())
+        .sum()
+}
+
+/// What a person has to know besides that it is done.
+fn notes(repaired: &[(Utf8PathBuf, Fault)], committed: &Committed, printer: &mut Printer) {
+    const SHOWN: usize = 3;
+    for (path, fault) in repaired.iter().take(SHOWN) {
+        printer.note(&format!(
+            "note: {} {fault}; it is written anew",
+            sanitize(path.as_str())
+        ));
+    }
+    if repaired.len() > SHOWN {
+        printer.note(&format!(
+            "note: the same with {} more",
+            counted(repaired.len() - SHOWN, "file")
+        ));
+    }
+    if let Some(leftover) = &committed.leftover {
+        printer.note(&format!(
+            "note: the tree before could not be deleted and still holds keys: remove {}",
+            sanitize(leftover.as_str()),
+        ));
+    }
+}
+
+/// What is done to every cluster.
+struct Work<'a> {
+    survey: Survey<'a>,
+    selection: Selection,
+    secret: &'a SiteSecret,
+    renderer: Renderer,
+    stage: &'a Stage,
+    phases: &'a Phases,
+    progress: &'a Progress,
+}
+
+/// One cluster of the new tree.
+struct Built {
+    /// What there is of it.
+    about: ClusterAbout,
+    /// How many hosts were rendered.
+    anew: usize,
+    /// What was not as it was built.
+    repaired: Vec<(Utf8PathBuf, Fault)>,
+}
+
+impl Work<'_> {
+    /// Writes what is selected of a cluster and not as it should be, and carries over the rest.
+    fn cluster(&self, cluster: &Cluster) -> Result<Built, CommandError> {
+        let folder = Utf8Path::new(cluster.name.as_str());
+        let looked = self.survey.cluster(
+            cluster,
+            |host| self.selection.takes_host(cluster, host),
+            |paths| self.stage.keep(paths),
+        )?;
+        let mut repaired = Vec::new();
+        let mut stale = |verdict: &Verdict| {
+            if let Verdict::Stale(Why::Damaged(faults)) = verdict {
+                repaired.extend(faults.iter().cloned());
+            }
+            matches!(verdict, Verdict::Stale(_))
+        };
+        let own_stale = stale(&looked.own);
+        let hosts_stale: Vec<bool> = looked.hosts.iter().map(stale).collect();
+        let anew = hosts_stale.iter().filter(|stale| **stale).count();
+        let keys = (own_stale || anew > 0)
+            .then(|| {
+                self.phases
+                    .time(Phase::Derive, || keys::derive(cluster, self.secret))
+            })
+            .transpose()?;
+
+        let hosts = looked.about.hosts.into_par_iter().enumerate();
+        let hosts = hosts
+            .map(|(at, about)| {
+                self.progress.host_done();
+                match (&keys, &looked.hosts[at]) {
+                    (Some(keys), Verdict::Stale(_)) => {
+                        let files = self
+                            .phases
+                            .time(Phase::Render, || self.renderer.host(cluster, at, keys))?;
+                        files.iter().try_for_each(|file| self.stage.write(file))?;
+                        Ok(Some(about))
+                    }
+                    (_, Verdict::NotAsked) => self.carry_over(cluster, about),
+                    _ => Ok(Some(about)),
+                }
+            })
+            .collect::<Result<Vec<_>, CommandError>>()?;
+        match (&keys, &looked.own) {
+            (Some(keys), Verdict::Stale(_)) => self
+                .phases
+                .time(Phase::Render, || self.renderer.cluster(cluster, keys))
+                .iter()
+                .try_for_each(|file| self.stage.write(file))?,
+            (_, Verdict::NotAsked) => {
+                for name in CLUSTER_FILES {
+                    self.unaltered(&folder.join(name))?;
+                }
+            }
+            _ => {}
+        }
+        let mut about = ClusterAbout {
+            hosts: hosts.into_iter().flatten().collect(),
+            ..looked.about
+        };
+        if looked.own == Verdict::NotAsked
+            && let Some(recorded) = self.survey.recorded_cluster(&about.name)
+        {
+            about.shared.clone_from(&recorded.shared);
+            about.inputs.clone_from(&recorded.inputs);
+        }
+        Ok(Built {
+            about,
+            anew,
+            repaired,
+        })
+    }
+
+    /// A host that `--only` leaves out stays as it was built, out of date or not; nothing if it never was.
+    fn carry_over(
+        &self,
+        cluster: &Cluster,
+        about: HostAbout,
+    ) -> Result<Option<HostAbout>, CommandError> {
+        let cluster = cluster.name.as_str();
+        let there = self.unaltered(&Utf8Path::new(cluster).join(&about.name))?;
+        Ok(there.then(|| HostAbout {
+            inputs: self
+                .survey
+                .recorded(cluster, &about.name)
+                .unwrap_or_default()
+                .to_owned(),
+            ..about
+        }))
+    }
+
+    /// Keeps what is there; what was altered cannot be.
+    fn unaltered(&self, path: &Utf8Path) -> Result<bool, CommandError> {
+        match self.stage.keep(&[path]) {
+            State::Absent => Ok(false),
+            State::Whole => Ok(true),
+            State::Damaged(faults) => {
+                let (path, fault) = faults
+                    .into_iter()
+                    .next()
+                    .unwrap_or((path.to_owned(), Fault::Altered));
+                Err(CommandError::Refused(format!(
+                    "{path} {fault} since the last build, so it cannot be carried over: run a full build, without --only"
+                )))
+            }
+        }
+    }
 }
 
 /// What `--only` names.
@@ -135,145 +333,6 @@ impl Selection {
             Self::Cluster(name) => name == cluster.name.as_str(),
             Self::Host(of, name) => of == cluster.name.as_str() && name == host,
         }
-    }
-}
-
-/// Writes what is selected of a cluster and carries over what was built of the rest. Gives back what there is of it then.
-fn build_cluster(
-    cluster: &Cluster,
-    selection: &Selection,
-    secret: &SiteSecret,
-    renderer: &Renderer,
-    stage: &Stage,
-    progress: &ProgressBar,
-) -> Result<ClusterAbout, CommandError> {
-    let folder = Utf8Path::new(cluster.name.as_str());
-    let selected = cluster
-        .hosts
-        .iter()
-        .any(|host| selection.takes_host(cluster, host.name.as_str()));
-    let keys = if selected {
-        Some(derive(cluster, secret)?)
-    } else {
-        None
-    };
-    let there = (0..cluster.hosts.len())
-        .into_par_iter()
-        .map(|at| {
-            let host = cluster.hosts[at].name.as_str();
-            progress.inc(1);
-            match &keys {
-                Some(keys) if selection.takes_host(cluster, host) => {
-                    renderer
-                        .host(cluster, at, keys)?
-                        .iter()
-                        .try_for_each(|file| stage.write(file))?;
-                    Ok(Some(host.to_owned()))
-                }
-                _ => Ok(stage.keep(&folder.join(host))?.then(|| host.to_owned())),
-            }
-        })
-        .collect::<Result<Vec<_>, CommandError>>()?;
-    match &keys {
-        Some(keys) => renderer
-            .cluster(cluster, keys)
-            .iter()
-            .try_for_each(|file| stage.write(file))?,
-        None => {
-            for name in CLUSTER_FILES {
-                stage.keep(&folder.join(name))?;
-            }
-        }
-    }
-    Ok(ClusterAbout {
-        name: cluster.name.to_string(),
-        hosts: there.into_iter().flatten().collect(),
-    })
-}
-
-/// All keys of a cluster: the bootstrap host's files name every member's certificate.
-fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKeys, CommandError> {
-    let name = cluster.name.as_str();
-    let hosts = cluster
-        .hosts
-        .par_iter()
-        .map(|host| {
-            Ok(HostKeys {
-                server: secret.lxd_server(name, host.name.as_str(), host.generation)?,
-                ssh: secret.ssh_host_key(name, host.name.as_str(), host.generation)?,
-            })
-        })
-        .collect::<Result<_, CommandError>>()?;
-    Ok(ClusterKeys {
-        cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
-        hosts,
-    })
-}
-
-/// The cluster's own certificate has no way to be rotated in a profile yet: the running cluster would have to follow.
-const FIRST_GENERATION: u32 = 1;
-
-/// The site secret; made if there is none and nothing has been built with another one.
-fn site_secret(
-    args: &BuildArgs,
-    stage: &Stage,
-    printer: &mut Printer,
-) -> Result<(SiteSecret, Origin), CommandError> {
-    let folder = current_folder()?;
-    if let Some(loaded) = source::load(&secret_options(&args.secret), &args.site, &folder)? {
-        if let Some(previous) = stage.previous()
-            && previous.secret_fingerprint != loaded.secret.fingerprint()
-        {
-            printer.note(&format!(
-                "note: {} was built with site secret {}; with {} every host has new keys",
-                sanitize(args.output.as_str()),
-                previous.secret_fingerprint,
-                loaded.secret.fingerprint(),
-            ));
-        }
-        return Ok((loaded.secret, loaded.origin));
-    }
-    let path = source::default_location(&args.site, &folder)?;
-    if let Some(previous) = stage.previous() {
-        return Err(CommandError::Refused(format!(
-            "{} was built with site secret {}, which is not at {path} any more: put it back or name it with --secret-file; to start over \
-             with new keys for every host, remove {} first",
-            args.output, previous.secret_fingerprint, args.output,
-        )));
-    }
-    let creation = source::create(&path, today())?;
-    if matches!(creation.loaded.origin, Origin::Created(_)) {
-        advise_about_new_secret(&path, creation.ignored, printer);
-    }
-    Ok((creation.loaded.secret, creation.loaded.origin))
-}
-
-/// The creation date of a new secret is the one thing that takes the clock; every later build takes it from the secret.
-pub(super) fn today() -> time::Date {
-    time::OffsetDateTime::now_utc().date()
-}
-
-pub(super) fn advise_about_new_secret(
-    path: &Utf8Path,
-    ignored: Option<bool>,
-    printer: &mut Printer,
-) {
-    let path = sanitize(path.as_str()).into_owned();
-    printer.note(&format!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
-    if ignored == Some(false) {
-        printer.note(&format!(
-            "note: git does not ignore it yet: add `{}` to .gitignore",
-            path.rsplit('/').next().unwrap_or(&path)
-        ));
-    }
-}
-
-/// A bar on a terminal, nothing in a pipe.
-fn progress(hosts: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(hosts as u64), ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template("{bar:30} {pos}/{len} hosts, {per_sec}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

@@ -2,9 +2,15 @@
 
 mod build;
 mod check;
+mod diff;
 mod explain;
+mod keys;
+mod outdated;
+mod progress;
+mod redact;
 mod schema;
 mod secret;
+mod survey;
 
 use thiserror::Error;
 
@@ -23,6 +29,8 @@ pub(crate) enum Outcome {
     Done,
     /// The profiles have errors, which have been shown.
     Findings,
+    /// What stands in the output folder is not what a build would write.
+    OutOfDate,
 }
 
 /// Why a run could not go on.
@@ -54,10 +62,18 @@ impl CommandError {
 }
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    if let Some(jobs) = cli.jobs {
+        // Only fails if a pool is there already, and nothing before this makes one.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(jobs.get())
+            .build_global()
+            .map_err(|error| CommandError::Refused(error.to_string()))?;
+    }
     match cli.command {
         Command::Check(args) => Ok(check::check(&args, printer)),
         Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
+        Command::Diff(args) => diff::diff(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema { what } => Ok(schema::schema(what, printer)),
     }

@@ -13,14 +13,14 @@ pub(super) fn secret(
     match command {
         SecretCommand::New { secret_file } => {
             let path = secret_file.unwrap_or_else(|| "lxseed.secret".into());
-            let creation = source::create(&path, super::build::today())?;
+            let creation = source::create(&path, super::keys::today())?;
             if !matches!(creation.loaded.origin, Origin::Created(_)) {
                 return Err(CommandError::Refused(format!(
                     "{path} is there already and holds site secret {}; a secret is never overwritten, since every key would be lost",
                     creation.loaded.secret.fingerprint(),
                 )));
             }
-            super::build::advise_about_new_secret(&path, creation.ignored, printer);
+            super::keys::advise_about_new_secret(&path, creation.ignored, printer);
             printer.line(&creation.loaded.secret.fingerprint());
         }
         SecretCommand::Fingerprint { site, secret } => {

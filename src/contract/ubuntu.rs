@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use crate::model::Kernel;
 
 /// A release lxseed can install.
@@ -64,6 +66,12 @@ impl Release {
             (Self::Bionic, Kernel::Ga) => "4.15",
             (Self::Bionic, Kernel::Hwe) => "5.4",
         }
+    }
+}
+
+impl Serialize for Release {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.version())
     }
 }
 

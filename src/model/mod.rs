@@ -1,4 +1,6 @@
 //! What is known to be true: checked types that only their constructors can make, the only thing [`crate::render`] takes.
+//!
+//! All of it can be serialized, for one use: [`crate::render::Inputs`] digests what a host's files follow from.
 
 mod scalar;
 mod site;

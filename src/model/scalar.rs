@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 /// An Ethernet hardware address. Printed in lower case with colons, as netplan matches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac([u8; 6]);
@@ -44,6 +46,12 @@ impl fmt::Display for Mac {
     }
 }
 
+impl Serialize for Mac {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Mac {
     type Err = String;
 
@@ -73,7 +81,7 @@ impl FromStr for Mac {
 }
 
 /// A disk size in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ByteSize(u64);
 
 impl ByteSize {
@@ -190,7 +198,7 @@ impl FromStr for ByteSize {
 /// It becomes a folder below `out/`, a host name, an LXD member name and a certificate's DNS name, so it is the
 /// intersection of what all of those take: letters, digits and inner hyphens. A name of digits only would be taken
 /// for an address, and LXD reserves `none`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Name(String);
 
 impl Name {

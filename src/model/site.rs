@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use serde::Serialize;
 use thiserror::Error;
 
 use super::scalar::{ByteSize, Mac, Name};
@@ -28,7 +29,7 @@ pub struct Site {
 }
 
 /// What a cluster is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ClusterParts {
     /// Its name.
     pub name: Name,
@@ -51,13 +52,14 @@ pub struct ClusterParts {
 }
 
 /// A cluster whose parts fit together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Cluster {
     parts: ClusterParts,
 }
 
 /// What all hosts of a cluster share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Network {
     /// Every host has its address in here.
     pub subnet: IpNet,
@@ -72,7 +74,7 @@ pub struct Network {
 }
 
 /// A storage pool that every member has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Pool {
     /// LXD's name for it.
     pub name: String,
@@ -83,7 +85,7 @@ pub struct Pool {
 }
 
 /// Who may log in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Admin {
     /// Login name.
     pub user: String,
@@ -96,7 +98,7 @@ pub struct Admin {
 }
 
 /// A public client certificate of an administrator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ClientCertificate {
     /// Its name in LXD's trust store.
     pub name: String,
@@ -105,7 +107,7 @@ pub struct ClientCertificate {
 }
 
 /// How one disk is found and what it must be like.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Disk {
     /// The slot's name.
     pub slot: String,
@@ -122,7 +124,7 @@ pub struct Disk {
 }
 
 /// A volume that a pool can sit on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Volume {
     /// Its name.
     pub name: String,
@@ -133,7 +135,7 @@ pub struct Volume {
 }
 
 /// What a host is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct HostParts {
     /// Host name and LXD member name.
     pub name: Name,
@@ -152,7 +154,8 @@ pub struct HostParts {
 }
 
 /// A host whose disks and volumes fit together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Host {
     parts: HostParts,
 }

@@ -22,6 +22,12 @@ macro_rules! words {
                 match self { $( Self::$variant => $word, )* }
             }
         }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.word())
+            }
+        }
     };
 }
 

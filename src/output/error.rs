@@ -136,10 +136,8 @@ pub enum OutputError {
         /// The rule it breaks.
         why: &'static str,
     },
-    /// `--only` wants to carry a file over that is not what was built.
-    #[error(
-        "{0} is not what the last build wrote, so it cannot be carried over: run a full build, without --only"
-    )]
+    /// A file that was as it was built is not any more.
+    #[error("{0} changed while the build ran: leave it alone and build again")]
     Altered(Utf8PathBuf),
     /// The file system is full, or a quota is used up.
     #[error("no space is left for the new tree ({0}): free some there and build again")]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, fsync, renameat_with, syncfs};
 use rustix::io::Errno;
 
@@ -15,6 +16,7 @@ use super::place::Place;
 /// What a commit does, in this order but for the two ways of replacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    Link,
     WriteManifest,
     WriteSums,
     KeepFiles,
@@ -151,7 +153,8 @@ pub(super) fn delete(tree: &Utf8Path) -> io::Result<()> {
     })
 }
 
-/// The `.gitignore` goes last: a deletion that is cut short leaves nothing for git to add.
+/// The `.gitignore` goes last: a deletion that is cut short leaves nothing for git to add. Folders are emptied on all cores,
+/// for that is most of the work after a build that links nearly everything.
 fn remove(tree: &Utf8Path) -> io::Result<()> {
     for entry in fs::read_dir(tree)? {
         let entry = entry?;
@@ -159,7 +162,17 @@ fn remove(tree: &Utf8Path) -> io::Result<()> {
             continue;
         }
         if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
+            let (hosts, files): (Vec<_>, Vec<_>) = fs::read_dir(entry.path())?
+                .collect::<io::Result<Vec<_>>>()?
+                .into_iter()
+                .partition(|below| below.file_type().is_ok_and(|kind| kind.is_dir()));
+            hosts
+                .par_iter()
+                .try_for_each(|host| fs::remove_dir_all(host.path()))?;
+            files
+                .iter()
+                .try_for_each(|file| fs::remove_file(file.path()))?;
+            fs::remove_dir(entry.path())?;
         } else {
             fs::remove_file(entry.path())?;
         }

@@ -1,10 +1,12 @@
 //! What must not be replaced: the user's own files, and trees that others can read.
 
 use std::collections::HashSet;
+use std::fs::FileType;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 use fs_err as fs;
+use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use super::error::{OutputError, first_few};
@@ -111,7 +113,7 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
 }
 
 /// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
-/// without what is in it.
+/// without what is in it. The clusters' folders are looked through on all cores.
 fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
     let files: HashSet<&str> = manifest
         .files
@@ -123,29 +125,49 @@ fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, Outpu
         .into_iter()
         .map(Utf8Path::as_str)
         .collect();
-    let mut extra = Vec::new();
-    let mut walk = WalkDir::new(folder).min_depth(1).into_iter();
-    while let Some(entry) = walk.next() {
-        let entry = entry.map_err(std::io::Error::from)?;
-        let path = entry
-            .path()
-            .strip_prefix(folder)
-            .unwrap_or(entry.path())
-            .to_string_lossy();
-        let kind = entry.file_type();
-        let known = if kind.is_dir() {
-            folders.contains(&*path)
+    let known = |path: &str, kind: FileType| {
+        if kind.is_dir() {
+            folders.contains(path)
         } else {
-            files.contains(&*path)
-                || (kind.is_file() && (is_keep(&path) || path == MANIFEST || path == SUMS))
-        };
-        if !known {
-            extra.push(path.into_owned());
-            if kind.is_dir() {
-                walk.skip_current_dir();
-            }
+            files.contains(path)
+                || (kind.is_file() && (is_keep(path) || path == MANIFEST || path == SUMS))
+        }
+    };
+    let mut extra = Vec::new();
+    let mut clusters = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type()?;
+        if !known(&name, kind) {
+            extra.push(name);
+        } else if kind.is_dir() {
+            clusters.push(entry.path());
         }
     }
+    let found = clusters
+        .par_iter()
+        .map(|cluster| {
+            let mut extra = Vec::new();
+            let mut walk = WalkDir::new(cluster).min_depth(1).into_iter();
+            while let Some(entry) = walk.next() {
+                let entry = entry.map_err(std::io::Error::from)?;
+                let path = entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap_or(entry.path())
+                    .to_string_lossy();
+                if !known(&path, entry.file_type()) {
+                    extra.push(path.into_owned());
+                    if entry.file_type().is_dir() {
+                        walk.skip_current_dir();
+                    }
+                }
+            }
+            Ok(extra)
+        })
+        .collect::<Result<Vec<_>, OutputError>>()?;
+    extra.extend(found.into_iter().flatten());
     extra.sort_unstable();
     Ok(extra)
 }
@@ -209,10 +231,10 @@ mod tests {
         bench.build(&[("lab/a", "1"), ("lab/b", "2")]);
         let path = bench.target().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        fs::write(&path, text.replace("\"format\": 2", "\"format\": 3")).unwrap();
         let newer = message(guard(&bench.target()));
         assert!(
-            newer.contains("by a newer lxseed (manifest format 2; this one knows up to 1)"),
+            newer.contains("by a newer lxseed (manifest format 3; this one knows up to 2)"),
             "{newer}"
         );
         for (from, to) in [

@@ -1,17 +1,19 @@
 //! `manifest.json` and `SHA256SUMS`: what a build wrote.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
 
 use crate::hex;
 use crate::trust::SecretBytes;
@@ -21,12 +23,14 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// The name of the checksum list, at the top of the tree.
 pub(super) const SUMS: &str = "SHA256SUMS";
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 const GENERATOR: &str = "lxseed";
 
 /// What a build is of, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
+    /// A digest of the program that wrote the tree.
+    pub program: String,
     /// Tells one site secret from another without giving anything of it away.
     pub secret_fingerprint: String,
     /// The clusters in the tree.
@@ -34,12 +38,48 @@ pub struct About {
 }
 
 /// One cluster of a build.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ClusterAbout {
     /// The cluster's name, which is its folder's name.
     pub name: String,
-    /// The names of its hosts.
-    pub hosts: Vec<String>,
+    /// A digest of what all its hosts follow from.
+    #[serde(default)]
+    pub shared: String,
+    /// A digest of all that the files of the cluster as a whole follow from.
+    #[serde(default)]
+    pub inputs: String,
+    /// Its hosts.
+    pub hosts: Vec<HostAbout>,
+}
+
+/// One host of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "HostForm")]
+pub struct HostAbout {
+    /// The host's name, which is its folder's name.
+    pub name: String,
+    /// A digest of all that its files follow from.
+    pub inputs: String,
+}
+
+/// How manifests write a host; format 1 knew its name only.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum HostForm {
+    Name(String),
+    Whole { name: String, inputs: String },
+}
+
+impl From<HostForm> for HostAbout {
+    fn from(form: HostForm) -> Self {
+        match form {
+            HostForm::Name(name) => Self {
+                name,
+                ..Self::default()
+            },
+            HostForm::Whole { name, inputs } => Self { name, inputs },
+        }
+    }
 }
 
 /// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
@@ -47,6 +87,9 @@ pub struct ClusterAbout {
 pub struct Manifest {
     /// The version of lxseed that built the tree.
     pub version: String,
+    /// A digest of the very program that did.
+    #[serde(default)]
+    pub program: String,
     /// Which site secret the keys in the tree come from.
     #[serde(rename = "secret")]
     pub secret_fingerprint: String,
@@ -86,16 +129,18 @@ impl Manifest {
     /// The manifest of these files.
     pub(super) fn new(about: About, mut files: Vec<Entry>) -> Self {
         let About {
+            program,
             secret_fingerprint,
             mut clusters,
         } = about;
-        clusters
-            .iter_mut()
-            .for_each(|cluster| cluster.hosts.sort_unstable());
-        clusters.sort_unstable();
+        for cluster in &mut clusters {
+            cluster.hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        }
+        clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            program,
             secret_fingerprint,
             clusters,
             files,
@@ -130,14 +175,36 @@ impl Manifest {
         }
     }
 
+    /// A path that stands there twice, if any does.
+    pub(super) fn repeated(&self) -> Option<&Utf8Path> {
+        self.files
+            .windows(2)
+            .find(|pair| pair[0].path == pair[1].path)
+            .map(|pair| &*pair[0].path)
+    }
+
     /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
     pub(super) fn to_json(&self) -> String {
         let clusters = self.clusters.iter().map(|cluster| {
-            let hosts: Vec<String> = cluster.hosts.iter().map(|host| quoted(host)).collect();
+            let ClusterAbout {
+                name,
+                shared,
+                inputs,
+                hosts,
+            } = cluster;
+            let hosts = hosts.iter().map(|HostAbout { name, inputs }| {
+                format!(
+                    "{{\"name\": {}, \"inputs\": {}}}",
+                    quoted(name),
+                    quoted(inputs)
+                )
+            });
             format!(
-                "{{\"name\": {}, \"hosts\": [{}]}}",
-                quoted(&cluster.name),
-                hosts.join(", ")
+                "{{\"name\": {}, \"shared\": {}, \"inputs\": {}, \"hosts\": {}}}",
+                quoted(name),
+                quoted(shared),
+                quoted(inputs),
+                listed(hosts, 4)
             )
         });
         let files = self.files.iter().map(
@@ -156,12 +223,13 @@ impl Manifest {
             },
         );
         format!(
-            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"secret\": {},\n  \
-             \"clusters\": {},\n  \"files\": {}\n}}\n",
+            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"program\": {},\n  \
+             \"secret\": {},\n  \"clusters\": {},\n  \"files\": {}\n}}\n",
             quoted(&self.version),
+            quoted(&self.program),
             quoted(&self.secret_fingerprint),
-            listed(clusters),
-            listed(files),
+            listed(clusters, 2),
+            listed(files, 2),
         )
     }
 
@@ -183,6 +251,19 @@ impl Manifest {
             })
     }
 
+    /// The cluster of that name.
+    #[must_use]
+    pub fn cluster(&self, name: &str) -> Option<&ClusterAbout> {
+        self.clusters.iter().find(|cluster| cluster.name == name)
+    }
+
+    /// Where in [`Self::files`] the file of that path is.
+    pub(super) fn position(&self, path: &Utf8Path) -> Option<usize> {
+        self.files
+            .binary_search_by(|entry| entry.path.as_str().cmp(path.as_str()))
+            .ok()
+    }
+
     /// Every folder of the tree but the top, relative to it.
     pub(super) fn folders(&self) -> BTreeSet<&Utf8Path> {
         let mut folders = BTreeSet::new();
@@ -202,8 +283,8 @@ impl Manifest {
         folders
     }
 
-    /// The file of that path, or every file below the folder of that path.
-    pub(super) fn below(&self, prefix: &Utf8Path) -> &[Entry] {
+    /// Where in [`Self::files`] the file of that path is, or every file below the folder of that path.
+    pub(super) fn below(&self, prefix: &Utf8Path) -> Range<usize> {
         let from = |bound: &str| {
             self.files
                 .partition_point(|entry| entry.path.as_str() < bound)
@@ -214,10 +295,10 @@ impl Manifest {
             .get(exact)
             .is_some_and(|entry| entry.path == prefix)
         {
-            return &self.files[exact..=exact];
+            return exact..exact + 1;
         }
         // The files of a folder are neighbours: their paths begin with its name and '/', and '0' comes right after '/'.
-        &self.files[from(&format!("{prefix}/"))..from(&format!("{prefix}0"))]
+        from(&format!("{prefix}/"))..from(&format!("{prefix}0"))
     }
 }
 
@@ -234,31 +315,109 @@ impl Entry {
         }
     }
 
-    /// The bytes of this file as it stands below `root`, or nothing if it is missing, of another kind or mode, or altered.
-    pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
-        // A pipe or a link may lie where the file was: neither is waited for or followed.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let mut file = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(root.join(&self.path))
-            .ok()?;
-        let found = file.metadata().ok()?;
-        if !found.is_file()
-            || found.len() != self.size
-            || found.permissions().mode() & 0o7777 != self.mode
-        {
-            return None;
+    /// What is wrong with this file as it stands below `root`, if anything is.
+    pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
+        let file = match self.open(root) {
+            Ok(file) => file,
+            Err(fault) => return Some(fault),
+        };
+        let mut buffer = [0; 32 * 1024];
+        let mut digest = Sha256::new();
+        let mut rest = file.take(self.size);
+        let mut used = 0;
+        let read = loop {
+            match rest.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(count) => {
+                    used = used.max(count);
+                    digest.update(&buffer[..count]);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break Err(Fault::Unreadable),
+            }
+        };
+        if self.secret {
+            buffer[..used].zeroize();
         }
+        if let Err(fault) = read {
+            return Some(fault);
+        }
+        (hex::encode(&digest.finalize()) != self.sha256).then_some(Fault::Altered)
+    }
+
+    /// The bytes of this file as it stands below `root`, or nothing if it is not what was built.
+    pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
+        let file = self.open(root).ok()?;
         // Room for all at once: a vector that grows would leave copies of a secret behind.
         let mut bytes = Vec::new();
         bytes
             .try_reserve_exact(usize::try_from(self.size).ok()?)
             .ok()?;
-        let read = file.file_mut().take(self.size).read_to_end(&mut bytes);
+        let read = file.take(self.size).read_to_end(&mut bytes);
         let bytes = SecretBytes::new(bytes);
         read.ok()?;
         (hex::encode(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
+    }
+
+    /// The file below `root`, if it is of the right kind, size and mode.
+    fn open(&self, root: &Utf8Path) -> Result<File, Fault> {
+        // A pipe or a link may lie where the file was: neither is waited for or followed.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(root.join(&self.path))
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::NotFound => Fault::Missing,
+                _ if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Fault::Kind,
+                _ => Fault::Unreadable,
+            })?;
+        let found = file.metadata().map_err(|_| Fault::Unreadable)?;
+        let mode = found.permissions().mode() & 0o7777;
+        if !found.is_file() {
+            Err(Fault::Kind)
+        } else if mode != self.mode {
+            Err(Fault::Mode {
+                found: mode,
+                built: self.mode,
+            })
+        } else if found.len() != self.size {
+            Err(Fault::Altered)
+        } else {
+            Ok(file)
+        }
+    }
+}
+
+/// How a file or folder of a tree is not what was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// Something of another kind has its name.
+    Kind,
+    /// It cannot be read.
+    Unreadable,
+    /// It has other permission bits.
+    Mode {
+        /// Those it has.
+        found: u32,
+        /// Those it was built with.
+        built: u32,
+    },
+    /// It has other bytes.
+    Altered,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Kind => f.write_str("is of another kind"),
+            Self::Unreadable => f.write_str("cannot be read"),
+            Self::Mode { found, built } => write!(f, "has mode {found:04o} instead of {built:04o}"),
+            Self::Altered => f.write_str("was altered"),
+        }
     }
 }
 
@@ -282,13 +441,26 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-fn listed(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<String> = items.collect();
-    if items.is_empty() {
-        "[]".to_owned()
-    } else {
-        format!("[\n    {}\n  ]", items.join(",\n    "))
+/// A list with one item a line; `indent` is that of the line the list begins in.
+fn listed(items: impl Iterator<Item = String>, indent: usize) -> String {
+    let mut text = String::from("[");
+    let mut any = false;
+    for item in items {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{}\n{:2$}{item}",
+            if any { "," } else { "" },
+            "",
+            indent + 2
+        );
+        any = true;
     }
+    if any {
+        let _ = write!(text, "\n{:indent$}", "");
+    }
+    text.push(']');
+    text
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {
@@ -318,16 +490,23 @@ mod tests {
     }
 
     fn sample() -> Manifest {
+        let host = |name: &str, inputs: &str| HostAbout {
+            name: name.into(),
+            inputs: inputs.into(),
+        };
         let about = About {
+            program: "c0de".into(),
             secret_fingerprint: "5f1d".into(),
             clusters: vec![
                 ClusterAbout {
                     name: "rack".into(),
-                    hosts: vec![],
+                    ..ClusterAbout::default()
                 },
                 ClusterAbout {
                     name: "lab".into(),
-                    hosts: vec!["node2".into(), "node\"1".into()],
+                    shared: "5a".into(),
+                    inputs: "1a".into(),
+                    hosts: vec![host("node2", "2b"), host("node\"1", "3c")],
                 },
             ],
         };
@@ -353,12 +532,16 @@ mod tests {
         let expected = format!(
             r#"{{
   "generator": "lxseed",
-  "format": 1,
+  "format": 2,
   "version": "{version}",
+  "program": "c0de",
   "secret": "5f1d",
   "clusters": [
-    {{"name": "lab", "hosts": ["node\"1", "node2"]}},
-    {{"name": "rack", "hosts": []}}
+    {{"name": "lab", "shared": "5a", "inputs": "1a", "hosts": [
+      {{"name": "node\"1", "inputs": "3c"}},
+      {{"name": "node2", "inputs": "2b"}}
+    ]}},
+    {{"name": "rack", "shared": "", "inputs": "", "hosts": []}}
   ],
   "files": [
     {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "secret": false}},
@@ -372,12 +555,23 @@ mod tests {
         assert_eq!(Manifest::parse(expected.as_bytes()).unwrap(), manifest);
         let empty = Manifest::new(
             About {
+                program: String::new(),
                 secret_fingerprint: String::new(),
                 clusters: vec![],
             },
             vec![],
         );
         assert_eq!(Manifest::parse(empty.to_json().as_bytes()).unwrap(), empty);
+    }
+
+    #[test]
+    fn the_format_before_is_still_read() {
+        let text = r#"{"generator": "lxseed", "format": 1, "version": "0.1.0", "secret": "5f1d", "clusters": [{"name": "lab", "hosts": ["node1"]}], "files": []}"#;
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        let lab = manifest.cluster("lab").unwrap();
+        assert_eq!((&*lab.hosts[0].name, &*lab.hosts[0].inputs), ("node1", ""));
+        assert_eq!((&*lab.inputs, &*manifest.program), ("", ""));
+        assert!(manifest.cluster("rack").is_none());
     }
 
     #[test]
@@ -392,8 +586,7 @@ mod tests {
     fn a_prefix_is_of_whole_components() {
         let manifest = sample();
         let below = |prefix: &str| {
-            manifest
-                .below(prefix.into())
+            manifest.files[manifest.below(prefix.into())]
                 .iter()
                 .map(|e| e.path.as_str())
                 .collect::<Vec<_>>()

@@ -11,10 +11,12 @@ mod lock;
 mod manifest;
 mod place;
 mod stage;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use error::OutputError;
 pub use guard::guard;
-pub use manifest::{About, ClusterAbout, Entry, Manifest};
+pub use manifest::{About, ClusterAbout, Entry, Fault, HostAbout, Manifest};
 pub use stage::{Committed, Stage};
+pub use standing::{Standing, State};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -17,10 +17,12 @@ use super::guard::{self, Contents};
 use super::lock::Lock;
 use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS, path_fault};
 use super::place::{Place, SUFFIX};
+use super::standing::{Standing, State, folder_faults};
+use crate::phases::{Phase, Phases};
 use crate::render::File;
 
 /// Folders hold secret files, so only their owner looks into them.
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 /// Hides a tree from git where the user has no `.gitignore` of their own in it.
 const GITIGNORE: &[u8] = b"*\n!.gitignore\n";
 /// Hides a staging folder from git, this very file included.
@@ -34,9 +36,13 @@ pub struct Stage {
     staging: TempDir,
     folder: Utf8PathBuf,
     place: Place,
-    previous: Option<Manifest>,
+    standing: Standing,
     folders: Mutex<HashSet<Utf8PathBuf>>,
-    entries: Mutex<Vec<Entry>>,
+    /// What was written into the staging folder.
+    written: Mutex<Vec<Entry>>,
+    /// What stands in the target and stays, by its place in the manifest that stands there.
+    kept: Mutex<Vec<usize>>,
+    phases: Arc<Phases>,
     _lock: Lock,
 }
 
@@ -70,8 +76,9 @@ impl Stage {
         let place = Place::locate(target)?;
         let lock = Lock::take(&place)?;
         // What is read before the lock is taken may be replaced by the build that held it.
-        let Contents { manifest, .. } = guard::inspect(&place)?;
+        let mut standing = Standing::at(&place)?;
         exchange::repair(&place)?;
+        standing.folder = place.standing();
         exchange::clean(&place)?;
         let staging = tempfile::Builder::new()
             .prefix(&place.staging_prefix())
@@ -92,66 +99,69 @@ impl Stage {
             staging,
             folder,
             place,
-            previous: manifest,
+            standing,
             folders: Mutex::default(),
-            entries: Mutex::default(),
+            written: Mutex::default(),
+            kept: Mutex::default(),
+            phases: Arc::default(),
             _lock: lock,
         })
     }
 
-    /// What the build before this one wrote, if there was one.
+    /// Counts the time of hashing, writing and everything after it there.
     #[must_use]
-    pub fn previous(&self) -> Option<&Manifest> {
-        self.previous.as_ref()
+    pub fn timed_by(mut self, phases: Arc<Phases>) -> Self {
+        self.phases = phases;
+        self
     }
 
-    /// Writes one file.
+    /// The tree that stands there now.
+    #[must_use]
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Writes one file. If the very same stands in the target, it is not written but kept.
     ///
     /// # Errors
     /// If the path leaves the tree, belongs to the tree's own files or was written before, or if writing fails.
     pub fn write(&self, file: &File) -> Result<(), OutputError> {
         let content = &file.content;
-        self.put(&file.path, content.bytes(), content.mode())?;
-        locked(&self.entries).push(Entry::of(
-            &file.path,
-            content.bytes(),
-            content.mode(),
-            content.is_secret(),
-        ));
+        let entry = self.phases.time(Phase::Hash, || {
+            let (bytes, mode) = (content.bytes(), content.mode());
+            Entry::of(&file.path, bytes, mode, content.is_secret())
+        });
+        if let (Some(manifest), Some(root)) = (self.standing.manifest(), &self.standing.folder)
+            && let Some(at) = manifest.position(&file.path)
+            && manifest.files[at] == entry
+            && self
+                .phases
+                .time(Phase::Compare, || entry.fault(root))
+                .is_none()
+        {
+            locked(&self.kept).push(at);
+            return Ok(());
+        }
+        self.phases.time(Phase::Write, || {
+            self.put(&file.path, content.bytes(), content.mode())
+        })?;
+        locked(&self.written).push(entry);
         Ok(())
     }
 
-    /// Carries a file, or every file below a folder, over from the build before: `--only` renders some hosts, and the
-    /// others stay as they were built.
-    ///
-    /// # Errors
-    /// If a file there is not what was built.
-    pub fn keep(&self, prefix: &Utf8Path) -> Result<bool, OutputError> {
-        let kept = self
-            .previous
-            .as_ref()
-            .map_or(&[][..], |manifest| manifest.below(prefix));
-        kept.par_iter().try_for_each(|entry| {
-            let Some(bytes) = entry.read_unaltered(&self.place.real) else {
-                return Err(OutputError::Altered(self.place.shown.join(&entry.path)));
-            };
-            let (old, new) = (
-                self.place.real.join(&entry.path),
-                self.folder.join(&entry.path),
-            );
-            self.make_parents(&entry.path)?;
-            // Not every file system has links, and not every file may be linked (fs.protected_hardlinks).
-            match fs::hard_link(&old, &new) {
-                Ok(()) => {}
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    return Err(twice(&entry.path));
-                }
-                Err(_) => self.put(&entry.path, bytes.expose(), entry.mode)?,
+    /// Carries files over from the tree that stands: those of these paths, or every file below the folders of these paths. Only
+    /// if all of them are as they were built, or none is carried over.
+    pub fn keep(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
+        let state = self
+            .phases
+            .time(Phase::Compare, || self.standing.state(paths));
+        if let (State::Whole, Some(manifest)) = (&state, self.standing.manifest()) {
+            let mut kept = locked(&self.kept);
+            for path in paths {
+                kept.extend(manifest.below(path.as_ref()));
             }
-            locked(&self.entries).push(entry.clone());
-            Ok(())
-        })?;
-        Ok(!kept.is_empty())
+        }
+        state
     }
 
     /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree stands there already, byte for
@@ -170,43 +180,99 @@ impl Stage {
         about: About,
         before: Before<'_>,
     ) -> Result<Committed, OutputError> {
-        let manifest = Manifest::new(about, std::mem::take(&mut *locked(&self.entries)));
-        let text = manifest.to_json();
-        let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
-        let sums = manifest.sums(&own);
-        let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644, false)];
+        let phases = Arc::clone(&self.phases);
+        let written = std::mem::take(&mut *locked(&self.written));
+        let kept = std::mem::take(&mut *locked(&self.kept));
+        let nothing_new = written.is_empty();
+        let (manifest, text, sums, own) = phases.time(Phase::Manifest, || {
+            let files = self.standing.manifest().map_or(&[][..], |m| &m.files);
+            let kept = kept.iter().map(|at| files[*at].clone());
+            let manifest = Manifest::new(about, written.into_iter().chain(kept).collect());
+            let text = manifest.to_json();
+            let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
+            let sums = manifest.sums(&own);
+            let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644, false)];
+            (manifest, text, sums, own)
+        });
+        if let Some(path) = manifest.repeated() {
+            return Err(twice(path));
+        }
+        // Every file was compared when it was kept; the same manifest lists the same files.
+        if nothing_new && phases.time(Phase::Compare, || self.stands(&manifest, &own)) {
+            return Ok(Committed {
+                changed: false,
+                ..summary(Some(&manifest), &manifest)
+            });
+        }
 
         // The user may have put something into the target while the build ran.
         let exists = self.place.real.is_dir();
         let standing = if exists {
-            guard::contents(&self.place, &self.place.real)?
+            phases.time(Phase::Compare, || {
+                guard::contents(&self.place, &self.place.real)
+            })?
         } else {
             Contents::default()
         };
         let mut done = summary(standing.manifest.as_ref(), &manifest);
-        if standing.keep.contains(&".gitignore") && stands(&self.place.real, &manifest, &own) {
-            return Ok(Committed {
-                changed: false,
-                ..done
-            });
-        }
-
+        before(Step::Link)?;
+        phases.time(Phase::Link, || self.link(&kept))?;
         before(Step::WriteManifest)?;
         create(&self.folder.join(MANIFEST), text.as_bytes(), 0o644)?;
         before(Step::WriteSums)?;
         create(&self.folder.join(SUMS), sums.as_bytes(), 0o644)?;
         before(Step::KeepFiles)?;
         self.carry_keep_files(&standing.keep)?;
-        exchange::sync_tree(&self.folder, before)?;
-        let old = exchange::replace(&self.folder, &self.place, exists, before)?;
-        exchange::sync_parent(&self.place, before)?;
+        phases.time(Phase::Sync, || exchange::sync_tree(&self.folder, before))?;
+        let old = phases.time(Phase::Exchange, || {
+            let old = exchange::replace(&self.folder, &self.place, exists, before)?;
+            exchange::sync_parent(&self.place, before)?;
+            Ok::<_, OutputError>(old)
+        })?;
         if let Some(old) = old {
             // One attempt is enough, and its outcome is told.
             self.staging.disable_cleanup(true);
-            let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
+            let deleted = phases.time(Phase::Delete, || {
+                before(Step::DeleteOld).and_then(|()| exchange::delete(&old))
+            });
             done.leftover = deleted.is_err().then_some(old);
         }
         Ok(done)
+    }
+
+    /// Whether the tree's own files and all its folders are as this manifest has them.
+    fn stands(&self, manifest: &Manifest, own: &[Entry]) -> bool {
+        let Some(root) = &self.standing.folder else {
+            return false;
+        };
+        self.standing.contents.keep.contains(&".gitignore")
+            && own.iter().all(|entry| entry.fault(root).is_none())
+            && folder_faults(root, manifest).is_empty()
+    }
+
+    /// Links what is kept into the staging folder, and copies what cannot be linked.
+    fn link(&self, kept: &[usize]) -> Result<(), OutputError> {
+        let files = self.standing.manifest().map_or(&[][..], |m| &m.files);
+        let mut kept: Vec<&Entry> = kept.iter().map(|at| &files[*at]).collect();
+        kept.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        let folders: Vec<_> = kept
+            .chunk_by(|a, b| a.path.parent() == b.path.parent())
+            .collect();
+        let old = &self.place.real;
+        folders.par_iter().try_for_each(|files| {
+            self.make_parents(&files[0].path)?;
+            files.iter().try_for_each(|entry| {
+                // Not every file system has links, and not every file may be linked (fs.protected_hardlinks).
+                match fs::hard_link(old.join(&entry.path), self.folder.join(&entry.path)) {
+                    Ok(()) => Ok(()),
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(twice(&entry.path)),
+                    Err(_) => match entry.read_unaltered(old) {
+                        Some(bytes) => self.put(&entry.path, bytes.expose(), entry.mode),
+                        None => Err(OutputError::Altered(self.place.shown.join(&entry.path))),
+                    },
+                }
+            })
+        })
     }
 
     fn put(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
@@ -283,23 +349,6 @@ fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.set_permissions(PermissionsExt::from_mode(mode))
-}
-
-/// Whether exactly this tree stands in the folder. What no manifest lists was refused before.
-fn stands(root: &Utf8Path, manifest: &Manifest, own: &[Entry]) -> bool {
-    let private = |folder: &Utf8Path| {
-        root.join(folder)
-            .symlink_metadata()
-            .is_ok_and(|m| m.is_dir() && m.permissions().mode() & 0o7777 == FOLDER_MODE)
-    };
-    // The manifests are compared first: mostly that settles it, and a folder whose manifest is the same lists the same.
-    own.iter().all(|entry| entry.read_unaltered(root).is_some())
-        && private("".into())
-        && manifest.folders().into_iter().all(private)
-        && manifest
-            .files
-            .par_iter()
-            .all(|entry| entry.read_unaltered(root).is_some())
 }
 
 /// Counts what is different from the build before.

@@ -51,14 +51,14 @@ fn a_first_build_makes_the_whole_tree() {
         text.contains("\"mode\": \"0600\"") && !text.contains(bench.root.as_str()),
         "{text}"
     );
-    assert_eq!(bench.begin().previous().unwrap().files.len(), 4);
+    assert_eq!(bench.begin().standing().manifest().unwrap().files.len(), 4);
 }
 
 #[test]
 fn a_tree_without_files_is_a_tree() {
     let bench = Bench::new();
     let stage = bench.begin();
-    assert!(stage.previous().is_none());
+    assert!(stage.standing().manifest().is_none());
     stage.commit(about()).unwrap();
     assert_eq!(
         paths(&bench.target()),
@@ -303,12 +303,19 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
     fs::create_dir(bench.target()).unwrap();
     stage.commit(about()).unwrap();
     assert_whole(&bench.target(), 1);
+    // What was to be kept of the old tree is gone with it.
+    let stage = stage_generation(&bench.target(), 2).unwrap();
+    fs::remove_dir_all(bench.target()).unwrap();
+    assert!(message(stage.commit(about())).contains("known_hosts changed while the build ran"));
+    assert_eq!(bench.beside(), [] as [&str; 0]);
+    // A tree that shares nothing with it does not need it.
+    bench.build(&[("lab/other", "1")]);
     let stage = stage_generation(&bench.target(), 2).unwrap();
     fs::remove_dir_all(bench.target()).unwrap();
     stage.commit(about()).unwrap();
     assert_whole(&bench.target(), 2);
-    let stage = stage_generation(&bench.target(), 3).unwrap();
     fs::remove_dir_all(bench.target()).unwrap();
+    let stage = stage_generation(&bench.target(), 3).unwrap();
     let late = |step| {
         if step == Step::MoveIn {
             fs::write(bench.target(), "mine")
@@ -324,14 +331,13 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
 }
 
 #[test]
-fn only_keeps_what_was_built() {
+fn what_is_kept_is_linked_and_the_rest_is_gone() {
     let bench = Bench::new();
     build_generation(&bench.target(), 1).unwrap();
     let before = snapshot(&bench.target());
     let stage = bench.begin();
-    stage.keep("lab/node1".into()).unwrap();
-    stage.keep("lab/known_hosts".into()).unwrap();
-    assert!(message(stage.keep("lab/node1/run.sh".into())).contains("twice"));
+    assert_eq!(stage.keep(&["lab/node1"]), State::Whole);
+    assert_eq!(stage.keep(&["lab/known_hosts"]), State::Whole);
     stage
         .write(&Bench::public("lab/node2/meta-data", "2"))
         .unwrap();
@@ -347,16 +353,50 @@ fn only_keeps_what_was_built() {
     assert_sums_hold(&bench.target());
     // Everything kept and nothing else is the same tree.
     let stage = bench.begin();
-    stage.keep("lab".into()).unwrap();
+    assert_eq!(stage.keep(&["lab"]), State::Whole);
     assert!(!stage.commit(about()).unwrap().changed);
+    assert_eq!(snapshot(&bench.target()), after);
+    // All of what is asked for, or nothing.
+    let stage = bench.begin();
+    let missing = vec![("lab/gone".into(), Fault::Missing)];
+    assert_eq!(
+        stage.keep(&["lab/node1", "lab/gone"]),
+        State::Damaged(missing)
+    );
+    assert_eq!(stage.keep(&["lab"]), State::Whole);
+    assert!(!stage.commit(about()).unwrap().changed);
+    // The same file twice is a mistake, kept or written.
+    let stage = bench.begin();
+    stage.keep(&["lab/node1"]);
+    stage.keep(&["lab/node1/run.sh"]);
+    assert!(message(stage.commit(about())).contains("twice"));
+    let stage = bench.begin();
+    stage.keep(&["lab/node1"]);
+    stage
+        .write(&Bench::public("lab/node1/run.sh", "2"))
+        .unwrap();
+    assert!(message(stage.commit(about())).contains("twice"));
     assert_eq!(snapshot(&bench.target()), after);
 }
 
 #[test]
-fn only_refuses_what_was_altered_and_keeps_nothing_that_was_never_built() {
+fn the_same_bytes_are_not_written_again() {
+    let bench = Bench::new();
+    bench.build(&[("lab/a", "1"), ("lab/b", "1")]);
+    let before = snapshot(&bench.target());
+    let done = bench.commit(&[("lab/a", "1"), ("lab/b", "2")]);
+    assert_eq!((done.added, done.updated, done.changed), (0, 1, true));
+    let after = snapshot(&bench.target());
+    assert_eq!(after["lab/a"], before["lab/a"]);
+    assert_ne!(after["lab/b"].0, before["lab/b"].0);
+    assert_sums_hold(&bench.target());
+}
+
+#[test]
+fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
     let bench = Bench::new();
     let target = bench.target();
-    assert!(!bench.begin().keep("lab".into()).unwrap());
+    assert_eq!(bench.begin().keep(&["lab"]), State::Absent);
     build_generation(&target, 1).unwrap();
     for prefix in [
         "lab/node",
@@ -367,32 +407,84 @@ fn only_refuses_what_was_altered_and_keeps_nothing_that_was_never_built() {
         "/",
         "manifest.json",
     ] {
-        assert!(!bench.begin().keep(prefix.into()).unwrap(), "{prefix}");
+        let stage = bench.begin();
+        assert_eq!(stage.keep(&[prefix]), State::Absent, "{prefix}");
     }
     let file = target.join("lab/node1/user-data");
     let bytes = fs::read(&file).unwrap();
-    let damages: [&dyn Fn(); 5] = [
-        &|| fs::write(&file, bytes.to_ascii_uppercase()).unwrap(),
-        &|| fs::write(&file, "longer than before: #cloud-config").unwrap(),
-        &|| fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap(),
-        &|| fs::remove_file(&file).unwrap(),
-        &|| {
-            fs::rename(&file, bench.path("aside")).unwrap();
-            symlink(bench.path("aside"), &file).unwrap();
-        },
+    let mode = Fault::Mode {
+        found: 0o644,
+        built: 0o600,
+    };
+    let damages: [(&dyn Fn(), Fault); 6] = [
+        (
+            &|| fs::write(&file, bytes.to_ascii_uppercase()).unwrap(),
+            Fault::Altered,
+        ),
+        (
+            &|| fs::write(&file, "longer than before: #cloud-config").unwrap(),
+            Fault::Altered,
+        ),
+        (
+            &|| fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap(),
+            mode,
+        ),
+        (&|| fs::remove_file(&file).unwrap(), Fault::Missing),
+        (
+            &|| {
+                fs::remove_file(&file).unwrap();
+                rustix::fs::mknodat(
+                    rustix::fs::CWD,
+                    file.as_str(),
+                    rustix::fs::FileType::Fifo,
+                    0o600.into(),
+                    0,
+                )
+                .unwrap();
+            },
+            Fault::Kind,
+        ),
+        (
+            &|| {
+                fs::rename(&file, bench.path("aside")).unwrap();
+                symlink(bench.path("aside"), &file).unwrap();
+            },
+            Fault::Kind,
+        ),
     ];
-    for (i, damage) in damages.iter().enumerate() {
+    for (damage, fault) in damages {
         damage();
-        let text = message(bench.begin().keep("lab/node1".into()));
-        assert_eq!(
-            text,
-            format!(
-                "{file} is not what the last build wrote, so it cannot be carried over: run a full build, without --only"
-            ),
-            "{i}"
-        );
+        let damaged = State::Damaged(vec![("lab/node1/user-data".into(), fault)]);
+        assert_eq!(bench.begin().keep(&["lab/node1"]), damaged);
+        assert_eq!(Standing::read(&target).unwrap().state(&["lab"]), damaged);
         build_generation(&target, 1).unwrap();
+        assert_whole(&target, 1);
     }
+    assert_eq!(Standing::read(&target).unwrap().own_faults(), []);
+}
+
+#[test]
+fn the_trees_own_faults_are_named() {
+    let bench = Bench::new();
+    let target = bench.target();
+    build_generation(&target, 1).unwrap();
+    fs::remove_file(target.join(".gitignore")).unwrap();
+    fs::write(target.join("SHA256SUMS"), "").unwrap();
+    fs::set_permissions(target.join("lab"), PermissionsExt::from_mode(0o755)).unwrap();
+    let named: Vec<String> = Standing::read(&target)
+        .unwrap()
+        .own_faults()
+        .into_iter()
+        .map(|(path, fault)| format!("{path} {fault}"))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "SHA256SUMS was altered",
+            ".gitignore is missing",
+            "lab has mode 0755 instead of 0700"
+        ]
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod cloud_init;
 mod file;
 mod firstboot;
+mod inputs;
 mod network;
 mod preseed;
 mod shell;
@@ -16,6 +17,7 @@ use crate::model::{Cluster, Host};
 use crate::trust::{KeyPair, SecretBytes, SshHostKey};
 
 pub use file::{Content, File};
+pub use inputs::{Inputs, PROGRAM};
 
 /// A file could not be rendered.
 #[derive(Debug, Error)]
@@ -31,6 +33,9 @@ pub enum RenderError {
     /// A script.
     #[error(transparent)]
     Shell(#[from] shell::ShellError),
+    /// What files follow from.
+    #[error("cannot digest the profiles' values: {0}")]
+    Inputs(serde_json::Error),
 }
 
 /// The files of a cluster as a whole, in its folder.

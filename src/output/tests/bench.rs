@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-use crate::output::{About, ClusterAbout, Committed, OutputError, Stage};
+use crate::output::{About, ClusterAbout, Committed, HostAbout, OutputError, Stage};
 use crate::render::{Content, File};
 use crate::trust::SecretBytes;
 
@@ -122,12 +122,18 @@ pub(in crate::output) fn snapshot(folder: &Utf8Path) -> BTreeMap<String, (u64, u
 }
 
 pub(super) fn about() -> About {
-    let hosts = vec!["node1".to_owned(), "node2".to_owned()];
+    let host = |name: &str| HostAbout {
+        name: name.into(),
+        inputs: format!("digest of {name}"),
+    };
     About {
+        program: "c0de".into(),
         secret_fingerprint: "5f1d".into(),
         clusters: vec![ClusterAbout {
             name: "lab".into(),
-            hosts,
+            shared: "digest of what hosts share".into(),
+            inputs: "digest of lab".into(),
+            hosts: vec![host("node1"), host("node2")],
         }],
     }
 }

@@ -8,7 +8,8 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::*;
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
+    Step::Link,
     Step::WriteManifest,
     Step::WriteSums,
     Step::KeepFiles,
@@ -67,7 +68,7 @@ fn child() {
     };
     let staged = match env::var(KEEP) {
         Ok(prefix) => {
-            Stage::begin(target).and_then(|stage| stage.keep(Utf8Path::new(&prefix)).map(|_| stage))
+            Stage::begin(target).inspect(|stage| assert_eq!(stage.keep(&[&prefix]), State::Whole))
         }
         Err(_) => stage_generation(target, generation),
     };
@@ -183,7 +184,8 @@ fn a_build_killed_twice_recovers() {
     let stage = bench.begin();
     assert!(
         stage
-            .previous()
+            .standing()
+            .manifest()
             .unwrap()
             .files
             .iter()

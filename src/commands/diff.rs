@@ -1,0 +1,200 @@
+//! `lxseed diff`: what a build would change in the tree that stands.
+
+use camino::Utf8Path;
+use lxseed::model::Cluster;
+use lxseed::output::{Fault, Standing, State};
+use lxseed::render::{ClusterKeys, File, Renderer};
+use lxseed::report::sanitize;
+use lxseed::trust::SiteSecret;
+use rayon::prelude::*;
+use similar::TextDiff;
+
+use super::check::show;
+use super::redact::Redactor;
+use super::survey::{Survey, Verdict, Why};
+use super::{CommandError, Outcome, keys};
+use crate::cli::DiffArgs;
+use crate::printer::Printer;
+
+/// Clusters that are compared before what they differ in is printed: enough for all cores, and few enough for memory.
+const AT_ONCE: usize = 16;
+
+pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let checked = lxseed::check::check(&args.site);
+    if show(&checked, "", printer) == Outcome::Findings {
+        return Ok(Outcome::Findings);
+    }
+    let site = checked.accept()?;
+    let standing = Standing::read(&args.output)?;
+    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &standing)? else {
+        // Without a secret nothing was built, and what would be cannot be rendered.
+        printer.line(&format!(
+            "{}: nothing was built yet",
+            sanitize(args.output.as_str())
+        ));
+        return Ok(Outcome::OutOfDate);
+    };
+    let fingerprint = loaded.secret.fingerprint();
+    let work = Work {
+        standing: &standing,
+        survey: Survey::of(&standing, &fingerprint),
+        secret: &loaded.secret,
+        renderer: Renderer::new()?,
+        output: &args.output,
+    };
+    let mut same = true;
+    for clusters in site.clusters.chunks(AT_ONCE) {
+        let texts = clusters
+            .par_iter()
+            .map(|cluster| work.cluster(cluster))
+            .collect::<Result<Vec<_>, _>>()?;
+        for text in texts.into_iter().flatten() {
+            same = false;
+            print(&text, printer);
+        }
+    }
+    for gone in work.survey.gone(&site) {
+        same = false;
+        print(&format!("only in {}: {gone}", args.output), printer);
+    }
+    for (path, fault) in standing.own_faults() {
+        same = false;
+        print(&format!("{} {fault}", args.output.join(path)), printer);
+    }
+    Ok(if same {
+        Outcome::Done
+    } else {
+        Outcome::OutOfDate
+    })
+}
+
+/// Colours on a terminal. What was built may hold anything by now, so control characters are shown and not sent.
+fn print(text: &str, printer: &mut Printer) {
+    for line in text.lines() {
+        let colour = match line.as_bytes().first() {
+            Some(b'-') => "\x1b[31m",
+            Some(b'+') => "\x1b[32m",
+            Some(b'@') => "\x1b[36m",
+            _ => "",
+        };
+        let end = if colour.is_empty() { "" } else { "\x1b[0m" };
+        // Scripts are indented with tabs here and there.
+        let shown: Vec<_> = line.split('\t').map(sanitize).collect();
+        printer.line(&format!("{colour}{}{end}", shown.join("\t")));
+    }
+}
+
+struct Work<'a> {
+    standing: &'a Standing,
+    survey: Survey<'a>,
+    secret: &'a SiteSecret,
+    renderer: Renderer,
+    output: &'a Utf8Path,
+}
+
+impl Work<'_> {
+    /// Everything of a cluster that is not what a build would write, one text a host.
+    fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
+        let looked = self
+            .survey
+            .cluster(cluster, |_| true, |paths| self.standing.state(paths))?;
+        let stale = |verdict: &Verdict| matches!(verdict, Verdict::Stale(why) if *why != Why::New);
+        let keys = (stale(&looked.own) || looked.hosts.iter().any(stale))
+            .then(|| keys::derive(cluster, self.secret))
+            .transpose()?;
+        let mut texts = match (&keys, &looked.own) {
+            (_, Verdict::Stale(Why::New)) => {
+                vec![format!("only in the profiles: {}", cluster.name)]
+            }
+            (Some(keys), verdict) if stale(verdict) => {
+                vec![self.files(&self.renderer.cluster(cluster, keys))]
+            }
+            _ => Vec::new(),
+        };
+        if looked.own == Verdict::Stale(Why::New) {
+            return Ok(texts);
+        }
+        let hosts = (0..cluster.hosts.len())
+            .into_par_iter()
+            .map(|at| self.host(cluster, at, &looked.hosts[at], keys.as_ref()))
+            .collect::<Result<Vec<_>, CommandError>>()?;
+        texts.extend(hosts);
+        texts.retain(|text| !text.is_empty());
+        Ok(texts)
+    }
+
+    fn host(
+        &self,
+        cluster: &Cluster,
+        at: usize,
+        verdict: &Verdict,
+        keys: Option<&ClusterKeys>,
+    ) -> Result<String, CommandError> {
+        let name = &cluster.hosts[at].name;
+        match (verdict, keys) {
+            (Verdict::Stale(Why::New), _) => {
+                Ok(format!("only in the profiles: {}/{name}", cluster.name))
+            }
+            (Verdict::Stale(_), Some(keys)) => {
+                let files = self.renderer.host(cluster, at, keys)?;
+                let mut text = self.files(&files);
+                // A file that a later lxseed does not write any more.
+                let folder = Utf8Path::new(cluster.name.as_str()).join(name.as_str());
+                for path in self.standing.paths(&folder) {
+                    if !files.iter().any(|file| file.path == path) {
+                        text += &format!("only in {}: {path}\n", self.output);
+                    }
+                }
+                Ok(text)
+            }
+            _ => Ok(String::new()),
+        }
+    }
+
+    fn files(&self, files: &[File]) -> String {
+        files.iter().map(|file| self.file(file)).collect()
+    }
+
+    /// One file: a unified diff if its bytes differ, a line if only its mode does.
+    fn file(&self, file: &File) -> String {
+        let path = &file.path;
+        let shown = self.output.join(path);
+        let Ok(old) = self.standing.bytes(path) else {
+            return format!("{shown} is missing\n");
+        };
+        let new = file.content.bytes();
+        let mode = match self.standing.state(&[path]) {
+            State::Damaged(faults) => faults
+                .iter()
+                .filter(|(_, fault)| matches!(fault, Fault::Mode { .. }))
+                .map(|(_, fault)| format!("{shown} {fault}\n"))
+                .collect(),
+            _ => String::new(),
+        };
+        if old == new {
+            return mode;
+        }
+        let secret = file.content.is_secret() || self.standing.is_secret(path);
+        let (Ok(old), Ok(new)) = (std::str::from_utf8(&old), std::str::from_utf8(new)) else {
+            return format!("{mode}{shown} differs, and is not text\n");
+        };
+        let mut redactor = Redactor::default();
+        let mut text = |text: &str| {
+            if secret {
+                redactor.redact(text)
+            } else {
+                text.to_owned()
+            }
+        };
+        let (old, new) = (text(old), text(new));
+        let diff = TextDiff::from_lines(&old, &new)
+            .unified_diff()
+            .header(shown.as_str(), &format!("{shown} (new)"))
+            .to_string();
+        if diff.is_empty() {
+            // The difference is in what a line looks like, its end for example, and not in what is shown of it.
+            return format!("{mode}{shown} differs in what is hidden\n");
+        }
+        mode + &diff
+    }
+}

@@ -1,0 +1,107 @@
+//! The site secret of a run, and what is derived from it.
+
+use camino::Utf8Path;
+use lxseed::model::Cluster;
+use lxseed::output::Standing;
+use lxseed::render::{ClusterKeys, HostKeys};
+use lxseed::report::sanitize;
+use lxseed::trust::SiteSecret;
+use lxseed::trust::source::{self, Loaded, Origin};
+use rayon::prelude::*;
+
+use super::{CommandError, current_folder, secret_options};
+use crate::cli::SecretArgs;
+use crate::printer::Printer;
+
+/// The cluster's own certificate has no way to be rotated in a profile yet: the running cluster would have to follow.
+const FIRST_GENERATION: u32 = 1;
+
+/// All keys of a cluster: the bootstrap host's files name every member's certificate.
+pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKeys, CommandError> {
+    let name = cluster.name.as_str();
+    let hosts = cluster
+        .hosts
+        .par_iter()
+        .map(|host| {
+            Ok(HostKeys {
+                server: secret.lxd_server(name, host.name.as_str(), host.generation)?,
+                ssh: secret.ssh_host_key(name, host.name.as_str(), host.generation)?,
+            })
+        })
+        .collect::<Result<_, CommandError>>()?;
+    Ok(ClusterKeys {
+        cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
+        hosts,
+    })
+}
+
+/// The site secret, if there is one. What was built with another one must not be taken for never built.
+pub(super) fn existing(
+    args: &SecretArgs,
+    site: &Utf8Path,
+    output: &Utf8Path,
+    standing: &Standing,
+) -> Result<Option<Loaded>, CommandError> {
+    let folder = current_folder()?;
+    if let Some(loaded) = source::load(&secret_options(args), site, &folder)? {
+        return Ok(Some(loaded));
+    }
+    let Some(previous) = standing.manifest() else {
+        return Ok(None);
+    };
+    let path = source::default_location(site, &folder)?;
+    Err(CommandError::Refused(format!(
+        "{output} was built with site secret {}, which is not at {path} any more: put it back or name it with --secret-file; to start over \
+         with new keys for every host, remove {output} first",
+        previous.secret_fingerprint,
+    )))
+}
+
+/// The site secret; made if there is none and nothing has been built with another one.
+pub(super) fn existing_or_new(
+    args: &SecretArgs,
+    site: &Utf8Path,
+    output: &Utf8Path,
+    standing: &Standing,
+    printer: &mut Printer,
+) -> Result<Loaded, CommandError> {
+    if let Some(loaded) = existing(args, site, output, standing)? {
+        if let Some(previous) = standing.manifest()
+            && previous.secret_fingerprint != loaded.secret.fingerprint()
+        {
+            printer.note(&format!(
+                "note: {} was built with site secret {}; with {} every host has new keys",
+                sanitize(output.as_str()),
+                previous.secret_fingerprint,
+                loaded.secret.fingerprint(),
+            ));
+        }
+        return Ok(loaded);
+    }
+    let path = source::default_location(site, &current_folder()?)?;
+    let creation = source::create(&path, today())?;
+    if matches!(creation.loaded.origin, Origin::Created(_)) {
+        advise_about_new_secret(&path, creation.ignored, printer);
+    }
+    Ok(creation.loaded)
+}
+
+/// The creation date of a new secret is the one thing that takes the clock; every later build takes it from the secret.
+pub(super) fn today() -> time::Date {
+    time::OffsetDateTime::now_utc().date()
+}
+
+pub(super) fn advise_about_new_secret(
+    path: &Utf8Path,
+    ignored: Option<bool>,
+    printer: &mut Printer,
+) {
+    let path = sanitize(path.as_str()).into_owned();
+    printer.note(&format!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
+    if ignored == Some(false) {
+        printer.note(&format!(
+            "note: git does not ignore it yet: add `{}` to .gitignore",
+            path.rsplit('/').next().unwrap_or(&path)
+        ));
+    }
+}
