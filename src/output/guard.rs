@@ -1,6 +1,5 @@
 //! What must not be replaced: the user's own files, and trees that others can read.
 
-use std::collections::HashSet;
 use std::fs::FileType;
 use std::os::unix::fs::PermissionsExt;
 
@@ -115,21 +114,12 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
 /// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
 /// without what is in it. The clusters' folders are looked through on all cores.
 fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
-    let files: HashSet<&str> = manifest
-        .files
-        .iter()
-        .map(|entry| entry.path.as_str())
-        .collect();
-    let folders: HashSet<&str> = manifest
-        .folders()
-        .into_iter()
-        .map(Utf8Path::as_str)
-        .collect();
+    let folders = manifest.folders();
     let known = |path: &str, kind: FileType| {
         if kind.is_dir() {
-            folders.contains(path)
+            folders.binary_search(&path).is_ok()
         } else {
-            files.contains(path)
+            manifest.position(path).is_some()
                 || (kind.is_file() && (is_keep(path) || path == MANIFEST || path == SUMS))
         }
     };
@@ -152,13 +142,11 @@ fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, Outpu
             let mut walk = WalkDir::new(cluster).min_depth(1).into_iter();
             while let Some(entry) = walk.next() {
                 let entry = entry.map_err(std::io::Error::from)?;
-                let path = entry
-                    .path()
-                    .strip_prefix(folder)
-                    .unwrap_or(entry.path())
-                    .to_string_lossy();
-                if !known(&path, entry.file_type()) {
-                    extra.push(path.into_owned());
+                // The walk begins below the folder, so every path begins with it and a slash.
+                let path = entry.path().to_string_lossy();
+                let path = &path[folder.as_str().len() + 1..];
+                if !known(path, entry.file_type()) {
+                    extra.push(path.to_owned());
                     if entry.file_type().is_dir() {
                         walk.skip_current_dir();
                     }

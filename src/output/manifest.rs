@@ -1,6 +1,5 @@
 //! `manifest.json` and `SHA256SUMS`: what a build wrote.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -13,6 +12,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 use zeroize::Zeroize;
 
 use crate::hex;
@@ -113,6 +113,10 @@ pub struct Entry {
     /// Lower-case hexadecimal. It stands here for secret files too: whoever cannot read the file cannot guess it either,
     /// since what makes it secret is a key of 256 bits, and a digest of that helps no search.
     pub sha256: String,
+    /// XXH3 with 128 bits, by which a build finds files that were altered. Who alters them on purpose can as well alter the
+    /// manifest, so a digest without a secret proves no more than this one, and this one costs a tenth.
+    #[serde(default, deserialize_with = "hex128")]
+    pub xxh3: u128,
     /// Whether the file holds key material.
     pub secret: bool,
 }
@@ -179,58 +183,65 @@ impl Manifest {
     pub(super) fn repeated(&self) -> Option<&Utf8Path> {
         self.files
             .windows(2)
-            .find(|pair| pair[0].path == pair[1].path)
+            .find(|pair| pair[0].path.as_str() == pair[1].path.as_str())
             .map(|pair| &*pair[0].path)
     }
 
     /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
     pub(super) fn to_json(&self) -> String {
-        let clusters = self.clusters.iter().map(|cluster| {
+        // Writing to a string cannot fail.
+        let mut text = String::with_capacity(1024 + self.files.len() * 256);
+        let _ = write!(
+            text,
+            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"program\": {},\n  \
+             \"secret\": {},\n  \"clusters\": ",
+            Quoted(&self.version),
+            Quoted(&self.program),
+            Quoted(&self.secret_fingerprint),
+        );
+        list(&mut text, &self.clusters, 2, |text, cluster| {
             let ClusterAbout {
                 name,
                 shared,
                 inputs,
                 hosts,
             } = cluster;
-            let hosts = hosts.iter().map(|HostAbout { name, inputs }| {
-                format!(
+            let _ = write!(
+                text,
+                "{{\"name\": {}, \"shared\": {}, \"inputs\": {}, \"hosts\": ",
+                Quoted(name),
+                Quoted(shared),
+                Quoted(inputs),
+            );
+            list(text, hosts, 4, |text, HostAbout { name, inputs }| {
+                let _ = write!(
+                    text,
                     "{{\"name\": {}, \"inputs\": {}}}",
-                    quoted(name),
-                    quoted(inputs)
-                )
+                    Quoted(name),
+                    Quoted(inputs)
+                );
             });
-            format!(
-                "{{\"name\": {}, \"shared\": {}, \"inputs\": {}, \"hosts\": {}}}",
-                quoted(name),
-                quoted(shared),
-                quoted(inputs),
-                listed(hosts, 4)
-            )
+            text.push('}');
         });
-        let files = self.files.iter().map(
-            |Entry {
-                 path,
-                 size,
-                 mode,
-                 sha256,
-                 secret,
-             }| {
-                let path = quoted(path.as_str());
-                format!(
-                    "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \
-                 \"sha256\": \"{sha256}\", \"secret\": {secret}}}"
-                )
-            },
-        );
-        format!(
-            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"program\": {},\n  \
-             \"secret\": {},\n  \"clusters\": {},\n  \"files\": {}\n}}\n",
-            quoted(&self.version),
-            quoted(&self.program),
-            quoted(&self.secret_fingerprint),
-            listed(clusters, 2),
-            listed(files, 2),
-        )
+        text.push_str(",\n  \"files\": ");
+        list(&mut text, &self.files, 2, |text, entry| {
+            let Entry {
+                path,
+                size,
+                mode,
+                sha256,
+                xxh3,
+                secret,
+            } = entry;
+            let path = Quoted(path.as_str());
+            let _ = write!(
+                text,
+                "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
+                 \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
+            );
+        });
+        text.push_str("\n}\n");
+        text
     }
 
     /// The text of `SHA256SUMS`, as `sha256sum -c` reads it: every file but itself, so the manifest too.
@@ -258,28 +269,34 @@ impl Manifest {
     }
 
     /// Where in [`Self::files`] the file of that path is.
-    pub(super) fn position(&self, path: &Utf8Path) -> Option<usize> {
+    pub(super) fn position(&self, path: &str) -> Option<usize> {
         self.files
-            .binary_search_by(|entry| entry.path.as_str().cmp(path.as_str()))
+            .binary_search_by(|entry| entry.path.as_str().cmp(path))
             .ok()
     }
 
-    /// Every folder of the tree but the top, relative to it.
-    pub(super) fn folders(&self) -> BTreeSet<&Utf8Path> {
-        let mut folders = BTreeSet::new();
+    /// Every folder of the tree but the top, relative to it, in the order of their paths' bytes.
+    pub(super) fn folders(&self) -> Vec<&str> {
+        let mut folders: Vec<&str> = Vec::new();
+        let mut previous = "";
         for entry in &self.files {
-            // Whoever knows a folder knows the ones above it.
-            for folder in entry
-                .path
-                .ancestors()
-                .skip(1)
-                .take_while(|folder| *folder != "")
-            {
-                if !folders.insert(folder) {
-                    break;
-                }
-            }
+            let path = entry.path.as_str();
+            // Files of a folder are neighbours, so what this path shares with the one before is known already.
+            let shared = path
+                .bytes()
+                .zip(previous.bytes())
+                .take_while(|(a, b)| a == b)
+                .count();
+            let slashes = path.bytes().enumerate().skip(shared);
+            folders.extend(
+                slashes
+                    .filter(|(_, byte)| *byte == b'/')
+                    .map(|(at, _)| &path[..at]),
+            );
+            previous = path;
         }
+        folders.sort_unstable();
+        folders.dedup();
         folders
     }
 
@@ -293,7 +310,7 @@ impl Manifest {
         if self
             .files
             .get(exact)
-            .is_some_and(|entry| entry.path == prefix)
+            .is_some_and(|entry| entry.path.as_str() == prefix.as_str())
         {
             return exact..exact + 1;
         }
@@ -311,6 +328,7 @@ impl Entry {
             size,
             mode,
             sha256: hex::encode(&Sha256::digest(bytes)),
+            xxh3: xxh3_128(bytes),
             secret,
         }
     }
@@ -321,8 +339,8 @@ impl Entry {
             Ok(file) => file,
             Err(fault) => return Some(fault),
         };
-        let mut buffer = [0; 32 * 1024];
-        let mut digest = Sha256::new();
+        let mut buffer = [0; 64 * 1024];
+        let mut digest = Xxh3Default::new();
         let mut rest = file.take(self.size);
         let mut used = 0;
         let read = loop {
@@ -342,7 +360,7 @@ impl Entry {
         if let Err(fault) = read {
             return Some(fault);
         }
-        (hex::encode(&digest.finalize()) != self.sha256).then_some(Fault::Altered)
+        (digest.digest128() != self.xxh3).then_some(Fault::Altered)
     }
 
     /// The bytes of this file as it stands below `root`, or nothing if it is not what was built.
@@ -437,34 +455,50 @@ pub(super) fn path_fault(path: &Utf8Path) -> Option<&'static str> {
     }
 }
 
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+/// A JSON string.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What lxseed writes needs no escape; making a value of each of many thousand names would be most of the work.
+        if self
+            .0
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+        {
+            write!(f, "\"{}\"", self.0)
+        } else {
+            Value::from(self.0).fmt(f)
+        }
+    }
 }
 
 /// A list with one item a line; `indent` is that of the line the list begins in.
-fn listed(items: impl Iterator<Item = String>, indent: usize) -> String {
-    let mut text = String::from("[");
-    let mut any = false;
-    for item in items {
+fn list<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
+    text.push('[');
+    for (at, item) in items.iter().enumerate() {
         // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "{}\n{:2$}{item}",
-            if any { "," } else { "" },
-            "",
-            indent + 2
-        );
-        any = true;
+        let comma = if at > 0 { "," } else { "" };
+        let _ = write!(text, "{comma}\n{:1$}", "", indent + 2);
+        write_item(text, item);
     }
-    if any {
+    if !items.is_empty() {
         let _ = write!(text, "\n{:indent$}", "");
     }
     text.push(']');
-    text
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {
     String::deserialize(deserializer).map(Utf8PathBuf::from)
+}
+
+fn hex128<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mut bytes = [0; 16];
+    match hex::decode(&text, &mut bytes) {
+        Some(()) => Ok(u128::from_be_bytes(bytes)),
+        None => Err(serde::de::Error::custom("not 32 hexadecimal digits")),
+    }
 }
 
 fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -544,12 +578,15 @@ mod tests {
     {{"name": "rack", "shared": "", "inputs": "", "hosts": []}}
   ],
   "files": [
-    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "secret": false}},
-    {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "secret": true}}
+    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "xxh3": "{:032x}", "secret": false}},
+    {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "xxh3": "{:032x}", "secret": true}}
   ]
 }}
 "#,
-            manifest.files[0].sha256, manifest.files[1].sha256
+            manifest.files[0].sha256,
+            manifest.files[0].xxh3,
+            manifest.files[1].sha256,
+            manifest.files[1].xxh3,
         );
         assert_eq!(manifest.to_json(), expected);
         assert_eq!(Manifest::parse(expected.as_bytes()).unwrap(), manifest);
@@ -572,6 +609,21 @@ mod tests {
         assert_eq!((&*lab.hosts[0].name, &*lab.hosts[0].inputs), ("node1", ""));
         assert_eq!((&*lab.inputs, &*manifest.program), ("", ""));
         assert!(manifest.cluster("rack").is_none());
+    }
+
+    #[test]
+    fn folders_are_named_once_and_in_order() {
+        let files = ["a-b/x", "a/b/c/x", "a/b/y", "a/b0/z", "d"];
+        let files = files.map(entry).into();
+        let about = About {
+            program: String::new(),
+            secret_fingerprint: String::new(),
+            clusters: vec![],
+        };
+        assert_eq!(
+            Manifest::new(about, files).folders(),
+            ["a", "a-b", "a/b", "a/b/c", "a/b0"]
+        );
     }
 
     #[test]

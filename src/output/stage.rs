@@ -132,7 +132,7 @@ impl Stage {
             Entry::of(&file.path, bytes, mode, content.is_secret())
         });
         if let (Some(manifest), Some(root)) = (self.standing.manifest(), &self.standing.folder)
-            && let Some(at) = manifest.position(&file.path)
+            && let Some(at) = manifest.position(file.path.as_str())
             && manifest.files[at] == entry
             && self
                 .phases

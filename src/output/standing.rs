@@ -115,7 +115,7 @@ impl Standing {
     #[must_use]
     pub fn is_secret(&self, path: &Utf8Path) -> bool {
         self.manifest()
-            .and_then(|m| m.position(path).map(|at| m.files[at].secret))
+            .and_then(|m| m.position(path.as_str()).map(|at| m.files[at].secret))
             .unwrap_or(false)
     }
 
@@ -135,7 +135,7 @@ impl Standing {
 
 /// The folders that are gone, or that others than the owner may look into.
 pub(super) fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
-    let fault = |folder: &Utf8Path| match root.join(folder).symlink_metadata() {
+    let fault = |folder: &str| match root.join(folder).symlink_metadata() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
         Err(_) => Some(Fault::Unreadable),
         Ok(found) if !found.is_dir() => Some(Fault::Kind),
@@ -147,10 +147,10 @@ pub(super) fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8Pa
             })
         }
     };
-    let mut folders: Vec<&Utf8Path> = manifest.folders().into_iter().collect();
-    folders.push("".into());
+    let mut folders = manifest.folders();
+    folders.push("");
     folders
         .par_iter()
-        .filter_map(|folder| fault(folder).map(|fault| (folder.to_path_buf(), fault)))
+        .filter_map(|folder| fault(folder).map(|fault| (folder.into(), fault)))
         .collect()
 }
