@@ -126,6 +126,18 @@ pub enum OutputError {
     /// The lock is held.
     #[error("another lxseed build is writing {0}: wait for it to end, then build again")]
     Busy(Utf8PathBuf),
+    /// The folder beside which the new tree is staged takes no files.
+    #[error(
+        "nothing can be written into {parent}, where {path} lies ({error}): make it writable or choose an output folder elsewhere"
+    )]
+    ReadOnly {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The folder it lies in.
+        parent: Utf8PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// A path that rendering must never produce.
     #[error(
         "`{path}` cannot be a file of the tree, because {why}: this is a mistake in lxseed, please report it"

@@ -37,7 +37,8 @@ impl Lock {
                 .truncate(false)
                 .mode(0o600)
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)?;
+                .open(&path)
+                .map_err(|error| refused(place, error))?;
             match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(OutputError::Busy(place.shown.clone())),
@@ -53,6 +54,21 @@ impl Lock {
             }
         }
         Err(OutputError::Busy(place.shown.clone()))
+    }
+}
+
+/// The lock is the first thing that is written, so it is here that a folder shows to take nothing.
+fn refused(place: &Place, error: io::Error) -> OutputError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OutputError::ReadOnly {
+                path: place.shown.clone(),
+                parent: place.parent.clone(),
+                // The lock's own name would say nothing to the user.
+                error: error.kind().into(),
+            }
+        }
+        _ => error.into(),
     }
 }
 
