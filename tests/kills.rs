@@ -16,7 +16,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use support::{Entry, SECRET, lxseed, skip, temp_dir, tree};
 use tempfile::TempDir;
