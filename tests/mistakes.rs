@@ -23,8 +23,11 @@ use lxseed::finding::Severity;
 use rayon::prelude::*;
 use support::{Run, Site, assert_same_tree, diff, lxseed, root, tree};
 
-/// What a repository cannot hold is added to a copy of the case's site.
-const MADE: &[(&str, fn(&Path))] = &[
+/// A case's name, and what is added to a copy of its site.
+type Made = (&'static str, fn(&Path));
+
+/// What a repository cannot hold.
+const MADE: &[Made] = &[
     ("made-three-gigabytes", |site| {
         let file = fs::File::create(site.join("hosts/node4.yaml")).unwrap();
         file.set_len(3 << 30).unwrap();

@@ -33,7 +33,7 @@ pub(crate) struct File {
 pub(crate) type Site = Vec<File>;
 
 /// How a site is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Every key on a line of its own, indented.
     Block,
@@ -41,10 +41,6 @@ pub(crate) enum Style {
     Flow,
     /// Like `Block`, and what stands in a document a second time is an alias of the first.
     Anchored,
-}
-
-impl Style {
-    pub(crate) const ALL: [Self; 3] = [Self::Block, Self::Flow, Self::Anchored];
 }
 
 /// Lines, from 1.
