@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod generator;
+
 use std::hint::black_box;
 
 use camino::Utf8Path;
 use divan::Bencher;
 use lxseed::model::{Cluster, Site};
-use lxseed::render::{ClusterKeys, HostKeys, Renderer};
+use lxseed::render::{ClusterKeys, HostKeys, Inputs, Renderer};
 use lxseed::trust::SiteSecret;
+use sha2::{Digest, Sha256};
 
 fn main() {
     divan::main();
@@ -44,6 +47,25 @@ fn check() -> usize {
     lxseed::check::check(black_box(profiles())).findings().len()
 }
 
+/// Read, lower and check a hundred hosts: three clusters.
+#[divan::bench]
+fn check_100_hosts(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().unwrap();
+    generator::write_site(folder.path(), 100).unwrap();
+    let site = Utf8Path::from_path(folder.path()).unwrap();
+    bencher.bench(|| lxseed::check::check(black_box(site)).accept().unwrap());
+}
+
+/// What a build of an unchanged cluster of two hosts does before it looks at files.
+#[divan::bench]
+fn digest_inputs(bencher: Bencher<'_, '_>) {
+    let site = site();
+    bencher.bench(|| {
+        let inputs = Inputs::of(black_box(&site.clusters[0]), "5f1d").unwrap();
+        (inputs.cluster().unwrap(), inputs.host(0).unwrap())
+    });
+}
+
 /// The LXD identity of one host: key, certificate, signature.
 #[divan::bench]
 fn derive_lxd_identity(bencher: Bencher<'_, '_>) {
@@ -68,5 +90,23 @@ fn render_host(bencher: Bencher<'_, '_>) {
         renderer
             .host(black_box(&site.clusters[0]), 0, &keys)
             .unwrap()
+    });
+}
+
+/// The digests of all files of one host, as a build takes them.
+#[divan::bench]
+fn hash_host(bencher: Bencher<'_, '_>) {
+    let site = site();
+    let keys = keys(&site.clusters[0], &secret());
+    let files = Renderer::new()
+        .unwrap()
+        .host(&site.clusters[0], 0, &keys)
+        .unwrap();
+    bencher.bench(|| {
+        let digests = files.iter().map(|file| {
+            let bytes = black_box(file.content.bytes());
+            (Sha256::digest(bytes), xxhash_rust::xxh3::xxh3_128(bytes))
+        });
+        digests.collect::<Vec<_>>()
     });
 }

@@ -9,8 +9,9 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 
-use support::{lxseed, root, temp_dir};
+use support::{Run, lxseed, root, temp_dir, tool};
 
 /// A fenced block: the language behind the fence, and the text.
 struct Block {
@@ -129,5 +130,24 @@ fn what_comes_out_is_what_the_readme_lists() {
     names.sort();
     for name in names {
         assert!(listing.contains(&name), "the README does not list {name}");
+    }
+}
+
+/// It takes an hour and fetches what it compares with, so here it is only asked how it is used.
+#[test]
+fn the_benchmark_that_the_readme_names_is_there() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let command = readme
+        .lines()
+        .find_map(|line| line.strip_prefix("$ "))
+        .unwrap();
+    let mut words = command.split_whitespace();
+    let script = root().join(words.next().unwrap());
+    let Some(python) = tool("python3") else {
+        return;
+    };
+    let run = Run::of(Command::new(python).arg(script).arg("--help")).expect_exit(0);
+    for option in words.filter(|word| word.starts_with("--")) {
+        assert!(run.stdout.contains(option), "{option}\n{run}");
     }
 }
