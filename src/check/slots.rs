@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::view::{HostView, SiteView, volume_slots, volumes, ways};
 use super::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::{Edit, Finding, Rule};
 use crate::model::FindBy;
 use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
 use crate::source::Span;
@@ -263,6 +263,19 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else if let Some(slots) = slots {
             finding.also(slots.span, "nor is it among these");
         }
+        point_at_choice(site, one.host, finding);
+    }
+}
+
+/// Where there are several disks profiles, the host may name the wrong one.
+fn point_at_choice(site: &SiteView<'_>, host: &HostView<'_>, finding: &mut Finding) {
+    let of_many = site.clusters.iter().any(|cluster| {
+        cluster.folder.disks.len() > 1 && cluster.hosts.iter().any(|own| std::ptr::eq(own, host))
+    });
+    if let (true, Some(name), Some(disks)) = (of_many, &host.host().disks, host.disks) {
+        finding
+            .also(name.span, "the host is of this model")
+            .also(disks.span, "the model's name");
     }
 }
 
@@ -365,6 +378,7 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
                     let volumes = disks.value.volumes.as_ref();
                     let span = volumes.map_or(disks.span, |volumes| volumes.span);
                     finding.also(span, "the volumes are made of other slots");
+                    point_at_choice(site, host, finding);
                 }
             }
         }
