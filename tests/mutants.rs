@@ -39,7 +39,10 @@ const SITES: &[(&str, &[Style])] = &[
     ("profiles/rack", &[Style::Block]),
     ("tests/good/two-clusters-of-one", &[Style::Block]),
     ("tests/good/client-certificates", &[Style::Flow]),
-    ("tests/good/network-ipv6", &[Style::Anchored]),
+    (
+        "tests/good/two-models-of-machines-allowed",
+        &[Style::Anchored],
+    ),
 ];
 
 fn sites() -> Vec<(Utf8PathBuf, &'static [Style])> {
