@@ -576,6 +576,7 @@ fn good_profiles_fit() {
         for site in [
             "profiles",
             "tests/oracles/nasty",
+            "tests/good",
             "tests/cluster/sites",
             "src/check/example",
         ] {
@@ -586,10 +587,15 @@ fn good_profiles_fit() {
                     continue;
                 }
                 let text = fs::read_to_string(path).unwrap();
-                for document in serde_yaml::Deserializer::from_str(&text) {
+                // A byte order mark is for the reader of files.
+                let text = text.trim_start_matches('\u{feff}');
+                for document in serde_yaml::Deserializer::from_str(text) {
                     let mut value = serde_yaml::Value::deserialize(document).unwrap();
                     value.apply_merge().unwrap();
-                    documents.push((path.to_owned(), serde_json::to_value(value).unwrap()));
+                    // `---` with nothing behind it is no document to the reader.
+                    if !value.is_null() {
+                        documents.push((path.to_owned(), serde_json::to_value(value).unwrap()));
+                    }
                 }
                 files += 1;
             }
@@ -605,9 +611,45 @@ fn good_profiles_fit() {
     assert!(files > 15, "only {files} files were looked at");
 }
 
+/// The shipped profiles name the schema they fit, from where they lie.
+#[test]
+fn shipped_profiles_name_their_schema() {
+    let mut files = 0;
+    for entry in WalkDir::new(root().join("profiles")).sort_by_file_name() {
+        let path = Utf8PathBuf::from_path_buf(entry.unwrap().into_path()).unwrap();
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| belongs(*kind, &path)) else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).unwrap();
+        let named = text
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("# yaml-language-server: $schema=");
+        let schema = path
+            .parent()
+            .unwrap()
+            .join(named.unwrap_or_else(|| panic!("{path} names none")));
+        let shipped = root().join(format!("schema/{}.json", kind.name()));
+        assert_eq!(
+            schema.canonicalize().unwrap(),
+            shipped.canonicalize().unwrap(),
+            "{path}"
+        );
+        files += 1;
+    }
+    assert!(files >= 9, "only {files} files were looked at");
+}
+
 fn belongs(kind: Kind, path: &Utf8Path) -> bool {
     let folder = path.parent().and_then(Utf8Path::file_name);
+    // What is hidden is no part of a site.
+    let below = path.strip_prefix(root().to_str().unwrap()).unwrap();
+    let hidden = below
+        .components()
+        .any(|part| part.as_str().starts_with('.'));
     path.extension() == Some("yaml")
+        && !hidden
         && match kind {
             Kind::Cluster => path.file_name() == Some("cluster.yaml"),
             Kind::Host => folder == Some("hosts"),
