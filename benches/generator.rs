@@ -97,7 +97,9 @@ fn cluster(number: usize) -> String {
          admin:\n  \
            user: ops\n  \
            ssh_authorized_keys:\n    \
-             - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk\n",
+             - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk\n\
+         allow:\n  \
+           uneven-redundancy: what is one device here is mirrored by a controller\n",
         number / 30,
     )
 }
@@ -130,7 +132,7 @@ const MODELS: [(&str, &str); 3] = [
          os: {slot: os}\n\
          volumes:\n  data1: {device: n1}\n  data2: {mirror: [n2, n3]}\n\
          slots:\n  \
-           os: {hctl: \"0:0:0:0\"}\n  \
+           os: {hctl: \"0:0:0:0\", max_size: 300GB}\n  \
            n1: {min_size: 900GB, max_size: 2TB}\n  n2: {min_size: 900GB}\n  n3: {min_size: 900GB}\n",
     ),
 ];
