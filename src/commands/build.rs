@@ -8,12 +8,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
 use lxseed::output::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
 use lxseed::phases::{Phase, Phases};
-use lxseed::render::{CLUSTER_FILES, PROGRAM, Renderer};
+use lxseed::render::{CLUSTER_FILES, PROGRAM};
 use lxseed::report::sanitize;
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
 use super::check::{counted, show};
+use super::files::Files;
 use super::progress::{Progress, show_times};
 use super::survey::{Survey, Verdict, Why};
 use super::{CommandError, Outcome, keys, outdated};
@@ -56,7 +57,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         survey: Survey::of(standing, &fingerprint),
         selection,
         secret: &loaded.secret,
-        renderer: Renderer::new()?,
+        files: Files::new()?,
         stage: &stage,
         phases: &phases,
         progress: &progress,
@@ -153,7 +154,7 @@ struct Work<'a> {
     survey: Survey<'a>,
     selection: Selection,
     secret: &'a SiteSecret,
-    renderer: Renderer,
+    files: Files,
     stage: &'a Stage,
     phases: &'a Phases,
     progress: &'a Progress,
@@ -203,7 +204,7 @@ impl Work<'_> {
                     (Some(keys), Verdict::Stale(_)) => {
                         let files = self
                             .phases
-                            .time(Phase::Render, || self.renderer.host(cluster, at, keys))?;
+                            .time(Phase::Render, || self.files.host(cluster, at, keys))?;
                         files.iter().try_for_each(|file| self.stage.write(file))?;
                         Ok(Some(about))
                     }
@@ -215,7 +216,7 @@ impl Work<'_> {
         match (&keys, &looked.own) {
             (Some(keys), Verdict::Stale(_)) => self
                 .phases
-                .time(Phase::Render, || self.renderer.cluster(cluster, keys))
+                .time(Phase::Render, || self.files.cluster(cluster, keys))
                 .iter()
                 .try_for_each(|file| self.stage.write(file))?,
             (_, Verdict::NotAsked) => {

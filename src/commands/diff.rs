@@ -3,13 +3,14 @@
 use camino::Utf8Path;
 use lxseed::model::Cluster;
 use lxseed::output::{Fault, Standing, State};
-use lxseed::render::{ClusterKeys, File, Renderer};
+use lxseed::render::{ClusterKeys, File};
 use lxseed::report::sanitize;
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 use similar::TextDiff;
 
 use super::check::show;
+use super::files::Files;
 use super::redact::Redactor;
 use super::survey::{Survey, Verdict, Why};
 use super::{CommandError, Outcome, keys};
@@ -39,7 +40,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         standing: &standing,
         survey: Survey::of(&standing, &fingerprint),
         secret: &loaded.secret,
-        renderer: Renderer::new()?,
+        files: Files::new()?,
         output: &args.output,
     };
     let mut same = true;
@@ -88,7 +89,7 @@ struct Work<'a> {
     standing: &'a Standing,
     survey: Survey<'a>,
     secret: &'a SiteSecret,
-    renderer: Renderer,
+    files: Files,
     output: &'a Utf8Path,
 }
 
@@ -107,7 +108,7 @@ impl Work<'_> {
                 vec![format!("only in the profiles: {}", cluster.name)]
             }
             (Some(keys), verdict) if stale(verdict) => {
-                vec![self.files(&self.renderer.cluster(cluster, keys))]
+                vec![self.compare(&self.files.cluster(cluster, keys))]
             }
             _ => Vec::new(),
         };
@@ -136,8 +137,8 @@ impl Work<'_> {
                 Ok(format!("only in the profiles: {}/{name}", cluster.name))
             }
             (Verdict::Stale(_), Some(keys)) => {
-                let files = self.renderer.host(cluster, at, keys)?;
-                let mut text = self.files(&files);
+                let files = self.files.host(cluster, at, keys)?;
+                let mut text = self.compare(&files);
                 // A file that a later lxseed does not write any more.
                 let folder = Utf8Path::new(cluster.name.as_str()).join(name.as_str());
                 for path in self.standing.paths(&folder) {
@@ -151,7 +152,7 @@ impl Work<'_> {
         }
     }
 
-    fn files(&self, files: &[File]) -> String {
+    fn compare(&self, files: &[File]) -> String {
         files.iter().map(|file| self.file(file)).collect()
     }
 

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod diff;
 mod explain;
+mod files;
 mod keys;
 mod outdated;
 mod progress;
