@@ -151,7 +151,7 @@ fn a_build_killed_at_any_instant_leaves_the_old_tree_or_the_new_one() {
     let mut random = Random::new();
     let begin = Instant::now();
     assert!(room.build("one").status().unwrap().success());
-    let whole = begin.elapsed();
+    let mut whole = begin.elapsed();
     fs::remove_dir_all(room.out()).unwrap();
 
     let (mut died, mut replaced, mut dirty) = (0, 0, 0);
@@ -172,7 +172,10 @@ fn a_build_killed_at_any_instant_leaves_the_old_tree_or_the_new_one() {
         std::thread::sleep(whole.mul_f64(share * 1.1));
         // SIGKILL; it is not an error if the build has ended.
         child.kill().unwrap();
-        died += usize::from(!child.wait().unwrap().success());
+        let ended = child.wait().unwrap().success();
+        died += usize::from(!ended);
+        // How long a build takes changes with what else the machine does.
+        whole = whole.mul_f64(if ended { 0.85 } else { 1.05 });
 
         let now = room.stands(&format!("kill {at}"));
         assert!(
