@@ -12,52 +12,18 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-STAND_INS = ("systemctl", "snap", "sleep", "timedatectl", "uname", "update-initramfs")
+sys.path.insert(0, str(HERE.parent / "common"))
+
+from steps import Failed, run, variables, wait  # noqa: E402
+
+STAND_INS = ("bench/bin/systemctl", "stand-in/snap", "bench/bin/sleep", "bench/bin/timedatectl", "bench/bin/uname",
+             "bench/bin/update-initramfs")
 STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
 DISK_BYTES = 512 * 1024 * 1024
-
-
-class Failed(Exception):
-    """A test's expectation does not hold."""
-
-
-def run(*words, **options):
-    options.setdefault("check", True)
-    options.setdefault("text", True)
-    options.setdefault("stdout", subprocess.PIPE)
-    options.setdefault("stderr", subprocess.STDOUT)
-    try:
-        return subprocess.run([str(word) for word in words], **options).stdout
-    except subprocess.CalledProcessError as problem:
-        raise Failed("%s: %s" % (" ".join(str(w) for w in words[:6]), (problem.stdout or "").strip()[-600:])) from None
-
-
-def wait(seconds, what, ready):
-    end = time.monotonic() + seconds
-    while True:
-        value = ready()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise Failed("%s: not within %d s" % (what, seconds))
-        time.sleep(0.2)
-
-
-def variables(script):
-    """The variable block of a generated script, as bash reads it."""
-    block = script.split("# ---- common", 1)[0]
-    names = re.findall(r"^([A-Z_]+)=", block, re.M)
-    show = "set +u\n" + "".join('printf "%%s\\0" "%s" "${#%s[@]}" "${%s[@]}"\n' % (n, n, n) for n in names)
-    words = run("bash", "-c", block + show).split("\0")
-    values = {}
-    while len(words) > 1:
-        name, count = words[0], int(words[1])
-        values[name], words = words[2:2 + count], words[2 + count:]
-    return values
 
 
 class Host:
@@ -77,7 +43,7 @@ class Host:
         local = self.upper / "usr/local/bin"
         local.mkdir(parents=True)
         for tool in STAND_INS:
-            (local / tool).symlink_to("/opt/bench/bin/" + tool)
+            (local / os.path.basename(tool)).symlink_to("/opt/" + tool)
         self.setting("speed", bench.speed)
         self.plant()
         self.make_disks()

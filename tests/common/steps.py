@@ -1,0 +1,43 @@
+"""What the benches share: running a program, waiting with a limit, and reading a generated script's variables."""
+import re
+import subprocess
+import time
+
+
+class Failed(Exception):
+    """A test's expectation does not hold."""
+
+
+def run(*words, **options):
+    options.setdefault("check", True)
+    options.setdefault("text", True)
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.STDOUT)
+    try:
+        return subprocess.run([str(word) for word in words], **options).stdout
+    except subprocess.CalledProcessError as problem:
+        raise Failed("%s: %s" % (" ".join(str(w) for w in words[:6]), (problem.stdout or "").strip()[-600:])) from None
+
+
+def wait(seconds, what, ready):
+    end = time.monotonic() + seconds
+    while True:
+        value = ready()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed("%s: not within %d s" % (what, seconds))
+        time.sleep(0.2)
+
+
+def variables(script):
+    """The variable block of a generated script, as bash reads it."""
+    block = script.split("# ---- common", 1)[0]
+    names = re.findall(r"^([A-Z_]+)=", block, re.M)
+    show = "set +u\n" + "".join('printf "%%s\\0" "%s" "${#%s[@]}" "${%s[@]}"\n' % (n, n, n) for n in names)
+    words = run("bash", "-c", block + show).split("\0")
+    values = {}
+    while len(words) > 1:
+        name, count = words[0], int(words[1])
+        values[name], words = words[2:2 + count], words[2 + count:]
+    return values
