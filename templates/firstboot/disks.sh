@@ -22,6 +22,7 @@ stage_disks() {
     for i in "${!VOLUME_NAMES[@]}"; do
         bring_volume "$i"
     done
+    renew_initramfs
 }
 
 need_disk_tools() {

@@ -198,13 +198,17 @@ assemble_mirror() {
     array_runs "$name" "$uuid" || later "/dev/md/$name is not there after mdadm --assemble"
 }
 
-# The copy of mdadm.conf inside the initramfs decides the array's name at the next boot.
+# The copy of mdadm.conf inside the initramfs decides the array's name at the next boot. Making an initramfs takes long, so it
+# is made once for all arrays, by renew_initramfs.
 remember_array() {
     local conf=/etc/mdadm/mdadm.conf
     if ! grep -qsF "$2" "$conf"; then
         mark initramfs
         { cat "$conf" 2>/dev/null || true; echo "ARRAY /dev/md/$1 metadata=1.2 name=$HOST:$1 UUID=$2"; } | put "$conf" 0644
     fi
+}
+
+renew_initramfs() {
     if marked initramfs; then
         quietly timeout 900 update-initramfs -u || later "update-initramfs failed: $SAID"
         unmark initramfs
