@@ -48,6 +48,8 @@ all_disks() {
         case $name in
         # Layers over disks, and what has no serial or no place in a slot.
         dm-* | md* | ram* | zram* | sr* | fd*) continue ;;
+        # The kernel makes eight of them at every boot, with nothing behind them.
+        loop*) [[ -e $at/loop/backing_file ]] || continue ;;
         esac
         [[ -b /dev/$name ]] && echo "$name"
     done
@@ -55,11 +57,14 @@ all_disks() {
 }
 
 # virtio disks have their serial in sysfs only, and udev 237 copies it to ID_SERIAL; SCSI disks have a vendor's serial
-# beside the one of the page-83 identifier.
+# beside the one of the page-83 identifier. Asked of every disk for every slot, so udev is asked once and read without help.
 serials() {
-    local key
+    local known line key
+    known=$(udevadm info --query=property --name="/dev/$1" 2>/dev/null || true)
     for key in ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL; do
-        property "$1" "$key"
+        while IFS= read -r line; do
+            [[ $line != "$key="* ]] || echo "${line#*=}"
+        done <<<"$known"
     done
     cat "/sys/block/$1/serial" "/sys/block/$1/device/serial" 2>/dev/null | sed 's/^ *//; s/ *$//' || true
 }
