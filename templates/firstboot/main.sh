@@ -15,13 +15,45 @@ boot and goes on until the machine is sealed; see 'journalctl -u lxseed-firstboo
 USAGE
 }
 
+# How a volume is now: a mirror that has lost a disk runs on, and nobody would hear of it. Reads only what everybody may.
+volume_health() {
+    local kind=$1 array known there lost=''
+    case $kind in
+    mirror)
+        array=/sys/block/$(basename "$(readlink -f "$V_DEVICE")")
+        if [[ ! -e $array/md/degraded ]]; then
+            echo "MISSING: its array does not run"
+        elif [[ $(cat "$array/md/sync_action") = recover ]]; then
+            echo "rebuilding"
+        elif [[ $(cat "$array/md/degraded") = 0 ]]; then
+            echo "clean"
+        else
+            there=$(for known in "$array"/slaves/*; do serial "${known##*/}"; done)
+            for known in $V_DISKS; do
+                grep -qxF -- "$known" <<<"$there" || lost+=" $known"
+            done
+            echo "DEGRADED: runs without the disk${lost:+ with serial$lost}; to rebuild: mdadm $V_DEVICE --add DISK"
+        fi
+        ;;
+    zfs_mirror) zpool list -H -o health "$V_DEVICE" 2>/dev/null || echo "MISSING: its zpool is not imported" ;;
+    *) if [[ -b $V_DEVICE ]]; then echo "there"; else echo "MISSING: no disk with serial $V_DISKS"; fi ;;
+    esac
+}
+
 status() {
-    local stage when
+    local stage when i
     printf '%s: %s of the cluster %s (%s)\n' "$HOST" "$ROLE" "$CLUSTER" "$ENDPOINT"
     for stage in "${STAGES[@]}"; do
         when=$(cat "$STATE/stages/$stage.done" 2>/dev/null || echo '-')
         printf '  %-10s %-22s %s\n' "$stage" "$when" \
             "$(sed 's/$/ s/' "$STATE/stages/$stage.seconds" 2>/dev/null || true)"
+    done
+    for i in "${!VOLUME_NAMES[@]}"; do
+        volume_read "${VOLUME_NAMES[$i]}"
+        case $V_STATE in
+        '' | making) ;;
+        *) printf '  %-10s %-22s %s\n' "${VOLUME_NAMES[$i]}" "$V_DEVICE" "$(volume_health "${VOLUME_KINDS[$i]}")" ;;
+        esac
     done
     if [[ -e $STATE/problem ]]; then
         printf 'STOPPED at %s\n' "$(cat "$STATE/problem")"

@@ -99,6 +99,8 @@ def three_at_once(stage):
         assert receipt["host"] == host.name and receipt["sealed"]["medium_with_keys"] is None, receipt
         assert all(d["serial"] for d in receipt["disks"]), receipt["disks"]
         assert set(STAGES[:-1]) <= set(receipt["seconds"]), receipt["seconds"]
+        status = host.inside("/usr/local/sbin/lxseed-firstboot", "status")
+        assert len(re.findall(r"^  data[12] +/dev/\S+ +there$", status, re.M)) == 2, status
         expect_no_keys(host)
         calls = host.text("/var/log/snap-calls").splitlines()
         assert "install lxd --channel=5.0/stable --cohort=+" in calls and "refresh --hold lxd" in calls, calls
