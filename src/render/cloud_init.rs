@@ -33,6 +33,8 @@ struct UserData<'a> {
     // cloud-init 18.2 points grub-pc at the first of /dev/sda, /dev/vda …, wherever the system is; with several disks a
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
+    // Runs at every boot, before the modules that plant anything.
+    bootcmd: [[&'a str; 3]; 1],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -79,6 +81,12 @@ struct WriteFile<'a> {
     content: String,
 }
 
+/// cloud-init notes that a module has run, but does not wait until what it wrote is on the disk. ext4 keeps the note after five
+/// seconds and a new file's content after thirty: a power cut in between leaves empty files that nothing would write
+/// again. So until the machine is sealed, what plants files, keys and accounts runs at every boot; each leaves the same
+/// behind however often it runs. The names are those of the semaphores of 18.2 and of 23.1.2.
+const REPLANT: &str = "if [ ! -e /var/lib/lxseed/stages/seal.done ]; then for name in write_files users_groups ssh runcmd scripts_user; do rm -f /var/lib/cloud/instance/sem/config_$name; done; fi";
+
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
 /// malformed item keeps cloud-init 18.2 from writing any of them.
 const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboot.service && systemctl start --no-block lxseed-firstboot.service";
@@ -116,6 +124,7 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
+        bootcmd: [["sh", "-c", REPLANT]],
         write_files: planted
             .iter()
             .map(|file| WriteFile {

@@ -154,6 +154,23 @@ def expect_once(b):
 
 
 @test
+def unwritten_files(stage):
+    """The power is cut before what cloud-init planted is on the disk: empty files, which the next boot plants again."""
+    b = stage.bench("three")
+    host = b.add("node1")
+    host.boot()
+    host.await_said("preflight: ")
+    host.power_cut()
+    for path in ("usr/local/sbin/lxseed-firstboot", "etc/systemd/system/lxseed-firstboot.service", "etc/lxseed/tls/server.key",
+                 "var/lib/cloud/instance/scripts/runcmd"):
+        # The link is the machine's own, so its target is looked for in the machine's root.
+        file = host.upper / path.replace("instance/", "instances/%s/" % host.text("/var/lib/cloud/data/instance-id").strip())
+        file.write_bytes(b"")
+    host.boot()
+    host.await_member()
+
+
+@test
 def each_stage_killed(stage):
     """Every stage of every host is ended once, by kill -9 or by a power cut, and the cluster completes."""
     seed = stage.dice()
