@@ -19,7 +19,7 @@ def run(*words, **options):
         raise Failed("%s: %s" % (" ".join(str(w) for w in words[:6]), (problem.stdout or "").strip()[-600:])) from None
 
 
-def wait(seconds, what, ready):
+def wait(seconds, what, ready, pause=0.2):
     end = time.monotonic() + seconds
     while True:
         value = ready()
@@ -27,7 +27,7 @@ def wait(seconds, what, ready):
             return value
         if time.monotonic() > end:
             raise Failed("%s: not within %d s" % (what, seconds))
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def variables(script):

@@ -1,0 +1,391 @@
+"""Machines under qemu, on a wire of their own, made of nothing but an output tree of lxseed and the base disk.
+
+A machine's hardware is read off its generated script: each slot becomes a disk that shows what the profile looks for.
+Everything made here has the process number of the run in its name, and is taken down by `Fleet.close`: processes by the
+numbers it started, the namespace by its name. The wire is a bridge in a network namespace that has no way out.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import random
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "common"))
+
+from steps import Failed, run, variables, wait  # noqa: E402
+
+DISK_BYTES = 512 * 1024 * 1024
+MEMORY = 1024
+# Seconds between two questions to a machine: each costs an emulated one a second of work.
+ASKING = 3
+# Where the virtio-scsi controller sits on the PCI bus; the sites' by_path names it.
+SCSI_AT = 0x10
+SAID = re.compile(r"lxseed (\S+) (\w+): (.*)")
+
+
+def acceleration(base, scratch):
+    """KVM where it truly works: /dev/kvm may be there and the machine hang before its kernel says a word."""
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        log = pathlib.Path(scratch) / "kvm-probe"
+        words = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "512", "-display", "none", "-nodefaults",
+                 "-no-reboot", "-kernel", base / "vmlinuz", "-initrd", base / "initrd.img", "-append", "console=ttyS0",
+                 "-serial", "file:%s" % log]
+        probe = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 10
+            while probe.poll() is None and time.monotonic() < end:
+                if log.exists() and b"Run /init" in log.read_bytes():
+                    return ["-accel", "kvm", "-cpu", "host"]
+                time.sleep(0.1)
+        finally:
+            probe.kill()
+            probe.wait()
+    # Measured: a processor with every feature costs a third more, because the guest's programs then use vector instructions,
+    # which are slow to emulate.
+    return ["-accel", "tcg,thread=multi", "-cpu", "qemu64"]
+
+
+class Console:
+    """Follows the file a machine's serial line is written to, and notes when each line came."""
+
+    def __init__(self, path):
+        self.path, self.lines, self.powered = path, [], time.monotonic()
+        self.path.touch()
+        self.rest, self.place, self.on = b"", 0, True
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+
+    def follow(self):
+        with open(self.path, "rb") as file:
+            while True:
+                new = file.read()
+                if new:
+                    now = time.monotonic()
+                    *whole, self.rest = (self.rest + new).split(b"\n")
+                    self.lines += [(now, line.decode(errors="replace").strip("\r")) for line in whole]
+                elif not self.on:
+                    return
+                else:
+                    time.sleep(0.1)
+
+    def begin(self):
+        """A power-on: what is asked of the console from here on is asked of this boot."""
+        self.powered, self.place = time.monotonic(), len(self.lines)
+
+    def boot(self):
+        return self.lines[self.place:]
+
+    def said(self):
+        """What the first boot said since power-on: (seconds, stage, text)."""
+        found = ((when, SAID.search(line)) for when, line in self.boot())
+        return [(when - self.powered, match[2], match[3]) for when, match in found if match]
+
+    def tail(self, lines):
+        return [line for _, line in self.lines[-lines:]]
+
+    def close(self):
+        self.on = False
+        self.thread.join()
+
+
+class Machine:
+    """One machine: an OS disk from the base, a data disk per slot, a seed image, a serial line, a network card."""
+
+    def __init__(self, fleet, name):
+        self.fleet, self.name = fleet, name
+        self.seed = fleet.out / name
+        self.folder = fleet.folder / name
+        self.folder.mkdir(mode=0o700)
+        self.values = variables((self.seed / "lxseed-firstboot").read_text())
+        self.address = self.values["ADDRESS"][0]
+        self.mac = re.search(r'"macaddress": "([0-9a-f:]+)"', (self.seed / "network-config").read_text())[1]
+        self.process, self.link = None, None
+        self.console = Console(fleet.consoles / ("%s.console" % name))
+        run("cp", "--sparse=always", "--reflink=auto", fleet.base / "disk.img", self.folder / "os.img")
+        self.seed_image = self.folder / "seed.iso"
+        run("xorriso", "-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-R", "-o", self.seed_image,
+            *(self.seed / part for part in ("user-data", "meta-data", "network-config")))
+        self.disks, self.pulled = {}, set()
+        for i, slot in enumerate(self.values["SLOT_NAMES"]):
+            self.disks[slot] = self.hardware(self.values["SLOT_BY"][i], self.values["SLOT_VALUES"][i], slot)
+            if slot != self.values["OS_SLOT"][0]:
+                self.blank(slot)
+        self.tap = "m%d" % len(fleet.machines)
+        run("ip", "-n", fleet.space, "tuntap", "add", "dev", self.tap, "mode", "tap")
+        run("ip", "-n", fleet.space, "link", "set", self.tap, "master", "wire", "up")
+
+    @staticmethod
+    def hardware(by, value, slot):
+        """The device that a slot's rule finds."""
+        if by == "serial":
+            return "virtio-blk-pci,serial=%s" % value
+        if by == "by_id" and value.startswith("virtio-"):
+            return "virtio-blk-pci,serial=%s" % value[len("virtio-"):]
+        if by == "wwn":
+            # The last digits make the place at the controller, away from those that sites name by path.
+            return "scsi-hd,bus=scsi.0,channel=0,scsi-id=%d,lun=0,wwn=%s,serial=WWN-%s" % (
+                100 + int(value[-1], 16), value, value[-6:])
+        place = re.fullmatch(r"pci-0000:00:%02x\.0-scsi-0:0:(\d+):(\d+)" % SCSI_AT, value) if by == "by_path" else None
+        if place:
+            return "scsi-hd,bus=scsi.0,channel=0,scsi-id=%s,lun=%s,serial=HW-%s" % (place[1], place[2], slot)
+        raise Failed("the bench has no disks that go by %s %s" % (by, value))
+
+    # -- disks
+
+    def image(self, slot):
+        return self.folder / ("os.img" if slot == self.values["OS_SLOT"][0] else "disk-%s.img" % slot)
+
+    def blank(self, slot):
+        """A new disk in the slot."""
+        self.image(slot).unlink(missing_ok=True)
+        with open(self.image(slot), "wb") as file:
+            file.truncate(DISK_BYTES)
+
+    def digest(self, slot):
+        with open(self.image(slot), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def pull(self, slot):
+        """Takes a disk out of the running machine."""
+        self.pulled.add(slot)
+        self.monitor("device_del", id="slot-" + slot)
+
+    # -- power
+
+    def power_on(self, seed=True):
+        if self.process:
+            raise Failed("%s is on already" % self.name)
+        words = ["qemu-system-x86_64", *self.fleet.acceleration, "-machine", "pc", "-smp", "1", "-m", str(MEMORY),
+                 "-nodefaults", "-display", "none", "-no-reboot",
+                 "-chardev", "file,id=console,path=%s,append=on" % self.console.path, "-serial", "chardev:console",
+                 "-qmp", "unix:%s,server=on,wait=off" % (self.folder / "monitor"),
+                 "-netdev", "tap,id=wire,ifname=%s,script=no,downscript=no" % self.tap,
+                 "-device", "virtio-net-pci,netdev=wire,mac=%s,romfile=" % self.mac,
+                 "-device", "virtio-rng-pci",
+                 "-device", "virtio-scsi-pci,id=scsi,addr=0x%x" % SCSI_AT]
+        for slot, device in self.disks.items():
+            if slot in self.pulled:
+                continue
+            # The host outlives each power cut, and with it what a disk was told to write.
+            words += ["-drive", "if=none,id=disk-%s,format=raw,cache=unsafe,file=%s" % (slot, self.image(slot)),
+                      "-device", "%s,drive=disk-%s,id=slot-%s%s" % (
+                          device, slot, slot, ",bootindex=0" if slot == self.values["OS_SLOT"][0] else "")]
+        if seed:
+            words += ["-drive", "if=none,id=seed,format=raw,readonly=on,file=%s" % self.seed_image,
+                      "-device", "scsi-cd,bus=scsi.0,scsi-id=0,drive=seed"]
+        self.console.begin()
+        with open(self.folder / "qemu.log", "ab") as log:
+            self.process = subprocess.Popen(["ip", "netns", "exec", self.fleet.space, "nice", "-n", "15", *words],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def power_cut(self):
+        """The machine is gone from one instruction to the next."""
+        if self.process:
+            self.process.kill()
+            self.ended()
+
+    def ended(self):
+        self.process.wait()
+        self.process = None
+        self.hang_up()
+
+    def hang_up(self):
+        if self.link:
+            self.link.kill()
+            self.link.wait()
+            self.link = None
+
+    def shut_down(self, seconds=120):
+        """An orderly end, as `poweroff` makes it."""
+        self.sh("systemctl poweroff --no-block")
+        wait(seconds, "%s powers itself off" % self.name, lambda: self.process.poll() is not None)
+        self.ended()
+
+    def monitor(self, command, **arguments):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(20)
+            link.connect(str(self.folder / "monitor"))
+            lines = link.makefile("rw")
+
+            def ask(what, **details):
+                lines.write(json.dumps({"execute": what, "arguments": details}) + "\n")
+                lines.flush()
+                while True:
+                    answer = json.loads(lines.readline())
+                    if "return" in answer or "error" in answer:
+                        return answer
+
+            lines.readline()
+            ask("qmp_capabilities")
+            answer = ask(command, **arguments)
+        if "error" in answer:
+            raise Failed("%s: %s says %s" % (self.name, command, answer["error"]["desc"]))
+
+    # -- talking to it: as its administrator would, over ssh under the generated known_hosts
+
+    def ssh(self, *options):
+        return ["ip", "netns", "exec", self.fleet.space, "ssh", "-F", "none", "-i", str(self.fleet.key),
+                "-o", "UserKnownHostsFile=%s" % (self.fleet.out / "known_hosts"), "-o", "StrictHostKeyChecking=yes",
+                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlPath=%s" % (self.folder / "ssh"),
+                *options, "ops@" + self.address]
+
+    def call(self, seconds=180):
+        """One connection per boot, which the commands share."""
+        if self.link and self.link.poll() is None:
+            return
+        end = time.monotonic() + seconds
+        while True:
+            (self.folder / "ssh").unlink(missing_ok=True)
+            with open(self.folder / "ssh.log", "wb") as log:
+                self.link = subprocess.Popen(self.ssh("-M", "-N"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             start_new_session=True)
+            while self.link.poll() is None and time.monotonic() < end:
+                if (self.folder / "ssh").exists():
+                    return
+                time.sleep(0.1)
+            if self.process is None or self.process.poll() is not None:
+                raise Failed("%s is off" % self.name)
+            if time.monotonic() > end:
+                self.hang_up()
+                raise Failed("no ssh to %s within %d s: %s" % (self.name, seconds,
+                                                               (self.folder / "ssh.log").read_text().strip()[-200:]))
+            time.sleep(1)
+
+    def sh(self, script, check=True, seconds=120, **options):
+        """Runs a shell script as root on the machine, and gives what it prints."""
+        self.call()
+        try:
+            return run(*self.ssh("-o", "ControlMaster=no"), "sudo /bin/bash -euc " + shlex.quote(script), check=check,
+                       stdin=subprocess.DEVNULL, timeout=seconds, **options)
+        except subprocess.TimeoutExpired:
+            raise Failed("%s: not done within %d s: %s" % (self.name, seconds, script.strip()[:80])) from None
+
+    def json(self, script):
+        said = self.sh(script, stderr=subprocess.DEVNULL)
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise Failed("%s: %s says: %s" % (self.name, script, said[-300:])) from None
+
+    def api(self, path):
+        return self.json("/snap/bin/lxc query '%s'" % path)
+
+    # -- how far it is
+
+    def sealed(self):
+        """In this boot or an earlier one: a sealed machine says nothing more."""
+        return any(" main: all stages are done" in line for _, line in self.console.lines)
+
+    def problem(self):
+        return next((text for _, _, text in self.console.said() if text.startswith("STOPPED: ")), None)
+
+    def stages(self):
+        """Seconds from power-on to the end of each stage that ended in this boot."""
+        return {stage: when for when, stage, text in self.console.said() if text == "done"}
+
+    def alive(self):
+        if self.process.poll() is not None:
+            raise Failed("%s: its qemu ended: %s" % (self.name, (self.folder / "qemu.log").read_text()[-300:]))
+        panic = next((line for _, line in self.console.boot() if "Kernel panic" in line or "emergency mode" in line), None)
+        if panic:
+            raise Failed("%s: %s" % (self.name, panic))
+
+    def await_sealed(self, seconds):
+        def ready():
+            self.alive()
+            if self.problem():
+                raise Failed("%s stopped: %s" % (self.name, self.problem()))
+            return self.sealed()
+
+        wait(seconds, "%s sealed" % self.name, ready)
+
+    def await_stopped(self, seconds):
+        wait(seconds, "%s stopped by its guard" % self.name, lambda: self.alive() or self.problem())
+        return self.problem()
+
+    def close(self):
+        self.power_cut()
+        self.console.close()
+
+
+class Fleet:
+    """The machines of one site, on one wire."""
+
+    def __init__(self, name, program, base, acceleration, scratch, consoles, tag):
+        self.name, self.base, self.acceleration, self.consoles = name, base, acceleration, consoles
+        self.folder = pathlib.Path(scratch) / name
+        self.folder.mkdir(mode=0o700)
+        self.machines = {}
+        self.seed = int(os.environ.get("LXSEED_BENCH_SEED", random.randrange(1, 10**6)))
+        self.dice = random.Random(self.seed)
+        self.space = "lxm%s-%s" % (tag, name[:4])
+        run("ip", "netns", "add", self.space)
+        run("ip", "-n", self.space, "link", "add", "wire", "type", "bridge", "forward_delay", "0")
+        run("ip", "-n", self.space, "link", "set", "wire", "up")
+        run("ip", "-n", self.space, "link", "set", "lo", "up")
+        # The sites' gateway and name server: nobody answers there, but somebody says so at once.
+        run("ip", "-n", self.space, "addr", "add", "10.77.0.1/24", "dev", "wire")
+        self.build(program)
+        first = next(self.out.glob("*/lxseed-firstboot"))
+        for member in variables(first.read_text())["MEMBERS"]:
+            self.machines[member] = Machine(self, member)
+
+    def build(self, program):
+        """The output tree of tests/machine/sites/NAME, with a key for the administrator that is made here."""
+        self.key = self.folder / "key"
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops@desk", "-f", self.key)
+        site = self.folder / "site"
+        shutil.copytree(HERE / "sites" / self.name, site)
+        root = site / "cluster.yaml"
+        public = self.key.with_suffix(".pub").read_text().split()[1]
+        root.write_text(root.read_text().replace("ssh-ed25519 KEY", "ssh-ed25519 " + public))
+        secret = self.folder / "secret"
+        run(program, "secret", "new", "--secret-file", secret)
+        run(program, "build", site, "-o", self.folder / "out", "--secret-file", secret)
+        self.out = self.folder / "out" / self.name
+
+    def __iter__(self):
+        return iter(self.machines.values())
+
+    def expect_formed(self, names=None, seconds=180):
+        """Every member ONLINE and every pool usable on each, asked of each of them."""
+        names = sorted(names or self.machines)
+
+        def members(machine):
+            try:
+                seen = machine.api("/1.0/cluster/members?recursion=1")
+            except Failed:
+                return False
+            return sorted(m["server_name"] for m in seen if m["status"] == "Online") == names
+
+        def usable(machine, pool):
+            # LXD tries a pool again each minute when its disks were late.
+            try:
+                shown = machine.api("/1.0/storage-pools/%s?target=%s" % (pool, machine.name))
+                machine.api("/1.0/storage-pools/%s/resources?target=%s" % (pool, machine.name))
+            except Failed:
+                return False
+            return shown["status"] == "Created"
+
+        for machine in (self.machines[name] for name in names):
+            wait(seconds, "%s sees %s online" % (machine.name, " ".join(names)), lambda machine=machine: members(machine),
+                 ASKING)
+            for pool in machine.values["POOL_NAMES"]:
+                wait(150, "pool %s is usable on %s" % (pool, machine.name), lambda m=machine, p=pool: usable(m, p),
+                     ASKING)
+
+    def close(self):
+        for machine in self:
+            machine.close()
+        run("ip", "netns", "del", self.space, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)

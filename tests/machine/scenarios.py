@@ -1,0 +1,285 @@
+"""What must be seen of whole machines. The tests of one fleet run one after the other on the same machines, as listed."""
+import io
+import json
+import re
+import subprocess
+import tarfile
+import time
+
+from machines import DISK_BYTES
+from steps import Failed, run, wait
+
+# fleet -> {test: function}, in the order they run
+TESTS = {"mirrors": {}, "volumes": {}}
+STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
+# Seconds from power-on to sealed, for the slowest host of the bench: emulated machines that share two busy cores.
+LONG = 1500
+
+
+def test(fleet):
+    def register(function):
+        TESTS[fleet][function.__name__.replace("_", "-")] = function
+        return function
+    return register
+
+
+def expect_cloud_init_done(machine):
+    wait(120, "cloud-init of %s ends" % machine.name,
+         lambda: "status: done" in machine.sh("cloud-init status", check=False, stderr=subprocess.DEVNULL))
+    result = machine.json("cat /run/cloud-init/result.json")["v1"]
+    assert result["errors"] == [], "%s: %s" % (machine.name, result)
+    return result["datasource"]
+
+
+def arrays(machine):
+    """name -> identity, of the arrays that run; each by the link that udev made for its own name."""
+    said = machine.sh("for name in /dev/md/*; do mdadm --detail --export \"$name\" | sed \"s|^|$name |\"; done")
+    found = {}
+    for line in said.splitlines():
+        path, _, fact = line.partition(" ")
+        key, _, value = fact.partition("=")
+        found.setdefault(path, {})[key] = value
+    return {path: (facts["MD_NAME"], facts["MD_UUID"]) for path, facts in found.items()}
+
+
+def expect_arrays(machine, clean=True):
+    """Each mirror of the profile runs under our name, and under no other."""
+    mirrors = [name for name, kind in zip(machine.values["VOLUME_NAMES"], machine.values["VOLUME_KINDS"]) if kind == "mirror"]
+    found = arrays(machine)
+    assert sorted(found) == ["/dev/md/" + name for name in mirrors], "%s: %s" % (machine.name, found)
+    for name in mirrors:
+        assert found["/dev/md/" + name][0] == "%s:%s" % (machine.name, name), "%s: %s" % (machine.name, found)
+        if clean:
+            wait(60, "the array %s of %s is clean" % (name, machine.name), lambda name=name: re.search(
+                r"^ +State : (clean|active) *$", machine.sh("mdadm --detail /dev/md/%s" % name), re.M))
+    return found
+
+
+def life(machine):
+    """All that must outlive a reboot: instance, network, host keys, arrays, the receipt, what cloud-init did."""
+    facts = machine.sh("""
+hostname
+cat /var/lib/cloud/data/instance-id
+ls /var/lib/cloud/instances
+cat /etc/netplan/*.yaml
+ip -4 -br addr show scope global | awk '{ print $1, $3 }' | grep '^e'
+cat /etc/ssh/ssh_host_*.pub
+cat /etc/mdadm/mdadm.conf /etc/fstab /etc/passwd
+cat /var/lib/lxseed/receipt.json
+cat /var/lib/lxseed/volumes/*
+""")
+    return facts + json.dumps(arrays(machine), sort_keys=True)
+
+
+def expect_no_keys(machine):
+    found = machine.sh(r"""
+ls /etc/lxseed/tls
+grep -rlE -- '-----BEGIN [A-Z ]*PRIVATE KEY' /var/lib/cloud /run/cloud-init /etc/lxseed /var/log 2>/dev/null || true
+""")
+    assert ".key" not in found and "cloud" not in found, "%s: a private key is left: %s" % (machine.name, found)
+
+
+def table(fleet):
+    """Seconds from power-on to the end of each stage, per machine."""
+    rows = ["    %-8s" % "" + "".join("%10s" % stage for stage in STAGES)]
+    for machine in fleet:
+        ended = machine.stages()
+        rows.append("    %-8s" % machine.name + "".join(
+            "%10s" % ("%.0f" % ended[stage] if stage in ended else "-") for stage in STAGES))
+    return "\n".join(rows)
+
+
+def boot_again(fleet, before, machines, **how):
+    """Switched on once more: nothing is run again, and everything is as it was."""
+    began = time.monotonic()
+    for machine in machines:
+        machine.power_on(**how)
+    fleet.expect_formed(seconds=LONG)
+    spent = time.monotonic() - began
+    for machine in machines:
+        expect_cloud_init_done(machine)
+        after = life(machine)
+        for old, new in zip(before[machine.name].splitlines(), after.splitlines()):
+            assert old == new, "%s: was '%s', is '%s'" % (machine.name, old, new)
+        assert len(before[machine.name]) == len(after), "%s: %s" % (machine.name, after)
+        said = machine.sh("systemctl show -p ConditionResult -p ActiveState lxseed-firstboot")
+        assert "ConditionResult=no" in said and "ActiveState=inactive" in said, "%s: %s" % (machine.name, said)
+        assert not machine.console.said(), "%s runs its first boot again: %s" % (machine.name, machine.console.said())
+    return "%d/%d ONLINE %.0f s after power-on" % (len(list(fleet)), len(list(fleet)), spent)
+
+
+# ---- md mirrors ------------------------------------------------------------------------------------------------------
+
+
+@test("mirrors")
+def power_on(fleet):
+    """3 machines switched on together: cloud-init done without errors, arrays clean, 3/3 ONLINE, both pools, receipts."""
+    for machine in fleet:
+        machine.power_on()
+    for machine in fleet:
+        machine.await_sealed(LONG)
+    fleet.expect_formed()
+    receipts = []
+    for machine in fleet:
+        source = expect_cloud_init_done(machine)
+        assert "NoCloud" in source, source
+        expect_arrays(machine)
+        expect_no_keys(machine)
+        receipt = machine.json("cat /var/lib/lxseed/receipt.json")
+        assert [p["name"] for p in receipt["pools"]] == ["data1", "data2"], receipt["pools"]
+        assert receipt["host"] == machine.name and receipt["sealed"]["medium_with_keys"], receipt
+        receipts.append("    %s: %s, lxd %s, %s" % (machine.name, receipt["role"], receipt["versions"]["lxd"], ", ".join(
+            "%s %s on %s (%s)" % (p["name"], p["driver"], v["device"], " ".join(v["disks"]))
+            for p, v in zip(receipt["pools"], receipt["volumes"]))))
+        assert "clean" in machine.sh("lxseed-firstboot status"), machine.sh("lxseed-firstboot status")
+    first = next(iter(fleet))
+    assert first.json("cat /var/lib/lxseed/receipt.json")["missing"] == []
+    return "3/3 ONLINE; seconds from power-on to the end of each stage:\n%s\n%s" % (table(fleet), "\n".join(receipts))
+
+
+def empty_image(path):
+    """An image that holds one file, for LXD to unpack."""
+    meta = b"architecture: x86_64\ncreation_date: 1700000000\nproperties: {description: empty}\n"
+    with tarfile.open(path, "w:gz") as image:
+        for name, data in (("metadata.yaml", meta), ("rootfs/etc/hostname", b"empty\n")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            image.addfile(entry, io.BytesIO(data))
+
+
+@test("mirrors")
+def instances(fleet):
+    """An instance on data1 and a custom volume on data2 are made on each member, from a local image, and removed again."""
+    return use_pools(fleet)
+
+
+def use_pools(fleet):
+    first = next(iter(fleet))
+    image = fleet.folder / "empty.tar.gz"
+    empty_image(image)
+    run(*first.ssh("-o", "ControlMaster=no"), "cat >/tmp/empty.tar.gz", stdin=open(image, "rb"))
+    first.sh("/snap/bin/lxc image import /tmp/empty.tar.gz --alias empty")
+    for machine in fleet:
+        first.sh("/snap/bin/lxc init empty c-{0} --storage data1 --target {0}\n"
+                 "/snap/bin/lxc storage volume create data2 v-{0} --target {0}".format(machine.name), seconds=300)
+    where = {i["name"]: i["location"] for i in first.api("/1.0/instances?recursion=1")}
+    volumes = {v["name"]: v["location"] for v in first.api("/1.0/storage-pools/data2/volumes/custom?recursion=1")}
+    for machine in fleet:
+        assert where.get("c-" + machine.name) == machine.name, where
+        assert volumes.get("v-" + machine.name) == machine.name, volumes
+    return "%d instances on data1, %d volumes on data2" % (len(where), len(volumes))
+
+
+@test("mirrors")
+def pulled_disk(fleet):
+    """A data disk is pulled out of a running member: its mirror runs on degraded, status says so, the member stays ONLINE."""
+    machine = list(fleet)[-1]
+    serial = "WD-3-2B"
+    machine.pull("d2b")
+    wait(60, "the array has lost a disk", lambda: "degraded" in machine.sh("mdadm --detail /dev/md/data2"))
+    status = machine.sh("lxseed-firstboot status")
+    line = next((l for l in status.splitlines() if l.split()[:1] == ["data2"]), status)
+    assert "DEGRADED" in line and serial in line, line
+    fleet.expect_formed()
+    machine.sh("/snap/bin/lxc storage volume create data2 later --target " + machine.name)
+    return line.strip()
+
+
+@test("mirrors")
+def reboot(fleet):
+    """All three rebooted, one with its mirror degraded: the same arrays, instance, keys and network; nothing run again."""
+    before = {machine.name: life(machine) for machine in fleet}
+    for machine in fleet:
+        machine.shut_down()
+    said = boot_again(fleet, before, fleet)
+    machine = list(fleet)[-1]
+    assert "DEGRADED" in machine.sh("lxseed-firstboot status"), machine.sh("lxseed-firstboot status")
+    return said
+
+
+@test("mirrors")
+def no_seed(fleet):
+    """The bootstrap host's power is cut and its seed image taken out: the same again, with its instance and volume."""
+    first = next(iter(fleet))
+    before = {first.name: life(first)}
+    first.power_cut()
+    said = boot_again(fleet, before, [first], seed=False)
+    names = {i["name"]: i["location"] for i in first.api("/1.0/instances?recursion=1")}
+    assert names.get("c-" + first.name) == first.name, names
+    return said
+
+
+# ---- hardware volumes ------------------------------------------------------------------------------------------------
+
+
+# Power cuts per machine, ten in all.
+CUTS = (4, 3, 3)
+
+
+class Cut:
+    """A moment of a boot: some seconds after power-on, or after the first boot's script begins its stages."""
+
+    def __init__(self, dice):
+        self.staged, self.after = dice.choice((False, True)), dice.uniform(1, 90)
+
+    def due(self, machine):
+        said = machine.console.said()
+        if self.staged and not said:
+            return False
+        began = machine.console.powered + (said[0][0] if self.staged else 0)
+        return time.monotonic() - began >= self.after or machine.sealed()
+
+    @staticmethod
+    def place(machine):
+        said = machine.console.said()
+        return "%.0f s %s" % (time.monotonic() - machine.console.powered, said[-1][1] if said else "boot")
+
+
+@test("volumes")
+def foreign_disk(fleet):
+    """A foreign data disk, and ten power cuts at random moments: its machine stops and says why, the other two form."""
+    *good, bad = fleet
+    run("mke2fs", "-q", "-t", "ext4", "-L", "holiday", "-d", fleet.folder / "site", bad.image("d1"))
+    before = bad.digest("d1")
+    plan = {machine.name: [Cut(fleet.dice) for _ in range(count)] for machine, count in zip(fleet, CUTS)}
+    places = {machine.name: [] for machine in fleet}
+    for machine in fleet:
+        machine.power_on()
+    end = time.monotonic() + 2 * LONG
+    while any(plan.values()):
+        if time.monotonic() > end:
+            raise Failed("power cuts that never came due: %s" % {name: len(cuts) for name, cuts in plan.items()})
+        for machine in fleet:
+            machine.alive()
+            if plan[machine.name] and plan[machine.name][0].due(machine):
+                places[machine.name].append(Cut.place(machine))
+                plan[machine.name].pop(0)
+                machine.power_cut()
+                machine.power_on()
+        time.sleep(0.1)
+    problem = bad.await_stopped(LONG)
+    assert "slot d1" in problem and "holiday" in problem and "untouched" in problem, problem
+    # The bootstrap host goes on waiting for the third machine; that the two are members is seen on each.
+    fleet.expect_formed([machine.name for machine in good], seconds=LONG)
+    assert bad.digest("d1") == before, "the foreign disk was written to"
+    assert bad.problem(), bad.console.tail(5)
+    return "seed %d; the power was cut: %s\n    %s" % (
+        fleet.seed, "; ".join("%s %s" % (name, ", ".join(at)) for name, at in places.items()), problem)
+
+
+@test("volumes")
+def swapped_disk(fleet):
+    """The foreign disk is swapped for a blank one and its machine rebooted: it joins, and all three are done."""
+    bad = list(fleet)[-1]
+    bad.shut_down()
+    bad.blank("d1")
+    bad.power_on()
+    for machine in fleet:
+        wait(LONG, "%s sealed" % machine.name, lambda machine=machine: machine.alive() or machine.sealed())
+    fleet.expect_formed()
+    for machine in fleet:
+        expect_cloud_init_done(machine)
+        expect_arrays(machine)
+        expect_no_keys(machine)
+        assert machine.json("cat /var/lib/lxseed/receipt.json")["sealed"], machine.name
+    return use_pools(fleet)
