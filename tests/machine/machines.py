@@ -329,16 +329,23 @@ class Fleet:
         self.seed = int(os.environ.get("LXSEED_BENCH_SEED", random.randrange(1, 10**6)))
         self.dice = random.Random(self.seed)
         self.space = "lxm%s-%s" % (tag, name[:4])
+        try:
+            self.lay_wire()
+            self.build(program)
+            first = next(self.out.glob("*/lxseed-firstboot"))
+            for member in variables(first.read_text())["MEMBERS"]:
+                self.machines[member] = Machine(self, member)
+        except BaseException:
+            self.close()
+            raise
+
+    def lay_wire(self):
         run("ip", "netns", "add", self.space)
         run("ip", "-n", self.space, "link", "add", "wire", "type", "bridge", "forward_delay", "0")
         run("ip", "-n", self.space, "link", "set", "wire", "up")
         run("ip", "-n", self.space, "link", "set", "lo", "up")
         # The sites' gateway and name server: nobody answers there, but somebody says so at once.
         run("ip", "-n", self.space, "addr", "add", "10.77.0.1/24", "dev", "wire")
-        self.build(program)
-        first = next(self.out.glob("*/lxseed-firstboot"))
-        for member in variables(first.read_text())["MEMBERS"]:
-            self.machines[member] = Machine(self, member)
 
     def build(self, program):
         """The output tree of tests/machine/sites/NAME, with a key for the administrator that is made here."""
