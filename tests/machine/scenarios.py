@@ -73,10 +73,10 @@ cat /var/lib/lxseed/volumes/*
 
 def expect_no_keys(machine):
     found = machine.sh(r"""
-ls /etc/lxseed/tls
-grep -rlE -- '-----BEGIN [A-Z ]*PRIVATE KEY' /var/lib/cloud /run/cloud-init /etc/lxseed /var/log 2>/dev/null || true
-""")
-    assert ".key" not in found and "cloud" not in found, "%s: a private key is left: %s" % (machine.name, found)
+find /etc/lxseed/tls -name '*.key'
+grep -rlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' /var/lib/cloud /run/cloud-init /etc/lxseed /var/log || true
+""").split()
+    assert found == [], "%s: private keys are left in %s" % (machine.name, " ".join(found))
 
 
 def table(fleet):
