@@ -15,7 +15,25 @@ pub(super) struct Planted {
     pub(super) path: String,
     /// Always four octal digits: a bare 644 becomes mode 1204 in cloud-init 18.2.
     pub(super) permissions: &'static str,
-    pub(super) content: SecretBytes,
+    pub(super) content: Planting,
+}
+
+/// How the content of a file stands in user-data.
+pub(super) enum Planting {
+    /// In base64.
+    Plain(SecretBytes),
+    /// Packed by gzip, then in base64. For what is long and no secret: compression leaves copies in memory.
+    Packed(Vec<u8>),
+}
+
+impl Planting {
+    /// The encoding's name, known to cloud-init since long before 18.2, and the text.
+    fn encoded(&self) -> (&'static str, String) {
+        match self {
+            Self::Plain(content) => ("b64", super::trust_files::base64(content.expose())),
+            Self::Packed(content) => ("gz+b64", super::trust_files::base64(content)),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -127,12 +145,15 @@ pub(super) fn user_data(
         bootcmd: [["sh", "-c", REPLANT]],
         write_files: planted
             .iter()
-            .map(|file| WriteFile {
-                path: &file.path,
-                owner: "root:root",
-                permissions: file.permissions,
-                encoding: "b64",
-                content: super::trust_files::base64(file.content.expose()),
+            .map(|file| {
+                let (encoding, content) = file.content.encoded();
+                WriteFile {
+                    path: &file.path,
+                    owner: "root:root",
+                    permissions: file.permissions,
+                    encoding,
+                    content,
+                }
             })
             .collect(),
         runcmd: [["sh", "-c", START]],

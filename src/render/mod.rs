@@ -3,6 +3,7 @@
 mod cloud_init;
 mod file;
 mod firstboot;
+mod gzip;
 mod inputs;
 mod network;
 mod preseed;
@@ -114,11 +115,12 @@ impl Renderer {
         let firstboot = self
             .scripts
             .firstboot(&firstboot::Values::of(cluster, at))?;
+        let unit = self.scripts.unit();
         let preseed = yaml(
             "lxd-preseed.yaml",
             preseed::preseed(cluster, host, &keys.cluster.certificate_pem),
         )?;
-        let planted = trust_files::planted(cluster, at, keys, &firstboot, &preseed);
+        let planted = trust_files::planted(cluster, at, keys, &firstboot, unit, &preseed);
         let user_data = SecretBytes::new(
             yaml(
                 "user-data",
@@ -146,10 +148,13 @@ impl Renderer {
                 Content::Public(network_config.into_bytes()),
             ),
             file("lxd-preseed.yaml", Content::Public(preseed.into_bytes())),
-            file("lxseed-firstboot", Content::Script(firstboot.into_bytes())),
+            file(
+                "lxseed-firstboot",
+                Content::Script(firstboot.text.into_bytes()),
+            ),
             file(
                 "lxseed-firstboot.service",
-                Content::Public(shell::UNIT.as_bytes().to_vec()),
+                Content::Public(unit.text.as_bytes().to_vec()),
             ),
         ])
     }

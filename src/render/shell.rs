@@ -1,10 +1,12 @@
 //! Scripts: Tera templates whose values are quoted for the shell by the engine itself.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 use thiserror::Error;
+
+use super::gzip;
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
 const VALUES: &str = "firstboot/values.sh";
@@ -24,20 +26,37 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/firstboot/main.sh"),
 ];
 
-/// The unit that runs the script at boot.
-pub(super) const UNIT: &str = include_str!("../../templates/firstboot/lxseed-firstboot.service");
+const UNIT: &str = include_str!("../../templates/firstboot/lxseed-firstboot.service");
 
 /// A script could not be rendered.
 #[derive(Debug, Error)]
-#[error("cannot render {template}: {source}")]
-pub struct ShellError {
-    template: &'static str,
-    source: tera::Error,
+pub enum ShellError {
+    /// A template does not take these values.
+    #[error("cannot render {template}: {source}")]
+    Render {
+        /// Which one.
+        template: &'static str,
+        /// What the engine said.
+        source: tera::Error,
+    },
+    /// It could not be packed.
+    #[error("cannot pack a script: {0}")]
+    Pack(#[from] io::Error),
+}
+
+/// A text of a machine, as a person reads it and as user-data carries it.
+pub(super) struct Script {
+    pub(super) text: String,
+    /// gzip that unpacks to `text`.
+    pub(super) packed: Vec<u8>,
 }
 
 /// The templates, parsed once.
 pub(super) struct Scripts {
     tera: Tera,
+    /// What is below the block of variables.
+    constant: Script,
+    unit: Script,
 }
 
 impl Scripts {
@@ -63,23 +82,38 @@ impl Scripts {
             )])
         };
         wrap(VALUES, (load)())?;
-        Ok(Self { tera })
+        let constant: String = CONSTANT.iter().flat_map(|part| ["\n", part]).collect();
+        let packed = |text: String| {
+            Ok::<_, ShellError>(Script {
+                packed: gzip::member(text.as_bytes())?,
+                text,
+            })
+        };
+        Ok(Self {
+            tera,
+            constant: packed(constant)?,
+            unit: packed(UNIT.to_owned())?,
+        })
     }
 
     /// The whole `lxseed-firstboot` of one host.
-    pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<String, ShellError> {
+    pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
         let context = wrap(VALUES, tera::Context::from_serialize(values))?;
-        let mut script = wrap(VALUES, self.tera.render(VALUES, &context))?;
-        for part in CONSTANT {
-            script.push('\n');
-            script.push_str(part);
-        }
-        Ok(script)
+        let mut text = wrap(VALUES, self.tera.render(VALUES, &context))?;
+        let mut packed = gzip::member(text.as_bytes())?;
+        text.push_str(&self.constant.text);
+        packed.extend(&self.constant.packed);
+        Ok(Script { text, packed })
+    }
+
+    /// The unit that runs it at boot.
+    pub(super) fn unit(&self) -> &Script {
+        &self.unit
     }
 }
 
 fn wrap<T>(template: &'static str, result: TeraResult<T>) -> Result<T, ShellError> {
-    result.map_err(|source| ShellError { template, source })
+    result.map_err(|source| ShellError::Render { template, source })
 }
 
 /// One word of a POSIX shell that stands for exactly `text`: single quotes keep everything but the single quote itself.

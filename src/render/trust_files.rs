@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 
-use super::cloud_init::Planted;
-use super::{ClusterKeys, is_bootstrap, shell};
+use super::cloud_init::{Planted, Planting};
+use super::shell::Script;
+use super::{ClusterKeys, is_bootstrap};
 use crate::model::Cluster;
 use crate::trust::SecretBytes;
 
@@ -26,27 +27,29 @@ pub(super) fn planted(
     cluster: &Cluster,
     at: usize,
     keys: &ClusterKeys,
-    firstboot: &str,
+    firstboot: &Script,
+    unit: &Script,
     preseed: &str,
 ) -> Vec<Planted> {
     let host = &cluster.hosts[at];
     let open = |path: &str, permissions, text: &str| Planted {
         path: path.to_owned(),
         permissions,
-        content: SecretBytes::new(text.as_bytes().to_vec()),
+        content: Planting::Plain(SecretBytes::new(text.as_bytes().to_vec())),
     };
     let closed = |path: &str, content: &SecretBytes| Planted {
         path: path.to_owned(),
         permissions: "0600",
-        content: content.clone(),
+        content: Planting::Plain(content.clone()),
+    };
+    let packed = |path: &str, permissions, script: &Script| Planted {
+        path: path.to_owned(),
+        permissions,
+        content: Planting::Packed(script.packed.clone()),
     };
     let mut files = vec![
-        open("/usr/local/sbin/lxseed-firstboot", "0755", firstboot),
-        open(
-            "/etc/systemd/system/lxseed-firstboot.service",
-            "0644",
-            shell::UNIT,
-        ),
+        packed("/usr/local/sbin/lxseed-firstboot", "0755", firstboot),
+        packed("/etc/systemd/system/lxseed-firstboot.service", "0644", unit),
         open("/etc/lxseed/lxd-preseed.yaml", "0600", preseed),
         open(
             "/etc/lxseed/tls/server.crt",

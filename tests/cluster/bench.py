@@ -280,11 +280,11 @@ class Bench:
         """The bytes that a seed's user-data writes to a path."""
         return subprocess.run(
             ["chroot", str(self.tree), "python3", "-c", """
-import base64, sys, yaml
+import base64, gzip, sys, yaml
+decode = {None: str.encode, "b64": base64.b64decode, "gz+b64": lambda text: gzip.decompress(base64.b64decode(text))}
 for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
     if entry["path"] == sys.argv[1]:
-        content = entry["content"]
-        sys.stdout.buffer.write(base64.b64decode(content) if entry.get("encoding") else content.encode())
+        sys.stdout.buffer.write(decode[entry.get("encoding")](entry["content"]))
 """, path], input=(seed / "user-data").read_bytes(), stdout=subprocess.PIPE, check=True).stdout
 
     def add(self, name, seed=None):

@@ -266,14 +266,15 @@ def carried_snaps(stage):
 def replace_in_seed(b, user_data, old, new):
     """Changes the planted script inside a seed."""
     text = subprocess.run(["chroot", str(b.tree), "python3", "-c", """
-import base64, sys, yaml
+import base64, gzip, sys, yaml
 config = yaml.safe_load(sys.stdin.read())
 for entry in config["write_files"]:
     if entry["path"] == "/usr/local/sbin/lxseed-firstboot":
-        data = base64.b64decode(entry["content"])
+        assert entry["encoding"] == "gz+b64"
+        data = gzip.decompress(base64.b64decode(entry["content"]))
         old, new = (text.encode() for text in sys.argv[1:])
         assert old in data
-        entry["content"] = base64.b64encode(data.replace(old, new)).decode()
+        entry["content"] = base64.b64encode(gzip.compress(data.replace(old, new))).decode()
 print("#cloud-config")
 print(yaml.safe_dump(config))
 """, old.decode(), new.decode()], input=user_data.read_bytes(), stdout=subprocess.PIPE, check=True).stdout

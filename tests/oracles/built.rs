@@ -1,6 +1,7 @@
 //! The built trees that the oracles are shown, and what stands in them.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -104,20 +105,31 @@ impl Host {
         let files: Vec<WriteFile> = items
             .iter()
             .map(|item| {
-                assert_eq!(text(item, "encoding"), "b64", "{}", self.name);
+                let content = STANDARD
+                    .decode(text(item, "content"))
+                    .expect("content is base64");
                 WriteFile {
                     path: text(item, "path"),
                     owner: text(item, "owner"),
                     permissions: text(item, "permissions"),
-                    content: STANDARD
-                        .decode(text(item, "content"))
-                        .expect("content is base64"),
+                    content: match &*text(item, "encoding") {
+                        "b64" => content,
+                        "gz+b64" => unpacked(&content),
+                        other => panic!("{}: write_files has encoding {other}", self.name),
+                    },
                 }
             })
             .collect();
         assert!(!files.is_empty(), "{}: write_files is empty", self.name);
         files
     }
+}
+
+fn unpacked(members: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut gzip = flate2::read::MultiGzDecoder::new(members);
+    gzip.read_to_end(&mut content).expect("content is gzip");
+    content
 }
 
 /// One entry of `write_files`.
