@@ -61,7 +61,7 @@ fn check_100_hosts(bencher: Bencher<'_, '_>) {
 fn digest_inputs(bencher: Bencher<'_, '_>) {
     let site = site();
     bencher.bench(|| {
-        let inputs = Inputs::of(black_box(&site.clusters[0]), "5f1d").unwrap();
+        let inputs = Inputs::of(black_box(&site.clusters[0]), "5f1d", true).unwrap();
         (inputs.cluster().unwrap(), inputs.host(0).unwrap())
     });
 }

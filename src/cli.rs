@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Show what a build would change in what was built, secrets left out; exit 3 if anything
     Diff(DiffArgs),
+    /// Make a seed image of one host from what build wrote
+    Image(ImageArgs),
+    /// Tell what an image or a built folder is for, and whether it is as it was built
+    Inspect(InspectArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -113,6 +117,9 @@ pub(crate) struct BuildArgs {
     /// Write this cluster or host anew and keep the rest as it is
     #[arg(long, value_name = "CLUSTER[/HOST]")]
     pub(crate) only: Option<String>,
+    /// Write no seed.iso beside each host's seed
+    #[arg(long)]
+    pub(crate) no_seed_iso: bool,
     /// Write nothing; say what is out of date and why, and exit 3 if anything is
     #[arg(long, conflicts_with = "only")]
     pub(crate) check: bool,
@@ -131,8 +138,37 @@ pub(crate) struct DiffArgs {
     /// Folder that was built
     #[arg(short, long, value_name = "FOLDER", default_value = "out")]
     pub(crate) output: Utf8PathBuf,
+    /// Compare with a build that writes no seed.iso
+    #[arg(long)]
+    pub(crate) no_seed_iso: bool,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// Folder of one host as build wrote it, such as out/lab/node1
+    pub(crate) seed: Utf8PathBuf,
+    /// File to write, mode 0600; only an earlier seed image is replaced
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Utf8PathBuf,
+    /// File system of the image
+    #[arg(long, value_enum, default_value = "iso")]
+    pub(crate) format: ImageFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ImageFormat {
+    /// ISO 9660 with Joliet and Rock Ridge: virtual media, CDs, sticks
+    Iso,
+    /// FAT: a stick whose files can be changed
+    Fat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A seed image, or the folder that build wrote
+    pub(crate) file: Utf8PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -94,7 +94,7 @@ fn the_summary_is_aligned_and_names_every_host() {
          \x20 rack-a 10.20.1.1 52:54:00:20:00:01 bootstrap data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-b 10.20.1.2 52:54:00:20:00:02 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-c 10.20.1.3 52:54:00:20:00:03 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
-         out written: 2 clusters, 5 hosts, 34 files; site secret SECRET from LXSEED_SECRET\n"
+         out written: 2 clusters, 5 hosts, 39 files; site secret SECRET from LXSEED_SECRET\n"
             .replace("SECRET ", &format!("{} ", fingerprint()))
             .as_str(),
     );
@@ -146,8 +146,10 @@ fn a_new_generation_changes_one_host_and_who_trusts_it() {
         names(&[
             "lab/known_hosts",
             "lab/node1/meta-data",
+            "lab/node1/seed.iso",
             "lab/node1/user-data",
             "lab/node2/meta-data",
+            "lab/node2/seed.iso",
             "lab/node2/user-data",
         ])
     );
@@ -172,11 +174,19 @@ fn only_one_host_is_written_anew() {
             .run()
     };
     only("lab/node2").expect_exit(0);
-    let of_node2 = names(&["lab/node2/meta-data", "lab/node2/network-config"]);
+    let of_node2 = names(&[
+        "lab/node2/meta-data",
+        "lab/node2/network-config",
+        "lab/node2/seed.iso",
+    ]);
     assert_eq!(changed(&before, &tree(&site.out())), of_node2);
     only("lab").expect_exit(0);
     let mut of_lab = of_node2;
-    of_lab.extend(names(&["lab/node1/meta-data", "lab/node1/network-config"]));
+    of_lab.extend(names(&[
+        "lab/node1/meta-data",
+        "lab/node1/network-config",
+        "lab/node1/seed.iso",
+    ]));
     assert_eq!(changed(&before, &tree(&site.out())), of_lab);
     // What is kept has to be what was built.
     fs::write(site.out().join("rack/rack-b/lxd-preseed.yaml"), "edited").unwrap();
@@ -198,7 +208,7 @@ fn only_one_host_can_be_the_first_build() {
     let run = only("lab/node2");
     assert!(
         run.stdout
-            .contains("out written: 1 cluster, 1 host, 8 files"),
+            .contains("out written: 1 cluster, 1 host, 9 files"),
         "{run}"
     );
     assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());

@@ -54,10 +54,10 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let fingerprint = loaded.secret.fingerprint();
 
     let work = Work {
-        survey: Survey::of(standing, &fingerprint),
+        survey: Survey::of(standing, &fingerprint, !args.no_seed_iso),
         selection,
         secret: &loaded.secret,
-        files: Files::new()?,
+        files: Files::new(!args.no_seed_iso)?,
         stage: &stage,
         phases: &phases,
         progress: &progress,
@@ -394,7 +394,7 @@ fn summary(site: &Site, printer: &mut Printer) {
 }
 
 /// Columns as wide as their widest cell, the last one as long as it is.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let widths: Vec<usize> = (0..N)
         .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
         .collect();

@@ -38,9 +38,9 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
     let fingerprint = loaded.secret.fingerprint();
     let work = Work {
         standing: &standing,
-        survey: Survey::of(&standing, &fingerprint),
+        survey: Survey::of(&standing, &fingerprint, !args.no_seed_iso),
         secret: &loaded.secret,
-        files: Files::new()?,
+        files: Files::new(!args.no_seed_iso)?,
         output: &args.output,
     };
     let mut same = true;

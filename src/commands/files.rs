@@ -1,5 +1,6 @@
 //! Which files a build writes for a cluster and its hosts: `build` writes them, `diff` compares them with what stands.
 
+use lxseed::media;
 use lxseed::model::Cluster;
 use lxseed::render::{ClusterKeys, File, Renderer};
 
@@ -8,12 +9,15 @@ use super::CommandError;
 /// Makes the files of a site's clusters.
 pub(super) struct Files {
     renderer: Renderer,
+    images: bool,
 }
 
 impl Files {
-    pub(super) fn new() -> Result<Self, CommandError> {
+    /// `images`: with the image of each host's seed.
+    pub(super) fn new(images: bool) -> Result<Self, CommandError> {
         Ok(Self {
             renderer: Renderer::new()?,
+            images,
         })
     }
 
@@ -25,7 +29,11 @@ impl Files {
         at: usize,
         keys: &ClusterKeys,
     ) -> Result<Vec<File>, CommandError> {
-        Ok(self.renderer.host(cluster, at, keys)?)
+        let mut files = self.renderer.host(cluster, at, keys)?;
+        if self.images {
+            files.push(media::seed::iso_beside(&files)?);
+        }
+        Ok(files)
     }
 
     /// Those of the cluster as a whole; the same holds for [`lxseed::render::Inputs::cluster`].

@@ -5,6 +5,8 @@ mod check;
 mod diff;
 mod explain;
 mod files;
+mod image;
+mod inspect;
 mod keys;
 mod outdated;
 mod progress;
@@ -17,6 +19,7 @@ use thiserror::Error;
 
 use crate::cli::{Cli, Command, SecretArgs};
 use crate::printer::Printer;
+use lxseed::media::MediaError;
 use lxseed::model::ModelError;
 use lxseed::output::OutputError;
 use lxseed::render::RenderError;
@@ -45,6 +48,8 @@ pub(crate) enum CommandError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Render(#[from] RenderError),
+    #[error(transparent)]
+    Media(#[from] MediaError),
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error("cannot tell the current folder: {0}")]
@@ -75,6 +80,8 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Diff(args) => diff::diff(&args, printer),
+        Command::Image(args) => image::image(&args, printer),
+        Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema { what } => Ok(schema::schema(what, printer)),
     }

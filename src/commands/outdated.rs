@@ -29,7 +29,7 @@ pub(super) fn outdated(
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
-    let survey = Survey::of(&standing, &fingerprint);
+    let survey = Survey::of(&standing, &fingerprint, !args.no_seed_iso);
     let looked = site
         .clusters
         .par_iter()

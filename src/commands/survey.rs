@@ -41,6 +41,7 @@ pub(super) enum Verdict {
 pub(super) struct Survey<'a> {
     standing: &'a Standing,
     secret: &'a str,
+    images: bool,
     built: HashMap<&'a str, BuiltCluster<'a>>,
 }
 
@@ -60,8 +61,8 @@ pub(super) struct Looked {
 }
 
 impl<'a> Survey<'a> {
-    /// `secret` is the fingerprint of the site secret that a build would take.
-    pub(super) fn of(standing: &'a Standing, secret: &'a str) -> Self {
+    /// `secret` is the fingerprint of the site secret that a build would take, `images` whether it would write seed images.
+    pub(super) fn of(standing: &'a Standing, secret: &'a str, images: bool) -> Self {
         let clusters = standing.manifest().map_or(&[][..], |m| &m.clusters);
         let built = clusters.iter().map(|about| {
             let hosts = about.hosts.iter();
@@ -71,6 +72,7 @@ impl<'a> Survey<'a> {
         Self {
             standing,
             secret,
+            images,
             built: built.collect(),
         }
     }
@@ -83,7 +85,7 @@ impl<'a> Survey<'a> {
         take: impl Fn(&str) -> bool + Sync,
         look: impl Fn(&[Utf8PathBuf]) -> State + Sync,
     ) -> Result<Looked, RenderError> {
-        let inputs = Inputs::of(cluster, self.secret)?;
+        let inputs = Inputs::of(cluster, self.secret, self.images)?;
         let folder = Utf8Path::new(cluster.name.as_str());
         let about = ClusterAbout {
             name: cluster.name.to_string(),

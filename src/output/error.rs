@@ -6,6 +6,8 @@ use std::io;
 use camino::Utf8PathBuf;
 use thiserror::Error;
 
+use super::manifest::Fault;
+
 /// Why a tree was not written. Unless a message says otherwise, what stood in the output folder is untouched.
 #[derive(Debug, Error)]
 pub enum OutputError {
@@ -25,6 +27,22 @@ pub enum OutputError {
     /// Something else has that name.
     #[error("{0} is not a folder: move it away or choose another output folder")]
     NotAFolder(Utf8PathBuf),
+    /// One file was to be written, and something else has that name.
+    #[error("{path} {why}")]
+    NotAFile {
+        /// The file to write.
+        path: Utf8PathBuf,
+        /// What stands there, and what to do about it.
+        why: &'static str,
+    },
+    /// A file of a tree is not what the build wrote.
+    #[error("{path} {fault} since it was built: build again")]
+    NotAsBuilt {
+        /// The file.
+        path: Utf8PathBuf,
+        /// How it differs.
+        fault: Fault,
+    },
     /// A symbolic link that leads nowhere.
     #[error("{0} is a link to a folder that does not exist: create that folder or remove the link")]
     DanglingLink(Utf8PathBuf),

@@ -113,7 +113,7 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
 
 /// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
 /// without what is in it. The clusters' folders are looked through on all cores.
-fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
+pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
     let folders = manifest.folders();
     let known = |path: &str, kind: FileType| {
         if kind.is_dir() {

@@ -7,9 +7,11 @@ mod error;
 mod exchange;
 mod git;
 mod guard;
+mod inspect;
 mod lock;
 mod manifest;
 mod place;
+mod single;
 mod stage;
 mod standing;
 #[cfg(test)]
@@ -17,6 +19,8 @@ mod tests;
 
 pub use error::OutputError;
 pub use guard::guard;
+pub use inspect::{Inspected, as_built, inspect};
 pub use manifest::{About, ClusterAbout, Entry, Fault, HostAbout, Manifest};
+pub use single::NewFile;
 pub use stage::{Committed, Stage};
 pub use standing::{Standing, State};

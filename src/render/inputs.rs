@@ -18,6 +18,8 @@ pub const PROGRAM: &str = env!("LXSEED_SOURCES");
 pub struct Inputs<'a> {
     cluster: &'a Cluster,
     secret: &'a str,
+    /// Whether the tree has images of the seeds.
+    images: bool,
     shared: String,
 }
 
@@ -30,11 +32,12 @@ struct Member<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Digests what all hosts of a cluster have in common. `secret` is the site secret's fingerprint.
+    /// Digests what all hosts of a cluster have in common. `secret` is the site secret's fingerprint, `images` whether a host's
+    /// seed stands in the tree as an image, too.
     ///
     /// # Errors
     /// If a value cannot be written down, which no value of the model is known to do.
-    pub fn of(cluster: &'a Cluster, secret: &'a str) -> Result<Self, RenderError> {
+    pub fn of(cluster: &'a Cluster, secret: &'a str, images: bool) -> Result<Self, RenderError> {
         // Taken apart by name: a new field has to be given a place here before this compiles.
         let ClusterParts {
             name,
@@ -54,6 +57,7 @@ impl<'a> Inputs<'a> {
         Ok(Self {
             cluster,
             secret,
+            images,
             shared,
         })
     }
@@ -77,7 +81,13 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// As [`Self::of`].
     pub fn host(&self, at: usize) -> Result<String, RenderError> {
-        digest(&(PROGRAM, self.secret, &self.shared, &self.cluster.hosts[at]))
+        digest(&(
+            PROGRAM,
+            self.secret,
+            self.images,
+            &self.shared,
+            &self.cluster.hosts[at],
+        ))
     }
 }
 

@@ -260,7 +260,10 @@ fn user_data_carries_the_files_beside_it() {
         for entry in fs::read_dir(&host.path).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            if matches!(name, "user-data" | "meta-data" | "network-config") {
+            if matches!(
+                name,
+                "user-data" | "meta-data" | "network-config" | "seed.iso"
+            ) {
                 continue;
             }
             let content = fs::read(&path).unwrap();

@@ -1,0 +1,50 @@
+//! `lxseed image`
+
+use std::io::Write as _;
+
+use lxseed::media::{self, MediaError, seed};
+use lxseed::output::{self, NewFile, OutputError};
+use lxseed::report::sanitize;
+
+use super::{CommandError, Outcome};
+use crate::cli::{ImageArgs, ImageFormat};
+use crate::printer::Printer;
+
+pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let refused = |error: MediaError| CommandError::Refused(format!("{}: {error}", args.seed));
+    let folder = args
+        .seed
+        .canonicalize_utf8()
+        .ok()
+        .filter(|folder| folder.is_dir())
+        .ok_or_else(|| {
+            CommandError::Refused(format!(
+                "{} is not a folder: give the folder of one host, such as out/lab/node1",
+                args.seed
+            ))
+        })?;
+    // What was edited by hand after the build would no longer be what was checked.
+    for name in seed::FILES {
+        output::as_built(&folder.join(name))?;
+    }
+    let found = media::folder_seed(&folder).map_err(refused)?;
+    let facts = found.facts().map_err(refused)?;
+    let (format, words) = match args.format {
+        ImageFormat::Iso => (seed::Format::Iso, "ISO 9660"),
+        ImageFormat::Fat => (seed::Format::Fat, "FAT"),
+    };
+    let file = NewFile::begin(&args.output, media::is_seed_image)?;
+    let image = found.image(format).map_err(refused)?;
+    file.file()
+        .write_all(image.expose())
+        .map_err(OutputError::from)?;
+    file.commit()?;
+    printer.line(&format!(
+        "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",
+        sanitize(args.output.as_str()),
+        seed::LABEL,
+        sanitize(&facts.host),
+        image.expose().len(),
+    ));
+    Ok(Outcome::Done)
+}

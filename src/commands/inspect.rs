@@ -1,0 +1,169 @@
+//! `lxseed inspect`
+
+use camino::Utf8Path;
+use lxseed::media::{self, Facts, SeedImage, seed};
+use lxseed::output::{self, Inspected};
+use lxseed::report::sanitize;
+
+use super::build::aligned;
+use super::check::counted;
+use super::{CommandError, Outcome};
+use crate::cli::InspectArgs;
+use crate::printer::Printer;
+
+pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let path = &args.file;
+    if path.is_dir() {
+        return match output::inspect(path)? {
+            Some(standing) => Ok(tree(path, &standing, printer)),
+            None => Err(CommandError::Refused(format!(
+                "{path} holds no manifest.json of lxseed: give the folder that `lxseed build` wrote, or an image"
+            ))),
+        };
+    }
+    let image = media::seed_image(path)
+        .map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
+    Ok(seed_image(path, &image, printer))
+}
+
+fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome {
+    let manifest = &standing.manifest;
+    let hosts: usize = manifest.clusters.iter().map(|c| c.hosts.len()).sum();
+    printer.line(&format!(
+        "{}: {}, {}, {}, built by lxseed {} with site secret {}",
+        sanitize(path.as_str()),
+        counted(manifest.clusters.len(), "cluster"),
+        counted(hosts, "host"),
+        counted(manifest.files.len(), "file"),
+        sanitize(&manifest.version),
+        sanitize(&manifest.secret_fingerprint),
+    ));
+    for cluster in &manifest.clusters {
+        printer.line(&sanitize(&cluster.name));
+        let rows: Vec<[String; 5]> = cluster
+            .hosts
+            .iter()
+            .map(|host| {
+                let host = &host.name;
+                let folder = path.join(&cluster.name).join(host);
+                // What is wrong with a seed is told below, file by file.
+                let facts = media::folder_seed(&folder)
+                    .and_then(|seed| seed.facts())
+                    .unwrap_or_default();
+                let prefix = Utf8Path::new(&cluster.name).join(host);
+                let image = manifest
+                    .files
+                    .iter()
+                    .any(|entry| entry.path == prefix.join(seed::ISO));
+                [
+                    sanitize(host).into_owned(),
+                    list(&facts.addresses),
+                    list(&facts.macs),
+                    sanitize(&facts.instance_id).into_owned(),
+                    if image {
+                        seed::ISO.to_owned()
+                    } else {
+                        String::new()
+                    },
+                ]
+            })
+            .collect();
+        for line in aligned(&rows) {
+            printer.line(&line);
+        }
+    }
+    for fault in &standing.faults {
+        let (path, fault) = fault;
+        printer.note(&format!("{} {fault}", sanitize(path.as_str())));
+    }
+    for path in &standing.extra {
+        printer.note(&format!("{} was written by no build", sanitize(path)));
+    }
+    let faults = standing.faults.len() + standing.extra.len();
+    if faults == 0 {
+        printer.line("every file is as it was built");
+        Outcome::Done
+    } else {
+        printer.note(&format!(
+            "{} of {} altered: build again",
+            counted(faults, "file"),
+            sanitize(path.as_str())
+        ));
+        Outcome::Findings
+    }
+}
+
+fn seed_image(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outcome {
+    let format = match image.format {
+        seed::Format::Iso => "ISO 9660",
+        seed::Format::Fat => "FAT",
+    };
+    let preparer = match image.preparer.strip_prefix("LXSEED ") {
+        Some(version) => format!(", made by lxseed {}", sanitize(version)),
+        None => String::new(),
+    };
+    printer.line(&format!(
+        "{}: NoCloud seed, {format} labelled {}, {} bytes{preparer}",
+        sanitize(path.as_str()),
+        sanitize(&image.label),
+        image.size,
+    ));
+    let Facts {
+        instance_id,
+        host,
+        macs,
+        addresses,
+        script,
+    } = &image.facts;
+    let value = |name: &str| script.get(name).cloned().unwrap_or_default();
+    let mut rows = vec![
+        ["host".to_owned(), host.clone()],
+        ["instance-id".to_owned(), instance_id.clone()],
+        ["boots".to_owned(), list(macs)],
+        ["address".to_owned(), list(addresses)],
+    ];
+    if !script.is_empty() {
+        rows.extend([
+            ["cluster".to_owned(), value("CLUSTER")],
+            ["role".to_owned(), value("ROLE")],
+            [
+                "system".to_owned(),
+                format!(
+                    "Ubuntu {} {}, LXD {}",
+                    value("UBUNTU"),
+                    value("KERNEL"),
+                    value("CHANNEL")
+                ),
+            ],
+        ]);
+    }
+    rows.extend(image.files.iter().map(|(name, size, sha256)| {
+        let secret = if *name == "user-data" {
+            ", holds keys"
+        } else {
+            ""
+        };
+        [
+            (*name).to_owned(),
+            format!("sha256 {sha256}, {size} bytes{secret}"),
+        ]
+    }));
+    rows.extend(
+        (!image.others.is_empty()).then(|| ["also there".to_owned(), image.others.join(", ")]),
+    );
+    for line in aligned(&rows) {
+        printer.line(&sanitize(&line));
+    }
+    if image.label != seed::LABEL {
+        printer.note(&format!(
+            "cloud-init of Ubuntu 18.04 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
+            seed::LABEL
+        ));
+        return Outcome::Findings;
+    }
+    Outcome::Done
+}
+
+fn list(texts: &[String]) -> String {
+    sanitize(&texts.join(", ")).into_owned()
+}

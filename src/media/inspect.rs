@@ -1,0 +1,142 @@
+//! What is this file?
+
+use std::io::{Read, Seek, SeekFrom};
+
+use camino::Utf8Path;
+use fs_err as fs;
+use sha2::{Digest, Sha256};
+
+use super::facts::Facts;
+use super::iso9660::Image;
+use super::seed::{self, Format, Seed};
+use super::{MediaError, fat};
+use crate::hex;
+use crate::trust::SecretBytes;
+
+/// A seed image, read.
+#[derive(Debug)]
+pub struct SeedImage {
+    /// Its file system.
+    pub format: Format,
+    /// Its volume label, which should be `cidata`.
+    pub label: String,
+    /// Which program prepared it, as far as the format says that.
+    pub preparer: String,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// What it is for.
+    pub facts: Facts,
+    /// Every file, with size and SHA-256.
+    pub files: Vec<(&'static str, usize, String)>,
+    /// Paths of files that are no part of a seed.
+    pub others: Vec<String>,
+}
+
+/// Reads a file that should be a seed image.
+///
+/// # Errors
+/// If it is none, or a damaged one.
+pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
+    let mut file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    let format = format_of(&mut file)?;
+    let (label, preparer, seed, mut others) = match format {
+        Some(Format::Iso) => {
+            let mut image = Image::open(file)?;
+            let seed = Seed::new(|name| {
+                Ok(match image.find(name)? {
+                    Some(node) if !node.is_folder => {
+                        Some(SecretBytes::new(image.read(&node, seed::MAX_BYTES)?))
+                    }
+                    _ => None,
+                })
+            })?;
+            let paths = image.files()?.into_iter().map(|(path, _)| path).collect();
+            (image.label, image.preparer, seed, paths)
+        }
+        Some(Format::Fat) => {
+            if size > u64::from(seed::MAX_BYTES) {
+                return Err(MediaError::Malformed(format!(
+                    "a FAT image of {size} bytes is too large for a seed"
+                )));
+            }
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            file.read_to_end(&mut bytes)?;
+            let (label, mut files) = fat::read(&mut bytes, seed::MAX_BYTES.into())?;
+            let seed = Seed::new(|name| {
+                let found = files.iter().position(|(known, _)| known == name);
+                Ok(found.map(|at| SecretBytes::new(files.swap_remove(at).1)))
+            });
+            // Wiped with the value.
+            drop(SecretBytes::new(bytes));
+            let paths: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
+            (label, String::new(), seed?, paths)
+        }
+        None => {
+            return Err(MediaError::Malformed(
+                "it is neither a folder that lxseed built nor an ISO 9660 or FAT image".to_owned(),
+            ));
+        }
+    };
+    others.retain(|path| !seed::FILES.contains(&path.as_str()));
+    Ok(SeedImage {
+        format: format.unwrap_or(Format::Iso),
+        label,
+        preparer,
+        size,
+        facts: seed.facts()?,
+        files: seed
+            .files()
+            .map(|(name, bytes)| (name, bytes.len(), hex::encode(&Sha256::digest(bytes))))
+            .collect(),
+        others,
+    })
+}
+
+/// Which file system begins here, if it is one of ours.
+fn format_of<S: Read + Seek>(source: &mut S) -> Result<Option<Format>, MediaError> {
+    let mut read = |at: u64, length: usize| {
+        let mut bytes = vec![0; length];
+        source.seek(SeekFrom::Start(at))?;
+        Ok::<_, MediaError>(source.read_exact(&mut bytes).is_ok().then_some(bytes))
+    };
+    // ECMA-119: "CD001" after the type of the first volume descriptor.
+    if read(16 * 2048 + 1, 5)?.is_some_and(|magic| magic == b"CD001") {
+        return Ok(Some(Format::Iso));
+    }
+    let boot = read(0, 512)?;
+    let fat = boot.is_some_and(|sector| {
+        matches!(sector[0], 0xeb | 0xe9) && sector[510..] == [0x55, 0xaa] && sector[38] == 0x29
+    });
+    source.seek(SeekFrom::Start(0))?;
+    Ok(fat.then_some(Format::Fat))
+}
+
+/// Whether these bytes begin like an image that lxseed may have made: what may be overwritten.
+#[must_use]
+pub fn is_seed_image(path: &Utf8Path) -> bool {
+    seed_image(path).is_ok_and(|image| image.label == seed::LABEL)
+}
+
+/// The seed that lies in a folder as files.
+///
+/// # Errors
+/// If it is none, or cannot be read.
+pub fn folder_seed(folder: &Utf8Path) -> Result<Seed, MediaError> {
+    Seed::new(|name| {
+        let mut file = match fs::File::open(folder.join(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let size = file.metadata()?.len();
+        if size > u64::from(seed::MAX_BYTES) {
+            return Err(MediaError::Malformed(format!(
+                "{name} has {size} bytes, which no seed has"
+            )));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(SecretBytes::new(bytes)))
+    })
+}

@@ -1,0 +1,12 @@
+//! Media: the seed as an image a machine finds by its label.
+
+mod error;
+mod facts;
+mod fat;
+mod inspect;
+mod iso9660;
+pub mod seed;
+
+pub use error::MediaError;
+pub use facts::Facts;
+pub use inspect::{SeedImage, folder_seed, is_seed_image, seed_image};

@@ -1,0 +1,206 @@
+//! A NoCloud seed as an image: cloud-init looks for a volume labelled `cidata` at every boot.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use super::facts::{Facts, facts};
+use super::iso9660::{Image, Member, Names};
+use super::{MediaError, fat, iso9660};
+use crate::render::{Content, File};
+use crate::trust::SecretBytes;
+
+/// cloud-init 18.2 and its ds-identify know this spelling alone; `CIDATA` came with 19.1.
+pub const LABEL: &str = "cidata";
+
+/// The name that `build` gives to the image.
+pub const ISO: &str = "seed.iso";
+
+/// What a seed is made of. Without the first two it is none; the third is optional to cloud-init.
+pub const FILES: [&str; 3] = ["user-data", "meta-data", "network-config"];
+
+/// No seed is larger: cloud-init has no limit of its own, but what is larger is not a seed of ours.
+pub(super) const MAX_BYTES: u32 = 64 << 20;
+
+/// The file system of an image. cloud-init looks at no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// ISO 9660 with Joliet and Rock Ridge: for virtual media, CDs and sticks.
+    Iso,
+    /// FAT, for a stick whose files shall be changeable.
+    Fat,
+}
+
+/// The files of one seed.
+#[derive(Debug)]
+pub struct Seed {
+    /// In the order of [`FILES`].
+    files: Vec<(&'static str, SecretBytes)>,
+}
+
+impl Seed {
+    /// Takes the seed's files out of what was read or rendered.
+    ///
+    /// # Errors
+    /// If user-data or meta-data is missing, or cloud-init would not take user-data for one.
+    pub fn new(
+        mut take: impl FnMut(&str) -> Result<Option<SecretBytes>, MediaError>,
+    ) -> Result<Self, MediaError> {
+        let mut files = Vec::with_capacity(FILES.len());
+        for name in FILES {
+            match take(name)? {
+                Some(bytes) => files.push((name, bytes)),
+                None if name == "network-config" => {}
+                None => {
+                    return Err(MediaError::Malformed(format!(
+                        "there is no {name}, so it is not a seed: cloud-init wants user-data and meta-data"
+                    )));
+                }
+            }
+        }
+        let seed = Self { files };
+        if !seed
+            .file("user-data")
+            .is_some_and(|bytes| bytes.starts_with(b"#cloud-config\n"))
+        {
+            return Err(MediaError::Malformed(
+                "user-data does not begin with the line #cloud-config, so cloud-init would pass it over"
+                    .to_owned(),
+            ));
+        }
+        Ok(seed)
+    }
+
+    /// The bytes of one of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&[u8]> {
+        self.files
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, bytes)| bytes.expose())
+    }
+
+    /// What it is for.
+    ///
+    /// # Errors
+    /// If its files do not read as what lxseed writes.
+    pub fn facts(&self) -> Result<Facts, MediaError> {
+        facts(self)
+    }
+
+    /// Every file of it.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.files
+            .iter()
+            .map(|(name, bytes)| (*name, bytes.expose()))
+    }
+
+    /// Writes the image and reads it back. The same files give the same bytes.
+    ///
+    /// # Errors
+    /// If the files do not fit, or the image does not hold what it should.
+    pub fn image(&self, format: Format) -> Result<SecretBytes, MediaError> {
+        let mut image = match format {
+            Format::Iso => {
+                let members: Vec<Member<'_>> = self
+                    .files
+                    .iter()
+                    .map(|(name, bytes)| Member {
+                        name,
+                        private: *name == "user-data",
+                        bytes: bytes.expose(),
+                    })
+                    .collect();
+                iso9660::write(LABEL, &members)?
+            }
+            Format::Fat => {
+                let files: Vec<(&str, &[u8])> = self
+                    .files
+                    .iter()
+                    .map(|(name, bytes)| (*name, bytes.expose()))
+                    .collect();
+                fat::write(LABEL, &files)?
+            }
+        };
+        let compared = match format {
+            Format::Iso => self.compare_iso(&image),
+            Format::Fat => self.compare_fat(&mut image),
+        };
+        let image = SecretBytes::new(image);
+        compared?;
+        Ok(image)
+    }
+
+    /// Under all three sets of names there are these files and no others.
+    fn compare_iso(&self, bytes: &[u8]) -> Result<(), MediaError> {
+        let mut image = Image::open(Cursor::new(bytes))?;
+        if image.blocks as usize * 2048 != bytes.len() {
+            return Err(MediaError::NotReadBack("its size is wrong".to_owned()));
+        }
+        for names in [Names::RockRidge, Names::Joliet, Names::Plain] {
+            if !image.has(names) {
+                return Err(MediaError::NotReadBack(format!(
+                    "it has no {names:?} names"
+                )));
+            }
+            let mut found = BTreeMap::new();
+            for node in image.list(&image.root(names).clone(), names)? {
+                let name = match names {
+                    Names::Plain => node.name.to_ascii_lowercase().replace('_', "-"),
+                    _ => node.name.clone(),
+                };
+                found.insert(name, SecretBytes::new(image.read(&node, MAX_BYTES)?));
+            }
+            self.compare(&image.label, &found)?;
+        }
+        Ok(())
+    }
+
+    fn compare_fat(&self, bytes: &mut [u8]) -> Result<(), MediaError> {
+        let (label, files) = fat::read(bytes, MAX_BYTES.into())?;
+        let files = files
+            .into_iter()
+            .map(|(name, bytes)| (name, SecretBytes::new(bytes)))
+            .collect();
+        self.compare(&label, &files)
+    }
+
+    fn compare(
+        &self,
+        label: &str,
+        found: &BTreeMap<String, SecretBytes>,
+    ) -> Result<(), MediaError> {
+        let same = self.files.iter().all(|(name, bytes)| {
+            found
+                .get(*name)
+                .is_some_and(|b| b.expose() == bytes.expose())
+        });
+        if label != LABEL || !same || found.len() != self.files.len() {
+            return Err(MediaError::NotReadBack(format!(
+                "label {label}, files {}",
+                found.keys().cloned().collect::<Vec<_>>().join(", ")
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The image that stands beside the seed's own files in the tree.
+///
+/// # Errors
+/// If the files of this host are no seed, or the image does not read back.
+pub fn iso_beside(files: &[File]) -> Result<File, MediaError> {
+    let seed = Seed::new(|name| {
+        let file = files
+            .iter()
+            .find(|file| file.path.file_name() == Some(name));
+        Ok(file.map(|file| SecretBytes::new(file.content.bytes().to_vec())))
+    })?;
+    let folder = files
+        .first()
+        .and_then(|file| file.path.parent())
+        .unwrap_or_else(|| "".into());
+    Ok(File {
+        path: folder.join(ISO),
+        content: Content::Secret(seed.image(Format::Iso)?),
+    })
+}

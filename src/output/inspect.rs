@@ -1,0 +1,86 @@
+//! A finished tree held against its own manifest, by whoever only reads it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use rayon::prelude::*;
+
+use super::error::OutputError;
+use super::guard::unlisted;
+use super::manifest::{Entry, FORMAT, Fault, MANIFEST, Manifest, SUMS, Unreadable};
+
+/// A tree, looked through. Unlike [`Standing`](super::Standing) it may lie anywhere and hold more than a build would replace.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// What the build wrote.
+    pub manifest: Manifest,
+    /// What is not as it was built, by path.
+    pub faults: Vec<(Utf8PathBuf, Fault)>,
+    /// What no build wrote.
+    pub extra: Vec<String>,
+}
+
+/// Reads a tree's manifest; nothing if there is none of ours.
+fn manifest(root: &Utf8Path) -> Result<Option<Manifest>, OutputError> {
+    let text = match fs::read(root.join(MANIFEST)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    match Manifest::parse(&text) {
+        Ok(manifest) => Ok(Some(manifest)),
+        Err(Unreadable::Foreign) => Ok(None),
+        Err(Unreadable::Damaged) => Err(OutputError::Damaged(root.to_owned())),
+        Err(Unreadable::Newer(format)) => Err(OutputError::Newer {
+            path: root.to_owned(),
+            format,
+            known: FORMAT,
+        }),
+    }
+}
+
+/// Checks every file of a tree; nothing if it is no tree of ours.
+///
+/// # Errors
+/// If the manifest is of no use, or the tree cannot be read.
+pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
+    let Some(manifest) = manifest(root)? else {
+        return Ok(None);
+    };
+    let own = Entry::of(MANIFEST.into(), manifest.to_json().as_bytes(), 0o644, false);
+    let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644, false);
+    let mut faults: Vec<(Utf8PathBuf, Fault)> = manifest
+        .files
+        .par_iter()
+        .chain([&own, &sums])
+        .filter_map(|entry| entry.fault(root).map(|fault| (entry.path.clone(), fault)))
+        .collect();
+    faults.sort_by(|a, b| a.0.cmp(&b.0));
+    let extra = unlisted(root, &manifest)?;
+    Ok(Some(Inspected {
+        manifest,
+        faults,
+        extra,
+    }))
+}
+
+/// Makes sure that a file is what was built, if it lies in a tree of ours.
+///
+/// # Errors
+/// If it is not, or the tree's manifest is of no use.
+pub fn as_built(file: &Utf8Path) -> Result<(), OutputError> {
+    for root in file.ancestors().skip(1) {
+        let Some(manifest) = manifest(root)? else {
+            continue;
+        };
+        let path = file.strip_prefix(root).unwrap_or(file);
+        let entry = manifest.files.iter().find(|entry| entry.path == path);
+        return match entry.and_then(|entry| entry.fault(root)) {
+            Some(fault) => Err(OutputError::NotAsBuilt {
+                path: file.to_owned(),
+                fault,
+            }),
+            None => Ok(()),
+        };
+    }
+    Ok(())
+}
