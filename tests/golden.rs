@@ -27,6 +27,12 @@ fn reviewed(path: &str, text: &str) -> Option<String> {
         // The variables end where the first constant part begins.
         "lxseed-firstboot" => Some(text.split("\n# ---- ").next().unwrap().to_owned()),
         "user-data" => Some(text.lines().map(|line| shorten(line) + "\n").collect()),
+        // The script's constant part is long, and one line.
+        "preseed.cfg" => Some(
+            text.lines()
+                .map(|line| line.split("\\n# ---- ").next().unwrap().to_owned() + "\n")
+                .collect(),
+        ),
         // meta-data follows from user-data and with it from the script, manifest and sums from everything.
         _ => None,
     }

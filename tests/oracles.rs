@@ -20,6 +20,8 @@ mod cloud_init;
 mod netplan;
 #[path = "oracles/reports.rs"]
 mod reports;
+#[path = "oracles/preseed.rs"]
+mod preseed;
 #[path = "oracles/scripts.rs"]
 mod scripts;
 #[path = "oracles/tls.rs"]

@@ -5,6 +5,7 @@ mod file;
 mod firstboot;
 mod gzip;
 mod inputs;
+mod installer;
 mod network;
 mod preseed;
 mod shell;
@@ -63,6 +64,7 @@ pub struct ClusterKeys {
 /// Holds the parsed templates.
 pub struct Renderer {
     scripts: shell::Scripts,
+    installer: installer::Installer,
 }
 
 impl Renderer {
@@ -73,6 +75,7 @@ impl Renderer {
     pub fn new() -> Result<Self, RenderError> {
         Ok(Self {
             scripts: shell::Scripts::new()?,
+            installer: installer::Installer::new()?,
         })
     }
 
@@ -136,6 +139,8 @@ impl Renderer {
             "meta-data",
             cloud_init::meta_data(host, &user_data, &network_config),
         )?;
+        // The administrator's password hash is in it.
+        let answers = SecretBytes::new(self.installer.preseed(cluster, host)?.into_bytes());
         let file = |name: &str, content| File {
             path: folder.join(name),
             content,
@@ -147,6 +152,7 @@ impl Renderer {
                 "network-config",
                 Content::Public(network_config.into_bytes()),
             ),
+            file("preseed.cfg", Content::Secret(answers)),
             file("lxd-preseed.yaml", Content::Public(preseed.into_bytes())),
             file(
                 "lxseed-firstboot",

@@ -39,6 +39,9 @@ pub enum ShellError {
         /// What the engine said.
         source: tera::Error,
     },
+    /// Answers that the debian-installer would not take, or take for something else.
+    #[error("preseed.cfg, {0}: this is a mistake in lxseed, please report it")]
+    Preseed(String),
     /// It could not be packed.
     #[error("cannot pack a script: {0}")]
     Pack(#[from] io::Error),
@@ -61,27 +64,11 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new() -> Result<Self, ShellError> {
-        let mut tera = Tera::new();
-        // `${#x}` of the shell would start one of Tera's usual comments, `{{` stands in cloud-init's own templates.
-        let delimiters = tera::Delimiters {
-            block_start: "<%".into(),
-            block_end: "%>".into(),
-            variable_start: "<{".into(),
-            variable_end: "}>".into(),
-            comment_start: "<#".into(),
-            comment_end: "#>".into(),
-        };
-        let load = || {
-            tera.set_delimiters(delimiters)?;
-            tera.autoescape_on(vec![".sh"]);
-            tera.set_escape_fn(escape);
-            tera.register_filter("words", words);
-            tera.add_raw_templates(vec![(
-                VALUES,
-                include_str!("../../templates/firstboot/values.sh"),
-            )])
-        };
-        wrap(VALUES, (load)())?;
+        let tera = engine(
+            VALUES,
+            include_str!("../../templates/firstboot/values.sh"),
+            escape,
+        )?;
         let constant: String = CONSTANT.iter().flat_map(|part| ["\n", part]).collect();
         let packed = |text: String| {
             Ok::<_, ShellError>(Script {
@@ -98,8 +85,7 @@ impl Scripts {
 
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
-        let context = wrap(VALUES, tera::Context::from_serialize(values))?;
-        let mut text = wrap(VALUES, self.tera.render(VALUES, &context))?;
+        let mut text = rendered(&self.tera, VALUES, values)?;
         let mut packed = gzip::member(text.as_bytes())?;
         text.push_str(&self.constant.text);
         packed.extend(&self.constant.packed);
@@ -112,6 +98,43 @@ impl Scripts {
     }
 }
 
+/// An engine for one template, whose every value goes through `escape`.
+pub(super) fn engine(
+    template: &'static str,
+    text: &'static str,
+    escape: fn(&str, &mut dyn Write) -> io::Result<()>,
+) -> Result<Tera, ShellError> {
+    let mut tera = Tera::new();
+    // `${#x}` of the shell would start one of Tera's usual comments, `{{` stands in cloud-init's own templates.
+    let delimiters = tera::Delimiters {
+        block_start: "<%".into(),
+        block_end: "%>".into(),
+        variable_start: "<{".into(),
+        variable_end: "}>".into(),
+        comment_start: "<#".into(),
+        comment_end: "#>".into(),
+    };
+    let load = || {
+        tera.set_delimiters(delimiters)?;
+        tera.autoescape_on(vec![".sh", ".cfg"]);
+        tera.set_escape_fn(escape);
+        tera.register_filter("words", words);
+        tera.add_raw_templates(vec![(template, text)])
+    };
+    wrap(template, (load)())?;
+    Ok(tera)
+}
+
+/// The template with these values.
+pub(super) fn rendered(
+    tera: &Tera,
+    template: &'static str,
+    values: &impl Serialize,
+) -> Result<String, ShellError> {
+    let context = wrap(template, tera::Context::from_serialize(values))?;
+    wrap(template, tera.render(template, &context))
+}
+
 fn wrap<T>(template: &'static str, result: TeraResult<T>) -> Result<T, ShellError> {
     result.map_err(|source| ShellError::Render { template, source })
 }
@@ -121,7 +144,7 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
     // A shell variable cannot hold NUL: the text would silently end there.
     if text.contains('\0') {
         return Err(std::io::Error::other(

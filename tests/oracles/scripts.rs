@@ -262,7 +262,7 @@ fn user_data_carries_the_files_beside_it() {
             let name = path.file_name().unwrap().to_str().unwrap();
             if matches!(
                 name,
-                "user-data" | "meta-data" | "network-config" | "seed.iso"
+                "user-data" | "meta-data" | "network-config" | "seed.iso" | "preseed.cfg"
             ) {
                 continue;
             }

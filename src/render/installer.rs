@@ -1,0 +1,193 @@
+//! Answers for the debian-installer of 18.04, and the script that they carry.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use tera::Tera;
+
+use super::shell::{self, ShellError};
+use crate::contract::preseed;
+use crate::model::{ByteSize, Cluster, Host, Kernel, VolumeKind};
+
+const VALUES: &str = "installer/values.sh";
+const PRESEED: &str = "installer/preseed.cfg";
+
+/// The part of the script that is the same for every host.
+const CONSTANT: &str = concat!(
+    include_str!("../../templates/installer/common.sh"),
+    "\n",
+    include_str!("../../templates/installer/host.sh"),
+);
+
+#[derive(Serialize)]
+struct Values<'a> {
+    host: &'a str,
+    cluster: &'a str,
+    mac: String,
+    os_slot: &'a str,
+    slots: String,
+}
+
+#[derive(Serialize)]
+struct Answers<'a> {
+    host: &'a str,
+    cluster: &'a str,
+    os_slot: &'a str,
+    network: Network,
+    hwe: bool,
+    packages: String,
+    user: &'a str,
+    password: &'a str,
+    script: String,
+}
+
+#[derive(Serialize)]
+struct Network {
+    address: String,
+    netmask: String,
+    gateway: String,
+    nameservers: String,
+    domain: String,
+}
+
+/// The two templates, parsed once.
+pub(super) struct Installer {
+    scripts: Tera,
+    answers: Tera,
+}
+
+impl Installer {
+    pub(super) fn new() -> Result<Self, ShellError> {
+        let scripts = shell::engine(
+            VALUES,
+            include_str!("../../templates/installer/values.sh"),
+            shell::escape,
+        )?;
+        let answers = shell::engine(
+            PRESEED,
+            include_str!("../../templates/installer/preseed.cfg"),
+            escape,
+        )?;
+        Ok(Self { scripts, answers })
+    }
+
+    /// `preseed.cfg` of one host. It holds the administrator's password hash.
+    pub(super) fn preseed(&self, cluster: &Cluster, host: &Host) -> Result<String, ShellError> {
+        let answers = Answers {
+            host: host.name.as_str(),
+            cluster: cluster.name.as_str(),
+            os_slot: &host.os_slot,
+            network: network(cluster, host),
+            hwe: cluster.kernel == Kernel::Hwe,
+            packages: packages(host),
+            user: &cluster.admin.user,
+            // An account without a password to match; cloud-init gives it keys.
+            password: cluster.admin.password_hash.as_deref().unwrap_or("!"),
+            script: printf_word(&self.script(cluster, host)?),
+        };
+        let text = shell::rendered(&self.answers, PRESEED, &answers)?;
+        preseed::lint(&text).map_err(ShellError::Preseed)?;
+        Ok(text)
+    }
+
+    /// What runs in the installer.
+    fn script(&self, cluster: &Cluster, host: &Host) -> Result<String, ShellError> {
+        let values = Values {
+            host: host.name.as_str(),
+            cluster: cluster.name.as_str(),
+            mac: host.mac.to_string(),
+            os_slot: &host.os_slot,
+            slots: slots(host),
+        };
+        let top = shell::rendered(&self.scripts, VALUES, &values)?;
+        Ok(format!("{top}\n{CONSTANT}"))
+    }
+}
+
+/// A line for each slot, for the shell's `read`: neither ways nor values hold a blank, and the slot's name comes last.
+fn slots(host: &Host) -> String {
+    let size = |size: Option<ByteSize>| {
+        size.map_or_else(|| ".".to_owned(), |size| size.bytes().to_string())
+    };
+    let lines: Vec<String> = host
+        .disks
+        .iter()
+        .map(|disk| {
+            format!(
+                "{} {} {} {} {}",
+                disk.by.word(),
+                disk.value,
+                size(disk.min_size),
+                size(disk.max_size),
+                disk.slot
+            )
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// What the first boot needs and 18.04's installer does not bring by itself. LXD's own ZFS, LVM and btrfs tools are in
+/// its snap.
+fn packages(host: &Host) -> String {
+    let needs = |kind: VolumeKind| host.volumes.iter().any(|volume| volume.kind == kind);
+    // Never ifupdown: where it is, cloud-init of 18.04 writes the network for it and not for netplan.
+    let mut packages = vec!["cloud-init", "openssh-server", "snapd", "curl"];
+    if needs(VolumeKind::Mirror) {
+        packages.push("mdadm");
+    }
+    if needs(VolumeKind::ZfsMirror) {
+        packages.push("zfsutils-linux");
+    }
+    packages.join(" ")
+}
+
+fn network(cluster: &Cluster, host: &Host) -> Network {
+    let common = &cluster.network;
+    // netcfg takes an IPv6 address with its prefix length, and then asks for no netmask.
+    let (address, netmask) = match host.address {
+        IpAddr::V4(address) => (address.to_string(), common.subnet.netmask().to_string()),
+        IpAddr::V6(address) => (
+            format!("{address}/{}", common.subnet.prefix_len()),
+            String::new(),
+        ),
+    };
+    Network {
+        address,
+        netmask,
+        gateway: common.gateway.to_string(),
+        nameservers: common
+            .nameservers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" "),
+        domain: common.search.first().cloned().unwrap_or_default(),
+    }
+}
+
+/// A text as the one argument of the shell's `printf`, on one line: an answer cannot hold a line end.
+fn printf_word(text: &str) -> String {
+    let mut format = String::with_capacity(text.len() + text.len() / 8);
+    for c in text.chars() {
+        match c {
+            '\n' => format.push_str("\\n"),
+            '\\' => format.push_str("\\\\"),
+            '%' => format.push_str("%%"),
+            // A quote would end the word, and take three more characters to go on.
+            '\'' => format.push_str("\\047"),
+            c => format.push(c),
+        }
+    }
+    format!("'{format}'")
+}
+
+/// An answer ends at the end of its line, and a backslash there would take the next one in.
+fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
+    if text.contains(char::is_control) || text.ends_with('\\') || text.trim() != text {
+        return Err(std::io::Error::other(format!(
+            "{text:?} cannot be an answer of a preseed file"
+        )));
+    }
+    output.write_all(text.as_bytes())
+}

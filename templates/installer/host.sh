@@ -1,0 +1,279 @@
+# ---- one host -------------------------------------------------------------------------------------------------------
+
+SEED=/var/run/lxseed-seed
+STICK=/var/run/lxseed-stick
+TARGET=${TARGET:-/target}
+ME=/var/run/lxseed-installer
+
+# nic_of MAC: the card's name.
+nic_of() {
+    local card
+    for card in /sys/class/net/*; do
+        if [ -r "$card/address" ] && [ "$(cat "$card/address")" = "$1" ]; then
+            echo "${card##*/}"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Waits for a card to show up: firmware and switches take their time.
+find_nic() {
+    local tries=0 nic
+    while :; do
+        load_drivers
+        if nic=$(nic_of "$MAC"); then
+            echo "$nic"
+            return 0
+        fi
+        tries=$((tries + 1))
+        if [ "$tries" -ge 10 ]; then
+            stop "these answers are for $CLUSTER/$HOST, whose network card is $MAC, but this machine has" \
+                "$(macs | tr '\n' ' ')"
+            tries=0
+        fi
+        sleep 3
+    done
+}
+
+is_seed() {
+    [ -r "$1/user-data" ] && [ -r "$1/meta-data" ] &&
+        grep -q "^\"local-hostname\": \"$HOST\"\$" "$1/meta-data"
+}
+
+# The seed: on the medium this was started from, in the installer's own memory, or on a second medium labelled cidata.
+find_seed() {
+    local folder
+    while :; do
+        for folder in "/cdrom/lxseed/$CLUSTER/$HOST" "/lxseed/$CLUSTER/$HOST" "$SEED"; do
+            if is_seed "$folder"; then
+                keep_seed "$folder"
+                return 0
+            fi
+        done
+        load_drivers
+        mkdir -p "$STICK"
+        modprobe -q isofs 2>/dev/null || true
+        modprobe -q vfat 2>/dev/null || true
+        if [ -b /dev/disk/by-label/cidata ] && mount -o ro /dev/disk/by-label/cidata "$STICK" 2>/dev/null; then
+            if is_seed "$STICK"; then
+                keep_seed "$STICK"
+            fi
+            umount "$STICK"
+        fi
+        is_seed "$SEED" ||
+            stop "there is no seed for $CLUSTER/$HOST: plug in the medium labelled cidata that holds its seed.iso"
+    done
+}
+
+# In memory, so that nobody has to leave a medium in.
+keep_seed() {
+    local file
+    [ "$1" != "$SEED" ] || return 0
+    mkdir -p "$SEED"
+    chmod 0700 "$SEED"
+    for file in user-data meta-data network-config; do
+        [ ! -e "$1/$file" ] || cp "$1/$file" "$SEED/$file"
+    done
+    chmod 0600 "$SEED"/*
+    say "the seed of $HOST comes from $1"
+}
+
+# -- disks
+
+# What udev knows of a disk: property NAME KEY
+property() { udevadm info --query=property --name="/dev/$1" 2>/dev/null | sed -n "s/^$2=//p" | head -n 1; }
+
+all_disks() {
+    local at name
+    for at in /sys/block/*; do
+        name=${at##*/}
+        case $name in
+        dm-* | md* | ram* | zram* | loop* | sr* | fd*) continue ;;
+        esac
+        [ ! -b "/dev/$name" ] || echo "$name"
+    done
+}
+
+# The same properties that the first boot looks at: udev's, and sysfs for virtio disks.
+serials() {
+    local key
+    for key in ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL; do
+        property "$1" "$key"
+    done
+    cat "/sys/block/$1/serial" "/sys/block/$1/device/serial" 2>/dev/null | sed 's/^ *//; s/ *$//'
+}
+
+wwns() {
+    property "$1" ID_WWN_WITH_EXTENSION
+    property "$1" ID_WWN
+}
+
+# disks_of WAY VALUE: the kernel's names of the disks that fit.
+disks_of() {
+    local name link
+    case $1 in
+    by_id) link=/dev/disk/by-id/$2 ;;
+    by_path) link=/dev/disk/by-path/$2 ;;
+    *) link= ;;
+    esac
+    if [ -n "$link" ]; then
+        [ ! -e "$link" ] || basename "$(readlink -f "$link")"
+        return 0
+    fi
+    for name in $(all_disks); do
+        case $1 in
+        serial) ! serials "$name" | grep -qxF -e "$2" || echo "$name" ;;
+        wwn) ! wwns "$name" | grep -qixF -e "$2" || echo "$name" ;;
+        hctl) [ "$(basename "$(readlink -f "/sys/block/$name/device")")" != "$2" ] || echo "$name" ;;
+        esac
+    done
+}
+
+size_of() { echo $(($(cat "/sys/block/$1/size") * 512)); }
+
+describe() { echo "/dev/$1 (serial $(serials "$1" | grep . | head -n 1), $(($(size_of "$1") / 1000000000)) GB)"; }
+
+described() {
+    local name
+    for name in $(all_disks); do
+        describe "$name"
+    done | tr '\n' ' '
+}
+
+# What this medium lies on must not be installed over: medium_disk NAME
+medium_disk() {
+    local device
+    device=$(sed -n 's/^\([^ ]*\) \/cdrom .*/\1/p' /proc/mounts | head -n 1)
+    [ -n "$device" ] || return 1
+    device=$(basename "$(readlink -f "$device")")
+    [ "$device" = "$1" ] || [ -e "/sys/block/$1/$device" ]
+}
+
+# The disk of the system's slot, in OS_DISK, or why there is none, in FAULT. The other slots are looked at too: a disk that
+# is the system's by its bay and a data disk by its serial number was put into the wrong bay.
+resolve() {
+    local way value min max name found count size
+    OS_DISK=
+    FAULT=
+    while read -r way value min max name; do
+        [ "$name" = "$OS_SLOT" ] || continue
+        found=$(disks_of "$way" "$value")
+        count=$(echo "$found" | grep -c .)
+        if [ "$count" = 0 ]; then
+            FAULT="no disk fits the slot $name of the system ($way $value); there are $(described)"
+            return 1
+        elif [ "$count" != 1 ]; then
+            FAULT="$count disks fit the slot $name of the system ($way $value): $(echo "$found" | tr '\n' ' ')"
+            return 1
+        fi
+        size=$(size_of "$found")
+        if [ -e "/sys/class/block/$found/partition" ]; then
+            FAULT="the slot $name of the system is /dev/$found, a partition"
+        elif [ "$(cat "/sys/block/$found/ro")" = 1 ]; then
+            FAULT="the disk of the system, $(describe "$found"), is read-only"
+        elif [ "$(cat "/sys/block/$found/removable")" = 1 ] || [ "$(property "$found" ID_BUS)" = usb ]; then
+            FAULT="the disk of the system, $(describe "$found"), is removable or on USB"
+        elif medium_disk "$found"; then
+            FAULT="the disk of the system, $(describe "$found"), is the medium that this installer was started from"
+        elif [ "$min" != . ] && [ "$size" -lt "$min" ]; then
+            FAULT="the disk of the system, $(describe "$found"), is smaller than the profile's min_size"
+        elif [ "$max" != . ] && [ "$size" -gt "$max" ]; then
+            FAULT="the disk of the system, $(describe "$found"), is larger than the profile's max_size"
+        fi
+        [ -z "$FAULT" ] || return 1
+        OS_DISK=$found
+    done <<LIST
+$SLOTS
+LIST
+    if [ -z "$OS_DISK" ]; then
+        FAULT="nothing says how the slot $OS_SLOT of the system is found"
+        return 1
+    fi
+    while read -r way value min max name; do
+        [ "$name" != "$OS_SLOT" ] || continue
+        for found in $(disks_of "$way" "$value"); do
+            if [ "$found" = "$OS_DISK" ]; then
+                FAULT="$(describe "$found") is the system's disk, and by $way $value it is the data disk of slot $name"
+                return 1
+            fi
+        done
+    done <<LIST
+$SLOTS
+LIST
+}
+
+# -- stages
+
+# After these answers were read, before the network is configured.
+stage_early() {
+    local nic
+    nic=$(find_nic) || return 1
+    debconf-set netcfg/choose_interface "$nic"
+    say "installing $CLUSTER/$HOST; its network card is $nic ($MAC)"
+    find_seed
+    # netcfg writes its own netplan file after late_command, so ours has to come later still.
+    mkdir -p /usr/lib/finish-install.d
+    printf '#!/bin/sh\nexec sh %s finish\n' "$ME" >/usr/lib/finish-install.d/90lxseed
+    chmod 0755 /usr/lib/finish-install.d/90lxseed
+}
+
+# Before the partitioner looks at any disk.
+stage_disk() {
+    udevadm settle --timeout=60 2>/dev/null || true
+    until resolve; do
+        stop "$CLUSTER/$HOST: $FAULT"
+    done
+    say "the system goes to $(describe "$OS_DISK")"
+    debconf-set partman-auto/disk "/dev/$OS_DISK"
+    debconf-set grub-installer/bootdev "/dev/$OS_DISK"
+    # It would mount the file systems on the data disks to look for other systems, and replay their journals.
+    if [ -e /usr/bin/os-prober ]; then
+        printf '#!/bin/sh\nexit 0\n' >/usr/bin/os-prober
+    fi
+}
+
+# With the new system in /target: what cloud-init needs to know.
+stage_late() {
+    local file seed="$TARGET"/var/lib/cloud/seed/nocloud
+    mkdir -p "$TARGET/etc/cloud/cloud.cfg.d" "$seed" "$TARGET/etc/default"
+    chmod 0700 "$seed"
+    for file in user-data meta-data network-config; do
+        [ ! -e "$SEED/$file" ] || cp "$SEED/$file" "$seed/$file"
+    done
+    chmod 0600 "$seed"/*
+    # ds-identify reads this file by lines and takes a list of one entry without probing. Without fs_label a forgotten
+    # stick labelled cidata would be merged into this seed.
+    cat >"$TARGET/etc/cloud/cloud.cfg.d/99-lxseed.cfg" <<'CONFIG'
+datasource_list: [ NoCloud, None ]
+datasource: {NoCloud: {fs_label: null}}
+CONFIG
+    chmod 0644 "$TARGET/etc/cloud/cloud.cfg.d/99-lxseed.cfg"
+    if ! grep -qs '^GRUB_DISABLE_OS_PROBER=' "$TARGET/etc/default/grub"; then
+        printf 'GRUB_DISABLE_OS_PROBER=true\n' >>"$TARGET/etc/default/grub"
+    fi
+    own_network
+    say "the seed is in place"
+}
+
+# cloud-init owns the network: what the installer wrote for itself would be merged with it.
+own_network() {
+    rm -f "$TARGET/etc/netplan/01-netcfg.yaml" "$TARGET/etc/netplan/00-installer-config.yaml"
+}
+
+stage_finish() {
+    own_network
+    rm -rf "$SEED"
+}
+
+case $1 in
+early | disk | late | finish) "stage_$1" ;;
+resolve)
+    resolve || { echo "$FAULT" && exit 1; }
+    echo "$OS_DISK"
+    ;;
+*)
+    echo "usage: $0 early | disk | late | finish | resolve" >&2
+    exit 2
+    ;;
+esac
