@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Show what a build would change in what was built, secrets left out; exit 3 if anything
     Diff(DiffArgs),
+    /// Put the seeds and answers of a fleet on 18.04's server image
+    Bake(BakeArgs),
     /// Make a seed image of one host from what build wrote
     Image(ImageArgs),
     /// Tell what an image or a built folder is for, and whether it is as it was built
@@ -141,6 +143,44 @@ pub(crate) struct DiffArgs {
     /// Compare with a build that writes no seed.iso
     #[arg(long)]
     pub(crate) no_seed_iso: bool,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BakeArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// The image to start from, as published: ubuntu-18.04.6-server-amd64.iso
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iso: Utf8PathBuf,
+    /// File to write, mode 0600; only an earlier baked image is replaced
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "in_place",
+        conflicts_with = "in_place"
+    )]
+    pub(crate) output: Option<Utf8PathBuf>,
+    /// Change the image itself, a copy of your own, instead of writing another one
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Only this cluster or host
+    #[arg(long, value_name = "CLUSTER[/HOST]")]
+    pub(crate) only: Option<String>,
+    /// Arguments for the kernel, for the installer and the installed system, such as 'console=ttyS1,115200'
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) kernel_args: String,
+    /// Take an image that differs from the published one
+    #[arg(long)]
+    pub(crate) unpublished: bool,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 }

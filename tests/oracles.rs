@@ -18,10 +18,10 @@ mod built;
 mod cloud_init;
 #[path = "oracles/netplan.rs"]
 mod netplan;
-#[path = "oracles/reports.rs"]
-mod reports;
 #[path = "oracles/preseed.rs"]
 mod preseed;
+#[path = "oracles/reports.rs"]
+mod reports;
 #[path = "oracles/scripts.rs"]
 mod scripts;
 #[path = "oracles/tls.rs"]

@@ -170,6 +170,10 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
             .generation
             .as_ref()
             .map_or(1, |generation| generation.value),
+        dmi_serial: profile
+            .dmi_serial
+            .as_ref()
+            .map(|serial| serial.value.clone()),
         mac: *network.mac.present("mac")?,
         address: *network.address.present("address")?,
         disks: disks.collect::<Result<_, ModelError>>()?,

@@ -10,6 +10,7 @@ mod disk_ids;
 mod disk_numbers;
 mod disks;
 pub mod example;
+mod media;
 mod mend;
 mod names;
 mod network;
@@ -70,6 +71,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         access::CHECKS,
         certificates::CHECKS,
         budget::CHECKS,
+        media::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -280,14 +280,14 @@ impl Work<'_> {
 }
 
 /// What `--only` names.
-enum Selection {
+pub(super) enum Selection {
     All,
     Cluster(String),
     Host(String, String),
 }
 
 impl Selection {
-    fn parse(only: Option<&str>, site: &Site) -> Result<Self, CommandError> {
+    pub(super) fn parse(only: Option<&str>, site: &Site) -> Result<Self, CommandError> {
         let Some(only) = only else {
             return Ok(Self::All);
         };
@@ -328,7 +328,7 @@ impl Selection {
         Ok(Self::Host(cluster.to_owned(), host.to_owned()))
     }
 
-    fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
+    pub(super) fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
         match self {
             Self::All => true,
             Self::Cluster(name) => name == cluster.name.as_str(),

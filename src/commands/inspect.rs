@@ -1,6 +1,7 @@
 //! `lxseed inspect`
 
 use camino::Utf8Path;
+use lxseed::media::baked::{self, Baked};
 use lxseed::media::{self, Facts, SeedImage, seed};
 use lxseed::output::{self, Inspected};
 use lxseed::report::sanitize;
@@ -20,6 +21,10 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
                 "{path} holds no manifest.json of lxseed: give the folder that `lxseed build` wrote, or an image"
             ))),
         };
+    }
+    // Whatever is no ISO 9660 image at all is said below.
+    if let Ok(Some(image)) = baked::read(path) {
+        return Ok(baked_image(path, &image, printer));
     }
     let image = media::seed_image(path)
         .map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
@@ -89,6 +94,57 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
             counted(faults, "file"),
             sanitize(path.as_str())
         ));
+        Outcome::Findings
+    }
+}
+
+fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome {
+    let manifest = &image.manifest;
+    printer.line(&format!(
+        "{}: install medium for {}, made by lxseed {} with site secret {}",
+        sanitize(path.as_str()),
+        counted(image.hosts.len(), "host"),
+        sanitize(&manifest.version),
+        sanitize(&manifest.secret_fingerprint),
+    ));
+    printer.line(&format!("  {}", sanitize(&image.source)));
+    printer.line(&format!("  boots by {}", image.boot));
+    let rows: Vec<[String; 3]> = image
+        .hosts
+        .iter()
+        .map(|[mac, cluster, host, serial]| {
+            let by = if serial.is_empty() {
+                mac.clone()
+            } else {
+                format!("serial number {serial}")
+            };
+            [
+                sanitize(&format!("{cluster}/{host}")).into_owned(),
+                "is".to_owned(),
+                sanitize(&by).into_owned(),
+            ]
+        })
+        .collect();
+    for line in aligned(&rows) {
+        printer.line(&line);
+    }
+    let mut faults: Vec<String> = image
+        .faults
+        .iter()
+        .map(|path| format!("{} is not what was put on it", sanitize(path)))
+        .collect();
+    if !image.boot.everywhere() {
+        faults.push(
+            "it does not boot everywhere: as CD and as stick, on BIOS and on UEFI".to_owned(),
+        );
+    }
+    for fault in &faults {
+        printer.note(fault);
+    }
+    if faults.is_empty() {
+        printer.line("every file is as it was put on it");
+        Outcome::Done
+    } else {
         Outcome::Findings
     }
 }

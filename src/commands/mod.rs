@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod bake;
 mod build;
 mod check;
 mod diff;
@@ -80,6 +81,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Diff(args) => diff::diff(&args, printer),
+        Command::Bake(args) => bake::bake(&args, printer),
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),

@@ -1,5 +1,6 @@
-//! Media: the seed as an image a machine finds by its label.
+//! Media: the seed as an image a machine finds by its label, and install media for a fleet.
 
+pub mod baked;
 mod error;
 mod facts;
 mod fat;

@@ -141,6 +141,8 @@ pub struct HostParts {
     pub name: Name,
     /// Counts up when its keys shall change.
     pub generation: u32,
+    /// What the machine's firmware says its serial number is, where an install medium shall find it by that.
+    pub dmi_serial: Option<String>,
     /// The interface.
     pub mac: Mac,
     /// Its address.

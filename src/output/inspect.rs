@@ -6,7 +6,8 @@ use rayon::prelude::*;
 
 use super::error::OutputError;
 use super::guard::unlisted;
-use super::manifest::{Entry, FORMAT, Fault, MANIFEST, Manifest, SUMS, Unreadable};
+use super::manifest::{About, Entry, FORMAT, Fault, MANIFEST, Manifest, SUMS, Unreadable};
+use crate::render::File;
 
 /// A tree, looked through. Unlike [`Standing`](super::Standing) it may lie anywhere and hold more than a build would replace.
 #[derive(Clone, Debug)]
@@ -17,6 +18,29 @@ pub struct Inspected {
     pub faults: Vec<(Utf8PathBuf, Fault)>,
     /// What no build wrote.
     pub extra: Vec<String>,
+}
+
+impl Manifest {
+    /// The manifest of files that go somewhere else than into a tree.
+    #[must_use]
+    pub fn describe(about: About, files: &[File]) -> Self {
+        let entries = files.iter().map(|file| {
+            let content = &file.content;
+            Entry::of(
+                &file.path,
+                content.bytes(),
+                content.mode(),
+                content.is_secret(),
+            )
+        });
+        Self::new(about, entries.collect())
+    }
+
+    /// What [`to_json`](Self::to_json) wrote; nothing if it is damaged or newer.
+    #[must_use]
+    pub fn of_medium(text: &[u8]) -> Option<Self> {
+        Self::parse(text).ok()
+    }
 }
 
 /// Reads a tree's manifest; nothing if there is none of ours.

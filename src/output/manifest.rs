@@ -188,7 +188,8 @@ impl Manifest {
     }
 
     /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
-    pub(super) fn to_json(&self) -> String {
+    #[must_use]
+    pub fn to_json(&self) -> String {
         // Writing to a string cannot fail.
         let mut text = String::with_capacity(1024 + self.files.len() * 256);
         let _ = write!(

@@ -210,6 +210,8 @@ record! {
         optional slots: Named<Slot> = labelled(),
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
+        /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by `network.mac`.
+        optional dmi_serial: String,
     }
 }
 

@@ -98,6 +98,7 @@ impl<'a> Member<'a> {
             name,
             generation,
             address,
+            dmi_serial: _,
             mac: _,
             os_slot: _,
             disks: _,

@@ -6,6 +6,7 @@ mod firstboot;
 mod gzip;
 mod inputs;
 mod installer;
+pub mod medium;
 mod network;
 mod preseed;
 mod shell;

@@ -1,0 +1,188 @@
+//! `lxseed bake`
+
+use lxseed::media::baked::{self, Fleet, Source};
+use lxseed::media::seed;
+use lxseed::model::{Cluster, Host, Site};
+use lxseed::output::{About, ClusterAbout, HostAbout, Manifest, NewFile};
+use lxseed::render::{File, PROGRAM, Renderer, medium};
+use lxseed::report::sanitize;
+use lxseed::trust::SiteSecret;
+use lxseed::trust::source;
+
+use super::build::Selection;
+use super::check::{counted, show};
+use super::{CommandError, Outcome, current_folder, keys, secret_options};
+use crate::cli::BakeArgs;
+use crate::printer::Printer;
+
+pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let checked = lxseed::check::check(&args.site);
+    if show(&checked, "; nothing was written", printer) == Outcome::Findings {
+        return Ok(Outcome::Findings);
+    }
+    let site = checked.accept()?;
+    let selection = Selection::parse(args.only.as_deref(), &site)?;
+    check_kernel_args(&args.kernel_args)?;
+    let refused = |error| CommandError::Refused(format!("{}: {error}", args.iso));
+    let image = Source::open(&args.iso, args.in_place).map_err(refused)?;
+    let loaded = source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?
+        .ok_or_else(|| {
+            CommandError::Refused(
+                "there is no site secret yet, so these hosts have never been built: run `lxseed build` first"
+                    .to_owned(),
+            )
+        })?;
+
+    let chosen = chosen(&site, &selection);
+    let files = files(&chosen, &loaded.secret)?;
+    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterAbout {
+        name: cluster.name.to_string(),
+        hosts: hosts
+            .iter()
+            .map(|at| HostAbout {
+                name: cluster.hosts[*at].name.to_string(),
+                ..HostAbout::default()
+            })
+            .collect(),
+        ..ClusterAbout::default()
+    });
+    let about = About {
+        program: PROGRAM.to_owned(),
+        secret_fingerprint: loaded.secret.fingerprint(),
+        clusters: clusters.collect(),
+    };
+    let manifest = Manifest::describe(about, &files);
+    let fleet = Fleet {
+        title: title(&chosen),
+        kernel_args: args.kernel_args.clone(),
+        files: &files,
+        manifest: &manifest,
+    };
+    let target = match &args.output {
+        Some(output) => {
+            let target = NewFile::begin(output, |path| matches!(baked::read(path), Ok(Some(_))))?;
+            let digest = baked::copy(&image, target.file()).map_err(refused)?;
+            check_digest(args, &image, &digest, printer)?;
+            baked::bake(target.file(), &target.path(), &fleet).map_err(refused)?;
+            target.commit()?;
+            output
+        }
+        None => {
+            let path = args
+                .iso
+                .canonicalize_utf8()
+                .map_err(|error| CommandError::Refused(format!("{}: {error}", args.iso)))?;
+            baked::bake(image.file(), path.as_str(), &fleet).map_err(refused)?;
+            &args.iso
+        }
+    };
+    printer.line(&format!(
+        "{} written: {}, installs {}; it holds their keys",
+        sanitize(target.as_str()),
+        sanitize(&image.info),
+        sanitize(&fleet.title),
+    ));
+    for (cluster, hosts) in &chosen {
+        for at in hosts {
+            let host = &cluster.hosts[*at];
+            printer.line(&format!(
+                "  {}/{} by {}",
+                cluster.name,
+                host.name,
+                match &host.dmi_serial {
+                    Some(serial) => format!("serial number {serial}"),
+                    None => host.mac.to_string(),
+                }
+            ));
+        }
+    }
+    printer.note("note: at boot it installs by itself after 15 seconds and ERASES the system disk of the machine it finds itself in");
+    Ok(Outcome::Done)
+}
+
+/// The chosen hosts of each cluster, by their place in it.
+fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Cluster, Vec<usize>)> {
+    let chosen = site.clusters.iter().map(|cluster| {
+        let hosts = (0..cluster.hosts.len())
+            .filter(|at| selection.takes_host(cluster, cluster.hosts[*at].name.as_str()))
+            .collect::<Vec<_>>();
+        (cluster, hosts)
+    });
+    chosen.filter(|(_, hosts)| !hosts.is_empty()).collect()
+}
+
+/// Everything for the medium's folder.
+fn files(
+    chosen: &[(&Cluster, Vec<usize>)],
+    secret: &SiteSecret,
+) -> Result<Vec<File>, CommandError> {
+    let renderer = Renderer::new()?;
+    let hosts = chosen
+        .iter()
+        .flat_map(|(cluster, hosts)| hosts.iter().map(|at| (*cluster, &cluster.hosts[*at])));
+    let hosts: Vec<(&Cluster, &Host)> = hosts.collect();
+    let mut files = medium::medium(hosts.into_iter())?;
+    for (cluster, hosts) in chosen {
+        let keys = keys::derive(cluster, secret)?;
+        for at in hosts {
+            let of_host = renderer.host(cluster, *at, &keys)?;
+            files.extend(of_host.into_iter().filter(|file| {
+                let name = file.path.file_name().unwrap_or_default();
+                name == "preseed.cfg" || seed::FILES.contains(&name)
+            }));
+        }
+    }
+    Ok(files)
+}
+
+/// What the boot menu calls the fleet: `lab (2 machines)`.
+fn title(chosen: &[(&Cluster, Vec<usize>)]) -> String {
+    let machines: usize = chosen.iter().map(|(_, hosts)| hosts.len()).sum();
+    let names = match chosen {
+        [(cluster, hosts)] if hosts.len() == 1 => {
+            return format!("{}/{}", cluster.name, cluster.hosts[hosts[0]].name);
+        }
+        [(cluster, _)] => cluster.name.to_string(),
+        clusters => counted(clusters.len(), "cluster"),
+    };
+    format!("{names} ({})", counted(machines, "machine"))
+}
+
+/// They end up in two boot menus, whose languages read more into a text than words.
+fn check_kernel_args(text: &str) -> Result<(), CommandError> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || " -_=,.:/@+%".contains(c);
+    match text.chars().find(|c| !fine(*c)) {
+        Some(c) => Err(CommandError::Usage(format!(
+            "--kernel-args: `{}` means something to a boot loader and cannot be passed on",
+            c.escape_debug()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A damaged download installs half a machine. A remix of one's own is fine, once it is said.
+fn check_digest(
+    args: &BakeArgs,
+    image: &Source,
+    digest: &str,
+    printer: &mut Printer,
+) -> Result<(), CommandError> {
+    match image.claims {
+        Some(published) if published.sha256 == digest => {
+            printer.note(&format!("note: {} is as it was published", published.name));
+            Ok(())
+        }
+        Some(published) if !args.unpublished => Err(CommandError::Refused(format!(
+            "{} says it is Ubuntu {}, but its SHA-256 is {digest} and {} was published with {}: download it again, or pass \
+             --unpublished if it is a remix of yours; nothing was written",
+            args.iso, published.release, published.name, published.sha256
+        ))),
+        _ => {
+            printer.note(&format!(
+                "note: {} is none of the images whose SHA-256 is known; it has {digest}",
+                args.iso
+            ));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Is this an image that can be baked?
+
+use std::fs::File;
+
+use camino::Utf8Path;
+
+use super::boot::Boot;
+use super::known::Published;
+use super::menus;
+use crate::media::MediaError;
+use crate::media::iso9660::Image;
+use crate::render::medium::FOLDER;
+
+/// What an Ubuntu image says of itself.
+pub(super) const INFO: &str = ".disk/info";
+/// The installer.
+pub(super) const KERNEL: &str = "install/vmlinuz";
+pub(super) const INITRD: &str = "install/initrd.gz";
+
+/// An 18.04 server image with the debian-installer, not baked yet.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    /// What it says of itself, in one line.
+    pub info: String,
+    /// The published image that it should be, if that one's digest is known.
+    pub claims: Option<Published>,
+}
+
+impl Source {
+    /// Opens an image and refuses every other kind. Nothing is written.
+    ///
+    /// # Errors
+    /// Why it cannot be baked, and which image can.
+    pub fn open(path: &Utf8Path, write: bool) -> Result<Self, MediaError> {
+        const USE: &str =
+            "take the server image with the debian-installer, ubuntu-18.04.6-server-amd64.iso";
+        let no = |why: String| Err(MediaError::Malformed(why));
+        let file = fs_err::OpenOptions::new()
+            .read(true)
+            .write(write)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return no("it is not a plain file".to_owned());
+        }
+        let file = file.into_parts().0;
+        let mut image = Image::open(&file)?;
+        if image.find(FOLDER)?.is_some() {
+            return no(
+                "it has been baked already: start from the image as it was published".to_owned(),
+            );
+        }
+        let info = match image.find(INFO)? {
+            Some(node) => String::from_utf8_lossy(&image.read(&node, 4096)?)
+                .trim()
+                .to_owned(),
+            None => String::new(),
+        };
+        let release = info
+            .split_whitespace()
+            .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+            .unwrap_or_default();
+        if !info.starts_with("Ubuntu") {
+            return no(format!("it does not say that it is an Ubuntu image: {USE}"));
+        }
+        if release != "18.04" && !release.starts_with("18.04.") {
+            return no(format!(
+                "it is Ubuntu {release}, and lxseed installs 18.04: {USE}"
+            ));
+        }
+        if image.find("casper")?.is_some() {
+            return no(format!(
+                "it is a live image, whose installer takes no answers before 20.04: {USE}"
+            ));
+        }
+        for needed in [KERNEL, INITRD].into_iter().chain(menus::MENUS) {
+            if image.find(needed)?.is_none_or(|node| node.is_folder) {
+                return no(format!("there is no {needed} on it: {USE}"));
+            }
+        }
+        let boot = Boot::of(&file)?;
+        if !(boot.cd_bios && boot.cd_uefi) {
+            return no(format!(
+                "it boots by {boot}, and 18.04's image by CD on BIOS and on UEFI: it is damaged, or was remade"
+            ));
+        }
+        let claims = Published::claimed(&info);
+        Ok(Self { file, info, claims })
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
