@@ -21,11 +21,11 @@ nic_of() {
 find_nic() {
     local tries=0 nic
     while :; do
-        load_drivers
         if nic=$(nic_of "$MAC"); then
             echo "$nic"
             return 0
         fi
+        [ "$tries" -gt 0 ] || load_drivers
         tries=$((tries + 1))
         if [ "$tries" -ge 10 ]; then
             stop "these answers are for $CLUSTER/$HOST, whose network card is $MAC, but this machine has" \

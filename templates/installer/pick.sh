@@ -25,7 +25,7 @@ matching() {
 pick() {
     local tries=0 found count
     while :; do
-        load_drivers
+        [ "$tries" -gt 0 ] || load_drivers
         found=$(matching)
         count=$(echo "$found" | grep -c .)
         if [ "$count" = 1 ]; then
