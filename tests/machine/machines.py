@@ -112,9 +112,6 @@ class Machine:
         self.process, self.link = None, None
         self.console = Console(fleet.consoles / ("%s.console" % name))
         run("cp", "--sparse=always", "--reflink=auto", fleet.base / "disk.img", self.folder / "os.img")
-        self.seed_image = self.folder / "seed.iso"
-        run("xorriso", "-as", "mkisofs", "-quiet", "-V", "cidata", "-J", "-R", "-o", self.seed_image,
-            *(self.seed / part for part in ("user-data", "meta-data", "network-config")))
         self.disks, self.pulled = {}, set()
         for i, slot in enumerate(self.values["SLOT_NAMES"]):
             self.disks[slot] = self.hardware(self.values["SLOT_BY"][i], self.values["SLOT_VALUES"][i], slot)
@@ -181,7 +178,7 @@ class Machine:
                       "-device", "%s,drive=disk-%s,id=slot-%s%s" % (
                           device, slot, slot, ",bootindex=0" if slot == self.values["OS_SLOT"][0] else "")]
         if seed:
-            words += ["-drive", "if=none,id=seed,format=raw,readonly=on,file=%s" % self.seed_image,
+            words += ["-drive", "if=none,id=seed,format=raw,readonly=on,file=%s" % (self.seed / "seed.iso"),
                       "-device", "scsi-cd,bus=scsi.0,scsi-id=0,drive=seed"]
         self.console.begin()
         with open(self.folder / "qemu.log", "ab") as log:
