@@ -106,6 +106,10 @@ const FAMILIES: &[Family] = &[
         title: "Access",
     },
     Family {
+        letter: 'M',
+        title: "Install media",
+    },
+    Family {
         letter: 'B',
         title: "Budgets",
     },
