@@ -6,38 +6,36 @@
 
 stage_cluster() {
     start_lxd
+    if marked begun; then
+        # Only this script may have died, with LXD still at work on what it was told. LXD calls itself a member as soon
+        # as it begins to join.
+        if ! wait_for 180 3 "LXD to end what it is doing" idle_lxd && marked fresh && ! marked joined; then
+            say "LXD does not end it; starting LXD again"
+            stop_lxd
+            start_lxd
+        fi
+    fi
     case $(clustered) in
     unknown) later "LXD does not answer" ;;
     yes) ;;
     no)
-        settle_interrupted
-        if [[ $(clustered) = no ]]; then
-            if [[ $ROLE = joiner ]]; then
-                await_trust
-                await_turn
-                forget_earlier_join
-            fi
-            feed_preseed
+        # The mark `begun` stands while LXD is told to form or join. It is still there when that was cut off.
+        if marked begun; then
+            say "the last attempt was interrupted"
+            reset_lxd
         fi
+        if [[ $ROLE = joiner ]]; then
+            await_trust
+            await_turn
+            forget_earlier_join
+        fi
+        feed_preseed
         ;;
     esac
     check_membership
     if [[ $ROLE = bootstrap ]]; then
         take_certificate
         trust_declared
-    fi
-}
-
-# The mark `begun` stands while LXD is told to form or join. It is still there when that was cut off.
-settle_interrupted() {
-    if ! marked begun; then
-        return 0
-    fi
-    # Only this script may have died, with LXD still at work on what it was told.
-    wait_for 180 3 "LXD to end what it is doing" idle_lxd || true
-    if [[ $(clustered) = no ]]; then
-        say "the last attempt was interrupted"
-        reset_lxd
     fi
 }
 
@@ -107,11 +105,21 @@ feed_preseed() {
     later "lxd init failed (exit $status): $said"
 }
 
-# Being in a cluster is not enough: it must be under this name, with these pools.
+# LXD's own word is not enough: it must be a member under this name, and the cluster's database must list it. One that was
+# cut off inside a join believes that it is a member until it is started again, and the cluster knows nothing of it.
 check_membership() {
-    local name
+    local name members
     name=$(lxd_api GET /1.0/cluster | json 'd["server_name"]') || later "LXD does not answer"
     [[ $name = "$HOST" ]] || stop "this LXD is a member named $name of some cluster, and should be $HOST"
+    members=$(lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') ||
+        later "LXD does not list its members"
+    if ! grep -qxF -- "$HOST" <<<"$members"; then
+        if marked fresh && ! marked joined; then
+            say "LXD calls itself a member, but the cluster does not list $HOST"
+            reset_lxd
+        fi
+        later "the cluster does not list $HOST"
+    fi
     unmark begun
     volumes_state made
     mark joined
