@@ -525,7 +525,7 @@ def dir_pools(stage):
 
 @test
 def cut_inside_joins(stage):
-    """12 cuts inside `lxd init` of two joiners, by power and by kill -9 of LXD; the cluster keeps its quorum and completes."""
+    """Up to 12 cuts inside `lxd init` of two joiners, by power and by kill -9 of LXD; the cluster keeps its quorum and completes."""
     seed = stage.dice()
     b = stage.bench("three", speed=20)
     first, *joiners = b.add_all()
