@@ -17,15 +17,22 @@ USAGE
 
 # How a volume is now: a mirror that has lost a disk runs on, and nobody would hear of it. Reads only what everybody may.
 volume_health() {
-    local kind=$1 array known there lost=''
+    local kind=$1 array known there degraded lost=''
     case $kind in
     mirror)
         array=/sys/block/$(basename "$(readlink -f "$V_DEVICE")")
         if [[ ! -e $array/md/degraded ]]; then
             echo "MISSING: its array does not run"
-        elif [[ $(cat "$array/md/sync_action") = recover ]]; then
+            return 0
+        fi
+        degraded=$(cat "$array/md/degraded")
+        # md counts a disk in until its next access to it fails. That one is gone shows earlier, in a link to nowhere.
+        for known in "$array"/md/dev-*/block; do
+            [[ -e $known ]] || degraded=1
+        done
+        if [[ $(cat "$array/md/sync_action") = recover ]]; then
             echo "rebuilding"
-        elif [[ $(cat "$array/md/degraded") = 0 ]]; then
+        elif [[ $degraded = 0 ]]; then
             echo "clean"
         else
             there=$(for known in "$array"/slaves/*; do serial "${known##*/}"; done)

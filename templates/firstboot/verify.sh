@@ -86,7 +86,9 @@ print(json.dumps(receipt, indent=2))
 PY
 
 write_receipt() {
-    local i new
+    local i new members
+    # Inside the pipe below a failure would only leave the list empty.
+    members=$(members_online | tr '\n' ' ') || later "LXD does not list its members"
     for i in "${!SLOT_NAMES[@]}"; do
         SLOT_DISK[i]=$(disks_of_slot "$i" | sed -n 1p)
     done
@@ -110,7 +112,7 @@ write_receipt() {
             [[ -z ${SLOT_DISK[$i]} ]] || printf '%s\t%s\t%s\t%s\n' "${SLOT_NAMES[$i]}" "/dev/${SLOT_DISK[$i]}" \
                 "$(serial "${SLOT_DISK[$i]}")" "$(size_of "${SLOT_DISK[$i]}")"
         done
-        printf '\0members\0%s\0missing\0%s\0' "$(members_online | tr '\n' ' ')" "$1"
+        printf '\0members\0%s\0missing\0%s\0' "$members" "$1"
     } | python3 -c "$PY_RECEIPT" "$RECEIPT")
     if [[ -n $new ]]; then
         put "$RECEIPT" 0644 <<<"$new"
