@@ -199,13 +199,14 @@ def reboot(fleet):
 
 @test("mirrors")
 def no_seed(fleet):
-    """The bootstrap host's power is cut and its seed image taken out: the same again, with its instance and volume."""
+    """The power is cut on all three and their seed images are taken out: the same again, with instances and volumes."""
+    before = {machine.name: life(machine) for machine in fleet}
+    for machine in fleet:
+        machine.power_cut()
+    said = boot_again(fleet, before, fleet, seed=False)
     first = next(iter(fleet))
-    before = {first.name: life(first)}
-    first.power_cut()
-    said = boot_again(fleet, before, [first], seed=False)
     names = {i["name"]: i["location"] for i in first.api("/1.0/instances?recursion=1")}
-    assert names.get("c-" + first.name) == first.name, names
+    assert all(names.get("c-" + machine.name) == machine.name for machine in fleet), names
     return said
 
 
