@@ -50,7 +50,7 @@ pub enum ShellError {
 /// A text of a machine, as a person reads it and as user-data carries it.
 pub(super) struct Script {
     pub(super) text: String,
-    /// gzip that unpacks to `text`.
+    /// gzip that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
     pub(super) packed: Vec<u8>,
 }
 
@@ -70,16 +70,16 @@ impl Scripts {
             escape,
         )?;
         let constant: String = CONSTANT.iter().flat_map(|part| ["\n", part]).collect();
-        let packed = |text: String| {
-            Ok::<_, ShellError>(Script {
-                packed: gzip::member(text.as_bytes())?,
-                text,
-            })
-        };
         Ok(Self {
             tera,
-            constant: packed(constant)?,
-            unit: packed(UNIT.to_owned())?,
+            constant: Script {
+                packed: gzip::member(without_comments(&constant).as_bytes())?,
+                text: constant,
+            },
+            unit: Script {
+                packed: gzip::member(UNIT.as_bytes())?,
+                text: UNIT.to_owned(),
+            },
         })
     }
 
@@ -96,6 +96,34 @@ impl Scripts {
     pub(super) fn unit(&self) -> &Script {
         &self.unit
     }
+}
+
+/// The script without the lines that are comments as a whole. The headings of its parts stay.
+fn without_comments(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut until = None;
+    for line in text.lines() {
+        let comment = line.trim_start().starts_with('#') && !line.starts_with("# ---- ");
+        match until {
+            // A document within the script is text of another language.
+            Some(end) if line == end => until = None,
+            Some(_) => {}
+            None if comment => continue,
+            None => until = document(line),
+        }
+        bare.push_str(line);
+        bare.push('\n');
+    }
+    bare
+}
+
+/// The line that ends the here-document which this line begins.
+fn document(line: &str) -> Option<&str> {
+    let (_, word) = line.split_once("<<")?;
+    let word = word.trim_start_matches('\'');
+    let length = word.find(|c: char| !c.is_ascii_uppercase());
+    word.get(..length.unwrap_or(word.len()))
+        .filter(|word| !word.is_empty())
 }
 
 /// An engine for one template, whose every value goes through `escape`.

@@ -2,8 +2,9 @@
 # lxseed-firstboot: brings this machine from its first boot to a member of its LXD cluster.
 #
 # Made by lxseed. The variables below are all that differs from machine to machine; everything after them is the same
-# on every host. To read where the machine stands: lxseed-firstboot status. To run one stage by hand:
-# lxseed-firstboot STAGE. `lxseed-firstboot --help` names the stages.
+# on every host. The machine's copy has no further comments; the one that `lxseed build` leaves beside user-data has them.
+# To read where the machine stands: lxseed-firstboot status. To run one stage by hand: lxseed-firstboot STAGE.
+# `lxseed-firstboot --help` names the stages.
 set -Eeuo pipefail
 
 HOST=<{ host.name }>
