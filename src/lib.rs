@@ -9,6 +9,7 @@ pub mod check;
 pub mod contract;
 pub mod finding;
 mod git;
+mod gzip;
 mod hex;
 pub mod media;
 pub mod model;

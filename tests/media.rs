@@ -108,6 +108,11 @@ fn four_readers_agree_on_every_seed_iso() {
                 ("bsdtar", bytes(&bsdtar, &["-xOf", iso, name])),
                 ("xorriso", fs::read(dir.path().join(name)).unwrap()),
             ] {
+                let found = if name == "user-data" {
+                    gunzip(&found)
+                } else {
+                    found
+                };
                 assert!(found == seed, "{reader} reads another {name} from {iso}");
             }
             // Whoever mounts the medium on a machine with other users shows them no key.
@@ -129,9 +134,18 @@ fn four_readers_agree_on_every_seed_iso() {
         ] {
             assert!(said.contains(part), "{said}");
         }
-        // Fifty-two KiB of it are what the format asks for.
-        assert!(fs::metadata(iso).unwrap().len() <= 112 << 10);
+        // Fifty-four KiB of it are what the format asks for.
+        assert!(fs::metadata(iso).unwrap().len() <= 80 << 10);
     }
+}
+
+/// By another program than our own.
+fn gunzip(packed: &[u8]) -> Vec<u8> {
+    let dir = temp_dir();
+    let path = dir.path().join("packed");
+    fs::write(&path, packed).unwrap();
+    let script = ["-c", "exec gzip -dc <\"$0\"", path.to_str().unwrap()];
+    bytes(Path::new("sh"), &script)
 }
 
 #[test]

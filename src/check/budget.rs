@@ -17,7 +17,7 @@ static SEED_TOO_LARGE: Rule = Rule::warning(
     "seed-too-large",
     "Every host's user-data carries the administrator's SSH keys, and the bootstrap host's the client certificates as well. cloud-init reads it with \
      the YAML reader that is written in Python: half a second for a megabyte on today's machines (PyYAML 3.12 on Python 3.6), at several stages \
-     of every boot. lxseed's own part is about 120 kB; keys and certificates of more than 256 KiB would be most of every seed, and of every \
+     of every boot. lxseed's own part is about 35 kB; keys and certificates of more than 256 KiB would be most of every seed, and of every \
      medium made from it.",
 )
 .example(

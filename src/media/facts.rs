@@ -1,7 +1,6 @@
 //! What a seed says about its machine, keys left out.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +8,7 @@ use serde::Deserialize;
 
 use super::MediaError;
 use super::seed::Seed;
+use crate::gzip;
 
 /// What a seed is for. Whoever made the seed chose these texts: they are not fit for a terminal as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,12 +111,7 @@ fn variables(script: &WriteFile) -> Result<BTreeMap<String, String>, MediaError>
     let damaged = || MediaError::Malformed("user-data carries a damaged lxseed-firstboot".into());
     let mut bytes = STANDARD.decode(&script.content).map_err(|_| damaged())?;
     if script.encoding.starts_with("gz") {
-        let mut unpacked = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..])
-            .take(MAX_SCRIPT)
-            .read_to_end(&mut unpacked)
-            .map_err(|_| damaged())?;
-        bytes = unpacked;
+        bytes = gzip::unpacked(&bytes, MAX_SCRIPT).map_err(|_| damaged())?;
     }
     let text = String::from_utf8(bytes).map_err(|_| damaged())?;
     let top = text.split("\n# ---- ").next().unwrap_or_default();

@@ -46,7 +46,8 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
             let seed = Seed::new(|name| {
                 Ok(match image.find(name)? {
                     Some(node) if !node.is_folder => {
-                        Some(SecretBytes::new(image.read(&node, seed::MAX_BYTES)?))
+                        let bytes = SecretBytes::new(image.read(&node, seed::MAX_BYTES)?);
+                        Some(seed::plain(name, bytes)?)
                     }
                     _ => None,
                 })

@@ -6,6 +6,7 @@ mod facts;
 mod fat;
 mod inspect;
 mod iso9660;
+mod packed;
 pub mod seed;
 
 pub use error::MediaError;

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use super::facts::{Facts, facts};
 use super::iso9660::{Image, Member, Names};
-use super::{MediaError, fat, iso9660};
+use super::{MediaError, fat, iso9660, packed};
 use crate::render::{Content, File};
 use crate::trust::SecretBytes;
 
@@ -16,7 +16,10 @@ pub const LABEL: &str = "cidata";
 pub const ISO: &str = "seed.iso";
 
 /// What a seed is made of. Without the first two it is none; the third is optional to cloud-init.
-pub const FILES: [&str; 3] = ["user-data", "meta-data", "network-config"];
+pub const FILES: [&str; 3] = [USER_DATA, "meta-data", "network-config"];
+
+/// The one that holds keys, and nearly all of the bytes.
+const USER_DATA: &str = "user-data";
 
 /// No seed is larger: cloud-init has no limit of its own, but what is larger is not a seed of ours.
 pub(super) const MAX_BYTES: u32 = 64 << 20;
@@ -24,7 +27,7 @@ pub(super) const MAX_BYTES: u32 = 64 << 20;
 /// The file system of an image. cloud-init looks at no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// ISO 9660 with Joliet and Rock Ridge: for virtual media, CDs and sticks.
+    /// ISO 9660 with Joliet and Rock Ridge: for virtual media, CDs and sticks. Nobody edits it, so its user-data is packed.
     Iso,
     /// FAT, for a stick whose files shall be changeable.
     Fat,
@@ -59,7 +62,7 @@ impl Seed {
         }
         let seed = Self { files };
         if !seed
-            .file("user-data")
+            .file(USER_DATA)
             .is_some_and(|bytes| bytes.starts_with(b"#cloud-config\n"))
         {
             return Err(MediaError::Malformed(
@@ -101,23 +104,23 @@ impl Seed {
     pub fn image(&self, format: Format) -> Result<SecretBytes, MediaError> {
         let mut image = match format {
             Format::Iso => {
+                let packed = self.packed_user_data()?;
                 let members: Vec<Member<'_>> = self
-                    .files
-                    .iter()
+                    .files()
+                    .map(|(name, bytes)| match (name, &packed) {
+                        (USER_DATA, Some(packed)) => (name, packed.expose()),
+                        _ => (name, bytes),
+                    })
                     .map(|(name, bytes)| Member {
                         name,
-                        private: *name == "user-data",
-                        bytes: bytes.expose(),
+                        private: name == USER_DATA,
+                        bytes,
                     })
                     .collect();
                 iso9660::write(LABEL, &members)?
             }
             Format::Fat => {
-                let files: Vec<(&str, &[u8])> = self
-                    .files
-                    .iter()
-                    .map(|(name, bytes)| (*name, bytes.expose()))
-                    .collect();
+                let files: Vec<(&str, &[u8])> = self.files().collect();
                 fat::write(LABEL, &files)?
             }
         };
@@ -128,6 +131,13 @@ impl Seed {
         let image = SecretBytes::new(image);
         compared?;
         Ok(image)
+    }
+
+    fn packed_user_data(&self) -> Result<Option<SecretBytes>, MediaError> {
+        let text = self
+            .file(USER_DATA)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Ok(text.map(packed::pack).transpose()?)
     }
 
     /// Under all three sets of names there are these files and no others.
@@ -148,7 +158,9 @@ impl Seed {
                     Names::Plain => node.name.to_ascii_lowercase().replace('_', "-"),
                     _ => node.name.clone(),
                 };
-                found.insert(name, SecretBytes::new(image.read(&node, MAX_BYTES)?));
+                let bytes = SecretBytes::new(image.read(&node, MAX_BYTES)?);
+                let bytes = plain(&name, bytes)?;
+                found.insert(name, bytes);
             }
             self.compare(&image.label, &found)?;
         }
@@ -181,6 +193,17 @@ impl Seed {
             )));
         }
         Ok(())
+    }
+}
+
+/// A file of an image as it stands in the tree.
+///
+/// # Errors
+/// If it is damaged.
+pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, MediaError> {
+    match name {
+        USER_DATA => packed::unpack(bytes, MAX_BYTES),
+        _ => Ok(bytes),
     }
 }
 

@@ -3,7 +3,6 @@
 mod cloud_init;
 mod file;
 mod firstboot;
-mod gzip;
 mod inputs;
 mod installer;
 pub mod medium;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 use thiserror::Error;
 
-use super::gzip;
+use crate::gzip;
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
 const VALUES: &str = "firstboot/values.sh";

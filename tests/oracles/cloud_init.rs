@@ -21,6 +21,34 @@ fn schema_accepts_every_user_data() {
         .expect_stdout("");
 }
 
+/// An image carries user-data in gzip members, one after the other.
+#[test]
+fn the_user_data_of_an_image_is_unpacked() {
+    let (Some(schema), Some(isoinfo)) = (tool("cloud-init-schema"), tool("isoinfo")) else {
+        return;
+    };
+    let (sites, dir) = (built(), temp_dir());
+    let hosts = hosts(&sites);
+    let files: Vec<_> = (0..hosts.len())
+        .map(|at| dir.path().join(at.to_string()))
+        .collect();
+    for (host, file) in hosts.iter().zip(&files) {
+        let output = Command::new(&isoinfo)
+            .args(["-R", "-x", "/user-data", "-i"])
+            .arg(host.file("seed.iso"))
+            .output()
+            .unwrap();
+        fs::write(file, output.stdout).unwrap();
+    }
+    Run::of(Command::new(schema).args(&files))
+        .expect_exit(0)
+        .expect_stdout("");
+    for (host, file) in hosts.iter().zip(&files) {
+        let plain = fs::read(file.with_extension("plain")).unwrap();
+        assert!(plain == host.read("user-data"), "{}", host.name);
+    }
+}
+
 /// What the schema must object to, so that its silence above means something.
 const WRONG: [(&str, &str); 6] = [
     ("no header", "\"hostname\": \"a\"\n"),

@@ -7,6 +7,8 @@ that cloud-init lets pass or that it only mentions:
 * a deprecated key: a later cloud-init may refuse it;
 * an unknown key at the top level: the schema is open there until 23.4, so a misspelt module is silently ignored;
 * a file that is not read as cloud-config at all.
+
+What a file in gzip unpacks to by cloud-init's own means, as it does with user-data, is left beside it as FILE.plain.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ import sys
 import yaml
 from cloudinit.cmd.main import main as cloud_init
 from cloudinit.config.schema import get_schema
+from cloudinit.user_data import convert_string
 
 
 def module_keys(schema):
@@ -36,6 +39,17 @@ def verdict(path):
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return code, said.getvalue()
+
+
+def plain(path):
+    """The path of the file as text."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data.startswith(b"\x1f\x8b"):
+        return path
+    with open(path + ".plain", "wb") as file:
+        file.write(convert_string(data).get_payload(decode=True))
+    return path + ".plain"
 
 
 def objections(path, known):
@@ -60,7 +74,7 @@ def main(paths):
     known = module_keys(get_schema())
     found = 0
     for path in paths:
-        for objection in objections(path, known):
+        for objection in objections(plain(path), known):
             found += 1
             print(f"{path}: {objection}")
     return 1 if found or not paths else 0

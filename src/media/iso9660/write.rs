@@ -20,15 +20,17 @@ pub(in crate::media) struct Member<'a> {
 const PRIMARY_AT: u32 = FIRST_DESCRIPTOR;
 const JOLIET_AT: u32 = PRIMARY_AT + 1;
 const TERMINATOR_AT: u32 = JOLIET_AT + 1;
-const PRIMARY_PATHS_L: u32 = TERMINATOR_AT + 1;
+const PRIMARY_ROOT: u32 = TERMINATOR_AT + 1;
+const JOLIET_ROOT: u32 = PRIMARY_ROOT + 1;
+const PRIMARY_PATHS_L: u32 = JOLIET_ROOT + 1;
 const PRIMARY_PATHS_M: u32 = PRIMARY_PATHS_L + 1;
 const JOLIET_PATHS_L: u32 = PRIMARY_PATHS_M + 1;
 const JOLIET_PATHS_M: u32 = JOLIET_PATHS_L + 1;
-const PRIMARY_ROOT: u32 = JOLIET_PATHS_M + 1;
-const JOLIET_ROOT: u32 = PRIMARY_ROOT + 1;
-/// What does not fit into the root folder's own record: the announcement of Rock Ridge.
-const CONTINUATION: u32 = JOLIET_ROOT + 1;
-const DATA: u32 = CONTINUATION + 1;
+const DATA: u32 = JOLIET_PATHS_M + 1;
+/// What does not fit into the root folder's own record, the announcement of Rock Ridge, lies behind a path table. libarchive
+/// wants it after that folder.
+const CONTINUATION: u32 = PRIMARY_PATHS_L;
+const CONTINUATION_AT: usize = 1024;
 
 /// The day of Ubuntu 18.04's release. The same input gives the same image, so no clock is read.
 const TIME: [u8; 7] = [118, 4, 26, 0, 0, 0, 0];
@@ -72,12 +74,13 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
     let blocks = next;
     // At its full size at once: the files hold keys, and a vector that grows would leave copies of them behind.
     let mut image = vec![0; blocks as usize * BLOCK];
-    let mut put = |block: u32, bytes: &[u8]| {
-        let at = block as usize * BLOCK;
+    let mut put = |block: u32, at: usize, bytes: &[u8]| {
+        let at = block as usize * BLOCK + at;
         image[at..at + bytes.len()].copy_from_slice(bytes);
     };
     put(
         PRIMARY_AT,
+        0,
         &descriptor(&Descriptor {
             label: label.as_bytes(),
             blank: b" ",
@@ -90,6 +93,7 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
     );
     put(
         JOLIET_AT,
+        0,
         &descriptor(&Descriptor {
             label: &ucs2(label),
             blank: b"\0 ",
@@ -102,20 +106,20 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
     );
     let mut end = [0; BLOCK];
     begin(&mut end, TERMINATOR);
-    put(TERMINATOR_AT, &end);
+    put(TERMINATOR_AT, 0, &end);
     for (at, root, big) in [
         (PRIMARY_PATHS_L, PRIMARY_ROOT, false),
         (PRIMARY_PATHS_M, PRIMARY_ROOT, true),
         (JOLIET_PATHS_L, JOLIET_ROOT, false),
         (JOLIET_PATHS_M, JOLIET_ROOT, true),
     ] {
-        put(at, &path_table(root, big));
+        put(at, 0, &path_table(root, big));
     }
-    put(PRIMARY_ROOT, &primary_root(&placed)?);
-    put(JOLIET_ROOT, &joliet_root(&placed)?);
-    put(CONTINUATION, &announcement());
+    put(PRIMARY_ROOT, 0, &primary_root(&placed)?);
+    put(JOLIET_ROOT, 0, &joliet_root(&placed)?);
+    put(CONTINUATION, CONTINUATION_AT, &announcement());
     for file in &placed {
-        put(file.block, file.member.bytes);
+        put(file.block, 0, file.member.bytes);
     }
     Ok(image)
 }
@@ -225,7 +229,11 @@ fn primary_root(files: &[Placed<'_>]) -> Result<Vec<u8>, MediaError> {
     let mut first = b"SP\x07\x01\xbe\xef\x00".to_vec();
     first.extend(&folder);
     first.extend(b"CE\x1c\x01");
-    for value in [CONTINUATION, 0, announcement().len() as u32] {
+    for value in [
+        CONTINUATION,
+        CONTINUATION_AT as u32,
+        announcement().len() as u32,
+    ] {
         first.extend(both(value));
     }
     let dot = |name: &[u8], system_use: &[u8]| {
