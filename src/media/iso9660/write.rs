@@ -1,5 +1,7 @@
 //! Writes a small image: a few files in the root folder, under three sets of names.
 
+use std::ops::Range;
+
 use super::{
     BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
     field,
@@ -39,6 +41,11 @@ const NO_LONG_TIME: &[u8; 17] = b"0000000000000000\0";
 
 const PATH_TABLE_BYTES: u32 = 10;
 
+/// The sixteen blocks before the descriptors are half of a small image and no part of what the standard describes; readers
+/// take a file that lies there as any other. The first is left empty: in it Linux and blkid look for partition tables and most kinds
+/// of file systems, and who makes a partition table writes it.
+const SYSTEM_AREA: Range<u32> = 1..FIRST_DESCRIPTOR;
+
 /// A file and where it goes.
 struct Placed<'a> {
     member: Member<'a>,
@@ -56,22 +63,17 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
             "the label is longer than 16 characters",
         ));
     }
-    let mut next = DATA;
     let mut placed = Vec::with_capacity(members.len());
     for member in members {
         let size = u32::try_from(member.bytes.len())
             .map_err(|_| MediaError::TooMuch("a file is larger than 4 GiB"))?;
         placed.push(Placed {
             member: *member,
-            block: next,
+            block: 0,
             size,
         });
-        next = size
-            .div_ceil(BLOCK as u32)
-            .checked_add(next)
-            .ok_or(MediaError::TooMuch("the files are larger than 8 TiB"))?;
     }
-    let blocks = next;
+    let blocks = place(&mut placed)?;
     // At its full size at once: the files hold keys, and a vector that grows would leave copies of them behind.
     let mut image = vec![0; blocks as usize * BLOCK];
     let mut put = |block: u32, at: usize, bytes: &[u8]| {
@@ -122,6 +124,23 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
         put(file.block, 0, file.member.bytes);
     }
     Ok(image)
+}
+
+/// Gives each file its place, and returns the number of blocks up to the end of the last one.
+fn place(files: &mut [Placed<'_>]) -> Result<u32, MediaError> {
+    let blocks = |file: &Placed<'_>| file.size.div_ceil(BLOCK as u32);
+    let fits = |file: &&mut Placed<'_>| blocks(file) as usize <= SYSTEM_AREA.len();
+    if let Some(largest) = files.iter_mut().filter(fits).max_by_key(|file| file.size) {
+        largest.block = SYSTEM_AREA.start;
+    }
+    let mut next = DATA;
+    for file in files.iter_mut().filter(|file| file.block == 0) {
+        file.block = next;
+        next = blocks(file)
+            .checked_add(next)
+            .ok_or(MediaError::TooMuch("the files are larger than 8 TiB"))?;
+    }
+    Ok(next)
 }
 
 struct Descriptor<'a> {
