@@ -165,6 +165,10 @@ pub(crate) struct BakeArgs {
     )]
     pub(crate) output: Option<Utf8PathBuf>,
     /// Change the image itself, a copy of your own, instead of writing another one
+    ///
+    /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk, it is put back
+    /// as it was. If the program is killed or the power fails, it boots as before or is baked; in the first case keys may
+    /// lie behind its end, so bake it again or remove it.
     #[arg(long)]
     pub(crate) in_place: bool,
     /// Only this cluster or host

@@ -360,8 +360,25 @@ fn inspect_says_what_is_wrong_with_what_is_no_image() {
         run.stderr.contains("holds no manifest.json of lxseed"),
         "{run}"
     );
+    let run = inspect(&hosts[0]).expect_exit(1);
+    assert!(run.stderr.contains("it is a part of /"), "{run}");
     let run = inspect(Path::new("/nowhere/at/all")).expect_exit(1);
     assert!(run.stderr.contains("/nowhere/at/all"), "{run}");
+    // Somebody else's image.
+    let mut other = iso.clone();
+    other[16 * 2048 + 40..][..6].copy_from_slice(b"Ubuntu");
+    let at = other
+        .windows(9)
+        .position(|name| name == b"user-data")
+        .unwrap();
+    other[at] = b'x';
+    fs::write(&path, other).unwrap();
+    let run = inspect(&path).expect_exit(1);
+    assert!(
+        run.stderr
+            .contains("labelled `Ubuntu`, neither a seed nor an install medium"),
+        "{run}"
+    );
     // Upper case is what cloud-init 18.2 passes over.
     let mut shouting = iso;
     shouting[16 * 2048 + 40..][..6].copy_from_slice(b"CIDATA");

@@ -24,6 +24,14 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
     let selection = Selection::parse(args.only.as_deref(), &site)?;
     check_kernel_args(&args.kernel_args)?;
     let refused = |error| CommandError::Refused(format!("{}: {error}", args.iso));
+    if args.output.as_ref().is_some_and(|output| {
+        matches!((output.canonicalize(), args.iso.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    }) {
+        return Err(CommandError::Refused(format!(
+            "{} is the image to start from: write another file, or change this one with --in-place",
+            args.iso
+        )));
+    }
     let image = Source::open(&args.iso, args.in_place).map_err(refused)?;
     let loaded = source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?
         .ok_or_else(|| {
@@ -61,18 +69,17 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
     let target = match &args.output {
         Some(output) => {
             let target = NewFile::begin(output, |path| matches!(baked::read(path), Ok(Some(_))))?;
-            let digest = baked::copy(&image, target.file()).map_err(refused)?;
+            let (digest, session) =
+                baked::copy_and_session(&image, target.file(), target.folder(), &fleet)
+                    .map_err(refused)?;
             check_digest(args, &image, &digest, printer)?;
-            baked::bake(target.file(), &target.path(), &fleet).map_err(refused)?;
+            session.put(&image, target.file()).map_err(refused)?;
             target.commit()?;
             output
         }
         None => {
-            let path = args
-                .iso
-                .canonicalize_utf8()
-                .map_err(|error| CommandError::Refused(format!("{}: {error}", args.iso)))?;
-            baked::bake(image.file(), path.as_str(), &fleet).map_err(refused)?;
+            let session = baked::session(&image, image.folder(), &fleet).map_err(refused)?;
+            session.put_in_place(&image).map_err(refused)?;
             &args.iso
         }
     };
@@ -177,7 +184,14 @@ fn check_digest(
              --unpublished if it is a remix of yours; nothing was written",
             args.iso, published.release, published.name, published.sha256
         ))),
-        _ => {
+        Some(published) => {
+            printer.note(&format!(
+                "note: {} is not the {} that was published, and is taken because of --unpublished; it has SHA-256 {digest}",
+                args.iso, published.name
+            ));
+            Ok(())
+        }
+        None => {
             printer.note(&format!(
                 "note: {} is none of the images whose SHA-256 is known; it has {digest}",
                 args.iso

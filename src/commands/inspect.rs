@@ -17,9 +17,22 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     if path.is_dir() {
         return match output::inspect(path)? {
             Some(standing) => Ok(tree(path, &standing, printer)),
-            None => Err(CommandError::Refused(format!(
-                "{path} holds no manifest.json of lxseed: give the folder that `lxseed build` wrote, or an image"
-            ))),
+            None => {
+                // The folder of one cluster or host.
+                let above = path.canonicalize_utf8().ok().and_then(|whole| {
+                    let mut above = whole.ancestors().skip(1);
+                    above
+                        .find(|above| above.join(baked::MANIFEST).is_file())
+                        .map(Utf8Path::to_owned)
+                });
+                let give = above.map_or_else(
+                    || "give the folder that `lxseed build` wrote, or an image".to_owned(),
+                    |above| format!("it is a part of {above}, which can be inspected"),
+                );
+                Err(CommandError::Refused(format!(
+                    "{path} holds no manifest.json of lxseed: {give}"
+                )))
+            }
         };
     }
     // Whatever is no ISO 9660 image at all is said below.

@@ -43,6 +43,12 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
     let (label, preparer, seed, mut others) = match format {
         Some(Format::Iso) => {
             let mut image = Image::open(file)?;
+            if image.label != seed::LABEL && image.find("user-data")?.is_none() {
+                return Err(MediaError::Malformed(format!(
+                    "an ISO 9660 image labelled `{}`, neither a seed nor an install medium that was baked",
+                    image.label.escape_debug()
+                )));
+            }
             let seed = Seed::new(|name| {
                 Ok(match image.find(name)? {
                     Some(node) if !node.is_folder => {

@@ -31,6 +31,12 @@ impl NewFile {
     ) -> Result<Self, OutputError> {
         refuse(target, ours)?;
         let folder = folder_of(target);
+        if !folder.exists() {
+            return Err(OutputError::NotAFile {
+                path: target.to_owned(),
+                why: "cannot be written: its folder is not there",
+            });
+        }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);
         let (file, named) = match rustix::fs::open(folder.as_str(), flags, Mode::RUSR | Mode::WUSR)
@@ -59,10 +65,10 @@ impl NewFile {
         &self.file
     }
 
-    /// A path by which another program can open the file while this value lives.
+    /// The folder that it will be in.
     #[must_use]
-    pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    pub fn folder(&self) -> &Utf8Path {
+        folder_of(&self.target)
     }
 
     /// Puts the file in its place, durably.
@@ -114,6 +120,10 @@ fn refuse(target: &Utf8Path, ours: impl FnOnce(&Utf8Path) -> bool) -> Result<(),
         return no("does not name a file: give the file to write");
     }
     match target.symlink_metadata() {
+        // A file among the devices would fill the machine's memory.
+        Err(_) if is_of_devices(folder_of(target)) => no(
+            "is no device of this machine; write a file elsewhere, look at it with `lxseed inspect`, and copy it to the medium with dd",
+        ),
         Err(_) => Ok(()),
         Ok(meta) if meta.is_dir() => no("is a folder: give the file to write"),
         Ok(meta) if !meta.is_file() => no(
@@ -124,6 +134,12 @@ fn refuse(target: &Utf8Path, ours: impl FnOnce(&Utf8Path) -> bool) -> Result<(),
             "is there already and is not known to be of lxseed's making: move it away or choose another name",
         ),
     }
+}
+
+fn is_of_devices(folder: &Utf8Path) -> bool {
+    folder
+        .canonicalize_utf8()
+        .is_ok_and(|folder| folder.starts_with("/dev") && !folder.starts_with("/dev/shm"))
 }
 
 fn folder_of(path: &Utf8Path) -> &Utf8Path {
@@ -138,7 +154,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 
     use fs_err as fs;
 
@@ -151,7 +167,9 @@ mod tests {
         let target = bench.path("lab.iso");
         let begun = NewFile::begin(&target, |_| false).unwrap();
         begun.file().write_all(b"half").unwrap();
-        assert_eq!(fs::read(begun.path()).unwrap(), b"half");
+        let mut text = [0; 4];
+        begun.file().read_exact_at(&mut text, 0).unwrap();
+        assert_eq!(text, *b"half");
         drop(begun);
         assert_eq!(bench.beside(), [] as [&str; 0]);
         for text in ["one", "two"] {
@@ -177,6 +195,7 @@ mod tests {
             ("link", "is not a plain file"),
             ("no/lab.iso", "cannot be written"),
             ("..", "does not name a file"),
+            ("/dev/sdzz", "is no device of this machine"),
         ] {
             let text = message(NewFile::begin(&bench.path(name), |_| false).map(drop));
             assert!(text.contains(why), "{name}: {text}");

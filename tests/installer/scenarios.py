@@ -80,6 +80,8 @@ class Stage:
     def __init__(self, program, parts, folder):
         self.program, self.parts, self.folder, self.machines = program, parts, folder, []
         folder.mkdir()
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
         self.site = folder / "site"
         shutil.copytree(HERE / "site", self.site)
         self.secret = folder / "secret"

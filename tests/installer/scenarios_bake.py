@@ -122,6 +122,10 @@ def what_cannot_be_baked_is_refused(stage):
     (stage.folder / "thesis.pdf").write_text("mine")
     said = stage.lxseed(*command(stage, stage.parts.iso, "-o", "thesis.pdf", "--unpublished"), code=1)
     must("thesis.pdf is there already" in said, said)
+    for words, output in [("is the image to start from", "focal.iso"), ("its folder is not there", "nowhere/new.iso"),
+                          ("is no device of this machine", "/dev/sdzz")]:
+        said = stage.lxseed(*command(stage, "focal.iso" if output == "focal.iso" else stage.parts.iso, "-o", output, "--unpublished"), code=1)
+        must(words in said, said)
     for words, program in [("xorriso is 1.4.8", "echo 'xorriso version   :  1.4.8'"), ("apt-get install xorriso", None)]:
         path = stage.folder / "bin"
         path.mkdir(exist_ok=True)
@@ -154,25 +158,71 @@ def a_bake_that_fails_leaves_nothing_behind(stage):
     began = time.monotonic()
     stage.lxseed(*command(stage, iso, "-o", "old.iso", "--unpublished"))
     whole = time.monotonic() - began
-    temporary = stage.folder / "tmp"
-    temporary.mkdir()
+    temporary = stage.temporary
     environment = dict(os.environ, TMPDIR=str(temporary))
     there, before = sorted(stage.folder.iterdir()), digest(stage.folder / "old.iso")
     words = [str(word) for word in [stage.program, *command(stage, iso, "-o", "old.iso", "--unpublished", "--only", "fleet/node1")]]
     other = 0
-    for at in range(10):
-        child = subprocess.Popen(words, cwd=stage.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(whole * at / 10)
-        # xorriso is a child of its own, and in the same group.
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    for at in range(KILLS):
+        kill(words, whole * at / KILLS, at % 2 == 1, cwd=stage.folder, env=environment)
         must(sorted(stage.folder.iterdir()) == there, "something was left behind")
+        must(not list(temporary.iterdir()), "something was left in the temporary folder")
         now = digest(stage.folder / "old.iso")
         if now != before:
             said = stage.lxseed("inspect", "old.iso")
             must("every file is as it was put on it" in said, said)
             other += 1
-    # xorriso reads files: what a kill leaves of them is taken away by the next bake.
-    done = subprocess.run(words, cwd=stage.folder, env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    must(done.returncode == 0 and not list(temporary.iterdir()), "keys are left in the temporary folder")
-    return "%d of 10 kills came too late" % other
+    return "%d of %d kills came too late" % (other, KILLS)
+
+
+KILLS = 30
+
+
+def kill(words, seconds, alone, **options):
+    """Starts a program and kills it, with all that it started or without."""
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **options)
+    time.sleep(seconds)
+    if alone:
+        child.kill()
+    else:
+        # xorriso is a child of its own, and in the same group.
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+@test
+def in_place_it_fails_without_harm(stage):
+    """A full disk and kills at any instant: the image is the one that it was, or boots as before, or is baked."""
+    size = os.path.getsize(stage.parts.iso)
+    small = stage.folder / "small"
+    small.mkdir()
+    script = 'mount -t tmpfs -o size=%d none "$0" && cp "$1" "$0/full.iso" && shift && "$@"; code=$?; sha256sum <"$0/full.iso"; stat -c %%a "$0/full.iso"; ls -A "$0"; exit $code'
+    words = [stage.program, *command(stage, small / "full.iso", "--in-place", "--unpublished")]
+    for free in [0, 65536, 400 << 10]:
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script % (size + free), str(small), stage.parts.iso, *map(str, words)],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              env=dict(os.environ, TMPDIR=str(stage.temporary)))
+        must(done.returncode == 1 and "No space left on device" in done.stdout, "a full disk: " + done.stdout)
+        must(done.stdout.endswith("%s  -\n644\nfull.iso\n" % digest(stage.parts.iso)), "it is another image: " + done.stdout)
+    copy = stage.folder / "copy.iso"
+    shutil.copy(stage.parts.iso, copy)
+    began = time.monotonic()
+    stage.lxseed(*command(stage, copy, "--in-place", "--unpublished"))
+    whole = time.monotonic() - began
+    before, other = report(stage.parts.iso), 0
+    for at in range(KILLS):
+        shutil.copy(stage.parts.iso, copy)
+        copy.chmod(0o644)
+        kill([str(word) for word in [stage.program, *command(stage, copy, "--in-place", "--unpublished")]], whole * at / KILLS, at % 2 == 1,
+             cwd=stage.folder, env=dict(os.environ, TMPDIR=str(stage.temporary)))
+        must(not list(stage.temporary.iterdir()), "something was left in the temporary folder")
+        if b"PRIVATE KEY" in copy.read_bytes():
+            must(copy.stat().st_mode & 0o777 == 0o600, "it holds keys, and others may read it")
+        must(report(copy) == before, "it boots otherwise")
+        if "'lxseed'" in xorriso("-indev", copy, "-ls", "/"):
+            must("every file is as it was put on it" in stage.lxseed("inspect", copy), "half a fleet is on it")
+            other += 1
+        else:
+            stage.lxseed(*command(stage, copy, "--in-place", "--unpublished"))
+            must("every file is as it was put on it" in stage.lxseed("inspect", copy), "it cannot be baked again")
+    return "%d of %d were baked" % (other, KILLS)

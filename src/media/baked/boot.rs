@@ -1,12 +1,12 @@
 //! How an image boots: El Torito (the CD's way) and the partition tables of isohybrid (the stick's way).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use super::BLOCK;
 use crate::media::MediaError;
-
-const BLOCK: u64 = 2048;
 
 /// The ways in which firmware can start an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,13 @@ impl Boot {
     /// If it cannot be read.
     pub(super) fn of(file: &File) -> Result<Self, MediaError> {
         let mut boot = Self::default();
-        boot.el_torito(file)?;
+        for entry in el_torito(file)? {
+            match entry.platform {
+                BIOS => boot.cd_bios = true,
+                UEFI => boot.cd_uefi = true,
+                _ => {}
+            }
+        }
         let mut sectors = [0; 1024];
         if file.read_exact_at(&mut sectors, 0).is_ok() && sectors[510..512] == [0x55, 0xaa] {
             boot.stick_bios = sectors[..432].iter().any(|byte| *byte != 0);
@@ -44,34 +50,53 @@ impl Boot {
         }
         Ok(boot)
     }
+}
 
-    /// El Torito 1.0, 2.0: the boot record volume descriptor names a catalog of 32-byte entries.
-    fn el_torito(&mut self, file: &File) -> Result<(), MediaError> {
-        const BOOTABLE: u8 = 0x88;
-        const BIOS: u8 = 0;
-        const UEFI: u8 = 0xef;
-        let mut record = [0; BLOCK as usize];
-        if file.read_exact_at(&mut record, 17 * BLOCK).is_err()
-            || record[..7] != *b"\0CD001\x01"
-            || !record[7..].starts_with(b"EL TORITO SPECIFICATION")
-        {
-            return Ok(());
-        }
-        let at = u32::from_le_bytes([record[71], record[72], record[73], record[74]]);
-        let mut catalog = [0; BLOCK as usize];
-        file.read_exact_at(&mut catalog, u64::from(at) * BLOCK)?;
-        let mut platform = catalog[1];
-        // The first entry validates the catalog; from then on headers (0x90, 0x91) change the platform.
-        for entry in catalog.chunks_exact(32).skip(1) {
-            match entry[0] {
-                0x90 | 0x91 => platform = entry[1],
-                BOOTABLE if platform == BIOS => self.cd_bios = true,
-                BOOTABLE if platform == UEFI => self.cd_uefi = true,
-                _ => {}
-            }
-        }
-        Ok(())
+/// The platforms of El Torito.
+const BIOS: u8 = 0;
+const UEFI: u8 = 0xef;
+
+/// An image that El Torito starts.
+struct Entry {
+    platform: u8,
+    block: u32,
+}
+
+/// El Torito 1.0, 2.0: the boot record volume descriptor names a catalog of 32-byte entries.
+fn el_torito(file: &File) -> Result<Vec<Entry>, MediaError> {
+    const BOOTABLE: u8 = 0x88;
+    let mut record = [0; BLOCK as usize];
+    if file.read_exact_at(&mut record, 17 * BLOCK).is_err()
+        || record[..7] != *b"\0CD001\x01"
+        || !record[7..].starts_with(b"EL TORITO SPECIFICATION")
+    {
+        return Ok(Vec::new());
     }
+    let at = u32::from_le_bytes([record[71], record[72], record[73], record[74]]);
+    let mut catalog = [0; BLOCK as usize];
+    file.read_exact_at(&mut catalog, u64::from(at) * BLOCK)?;
+    let mut platform = catalog[1];
+    let mut entries = Vec::new();
+    // The first entry validates the catalog; from then on headers (0x90, 0x91) change the platform.
+    for entry in catalog.chunks_exact(32).skip(1) {
+        match entry[0] {
+            0x90 | 0x91 => platform = entry[1],
+            BOOTABLE => entries.push(Entry {
+                platform,
+                block: u32::from_le_bytes([entry[8], entry[9], entry[10], entry[11]]),
+            }),
+            _ => {}
+        }
+    }
+    Ok(entries)
+}
+
+/// The blocks at which the images begin that firmware starts.
+pub(super) fn images(file: &File) -> Result<HashSet<u32>, MediaError> {
+    Ok(el_torito(file)?
+        .into_iter()
+        .map(|entry| entry.block)
+        .collect())
 }
 
 impl fmt::Display for Boot {

@@ -1,27 +1,32 @@
 //! Install media: 18.04's server image with the seeds and answers of a whole fleet.
 
 mod boot;
+mod copy;
 mod known;
 mod menus;
+mod skeleton;
 mod source;
-mod spill;
 mod xorriso;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Permissions};
-use std::io::{Seek as _, SeekFrom};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
 use sha2::{Digest, Sha256};
 
-use super::iso9660::Image;
+use super::iso9660::{Image, Node};
 use super::{MediaError, seed};
 use crate::hex;
 use crate::output::Manifest;
 use crate::render::medium::FOLDER;
 use crate::render::{Content, File as Rendered};
 use crate::trust::SecretBytes;
+
+use skeleton::{Skeleton, Undo};
+use xorriso::Addition;
 
 pub use boot::Boot;
 pub use known::Published;
@@ -33,8 +38,8 @@ pub const MANIFEST: &str = "manifest.json";
 /// What the installer checks its medium by.
 const SUMS: &str = "md5sum.txt";
 
-/// The part of an image that a failed change in place puts back: system area and volume descriptors.
-const HEAD: usize = 64 << 10;
+/// The size of a block of an image, in bytes.
+const BLOCK: u64 = 2048;
 
 /// What is put on a medium.
 #[derive(Debug)]
@@ -49,102 +54,158 @@ pub struct Fleet<'a> {
     pub manifest: &'a Manifest,
 }
 
-/// Copies a source image, and tells on the way what its SHA-256 is.
+/// What baking makes of an image, worked out beside it.
+pub struct Session<'a> {
+    skeleton: Skeleton,
+    files: Vec<Addition<'a>>,
+    boot: Boot,
+}
+
+/// Works out what a fleet changes on an image. Nothing is written to the image. The file that this takes, in the folder for temporary
+/// files or in `folder`, has no name and holds no key.
 ///
 /// # Errors
-/// If reading or writing fails.
-pub fn copy(source: &Source, target: &File) -> Result<String, MediaError> {
-    let mut from = source.file().try_clone()?;
-    from.seek(SeekFrom::Start(0))?;
-    let reader = source.file();
-    std::thread::scope(|scope| {
-        // Each reads for itself: the kernel can then copy without the bytes passing through here.
-        let digest = scope.spawn(move || {
-            let mut digest = Sha256::new();
-            let mut block = vec![0; 1 << 20];
-            let mut at = 0;
-            loop {
-                let read = reader.read_at(&mut block, at)?;
-                if read == 0 {
-                    return Ok::<_, std::io::Error>(hex::encode(&digest.finalize()));
-                }
-                digest.update(&block[..read]);
-                at += read as u64;
-            }
-        });
-        let mut to = target;
-        let copied = std::io::copy(&mut from, &mut to);
-        let digest = digest
-            .join()
-            .map_err(|_| MediaError::Malformed("it could not be read".to_owned()))?;
-        copied?;
-        Ok(digest?)
+/// If the image is damaged, xorriso is not there or fails, or there is no room.
+pub fn session<'a>(
+    source: &Source,
+    folder: &Utf8Path,
+    fleet: &Fleet<'a>,
+) -> Result<Session<'a>, MediaError> {
+    let mut image = Image::open(source.file())?;
+    let plain = |path: String, bytes: String| Addition {
+        path,
+        bytes: Cow::Owned(bytes.into_bytes()),
+        secret: false,
+    };
+    let menus = menus::patched(&mut image, fleet)?;
+    let mut files: Vec<Addition<'a>> = menus
+        .into_iter()
+        .map(|(path, text)| plain(path, text))
+        .collect();
+    files.extend(fleet.files.iter().map(|file| Addition {
+        path: format!("{FOLDER}/{}", file.path),
+        bytes: Cow::Borrowed(file.content.bytes()),
+        secret: matches!(file.content, Content::Secret(_)),
+    }));
+    files.push(plain(
+        format!("{FOLDER}/{MANIFEST}"),
+        fleet.manifest.to_json(),
+    ));
+    if let Some(sums) = md5sums(&mut image, &files)? {
+        files.push(plain(SUMS.to_owned(), sums));
+    }
+    // As much again for directories, and what xorriso adds at the end.
+    let more = files
+        .iter()
+        .map(|file| file.bytes.len() as u64 + 2 * BLOCK)
+        .sum::<u64>();
+    let skeleton = Skeleton::of(source.file(), more + (4 << 20), folder)?;
+    xorriso::make_room(&skeleton.path(), source.path(), &files)?;
+    Ok(Session {
+        skeleton,
+        files,
+        boot: Boot::of(source.file())?,
     })
 }
 
-/// Puts a fleet on the image in `file`, which `path` leads to while `file` is open. The image has to be one that
-/// [`Source::open`] agreed to. On failure it is what it was before.
+/// Copies the image to `target` and works out what a fleet changes on it, side by side. Returns the lower-case hexadecimal SHA-256
+/// of the image, too.
 ///
 /// # Errors
-/// If xorriso is not there or fails, or what it wrote does not read back.
-pub fn bake(file: &File, path: &str, fleet: &Fleet<'_>) -> Result<(), MediaError> {
-    let before = file.metadata()?;
-    let mut head = vec![0; HEAD];
-    file.read_exact_at(&mut head, 0)?;
-    // From here on it holds keys.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    let baked = bake_or_fail(file, path, fleet);
-    if baked.is_err() {
-        file.write_all_at(&head, 0)?;
-        file.set_len(before.len())?;
-        file.set_permissions(before.permissions())?;
-    }
-    baked
+/// If either fails.
+pub fn copy_and_session<'a>(
+    source: &Source,
+    target: &File,
+    folder: &Utf8Path,
+    fleet: &Fleet<'a>,
+) -> Result<(String, Session<'a>), MediaError> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let copied = scope.spawn(|| copy::copy(source.file(), target, &stop));
+        let session = session(source, folder, fleet);
+        if session.is_err() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        let copied = copied
+            .join()
+            .map_err(|_| MediaError::Malformed("it could not be copied".to_owned()))?;
+        let session = session?;
+        Ok((copied?, session))
+    })
 }
 
-fn bake_or_fail(file: &File, path: &str, fleet: &Fleet<'_>) -> Result<(), MediaError> {
-    let before = Boot::of(file)?;
-    let mut image = Image::open(file)?;
-    let menus = menus::patched(&mut image, fleet)?;
-    let manifest = fleet.manifest.to_json();
-    let mut files: Vec<(String, &[u8], bool)> = menus
-        .iter()
-        .map(|(path, text)| (path.clone(), text.as_bytes(), false))
-        .collect();
-    for file in fleet.files {
-        let secret = matches!(file.content, Content::Secret(_));
-        files.push((
-            format!("{FOLDER}/{}", file.path),
-            file.content.bytes(),
-            secret,
-        ));
-    }
-    files.push((format!("{FOLDER}/{MANIFEST}"), manifest.as_bytes(), false));
-    let sums = md5sums(&mut image, &files)?;
-    if let Some(sums) = &sums {
-        files.push((SUMS.to_owned(), sums.as_bytes(), false));
+impl Session<'_> {
+    /// Puts the fleet on `target`, which is a copy of the image, and compares what is there with what shall be there.
+    ///
+    /// # Errors
+    /// If writing fails, or the image does not read back.
+    pub fn put(&self, source: &Source, target: &File) -> Result<(), MediaError> {
+        let contents = self.contents()?;
+        self.skeleton.put(source.file(), target, &contents, None)?;
+        self.read_back(target)
     }
 
-    xorriso::write(path, &files)?;
-
-    let mut image = Image::open(file)?;
-    for (path, bytes, _) in &files {
-        let found = image.find(path)?;
-        let same = match found {
-            Some(node) => SecretBytes::new(image.read(&node, seed::MAX_BYTES)?).expose() == *bytes,
-            None => false,
-        };
-        if !same {
-            return Err(MediaError::NotReadBack(path.clone()));
+    /// Puts the fleet on the image itself. It is the image that it was until its beginning is written, last of all.
+    ///
+    /// # Errors
+    /// If writing fails, or the image does not read back: it is then led back to what it was.
+    pub fn put_in_place(&self, source: &Source) -> Result<(), MediaError> {
+        let file = source.file();
+        let before = file.metadata()?.permissions();
+        let contents = self.contents()?;
+        let mut undo = Undo::of(file)?;
+        // From here on it holds keys.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let put = self
+            .skeleton
+            .put(file, file, &contents, Some(&mut undo))
+            .and_then(|()| Ok(file.sync_data()?))
+            .and_then(|()| self.read_back(file));
+        if put.is_err() {
+            undo.undo(file)?;
+            file.set_permissions(before)?;
         }
+        put
     }
-    let after = Boot::of(file)?;
-    if before != after {
-        return Err(MediaError::NotReadBack(format!(
-            "it booted by {before} and now boots by {after}"
-        )));
+
+    /// Every file with its place, where there is something else of its size by now.
+    fn contents(&self) -> Result<Vec<(u64, &[u8])>, MediaError> {
+        let mut image = Image::open(self.skeleton.file())?;
+        let mut nodes: HashMap<String, Node> = image.files()?.into_iter().collect();
+        self.files
+            .iter()
+            .map(|file| match nodes.remove(&file.path) {
+                Some(node) if node.size as usize == file.bytes.len() => {
+                    Ok((u64::from(node.block) * BLOCK, &*file.bytes))
+                }
+                _ => Err(MediaError::NotReadBack(file.path.clone())),
+            })
+            .collect()
     }
-    Ok(())
+
+    fn read_back(&self, file: &File) -> Result<(), MediaError> {
+        let mut image = Image::open(file)?;
+        let mut nodes: HashMap<String, Node> = image.files()?.into_iter().collect();
+        for file in &self.files {
+            let same = match nodes.remove(&file.path) {
+                Some(node) => {
+                    *SecretBytes::new(image.read(&node, seed::MAX_BYTES)?).expose() == *file.bytes
+                }
+                None => false,
+            };
+            if !same {
+                return Err(MediaError::NotReadBack(file.path.clone()));
+            }
+        }
+        let after = Boot::of(file)?;
+        if self.boot != after {
+            return Err(MediaError::NotReadBack(format!(
+                "it booted by {} and now boots by {after}",
+                self.boot
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// A baked image, read.
@@ -219,27 +280,24 @@ pub fn read(path: &Utf8Path) -> Result<Option<Baked>, MediaError> {
 
 /// The image's md5sum.txt with the lines of these files made anew, if it has one. The installer's check of the medium reads
 /// it; MD5 is what it asks for, and guards against scratches alone.
-fn md5sums(
-    image: &mut Image<&File>,
-    files: &[(String, &[u8], bool)],
-) -> Result<Option<String>, MediaError> {
+fn md5sums(image: &mut Image<&File>, files: &[Addition<'_>]) -> Result<Option<String>, MediaError> {
     let Some(node) = image.find(SUMS)? else {
         return Ok(None);
     };
     let original = image.read(&node, seed::MAX_BYTES)?;
-    let changed: HashMap<String, &[u8]> = files
+    let changed: HashSet<String> = files
         .iter()
-        .map(|(path, bytes, _)| (format!("./{path}"), *bytes))
+        .map(|file| format!("./{}", file.path))
         .collect();
     let mut text = String::new();
     for line in String::from_utf8_lossy(&original).lines() {
         let name = line.split_once("  ").map_or("", |(_, name)| name);
-        if !changed.contains_key(name) {
+        if !changed.contains(name) {
             text.push_str(line);
             text.push('\n');
         }
     }
-    for (path, bytes, _) in files {
+    for Addition { path, bytes, .. } in files {
         // The boot loader's own folder is not in it: its files are changed as the image is made.
         if !path.starts_with("isolinux/") {
             let digest = hex::encode(&md5::Md5::digest(bytes));

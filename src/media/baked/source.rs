@@ -1,8 +1,8 @@
 //! Is this an image that can be baked?
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::boot::Boot;
 use super::known::Published;
@@ -21,6 +21,7 @@ pub(super) const INITRD: &str = "install/initrd.gz";
 #[derive(Debug)]
 pub struct Source {
     file: File,
+    path: Utf8PathBuf,
     /// What it says of itself, in one line.
     pub info: String,
     /// The published image that it should be, if that one's digest is known.
@@ -36,14 +37,14 @@ impl Source {
         const USE: &str =
             "take the server image with the debian-installer, ubuntu-18.04.6-server-amd64.iso";
         let no = |why: String| Err(MediaError::Malformed(why));
-        let file = fs_err::OpenOptions::new()
-            .read(true)
-            .write(write)
-            .open(path)?;
+        if path.is_dir() {
+            return no("it is not a plain file".to_owned());
+        }
+        // The caller names the path.
+        let file = OpenOptions::new().read(true).write(write).open(path)?;
         if !file.metadata()?.is_file() {
             return no("it is not a plain file".to_owned());
         }
-        let file = file.into_parts().0;
         let mut image = Image::open(&file)?;
         if image.find(FOLDER)?.is_some() {
             return no(
@@ -85,7 +86,26 @@ impl Source {
             ));
         }
         let claims = Published::claimed(&info);
-        Ok(Self { file, info, claims })
+        let path = path
+            .canonicalize_utf8()
+            .map_err(|error| MediaError::Malformed(format!("{error}: its path is not UTF-8")))?;
+        Ok(Self {
+            file,
+            path,
+            info,
+            claims,
+        })
+    }
+
+    /// Where it is, from the root on.
+    pub(super) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The folder that it is in.
+    #[must_use]
+    pub fn folder(&self) -> &Utf8Path {
+        self.path.parent().unwrap_or(Utf8Path::new("/"))
     }
 
     /// The image.

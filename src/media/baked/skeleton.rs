@@ -1,0 +1,305 @@
+//! What an image becomes, worked out without touching it and without copying it.
+//!
+//! xorriso adds to an image: a new directory and new files behind the end, and new descriptors in place of the old ones. For that it
+//! has to see everything but the content of files. So it works on a sparse file that holds that much, and what it wrote
+//! there is then put on the image: in the order that is safe, and on a copy that is still being made.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+
+use camino::Utf8Path;
+
+use super::{BLOCK, boot};
+use crate::media::MediaError;
+use crate::media::iso9660::Image;
+
+/// Content of smaller files is taken along: it is less work than leaving it out.
+const SMALL: u64 = 32 << 10;
+/// Read at a time.
+const STEP: u64 = 64 << 10;
+/// Where the system area and the volume descriptors end: what decides which session of an image is seen.
+const HEAD: u64 = 64 << 10;
+
+/// An image without the content of its large files, and without a name: it goes with this process.
+#[derive(Debug)]
+pub(super) struct Skeleton {
+    file: File,
+    /// What was taken along of the image, in order.
+    taken: Vec<Range<u64>>,
+    /// The size of the image.
+    original: u64,
+}
+
+/// A part of the skeleton that differs from the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Change {
+    at: u64,
+    length: u64,
+}
+
+impl Skeleton {
+    /// Of the image in `file`, with room for `more` bytes. It lies in the folder for temporary files or, where that is too small,
+    /// in `folder`.
+    ///
+    /// # Errors
+    /// If the image is damaged, or there is no room.
+    pub(super) fn of(file: &File, more: u64, folder: &Utf8Path) -> Result<Self, MediaError> {
+        let original = file.metadata()?.len();
+        let boot_images = boot::images(file)?;
+        let mut image = Image::open(file)?;
+        let mut content: Vec<(u64, u64)> = image
+            .files()?
+            .into_iter()
+            .filter(|(path, node)| {
+                u64::from(node.size) >= SMALL
+                    && !boot_images.contains(&node.block)
+                    && !path.starts_with("isolinux/")
+            })
+            .map(|(_, node)| {
+                let begin = u64::from(node.block) * BLOCK;
+                (begin, begin + u64::from(node.size))
+            })
+            .collect();
+        content.sort_unstable();
+        let (mut taken, mut at) = (Vec::new(), 0);
+        for (begin, end) in content.into_iter().chain([(original, original)]) {
+            if at < begin.min(original) {
+                taken.push(at..begin.min(original));
+            }
+            at = at.max(end);
+        }
+        let taken_bytes: u64 = taken.iter().map(|range| range.end - range.start).sum();
+        let skeleton = somewhere(taken_bytes + more, folder)?;
+        skeleton.set_len(original)?;
+        for range in &taken {
+            copy_range(file, &skeleton, range.start, range.end)?;
+        }
+        Ok(Self {
+            file: skeleton,
+            taken,
+            original,
+        })
+    }
+
+    /// The skeleton itself, whose small files can be read.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// A path by which another program can open it while this value lives.
+    pub(super) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    }
+
+    /// Puts everything that differs from the image on `target`, which holds the image's bytes, and `contents` at their places.
+    /// What decides whether any of it is seen comes last.
+    ///
+    /// # Errors
+    /// If reading or writing fails. `undo` then leads back.
+    pub(super) fn put(
+        &self,
+        image: &File,
+        target: &File,
+        contents: &[(u64, &[u8])],
+        undo: Option<&mut Undo>,
+    ) -> Result<(), MediaError> {
+        let (head, rest): (Vec<Change>, Vec<Change>) = self
+            .changes(image)?
+            .into_iter()
+            .partition(|change| change.at < HEAD);
+        let in_place = undo.is_some();
+        if let Some(undo) = undo {
+            let contents = contents.iter().map(|(at, bytes)| Change {
+                at: *at,
+                length: bytes.len() as u64,
+            });
+            for change in contents
+                .chain(rest.iter().copied())
+                .chain(head.iter().copied())
+            {
+                undo.keep(image, change)?;
+            }
+        }
+        let put = |changes: &[Change]| -> io::Result<()> {
+            let mut bytes = Vec::new();
+            for change in changes {
+                // At most STEP.
+                bytes.resize(change.length as usize, 0);
+                self.file.read_exact_at(&mut bytes, change.at)?;
+                target.write_all_at(&bytes, change.at)?;
+            }
+            Ok(())
+        };
+        put(&rest)?;
+        target.set_len(self.file.metadata()?.len())?;
+        for (at, bytes) in contents {
+            target.write_all_at(bytes, *at)?;
+        }
+        if in_place {
+            target.sync_data()?;
+        }
+        Ok(put(&head)?)
+    }
+
+    /// What xorriso changed, in order. It is no part of what was not taken along: that stays on the image.
+    fn changes(&self, image: &File) -> io::Result<Vec<Change>> {
+        let length = self.file.metadata()?.len();
+        let mut changes: Vec<Change> = Vec::new();
+        let (mut new, mut old) = (vec![0; STEP as usize], vec![0; STEP as usize]);
+        let added = self.original..length;
+        for Range { start, end } in self.taken.iter().chain([&added]).cloned() {
+            let mut at = start;
+            while at < end {
+                let step = STEP.min(end - at) as usize;
+                self.file.read_exact_at(&mut new[..step], at)?;
+                let known = self.original.saturating_sub(at).min(step as u64) as usize;
+                image.read_exact_at(&mut old[..known], at)?;
+                for (block, bytes) in new[..step].chunks(BLOCK as usize).enumerate() {
+                    let from = block * BLOCK as usize;
+                    let same =
+                        from + bytes.len() <= known && old[from..from + bytes.len()] == *bytes;
+                    if same {
+                        continue;
+                    }
+                    let (begin, length) = (at + from as u64, bytes.len() as u64);
+                    match changes.last_mut() {
+                        Some(last)
+                            if last.at + last.length == begin
+                                && last.length + length <= STEP
+                                && begin != HEAD =>
+                        {
+                            last.length += length;
+                        }
+                        _ => changes.push(Change { at: begin, length }),
+                    }
+                }
+                at += step as u64;
+            }
+        }
+        Ok(changes)
+    }
+}
+
+/// What leads an image back to what it was.
+#[derive(Debug)]
+pub(super) struct Undo {
+    length: u64,
+    kept: Vec<(u64, Vec<u8>)>,
+}
+
+impl Undo {
+    pub(super) fn of(image: &File) -> io::Result<Self> {
+        Ok(Self {
+            length: image.metadata()?.len(),
+            kept: Vec::new(),
+        })
+    }
+
+    fn keep(&mut self, image: &File, change: Change) -> io::Result<()> {
+        let length = self.length.saturating_sub(change.at).min(change.length);
+        if length > 0 {
+            let mut bytes = vec![0; length as usize];
+            image.read_exact_at(&mut bytes, change.at)?;
+            self.kept.push((change.at, bytes));
+        }
+        Ok(())
+    }
+
+    /// Puts back what was kept: what decides what is seen of the image first.
+    pub(super) fn undo(&self, image: &File) -> io::Result<()> {
+        for (at, bytes) in self.kept.iter().rev() {
+            image.write_all_at(bytes, *at)?;
+        }
+        image.set_len(self.length)?;
+        image.sync_data()
+    }
+}
+
+/// A file without a name where there is room for that many bytes.
+fn somewhere(bytes: u64, folder: &Utf8Path) -> Result<File, MediaError> {
+    let temporary = std::env::temp_dir();
+    for folder in [temporary.as_path(), folder.as_std_path()] {
+        let free = rustix::fs::statvfs(folder).map_or(0, |fs| fs.f_bavail * fs.f_frsize);
+        if free >= bytes
+            && let Ok(file) = tempfile::tempfile_in(folder)
+        {
+            return Ok(file);
+        }
+    }
+    Err(MediaError::Malformed(format!(
+        "working on it takes {} MiB, and neither {} (TMPDIR) nor {folder} can hold them",
+        bytes.div_ceil(1 << 20),
+        temporary.display()
+    )))
+}
+
+fn copy_range(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
+    let mut bytes = vec![0; STEP as usize];
+    while at < end {
+        let step = STEP.min(end - at) as usize;
+        from.read_exact_at(&mut bytes[..step], at)?;
+        // What is nothing but zeros, such as padding, needs no room.
+        if bytes[..step].iter().any(|byte| *byte != 0) {
+            to.write_all_at(&bytes[..step], at)?;
+        }
+        at += step as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        file
+    }
+
+    fn bytes(file: &File) -> Vec<u8> {
+        let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    /// A skeleton whose hole begins after the head, as xorriso could have changed it: in the head, in its last blocks, behind them.
+    #[test]
+    fn changes_come_over_and_can_be_taken_back() {
+        let size = 300 * BLOCK as usize;
+        let image = vec![7; size];
+        let (before, target) = (file(&image), file(&image));
+        let skeleton = Skeleton {
+            file: file(&image[..101 * BLOCK as usize]),
+            taken: vec![0..101 * BLOCK, 280 * BLOCK..300 * BLOCK],
+            original: size as u64,
+        };
+        let last = &image[280 * BLOCK as usize..];
+        skeleton.file.write_all_at(last, 280 * BLOCK).unwrap();
+        let mut expected = image.clone();
+        let mut write = |at: usize, value: u8, length: usize| {
+            let new = vec![value; length];
+            skeleton.file.write_all_at(&new, at as u64).unwrap();
+            expected.resize(expected.len().max(at + length), 0);
+            expected[at..at + length].copy_from_slice(&new);
+        };
+        write(16 * BLOCK as usize, 1, BLOCK as usize);
+        write(31 * BLOCK as usize, 2, 2 * BLOCK as usize);
+        write(280 * BLOCK as usize, 3, 100 * BLOCK as usize);
+        let content = [9; 5000];
+        let at = 290 * BLOCK as usize;
+        expected[at..at + 5000].copy_from_slice(&content);
+        let mut undo = Undo::of(&target).unwrap();
+        skeleton
+            .put(&before, &target, &[(at as u64, &content)], Some(&mut undo))
+            .unwrap();
+        assert!(bytes(&target) == expected);
+        undo.undo(&target).unwrap();
+        assert!(bytes(&target) == image);
+    }
+}
