@@ -3,33 +3,63 @@
 use std::io::{self, Read as _, Write as _};
 
 use flate2::{Compression, Crc, GzBuilder};
+use miniz_oxide::deflate::core::{
+    CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress,
+    create_comp_flags_from_zip_params,
+};
 
 /// One gzip member that unpacks to `bytes`. It has no time and no name in it, so the same bytes give the same member.
 /// Members that follow one another unpack to their contents one after the other (RFC 1952, 2.2), which Python's `gzip`
 /// follows: what is the same for every host is packed once.
 pub(crate) fn member(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    packed(bytes, Compression::best())
-}
-
-/// As [`member`], for what does not repeat itself: all there is to gain is that base64 has six bits to a byte.
-pub(crate) fn quick_member(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    packed(bytes, Compression::fast())
-}
-
-fn packed(bytes: &[u8], level: Compression) -> io::Result<Vec<u8>> {
     let mut gzip = GzBuilder::new()
         .mtime(0)
         .operating_system(OF_NO_SYSTEM)
-        .write(Vec::new(), level);
+        .write(Vec::new(), Compression::best());
     gzip.write_all(bytes)?;
     gzip.finish()
 }
 
+/// Makes members of text that hardly repeats itself, at a fraction of the cost: all there is to gain is that base64 has six bits
+/// to a byte.
+pub(crate) struct Quick(CompressorOxide);
+
+impl Quick {
+    pub(crate) fn new() -> Self {
+        // Bare deflate, which looks for repeated characters only.
+        const LEVEL: i32 = 1;
+        const BARE: i32 = -15;
+        let flags = create_comp_flags_from_zip_params(LEVEL, BARE, CompressionStrategy::RLE as i32);
+        Self(CompressorOxide::new(flags))
+    }
+
+    /// Appends a member that unpacks to `bytes`, if there are any.
+    pub(crate) fn append(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.0.reset();
+        let begin = to.len();
+        to.extend(HEADER);
+        let deflated = to.len();
+        // What needs more than it has is stored.
+        to.resize(deflated + bytes.len(), 0);
+        match compress(&mut self.0, bytes, &mut to[deflated..], TDEFLFlush::Finish) {
+            (TDEFLStatus::Done, _, length) => {
+                to.truncate(deflated + length);
+                trailer(bytes, to);
+            }
+            _ => {
+                to.truncate(begin);
+                append_stored(bytes, to);
+            }
+        }
+    }
+}
+
 /// Appends a member that holds `bytes` as they are (RFC 1951, 3.2.4). No compressor sees them, whose tables would keep
 /// a copy of a key in memory.
-pub(crate) fn stored_member(bytes: &[u8], to: &mut Vec<u8>) {
-    /// Deflate, no flags, no time, nothing said about the effort.
-    const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, OF_NO_SYSTEM];
+pub(crate) fn append_stored(bytes: &[u8], to: &mut Vec<u8>) {
     const MOST: usize = 0xffff;
     to.extend(HEADER);
     let mut rest = bytes;
@@ -45,6 +75,13 @@ pub(crate) fn stored_member(bytes: &[u8], to: &mut Vec<u8>) {
             break;
         }
     }
+    trailer(bytes, to);
+}
+
+/// Deflate, no flags, no time, nothing said about the effort (RFC 1952, 2.3).
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, OF_NO_SYSTEM];
+
+fn trailer(bytes: &[u8], to: &mut Vec<u8>) {
     let mut crc = Crc::new();
     crc.update(bytes);
     to.extend(crc.sum().to_le_bytes());
@@ -77,9 +114,11 @@ mod tests {
         for length in [0, 1, 0xffff, 0x1_0000, 200_000] {
             let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
             let mut members = member(b"first").unwrap();
-            stored_member(&bytes, &mut members);
-            members.extend(quick_member(b"last").unwrap());
-            let whole = [b"first", &bytes[..], b"last"].concat();
+            append_stored(&bytes, &mut members);
+            let mut quick = Quick::new();
+            quick.append(&bytes, &mut members);
+            quick.append(b"last", &mut members);
+            let whole = [b"first", &bytes[..], &bytes, b"last"].concat();
             assert!(unpacked(&members, 1 << 20).unwrap() == whole);
             assert_eq!(unpacked(&members, 3).unwrap(), b"fir");
             members.pop();

@@ -104,7 +104,7 @@ impl Seed {
     pub fn image(&self, format: Format) -> Result<SecretBytes, MediaError> {
         let mut image = match format {
             Format::Iso => {
-                let packed = self.packed_user_data()?;
+                let packed = self.packed_user_data();
                 let members: Vec<Member<'_>> = self
                     .files()
                     .map(|(name, bytes)| match (name, &packed) {
@@ -133,11 +133,9 @@ impl Seed {
         Ok(image)
     }
 
-    fn packed_user_data(&self) -> Result<Option<SecretBytes>, MediaError> {
-        let text = self
-            .file(USER_DATA)
-            .and_then(|bytes| std::str::from_utf8(bytes).ok());
-        Ok(text.map(packed::pack).transpose()?)
+    fn packed_user_data(&self) -> Option<SecretBytes> {
+        let text = self.file(USER_DATA)?;
+        std::str::from_utf8(text).ok().map(packed::pack)
     }
 
     /// Under all three sets of names there are these files and no others.
