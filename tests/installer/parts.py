@@ -25,6 +25,7 @@ PACKAGES = {
     "grub-efi-amd64-bin": "/usr/lib/grub/x86_64-efi/normal.mod",
     "xorriso": "/usr/bin/xorriso",
     "mtools": "/usr/bin/mcopy",
+    "genisoimage": "/usr/bin/isoinfo",
     "dosfstools": "/usr/sbin/mkfs.vfat",
     "cpio": "/usr/bin/cpio",
 }

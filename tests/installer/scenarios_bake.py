@@ -175,7 +175,7 @@ def a_bake_that_fails_leaves_nothing_behind(stage):
     return "%d of %d kills came too late" % (other, KILLS)
 
 
-KILLS = 30
+KILLS = 16
 
 
 def kill(words, seconds, alone, **options):
