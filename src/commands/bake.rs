@@ -1,7 +1,7 @@
 //! `lxseed bake`
 
 use lxseed::media::baked::{self, Fleet, Source};
-use lxseed::media::seed;
+use lxseed::media::{MediaError, seed};
 use lxseed::model::{Cluster, Host, Site};
 use lxseed::output::{About, ClusterAbout, HostAbout, Manifest, NewFile};
 use lxseed::render::{File, PROGRAM, Renderer, medium};
@@ -68,6 +68,12 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
     };
     let target = match &args.output {
         Some(output) => {
+            let refused = |error| match no_space(&error) {
+                true => CommandError::Refused(format!(
+                    "{output} cannot be written: no space is left there; nothing was left behind"
+                )),
+                false => refused(error),
+            };
             let target = NewFile::begin(output, |path| matches!(baked::read(path), Ok(Some(_))))?;
             let (digest, session) =
                 baked::copy_and_session(&image, target.file(), target.folder(), &fleet)
@@ -79,7 +85,15 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
         }
         None => {
             let session = baked::session(&image, image.folder(), &fleet).map_err(refused)?;
-            session.put_in_place(&image).map_err(refused)?;
+            session
+                .put_in_place(&image)
+                .map_err(|error| match no_space(&error) {
+                    true => CommandError::Refused(format!(
+                        "{} cannot grow: no space is left there; it is as it was",
+                        args.iso
+                    )),
+                    false => refused(error),
+                })?;
             &args.iso
         }
     };
@@ -105,6 +119,11 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
     }
     printer.note("note: at boot it installs by itself after 15 seconds and ERASES the system disk of the machine it finds itself in");
     Ok(Outcome::Done)
+}
+
+fn no_space(error: &MediaError) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error, MediaError::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
 /// The chosen hosts of each cluster, by their place in it.

@@ -151,7 +151,8 @@ def a_bake_that_fails_leaves_nothing_behind(stage):
     words = [stage.program, *command(stage, iso, "-o", small / "new.iso", "--unpublished")]
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(small), *map(str, words)], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
-    must(done.returncode == 1 and "new.iso" not in done.stdout.splitlines(), "a full disk: " + done.stdout)
+    must(done.returncode == 1 and "new.iso cannot be written: no space is left there" in done.stdout
+         and "new.iso" not in done.stdout.splitlines(), "a full disk: " + done.stdout)
     said = stage.lxseed(*command(stage, iso, "-o", "/proc/new.iso", "--unpublished"), code=1)
     must("/proc/new.iso cannot be written" in said, said)
     stage.lxseed(*command(stage, iso, "-o", "old.iso", "--unpublished"))
@@ -202,7 +203,7 @@ def in_place_it_fails_without_harm(stage):
         done = subprocess.run(["unshare", "-m", "sh", "-c", script % (size + free), str(small), stage.parts.iso, *map(str, words)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
                               env=dict(os.environ, TMPDIR=str(stage.temporary)))
-        must(done.returncode == 1 and "No space left on device" in done.stdout, "a full disk: " + done.stdout)
+        must(done.returncode == 1 and "full.iso cannot grow: no space is left there; it is as it was" in done.stdout, "a full disk: " + done.stdout)
         must(done.stdout.endswith("%s  -\n644\nfull.iso\n" % digest(stage.parts.iso)), "it is another image: " + done.stdout)
     copy = stage.folder / "copy.iso"
     shutil.copy(stage.parts.iso, copy)
