@@ -19,5 +19,6 @@ pub mod profile;
 pub mod render;
 pub mod report;
 pub mod schema;
+mod snap;
 pub mod source;
 pub mod trust;

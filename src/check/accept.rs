@@ -1,5 +1,6 @@
 //! Profiles that passed every rule, turned into the model.
 
+use super::offline;
 use super::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use crate::contract::lxd::Channel;
@@ -32,13 +33,13 @@ pub(super) fn accept(site: &SiteView<'_>) -> Result<Site, ModelError> {
     let mut clusters = site
         .clusters
         .iter()
-        .map(cluster)
+        .map(|view| cluster(site, view))
         .collect::<Result<Vec<_>, _>>()?;
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Site { clusters })
 }
 
-fn cluster(view: &ClusterView<'_>) -> Result<Cluster, ModelError> {
+fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, ModelError> {
     let profile = view
         .profile()
         .ok_or_else(|| ModelError("cluster.yaml is missing".to_owned()))?;
@@ -73,6 +74,7 @@ fn cluster(view: &ClusterView<'_>) -> Result<Cluster, ModelError> {
         ubuntu: parsed(profile.ubuntu.present("ubuntu")?)?,
         kernel: kernel(profile),
         channel,
+        snaps: offline::carried(site, view),
         bootstrap: parsed(profile.bootstrap.present("bootstrap")?)?,
         network: Network {
             subnet: *network.subnet.present("subnet")?,

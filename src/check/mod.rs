@@ -14,6 +14,7 @@ mod media;
 mod mend;
 mod names;
 mod network;
+mod offline;
 mod release;
 mod resolver;
 mod sizes;
@@ -72,6 +73,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
         certificates::CHECKS,
         budget::CHECKS,
         media::CHECKS,
+        offline::CHECKS,
     ]
     .into_iter()
     .flatten()

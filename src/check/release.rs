@@ -109,7 +109,7 @@ fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
 }
 
 /// The channel a cluster installs from, unless it is one that was reported.
-fn channel(cluster: &Cluster) -> Option<Channel> {
+pub(super) fn channel(cluster: &Cluster) -> Option<Channel> {
     match cluster.lxd.as_ref().map(|lxd| lxd.value.channel.as_ref()) {
         Some(Some(channel)) => channel.value.parse().ok(),
         // The key is there but its value was wrong, or is not there: the default is what would be installed.

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume};
-use crate::source::{FileId, Span};
+use crate::snap::SnapFile;
+use crate::source::{FileId, Sources, Span};
 
 /// All clusters.
 pub(super) struct SiteView<'a> {
     pub(super) clusters: Vec<ClusterView<'a>>,
+    pub(super) sources: &'a Sources,
+    /// Snaps and their assertions, wherever in the site.
+    pub(super) snaps: &'a [SnapFile],
 }
 
 /// One cluster with its hosts.
@@ -44,6 +48,8 @@ impl<'a> SiteView<'a> {
     pub(super) fn of(profiles: &'a Profiles) -> Self {
         Self {
             clusters: profiles.clusters.iter().map(ClusterView::of).collect(),
+            sources: &profiles.sources,
+            snaps: &profiles.snaps,
         }
     }
 

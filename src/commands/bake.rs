@@ -1,8 +1,10 @@
 //! `lxseed bake`
 
+use camino::Utf8Path;
 use lxseed::media::baked::{self, Fleet, Source};
+use lxseed::media::carried::{self, Carried};
 use lxseed::media::{MediaError, seed};
-use lxseed::model::{Cluster, Host, Site};
+use lxseed::model::{CarriedSnap, Cluster, Host, Site};
 use lxseed::output::{About, ClusterAbout, HostAbout, Manifest, NewFile};
 use lxseed::render::{File, PROGRAM, Renderer, medium};
 use lxseed::report::sanitize;
@@ -59,11 +61,14 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
         secret_fingerprint: loaded.secret.fingerprint(),
         clusters: clusters.collect(),
     };
-    let manifest = Manifest::describe(about, &files);
+    let carried = snaps(&chosen)?;
+    let entries = carried.iter().map(|file| file.entry.clone());
+    let manifest = Manifest::describe(about, &files, entries);
     let fleet = Fleet {
         title: title(&chosen),
         kernel_args: args.kernel_args.clone(),
         files: &files,
+        carried: &carried,
         manifest: &manifest,
     };
     let target = match &args.output {
@@ -117,6 +122,13 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
             ));
         }
     }
+    for (cluster, _) in chosen
+        .iter()
+        .filter(|(cluster, _)| !cluster.snaps.is_empty())
+    {
+        let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
+        printer.line(&format!("  {} installs {}", cluster.name, stems.join(", ")));
+    }
     printer.note("note: at boot it installs by itself after 15 seconds and ERASES the system disk of the machine it finds itself in");
     Ok(Outcome::Done)
 }
@@ -159,6 +171,17 @@ fn files(
         }
     }
     Ok(files)
+}
+
+/// The snaps of every cluster that asks for some.
+fn snaps(chosen: &[(&Cluster, Vec<usize>)]) -> Result<Vec<Carried>, CommandError> {
+    let mut all = Vec::new();
+    for (cluster, _) in chosen {
+        let folder = Utf8Path::new(cluster.name.as_str()).join(carried::SNAPS);
+        let snaps = Carried::snaps(cluster, &folder);
+        all.extend(snaps.map_err(|error| CommandError::Refused(error.to_string()))?);
+    }
+    Ok(all)
 }
 
 /// What the boot menu calls the fleet: `lab (2 machines)`.

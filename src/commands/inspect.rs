@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 use lxseed::media::baked::{self, Baked};
+use lxseed::media::carried::SNAPS;
 use lxseed::media::{self, Facts, SeedImage, seed};
 use lxseed::output::{self, Inspected};
 use lxseed::report::sanitize;
@@ -141,6 +142,15 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
     for line in aligned(&rows) {
         printer.line(&line);
     }
+    let snaps = manifest.files.iter().filter_map(|entry| {
+        let mut parts = entry.path.as_str().rsplit('/');
+        let name = parts.next()?.strip_suffix(".snap")?;
+        (parts.next() == Some(SNAPS))
+            .then(|| format!("{} installs {name}", parts.next().unwrap_or_default()))
+    });
+    for snap in snaps {
+        printer.line(&format!("  {}", sanitize(&snap)));
+    }
     let mut faults: Vec<String> = image
         .faults
         .iter()
@@ -204,6 +214,16 @@ fn seed_image(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outc
                     value("CHANNEL")
                 ),
             ],
+        ]);
+    }
+    let snaps = value("OFFLINE");
+    if !snaps.is_empty() {
+        rows.push([
+            "snaps".to_owned(),
+            format!(
+                "{}, from /var/lib/lxseed/snaps or a medium labelled LXD-SNAPS",
+                snaps.replace(' ', ", ")
+            ),
         ]);
     }
     rows.extend(image.files.iter().map(|(name, size, sha256)| {

@@ -203,6 +203,14 @@ impl Channel {
         }
     }
 
+    /// Whether a build with this version can come from this channel. What is not released yet is named after its commit.
+    #[must_use]
+    pub fn may_have(&self, version: &str) -> bool {
+        let numbers = version.strip_prefix(self.track.word());
+        numbers.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+            || (!self.is_stable() && version.starts_with("git-"))
+    }
+
     /// The channel of the same track with what has been released as stable.
     #[must_use]
     pub fn stable(&self) -> Self {

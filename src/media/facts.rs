@@ -106,7 +106,7 @@ fn read<'a, T: Deserialize<'a>>(seed: &'a Seed, name: &str) -> Result<Option<T>,
         .map_err(|_| MediaError::Malformed(format!("{name} is not what lxseed writes")))
 }
 
-/// The plain variables at the top of the script.
+/// The variables at the top of the script.
 fn variables(script: &WriteFile) -> Result<BTreeMap<String, String>, MediaError> {
     let damaged = || MediaError::Malformed("user-data carries a damaged lxseed-firstboot".into());
     let mut bytes = STANDARD.decode(&script.content).map_err(|_| damaged())?;
@@ -117,9 +117,17 @@ fn variables(script: &WriteFile) -> Result<BTreeMap<String, String>, MediaError>
     let top = text.split("\n# ---- ").next().unwrap_or_default();
     let pairs = top.lines().filter_map(|line| {
         let (name, value) = line.split_once('=')?;
-        let value = value.strip_prefix('\'')?.strip_suffix('\'')?;
+        // A list holds names alone.
+        let list = value.strip_prefix('(').and_then(|v| v.strip_suffix(')'));
+        let value = match list {
+            Some(list) => list.replace('\'', ""),
+            None => value
+                .strip_prefix('\'')?
+                .strip_suffix('\'')?
+                .replace(r"'\''", "'"),
+        };
         (!name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
-            .then(|| (name.to_owned(), value.replace(r"'\''", "'")))
+            .then(|| (name.to_owned(), value))
     });
     Ok(pairs.collect())
 }

@@ -1,6 +1,7 @@
 //! Media: the seed as an image a machine finds by its label, and install media for a fleet.
 
 pub mod baked;
+pub mod carried;
 mod error;
 mod facts;
 mod fat;

@@ -8,7 +8,7 @@ mod word;
 
 pub use scalar::{ByteSize, Mac, Name};
 pub use site::{
-    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
-    Pool, Site, Volume,
+    Admin, CarriedSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts,
+    ModelError, Network, Pool, Site, Volume,
 };
 pub use word::{Driver, FindBy, Kernel, Overlay, VolumeKind};

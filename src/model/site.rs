@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
+use camino::Utf8PathBuf;
 use ipnet::IpNet;
 use serde::Serialize;
 use thiserror::Error;
@@ -39,6 +40,8 @@ pub struct ClusterParts {
     pub kernel: Kernel,
     /// The channel of the LXD snap.
     pub channel: Channel,
+    /// The snaps that the machines are given, in the order to install them in; none if they get them from the store.
+    pub snaps: Vec<CarriedSnap>,
     /// The name of the bootstrap host.
     pub bootstrap: Name,
     /// The common network.
@@ -49,6 +52,33 @@ pub struct ClusterParts {
     pub admin: Admin,
     /// Its hosts, in any order.
     pub hosts: Vec<Host>,
+}
+
+/// A snap that is carried to the machines.
+#[derive(Clone, Debug, Serialize)]
+pub struct CarriedSnap {
+    /// Its name in the store.
+    pub name: String,
+    /// The store's number of this build.
+    pub revision: u32,
+    /// In bytes.
+    pub size: u64,
+    /// SHA3-384, as the store's assertions write it.
+    pub digest: String,
+    /// Where it lies now, which nothing that is written follows from.
+    #[serde(skip)]
+    pub snap: Utf8PathBuf,
+    /// Where its assertions lie now.
+    #[serde(skip)]
+    pub assertion: Utf8PathBuf,
+}
+
+impl CarriedSnap {
+    /// What its two files are called on a medium and on the machine, without their extensions.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        format!("{}_{}", self.name, self.revision)
+    }
 }
 
 /// A cluster whose parts fit together.

@@ -1,12 +1,17 @@
 //! A finished tree held against its own manifest, by whoever only reads it.
 
+use std::io::{self, Read};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::error::OutputError;
 use super::guard::unlisted;
 use super::manifest::{About, Entry, FORMAT, Fault, MANIFEST, Manifest, SUMS, Unreadable};
+use crate::hex;
 use crate::render::File;
 
 /// A tree, looked through. Unlike [`Standing`](super::Standing) it may lie anywhere and hold more than a build would replace.
@@ -23,7 +28,7 @@ pub struct Inspected {
 impl Manifest {
     /// The manifest of files that go somewhere else than into a tree.
     #[must_use]
-    pub fn describe(about: About, files: &[File]) -> Self {
+    pub fn describe(about: About, files: &[File], carried: impl Iterator<Item = Entry>) -> Self {
         let entries = files.iter().map(|file| {
             let content = &file.content;
             Entry::of(
@@ -33,13 +38,44 @@ impl Manifest {
                 content.is_secret(),
             )
         });
-        Self::new(about, entries.collect())
+        Self::new(about, entries.chain(carried).collect())
     }
 
     /// What [`to_json`](Self::to_json) wrote; nothing if it is damaged or newer.
     #[must_use]
     pub fn of_medium(text: &[u8]) -> Option<Self> {
         Self::parse(text).ok()
+    }
+}
+
+impl Entry {
+    /// What the manifest says of a file that is no secret, read to its end; it may be of any size.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn read(path: Utf8PathBuf, mut source: impl Read, mode: u32) -> io::Result<Self> {
+        let (mut sha256, mut xxh3, mut size) = (Sha256::new(), Xxh3Default::new(), 0);
+        let mut block = vec![0; 1 << 20];
+        loop {
+            match source.read(&mut block) {
+                Ok(0) => break,
+                Ok(read) => {
+                    sha256.update(&block[..read]);
+                    xxh3.update(&block[..read]);
+                    size += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            path,
+            size,
+            mode,
+            sha256: hex::encode(&sha256.finalize()),
+            xxh3: xxh3.digest128(),
+            secret: false,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::rules::{
 };
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
+use crate::snap::SnapFile;
 use crate::source::{
     self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span,
 };
@@ -45,6 +46,8 @@ pub struct Profiles {
     pub sources: Sources,
     /// One per folder that holds a `cluster.yaml`, by path.
     pub clusters: Vec<ClusterFolder>,
+    /// Snaps and their assertions, by path.
+    pub(crate) snaps: Vec<SnapFile>,
 }
 
 enum Lowered {
@@ -74,7 +77,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         return (
             Profiles {
                 sources,
-                clusters: Vec::new(),
+                ..Profiles::default()
             },
             findings,
         );
@@ -229,7 +232,12 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         );
     }
     let clusters = folders.into_values().collect();
-    (Profiles { sources, clusters }, findings)
+    let profiles = Profiles {
+        sources,
+        clusters,
+        snaps: layout.snaps,
+    };
+    (profiles, findings)
 }
 
 /// What to do about a YAML file that nothing reads.

@@ -318,8 +318,17 @@ pub(super) struct Fields<'a> {
     where_: &'a str,
 }
 
-/// Name of a key and whether it must be there.
-pub(super) type FieldSpec = (&'static str, bool);
+/// Name of a key, and how it must be there.
+pub(super) type FieldSpec = (&'static str, Presence);
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Required,
+    Optional,
+    /// Optional, and what is meant where its value stands alone in place of the mapping.
+    Usual,
+}
 
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
@@ -333,10 +342,15 @@ impl<'a> Fields<'a> {
             let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
             let help = format!("it has the keys {}", keys.join(", "));
             let finding = wrong_type(node, where_, "a mapping", help, findings);
-            let required = specs.iter().filter(|(_, required)| *required);
+            let required = specs
+                .iter()
+                .filter(|(_, presence)| *presence == Presence::Required);
+            let usual = specs
+                .iter()
+                .find(|(_, presence)| *presence == Presence::Usual);
             let only = match (required.collect::<Vec<_>>().as_slice(), specs) {
                 ([(only, _)], _) | ([], [(only, _)]) => Some(only),
-                _ => None,
+                _ => usual.map(|(usual, _)| usual),
             };
             if let Some(only) = only.filter(|_| fits_into_brackets(node)) {
                 finding
@@ -370,8 +384,8 @@ impl<'a> Fields<'a> {
             }
             known
         });
-        for (name, required) in specs {
-            if *required
+        for (name, presence) in specs {
+            if *presence == Presence::Required
                 && !meant.contains(name)
                 && !entries
                     .iter()
@@ -443,7 +457,7 @@ macro_rules! record {
                 where_: &str,
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {
-                let specs = &[$( (stringify!($field), record!(@required $presence)), )*];
+                let specs = &[$( (stringify!($field), record!(@presence $presence)), )*];
                 let before = findings.list.len();
                 let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
                 $( let $field = fields.take(stringify!($field), findings); )*
@@ -460,7 +474,7 @@ macro_rules! record {
                 use $crate::profile::describe::{Describe, Property, object};
                 let properties = vec![$( Property {
                     name: stringify!($field),
-                    required: record!(@required $presence),
+                    required: record!(@presence $presence) == $crate::profile::lower::Presence::Required,
                     docs: &[$( $field_doc ),*],
                     schema: <$type as Describe>::schema(),
                     limits: record!(@limits $( $limits )?),
@@ -469,8 +483,9 @@ macro_rules! record {
             }
         }
     };
-    (@required required) => { true };
-    (@required optional) => { false };
+    (@presence required) => { $crate::profile::lower::Presence::Required };
+    (@presence optional) => { $crate::profile::lower::Presence::Optional };
+    (@presence usual) => { $crate::profile::lower::Presence::Usual };
     (@limits) => { serde_json::Value::Null };
     (@limits $limits:expr) => { $limits };
 }

@@ -68,10 +68,20 @@ record! {
     /// `lxd:` in cluster.yaml.
     pub struct LxdSource {
         /// The snap channel, for example `5.0/stable`.
-        optional channel: String = merged(
+        usual channel: String = merged(
             form(&Channel::pattern(), "a track and a risk such as 5.0/stable", &["4.0/stable", "5.0/stable", "5.21/stable"]),
             json!({"default": Channel::default_channel().to_string()}),
         ),
+        /// Install from carried snaps instead of from the store.
+        optional offline: Offline,
+    }
+}
+
+record! {
+    /// `offline:` below `lxd:`: machines that reach no store.
+    pub struct Offline {
+        /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to cluster.yaml.
+        required snaps: String = form("^[^/]", "a folder inside the site, relative to cluster.yaml", &["snaps"]),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::is_bootstrap;
-use crate::model::{ByteSize, Cluster};
+use crate::model::{ByteSize, CarriedSnap, Cluster};
 
 /// Everything is text, since everything becomes a shell variable.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ struct ClusterValues {
 #[derive(Serialize)]
 struct LxdValues {
     channel: String,
-    offline: &'static str,
+    offline: Vec<String>,
 }
 
 #[derive(Serialize, Default)]
@@ -129,7 +129,7 @@ impl Values {
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),
-                offline: "",
+                offline: cluster.snaps.iter().map(CarriedSnap::stem).collect(),
             },
             slots,
             volumes,

@@ -44,6 +44,7 @@ impl<'a> Inputs<'a> {
             ubuntu,
             kernel,
             channel,
+            snaps,
             bootstrap,
             network,
             pools,
@@ -52,7 +53,7 @@ impl<'a> Inputs<'a> {
         } = &**cluster;
         let members: Vec<_> = hosts.iter().map(Member::of).collect();
         let shared = digest(&(
-            name, ubuntu, kernel, channel, bootstrap, network, pools, admin, members,
+            name, ubuntu, kernel, channel, snaps, bootstrap, network, pools, admin, members,
         ))?;
         Ok(Self {
             cluster,

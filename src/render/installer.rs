@@ -8,7 +8,7 @@ use tera::Tera;
 
 use super::shell::{self, ShellError};
 use crate::contract::preseed;
-use crate::model::{ByteSize, Cluster, Host, Kernel, VolumeKind};
+use crate::model::{ByteSize, CarriedSnap, Cluster, Host, Kernel, VolumeKind};
 
 const VALUES: &str = "installer/values.sh";
 const PRESEED: &str = "installer/preseed.cfg";
@@ -27,6 +27,7 @@ struct Values<'a> {
     mac: String,
     os_slot: &'a str,
     slots: String,
+    snaps: String,
 }
 
 #[derive(Serialize)]
@@ -99,10 +100,17 @@ impl Installer {
             mac: host.mac.to_string(),
             os_slot: &host.os_slot,
             slots: slots(host),
+            snaps: snaps(cluster),
         };
         let top = shell::rendered(&self.scripts, VALUES, &values)?;
         Ok(format!("{top}\n{CONSTANT}"))
     }
+}
+
+/// What their files are called, with blanks between them.
+fn snaps(cluster: &Cluster) -> String {
+    let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
+    stems.join(" ")
 }
 
 /// A line for each slot, for the shell's `read`: neither ways nor values hold a blank, and the slot's name comes last.

@@ -273,6 +273,7 @@ mod tests {
             ubuntu: Release::Bionic,
             kernel: Kernel::Hwe,
             channel: channel.parse::<Channel>().unwrap(),
+            snaps: Vec::new(),
             bootstrap: "node1".parse().unwrap(),
             network: Network {
                 subnet: "10.0.0.0/24".parse().unwrap(),

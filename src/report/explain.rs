@@ -110,6 +110,10 @@ const FAMILIES: &[Family] = &[
         title: "Install media",
     },
     Family {
+        letter: 'O',
+        title: "The offline bundle",
+    },
+    Family {
         letter: 'B',
         title: "Budgets",
     },

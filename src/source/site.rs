@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use super::file::{FileTrouble, decode, read_text};
+use crate::snap::{ASSERT, SNAP, SnapFile};
 
 /// What a file of a site is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub(crate) struct Layout {
     pub(crate) files: Vec<ProfileFile>,
     /// YAML files at places nothing is read from: most likely a mistake.
     pub(crate) stray: Vec<Utf8PathBuf>,
+    /// Snaps and their assertions, sorted by path.
+    pub(crate) snaps: Vec<SnapFile>,
     /// A secret file inside the site, which a profile folder must never hold.
     pub(crate) secrets: Vec<Utf8PathBuf>,
     /// Links that lead out of the site, which are not followed.
@@ -97,12 +100,17 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             if is_folder {
                 walk.skip_current_dir();
             }
-            if is_folder || is_yaml(path) {
+            if is_folder || is_yaml(path) || is_snap(path) {
                 layout.links_out.push(path.to_owned());
             }
             continue;
         }
-        if !is_folder && let Some((folder, role)) = layout.sort_in(site, path) {
+        if is_folder {
+            continue;
+        }
+        if is_snap(path) {
+            layout.snaps.push(SnapFile::on_disk(path.to_owned()));
+        } else if let Some((folder, role)) = layout.sort_in(site, path) {
             found.push((folder, role, path.to_owned()));
         }
     }
@@ -115,7 +123,7 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             path,
         })
         .collect();
-    layout.files.sort_by(|a, b| a.path.cmp(&b.path));
+    layout.sort();
     layout
 }
 
@@ -123,6 +131,14 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
 pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> Layout {
     let mut layout = Layout::default();
     for (path, content) in files {
+        if is_snap(&path) && !matches!(content, Content::LinkOut) {
+            layout.snaps.push(match content {
+                Content::Bytes(bytes) => SnapFile::in_memory(path, bytes),
+                Content::Unreadable(why) => SnapFile::unreadable(path, why),
+                Content::LinkOut => continue,
+            });
+            continue;
+        }
         let text = match content {
             Content::Bytes(bytes) => decode(bytes),
             Content::Unreadable(why) => Err(FileTrouble::Io(why.into())),
@@ -140,11 +156,17 @@ pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> La
             });
         }
     }
-    layout.files.sort_by(|a, b| a.path.cmp(&b.path));
+    layout.sort();
     layout
 }
 
 impl Layout {
+    /// The order must not hang on the file system's.
+    fn sort(&mut self) {
+        self.files.sort_by(|a, b| a.path.cmp(&b.path));
+        self.snaps.sort_by(|a, b| a.path().cmp(b.path()));
+    }
+
     /// The cluster's folder and the role of a profile; what is no profile is noted or passed over.
     fn sort_in(&mut self, site: &Utf8Path, path: &Utf8Path) -> Option<(Utf8PathBuf, Role)> {
         if path.file_name() == Some("lxseed.secret") {
@@ -182,6 +204,10 @@ fn leads_out(entry: &DirEntry, site: &Utf8Path) -> bool {
 
 fn is_yaml(path: &Utf8Path) -> bool {
     matches!(path.extension(), Some("yaml" | "yml"))
+}
+
+fn is_snap(path: &Utf8Path) -> bool {
+    matches!(path.extension(), Some(SNAP | ASSERT))
 }
 
 fn role(path: &Utf8Path) -> Option<(&Utf8Path, Role)> {

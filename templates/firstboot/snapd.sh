@@ -4,6 +4,8 @@
 # same revision on all members where snapd can do that, and no refresh behind anybody's back.
 
 CARRIED=/var/lib/lxseed/snaps
+# The label of a medium that holds the carried snaps, where they did not come with the system.
+CARRIER='LXD-SNAPS'
 
 stage_snapd() {
     # The package is snapd: apt's "snap" is a program for finding genes.
@@ -18,13 +20,14 @@ stage_snapd() {
     if ! snapd_has 2.39; then
         upgrade_snapd
     fi
-    if [[ -n $OFFLINE ]]; then
+    if offline; then
         install_carried
     fi
     install_lxd
     hold_refreshes
 }
 
+offline() { [[ ${#OFFLINE[@]} -gt 0 ]]; }
 snapd_version() { snap version 2>/dev/null | awk '$1 == "snapd" { print $2 }'; }
 snapd_has() { dpkg --compare-versions "$(snapd_version)" ge "$1"; }
 snap_there() { snap list "$1" >/dev/null 2>&1; }
@@ -41,7 +44,7 @@ wait_until_seeded() {
 }
 
 upgrade_snapd() {
-    if [[ -z $OFFLINE ]]; then
+    if ! offline; then
         say "snapd $(snapd_version) is too old for LXD's snap; upgrading the package"
         apt_get "apt-get update" update || later "apt-get update failed: $SAID"
         apt_get "the upgrade of snapd" install snapd || later "upgrading snapd failed: $SAID"
@@ -50,7 +53,7 @@ upgrade_snapd() {
         install_carried
     fi
     wait_until_seeded
-    if ! snapd_has 2.39 && [[ -z $OFFLINE ]]; then
+    if ! snapd_has 2.39 && ! offline; then
         from_store core "snap install core" snap install core
     fi
     snapd_has 2.39 || stop "snapd is $(snapd_version) after the upgrade, LXD's snap needs 2.39; upgrade the package snapd"
@@ -59,23 +62,47 @@ upgrade_snapd() {
 # Order matters: the program that installs, the base, the application. Without its assertion a snap could only be
 # installed as "dangerous": not connected to lxd-support, and never refreshed.
 install_carried() {
-    local file name name_of_file
-    for name in snapd core 'core[0-9]*' lxd; do
-        for file in "$CARRIED"/*.snap; do
-            # shellcheck disable=SC2053 # a pattern
-            [[ ${file##*/} = ${name}[_.]* ]] || continue
-            name_of_file=${file##*/}
-            name_of_file=${name_of_file%%[_.]*}
-            if snap_there "$name_of_file"; then
-                continue
-            fi
-            [[ -e ${file%.snap}.assert ]] || stop "${file%.snap}.assert is missing; a carried snap needs its assertion"
-            say "installing the carried ${file##*/}"
-            quietly timeout 300 snap ack "${file%.snap}.assert" || later "snap ack ${file##*/} failed: $SAID"
-            quietly timeout 1800 snap install "$file" || later "snap install ${file##*/} failed: $SAID"
+    local name file
+    fetch_carried
+    for name in "${OFFLINE[@]}"; do
+        if snap_there "${name%_*}"; then
+            continue
+        fi
+        for file in "$name.assert" "$name.snap"; do
+            [[ -e $CARRIED/$file ]] ||
+                later "$CARRIED/$file is missing; copy it there, or plug in a medium labelled $CARRIER that holds it"
+        done
+        say "installing the carried $name.snap"
+        quietly timeout 300 snap ack "$CARRIED/$name.assert" || later "snap ack $name.assert failed: $SAID"
+        quietly timeout 1800 snap install "$CARRIED/$name.snap" || later "snap install $name.snap failed: $SAID"
+    done
+}
+
+# What was not planted comes from a medium of its own, if one is there: its files are copied, so it may be pulled out.
+fetch_carried() {
+    local name file lacking=() from=$RUN/carrier
+    for name in "${OFFLINE[@]}"; do
+        snap_there "${name%_*}" && continue
+        for file in "$name.snap" "$name.assert"; do
+            [[ -e $CARRIED/$file ]] || lacking+=("$file")
         done
     done
-    snap_there lxd || ! snapd_has 2.39 || stop "no lxd snap among the carried files in $CARRIED"
+    [[ ${#lacking[@]} -gt 0 && -b /dev/disk/by-label/$CARRIER ]] || return 0
+    mkdir -p "$from" "$CARRIED"
+    quietly mount -o ro "/dev/disk/by-label/$CARRIER" "$from" || later "the medium $CARRIER cannot be mounted: $SAID"
+    for file in "${lacking[@]}"; do
+        if [[ -f $from/$file ]]; then
+            say "copying $file from the medium $CARRIER"
+            # Whole or not there at all, should the power fail.
+            if ! quietly cp "$from/$file" "$CARRIED/$file.part"; then
+                umount "$from" || true
+                later "copying $file failed: $SAID"
+            fi
+            sync "$CARRIED/$file.part"
+            mv "$CARRIED/$file.part" "$CARRIED/$file"
+        fi
+    done
+    umount "$from" || true
 }
 
 # from_store NAME WHAT COMMAND...: three tries with growing pauses; the stage as a whole is tried again after that.
@@ -109,7 +136,7 @@ install_lxd() {
         say "installed lxd $(snap list lxd | awk '$1 == "lxd" { print $2 " (revision " $3 ")" }')"
         return 0
     fi
-    if [[ -n $OFFLINE ]]; then
+    if offline; then
         return 0
     fi
     # The 18.04.1 installer puts an lxd snap of another channel on the disk. The column may be cut off with "…" or

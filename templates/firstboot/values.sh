@@ -23,7 +23,8 @@ BOOTSTRAP=<{ cluster.bootstrap }>
 ENDPOINT=<{ cluster.endpoint }>
 
 CHANNEL=<{ lxd.channel }>
-OFFLINE=<{ lxd.offline }>
+# The carried snaps in the order to install them in; none if they come from the store.
+OFFLINE=(<{ lxd.offline | words }>)
 
 # One disk per column. WIPE holds the serial of a disk that may be emptied once, or nothing.
 SLOT_NAMES=(<{ slots.names | words }>)

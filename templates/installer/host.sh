@@ -3,6 +3,7 @@
 SEED=/var/run/lxseed-seed
 STICK=/var/run/lxseed-stick
 TARGET=${TARGET:-/target}
+CDROM=${CDROM:-/cdrom}
 ME=/var/run/lxseed-installer
 
 # nic_of MAC: the card's name.
@@ -45,7 +46,7 @@ is_seed() {
 find_seed() {
     local folder
     while :; do
-        for folder in "/cdrom/lxseed/$CLUSTER/$HOST" "/lxseed/$CLUSTER/$HOST" "$SEED"; do
+        for folder in "$CDROM/lxseed/$CLUSTER/$HOST" "/lxseed/$CLUSTER/$HOST" "$SEED"; do
             if is_seed "$folder"; then
                 keep_seed "$folder"
                 return 0
@@ -253,7 +254,31 @@ CONFIG
         printf 'GRUB_DISABLE_OS_PROBER=true\n' >>"$TARGET/etc/default/grub"
     fi
     own_network
+    carry_snaps || return 1
     say "the seed is in place"
+}
+
+# The snaps of a machine that reaches no store, to where the first boot looks for them. Without them on this medium it looks
+# for one of their own.
+carry_snaps() {
+    local name file from="$CDROM/lxseed/$CLUSTER/lxd_snaps" to="$TARGET/var/lib/lxseed/snaps"
+    [ -n "$SNAPS" ] || return 0
+    if [ ! -d "$from" ]; then
+        say "there are no snaps on this medium"
+        return 0
+    fi
+    mkdir -p "$to"
+    for name in $SNAPS; do
+        for file in "$name.snap" "$name.assert"; do
+            # Whole or not there at all, should the medium be pulled out.
+            if ! cp "$from/$file" "$to/$file.part" || ! mv "$to/$file.part" "$to/$file"; then
+                say "$file cannot be copied to the new system"
+                return 1
+            fi
+            chmod 0644 "$to/$file"
+        done
+    done
+    say "carried to the new system: $SNAPS"
 }
 
 # cloud-init owns the network: what the installer wrote for itself would be merged with it.

@@ -10,3 +10,5 @@ MAC=<{ mac }>
 OS_SLOT=<{ os_slot }>
 # A line for each slot: way value min_size max_size name. A dot stands for no size.
 SLOTS=<{ slots }>
+# The snaps that the medium carries for the first boot.
+SNAPS=<{ snaps }>

@@ -32,11 +32,13 @@ class Stage:
         self.folder.mkdir()
         self.benches, self.seed = [], None
 
-    def build(self, site, edits=(), secret="secret", into="out"):
-        """An output tree of tests/cluster/sites/SITE; edits are (file, old text, new text)."""
+    def build(self, site, edits=(), secret="secret", into="out", carry=None):
+        """An output tree of tests/cluster/sites/SITE; edits are (file, old text, new text); carry is what becomes its snaps/."""
         source = self.folder / ("site-" + into)
         shutil.rmtree(source, ignore_errors=True)
         shutil.copytree(HERE / "sites" / site, source)
+        if carry:
+            shutil.copytree(carry, source / "snaps")
         for file, old, new in edits:
             text = (source / file).read_text()
             if old not in text:

@@ -1,6 +1,7 @@
 """What must be seen of the disk guard and of the stages before the cluster: one host is enough for these."""
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -8,6 +9,8 @@ import subprocess
 import time
 import uuid
 
+import iso
+import snaps
 from bench import run, wait
 from scenarios import test
 
@@ -239,22 +242,20 @@ def old_snapd(stage):
     assert "dial tcp: no route" in host.journal(), host.journal()
 
 
-@test
-def carried_snaps(stage):
-    """Offline: the carried files are acknowledged and installed as snapd, base, lxd, and the store is never asked."""
-    out = stage.build("three")
-    b = stage.bench("three", out=out, speed=60)
-    host = b.add("node1")
-    carried = host.upper / "var/lib/lxseed/snaps"
-    carried.mkdir(parents=True)
-    for name in ("lxd_26881", "core22_1122", "snapd_20092"):
-        (carried / (name + ".snap")).write_text("")
-        (carried / (name + ".assert")).write_text("")
+def offline(stage):
+    """A site whose hosts are given their snaps: where these lie, and what was built."""
+    made = stage.folder / "made"
+    snaps.make(made, "snapd", 20092, "2.60.3")
+    snaps.make(made, "core22", 1122, "20231123")
+    snaps.make(made, "lxd", 26881, "5.0.3-80aeff7", "core22", "gzip")
+    edits = [("cluster.yaml", "lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable")]
+    return made, stage.build("three", edits, carry=made)
+
+
+def installs_carried_snaps(host):
+    """It boots, asks no store, and becomes a member."""
     host.setting("snapd", "2.38+18.04")
     host.setting("store-fails", "1000")
-    # The switch in the block of variables, as a site with `lxd: {offline: …}` has it.
-    user_data = (host.upper / "var/lib/cloud/seed/nocloud/user-data")
-    replace_in_seed(b, user_data, b"\nOFFLINE=''", b"\nOFFLINE='yes'")
     host.boot()
     host.await_member()
     calls = [c for c in host.text("/var/log/snap-calls").splitlines() if c.startswith(("install", "ack"))]
@@ -263,22 +264,46 @@ def carried_snaps(stage):
                      "lxd_26881.assert", "lxd_26881.snap"], calls
 
 
-def replace_in_seed(b, user_data, old, new):
-    """Changes the planted script inside a seed."""
-    text = subprocess.run(["chroot", str(b.tree), "python3", "-c", """
-import base64, gzip, sys, yaml
-config = yaml.safe_load(sys.stdin.read())
-for entry in config["write_files"]:
-    if entry["path"] == "/usr/local/sbin/lxseed-firstboot":
-        assert entry["encoding"] == "gz+b64"
-        data = gzip.decompress(base64.b64decode(entry["content"]))
-        old, new = (text.encode() for text in sys.argv[1:])
-        assert old in data
-        entry["content"] = base64.b64encode(gzip.compress(data.replace(old, new))).decode()
-print("#cloud-config")
-print(yaml.safe_dump(config))
-""", old.decode(), new.decode()], input=user_data.read_bytes(), stdout=subprocess.PIPE, check=True).stdout
-    user_data.write_bytes(text)
+@test
+def carried_snaps(stage):
+    """Offline: a baked medium's late_command plants the snaps, which are installed as snapd, base, lxd; the store is never asked."""
+    _, out = offline(stage)
+    medium, cdrom = stage.folder / "medium.iso", stage.folder / "cdrom"
+    iso.make(stage.folder / "standin.iso")
+    run(stage.program, "bake", stage.folder / "site-out", "--iso", stage.folder / "standin.iso", "-o", medium, "--unpublished",
+        "--secret-file", stage.folder / "secret")
+    cdrom.mkdir()
+    run("xorriso", "-no_rc", "-osirrox", "on", "-indev", medium, "-extract", "/lxseed", cdrom / "lxseed")
+    host = stage.bench("three", out=out, speed=60).add("node1")
+    late_command(next((cdrom / "lxseed").glob("*/node1/preseed.cfg")), host.upper, cdrom)
+    installs_carried_snaps(host)
+
+
+@test
+def snaps_on_a_medium_of_their_own(stage):
+    """Offline: what was not planted is copied from the medium labelled LXD-SNAPS, which is let go of again."""
+    made, out = offline(stage)
+    host = stage.bench("three", out=out, speed=60).add("node1")
+    host.add_disk("carrier", {"ID_MODEL": "STICK", "ID_SERIAL_SHORT": "STICK"}, ["by-label/LXD-SNAPS"], 64 * MIB)
+    run("mke2fs", "-q", "-t", "ext4", "-L", "LXD-SNAPS", "-d", made, host.loops["carrier"])
+    # One of them was planted, and is not replaced.
+    planted = host.upper / "var/lib/lxseed/snaps"
+    planted.mkdir(parents=True)
+    for path in made.glob("snapd*"):
+        shutil.copy(path, planted)
+    installs_carried_snaps(host)
+    assert "copying lxd_26881.snap from the medium LXD-SNAPS" in host.journal(), host.journal()
+    assert "copying snapd" not in host.journal(), host.journal()
+    assert sorted(path.name for path in planted.iterdir()) == sorted(path.name for path in made.iterdir()), list(planted.iterdir())
+    assert host.loops["carrier"] not in host.inside("cat", "/proc/mounts"), host.inside("cat", "/proc/mounts")
+
+
+def late_command(preseed, target, cdrom):
+    """What the installer does with the new system at its end, by the shell that it has."""
+    words = next(line for line in preseed.read_text().splitlines() if line.startswith("d-i preseed/early_command "))
+    unpack = words[words.index("printf "):words.rindex(" >/var/run/lxseed-installer")]
+    script = subprocess.run(["busybox", "sh", "-c", unpack], stdout=subprocess.PIPE, check=True).stdout
+    subprocess.run(["busybox", "sh", "-s", "late"], input=script, check=True, env=dict(os.environ, TARGET=str(target), CDROM=str(cdrom)))
 
 
 @test

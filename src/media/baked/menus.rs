@@ -148,7 +148,8 @@ mod tests {
             title: "lab (2 machines)".to_owned(),
             kernel_args: "console=ttyS1".to_owned(),
             files: &[],
-            manifest: &Manifest::describe(about, &[]),
+            carried: &[],
+            manifest: &Manifest::describe(about, &[], std::iter::empty()),
         });
     }
 

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::Utf8Path;
 use sha2::{Digest, Sha256};
 
+use super::carried::Carried;
 use super::iso9660::{Image, Node};
 use super::{MediaError, seed};
 use crate::hex;
@@ -50,6 +51,8 @@ pub struct Fleet<'a> {
     pub kernel_args: String,
     /// The files of the medium's folder, relative to it.
     pub files: &'a [Rendered],
+    /// Further ones, which are too large for that.
+    pub carried: &'a [Carried],
     /// What they are.
     pub manifest: &'a Manifest,
 }
@@ -58,6 +61,7 @@ pub struct Fleet<'a> {
 pub struct Session<'a> {
     skeleton: Skeleton,
     files: Vec<Addition<'a>>,
+    carried: &'a [Carried],
     boot: Boot,
 }
 
@@ -91,19 +95,22 @@ pub fn session<'a>(
         format!("{FOLDER}/{MANIFEST}"),
         fleet.manifest.to_json(),
     ));
-    if let Some(sums) = md5sums(&mut image, &files)? {
+    if let Some(sums) = md5sums(&mut image, &files, fleet.carried)? {
         files.push(plain(SUMS.to_owned(), sums));
     }
     // As much again for directories, and what xorriso adds at the end.
-    let more = files
-        .iter()
-        .map(|file| file.bytes.len() as u64 + 2 * BLOCK)
+    let sizes = files.iter().map(|file| file.bytes.len() as u64);
+    let carried = fleet.carried.iter().map(|file| file.entry.size);
+    let more = sizes
+        .chain(carried)
+        .map(|size| size + 2 * BLOCK)
         .sum::<u64>();
     let skeleton = Skeleton::of(source.file(), more + (4 << 20), folder)?;
-    xorriso::make_room(&skeleton.path(), source.path(), &files)?;
+    xorriso::make_room(&skeleton.path(), source.path(), &files, fleet.carried)?;
     Ok(Session {
         skeleton,
         files,
+        carried: fleet.carried,
         boot: Boot::of(source.file())?,
     })
 }
@@ -197,6 +204,12 @@ impl Session<'_> {
                 return Err(MediaError::NotReadBack(file.path.clone()));
             }
         }
+        for Carried { entry, .. } in self.carried {
+            let path = format!("{FOLDER}/{}", entry.path);
+            if sha256(&mut image, &path)?.as_ref() != Some(&entry.sha256) {
+                return Err(MediaError::NotReadBack(path));
+            }
+        }
         let after = Boot::of(file)?;
         if self.boot != after {
             return Err(MediaError::NotReadBack(format!(
@@ -206,6 +219,16 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// The SHA-256 of a file of the image, if it is there.
+fn sha256(image: &mut Image<&File>, path: &str) -> Result<Option<String>, MediaError> {
+    let Some(node) = image.find(path)?.filter(|node| !node.is_folder) else {
+        return Ok(None);
+    };
+    let mut digest = Sha256::new();
+    image.pieces(&node, |piece| digest.update(piece))?;
+    Ok(Some(hex::encode(&digest.finalize())))
 }
 
 /// A baked image, read.
@@ -254,13 +277,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Baked>, MediaError> {
         })
         .collect();
     let mut faults = Vec::new();
-    for entry in &manifest.files {
-        let found = text(&format!("{FOLDER}/{}", entry.path))?.map(SecretBytes::new);
-        let digest = found.map(|bytes| hex::encode(&Sha256::digest(bytes.expose())));
-        if digest.as_ref() != Some(&entry.sha256) {
-            faults.push(format!("{FOLDER}/{}", entry.path));
-        }
-    }
+    let source = text(source::INFO)?.unwrap_or_default();
     for menu in menus::MENUS {
         let names_ours = text(menu)?
             .is_some_and(|menu| String::from_utf8_lossy(&menu).contains(&menus::start_argument()));
@@ -268,7 +285,12 @@ pub fn read(path: &Utf8Path) -> Result<Option<Baked>, MediaError> {
             faults.push(menu.to_owned());
         }
     }
-    let source = text(source::INFO)?.unwrap_or_default();
+    for entry in &manifest.files {
+        let path = format!("{FOLDER}/{}", entry.path);
+        if sha256(&mut image, &path)?.as_ref() != Some(&entry.sha256) {
+            faults.push(path);
+        }
+    }
     Ok(Some(Baked {
         source: String::from_utf8_lossy(&source).trim().to_owned(),
         boot: Boot::of(&file)?,
@@ -280,7 +302,11 @@ pub fn read(path: &Utf8Path) -> Result<Option<Baked>, MediaError> {
 
 /// The image's md5sum.txt with the lines of these files made anew, if it has one. The installer's check of the medium reads
 /// it; MD5 is what it asks for, and guards against scratches alone.
-fn md5sums(image: &mut Image<&File>, files: &[Addition<'_>]) -> Result<Option<String>, MediaError> {
+fn md5sums(
+    image: &mut Image<&File>,
+    files: &[Addition<'_>],
+    carried: &[Carried],
+) -> Result<Option<String>, MediaError> {
     let Some(node) = image.find(SUMS)? else {
         return Ok(None);
     };
@@ -303,6 +329,9 @@ fn md5sums(image: &mut Image<&File>, files: &[Addition<'_>]) -> Result<Option<St
             let digest = hex::encode(&md5::Md5::digest(bytes));
             text.push_str(&format!("{digest}  ./{path}\n"));
         }
+    }
+    for file in carried {
+        text.push_str(&format!("{}  ./{FOLDER}/{}\n", file.md5, file.entry.path));
     }
     Ok(Some(text))
 }

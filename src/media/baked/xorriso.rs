@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::media::MediaError;
+use crate::media::carried::Carried;
 use crate::render::medium::FOLDER;
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
@@ -36,13 +37,14 @@ pub(super) struct Addition<'a> {
 
 /// Makes room for files on an image: afterwards each is there with its name, size and mode, and holds some other file's bytes. So
 /// no key passes through another program or lies in a file for it to read. Those bytes come from `filler`, which is at
-/// least as large as each of them.
+/// least as large as each of them. What is carried is no secret, and is there with its own bytes.
 pub(super) fn make_room(
     image: &str,
     filler: &Utf8Path,
     files: &[Addition<'_>],
+    carried: &[Carried],
 ) -> Result<(), MediaError> {
-    let actions = actions(image, filler, files)?;
+    let actions = actions(image, filler, files, carried)?;
     let mut child = xorriso()
         .args(["-no_rc", "-options_from_file", "-"])
         .stdin(Stdio::piped())
@@ -69,7 +71,12 @@ pub(super) fn make_room(
 }
 
 /// What xorriso shall do, one action a line.
-fn actions(image: &str, filler: &Utf8Path, files: &[Addition<'_>]) -> Result<String, MediaError> {
+fn actions(
+    image: &str,
+    filler: &Utf8Path,
+    files: &[Addition<'_>],
+    carried: &[Carried],
+) -> Result<String, MediaError> {
     let filler = quoted(filler.as_str())?;
     let mut lines = vec![
         "-abort_on FAILURE".to_owned(),
@@ -86,9 +93,18 @@ fn actions(image: &str, filler: &Utf8Path, files: &[Addition<'_>]) -> Result<Str
         lines.push(format!("-cut_out {filler} 0 {length} {path}"));
         lines.push(format!("-chmod {mode} {path} --"));
     }
+    let on_folder = |file: &Carried| Utf8Path::new(FOLDER).join(&file.entry.path);
+    for file in carried {
+        let source = file.source.canonicalize_utf8()?;
+        let path = quoted(&format!("/{}", on_folder(file)))?;
+        lines.push(format!("-map {} {path}", quoted(source.as_str())?));
+        lines.push(format!("-chmod 0444 {path} --"));
+    }
     // What xorriso made on the way takes after the filler's folder.
-    let ours = files.iter().map(|file| Utf8Path::new(&file.path));
+    let ours = files.iter().map(|file| file.path.clone().into());
+    let ours: Vec<Utf8PathBuf> = ours.chain(carried.iter().map(on_folder)).collect();
     let folders: BTreeSet<&Utf8Path> = ours
+        .iter()
         .flat_map(|path| path.ancestors().skip(1))
         .filter(|folder| folder.starts_with(FOLDER))
         .collect();
@@ -212,7 +228,7 @@ mod tests {
             file("lxseed/lab/node1/user-data", true),
             file("md5sum.txt", false),
         ];
-        let text = actions("/proc/1/fd/2", "/a b/it's.iso".into(), &files).unwrap();
+        let text = actions("/proc/1/fd/2", "/a b/it's.iso".into(), &files, &[]).unwrap();
         for line in [
             "-dev 'stdio:/proc/1/fd/2'",
             "-cut_out \"/a b/it's.iso\" 0 5 '/lxseed/lab/node1/user-data'",

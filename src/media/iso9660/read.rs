@@ -242,6 +242,31 @@ impl<S: Read + Seek> Image<S> {
         Ok(bytes)
     }
 
+    /// The bytes of a file of any size, piece by piece.
+    ///
+    /// # Errors
+    /// If it ends beyond the image, or reading fails.
+    pub(in crate::media) fn pieces(
+        &mut self,
+        node: &Node,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), MediaError> {
+        self.source
+            .seek(SeekFrom::Start(u64::from(node.block) * BLOCK as u64))?;
+        let mut left = node.size as usize;
+        let mut piece = vec![0; left.min(1 << 20)];
+        while left > 0 {
+            let length = left.min(piece.len());
+            let piece = &mut piece[..length];
+            self.source
+                .read_exact(piece)
+                .map_err(|_| malformed(&format!("it ends before the end of {}", node.name)))?;
+            take(piece);
+            left -= length;
+        }
+        Ok(())
+    }
+
     /// SUSP announces itself in the root folder's first record.
     fn find_susp(&mut self) -> Result<Option<usize>, MediaError> {
         let first = read_block(&mut self.source, self.root.block)

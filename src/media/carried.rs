@@ -1,0 +1,72 @@
+//! Files that go onto a medium from where they lie, without ever being in memory as a whole: a snap has a hundred megabytes.
+
+use std::io::{self, Read};
+
+use camino::Utf8PathBuf;
+use md5::Digest as _;
+
+use crate::hex;
+use crate::model::Cluster;
+use crate::output::Entry;
+
+/// The folder of a cluster's snaps, beside those of its hosts. No host has an underscore in its name.
+pub const SNAPS: &str = "lxd_snaps";
+
+/// A file that goes onto a medium.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// Where it lies.
+    pub source: Utf8PathBuf,
+    /// What it is, its path being the one on the medium.
+    pub entry: Entry,
+    /// Its MD5, in hexadecimal.
+    pub(super) md5: String,
+}
+
+impl Carried {
+    /// Reads a file that shall be at `path` of a medium, from beginning to end.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: Utf8PathBuf, source: Utf8PathBuf) -> io::Result<Self> {
+        let file = fs_err::File::open(&source)?;
+        let mut md5 = Md5 {
+            inner: file,
+            digest: md5::Md5::new(),
+        };
+        let entry = Entry::read(path, &mut md5, 0o644)?;
+        Ok(Self {
+            source,
+            entry,
+            md5: hex::encode(&md5.digest.finalize()),
+        })
+    }
+
+    /// The snaps of a cluster with their assertions, at `folder`; none if its machines get them from the store.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    pub fn snaps(cluster: &Cluster, folder: &camino::Utf8Path) -> io::Result<Vec<Self>> {
+        let files = cluster.snaps.iter().flat_map(|snap| {
+            let at = |extension| folder.join(format!("{}.{extension}", snap.stem()));
+            [(at("assert"), &snap.assertion), (at("snap"), &snap.snap)]
+        });
+        files
+            .map(|(path, source)| Self::read(path, source.clone()))
+            .collect()
+    }
+}
+
+/// Digests what is read through it.
+struct Md5<R> {
+    inner: R,
+    digest: md5::Md5,
+}
+
+impl<R: Read> Read for Md5<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.digest.update(&bytes[..read]);
+        Ok(read)
+    }
+}
