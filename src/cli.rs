@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Show what a build would change in what was built, secrets left out; exit 3 if anything
     Diff(DiffArgs),
-    /// Put the seeds and answers of a fleet on 18.04's server image
+    /// Put the seeds and answers of a fleet on 18.04's server image, or one seed into its cloud image
     Bake(BakeArgs),
     /// Make a seed image of one host from what build wrote
     Image(ImageArgs),
@@ -152,9 +152,15 @@ pub(crate) struct BakeArgs {
     /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
     #[arg(default_value = "profiles")]
     pub(crate) site: Utf8PathBuf,
-    /// The image to start from, as published: ubuntu-18.04.6-server-amd64.iso
-    #[arg(long, value_name = "FILE")]
-    pub(crate) iso: Utf8PathBuf,
+    /// The installer's image to start from, as published: ubuntu-18.04.6-server-amd64.iso
+    #[arg(long, value_name = "FILE", required_unless_present = "image")]
+    pub(crate) iso: Option<Utf8PathBuf>,
+    /// Instead, the cloud image to start from, for one machine that is imaged: bionic-server-cloudimg-amd64.img
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["iso", "in_place", "kernel_args", "unpublished"])]
+    pub(crate) image: Option<Utf8PathBuf>,
+    /// How to store the cloud image [default: as the one it is made from]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "iso")]
+    pub(crate) format: Option<DiskFormat>,
     /// File to write, mode 0600; only an earlier baked image is replaced
     #[arg(
         short,
@@ -189,6 +195,15 @@ pub(crate) struct BakeArgs {
     pub(crate) secret: SecretArgs,
 }
 
+/// How a disk is stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiskFormat {
+    /// Byte by byte, to be written to a disk with dd
+    Raw,
+    /// QEMU's own
+    Qcow2,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
     /// Folder of one host as build wrote it, such as out/lab/node1
@@ -211,7 +226,7 @@ pub(crate) enum ImageFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// A seed image, or the folder that build wrote
+    /// A seed image, an install medium, a cloud image, or the folder that build wrote
     pub(crate) file: Utf8PathBuf,
 }
 

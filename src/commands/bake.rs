@@ -13,7 +13,7 @@ use lxseed::trust::source;
 
 use super::build::Selection;
 use super::check::{counted, show};
-use super::{CommandError, Outcome, current_folder, keys, secret_options};
+use super::{CommandError, Outcome, bake_image, current_folder, keys, secret_options};
 use crate::cli::BakeArgs;
 use crate::printer::Printer;
 
@@ -24,48 +24,35 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
     }
     let site = checked.accept()?;
     let selection = Selection::parse(args.only.as_deref(), &site)?;
-    check_kernel_args(&args.kernel_args)?;
-    let refused = |error| CommandError::Refused(format!("{}: {error}", args.iso));
-    if args.output.as_ref().is_some_and(|output| {
-        matches!((output.canonicalize(), args.iso.canonicalize()), (Ok(one), Ok(other)) if one == other)
-    }) {
-        return Err(CommandError::Refused(format!(
-            "{} is the image to start from: write another file, or change this one with --in-place",
-            args.iso
-        )));
-    }
-    let image = Source::open(&args.iso, args.in_place).map_err(refused)?;
-    let loaded = source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?
-        .ok_or_else(|| {
-            CommandError::Refused(
-                "there is no site secret yet, so these hosts have never been built: run `lxseed build` first"
-                    .to_owned(),
-            )
-        })?;
-
     let chosen = chosen(&site, &selection);
-    let files = files(&chosen, &loaded.secret)?;
-    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterAbout {
-        name: cluster.name.to_string(),
-        hosts: hosts
-            .iter()
-            .map(|at| HostAbout {
-                name: cluster.hosts[*at].name.to_string(),
-                ..HostAbout::default()
-            })
-            .collect(),
-        ..ClusterAbout::default()
-    });
-    let about = About {
-        program: PROGRAM.to_owned(),
-        secret_fingerprint: loaded.secret.fingerprint(),
-        clusters: clusters.collect(),
-    };
-    let carried = snaps(&chosen)?;
+    match (&args.iso, &args.image) {
+        (Some(iso), _) => bake_iso(args, iso, &chosen, printer),
+        (None, Some(image)) => bake_image::bake_image(args, image, &chosen, printer),
+        (None, None) => Err(CommandError::Usage(
+            "say which image to start from: --iso or --image".to_owned(),
+        )),
+    }
+}
+
+/// One medium for a fleet.
+fn bake_iso(
+    args: &BakeArgs,
+    iso: &Utf8Path,
+    chosen: &Chosen<'_>,
+    printer: &mut Printer,
+) -> Result<Outcome, CommandError> {
+    check_kernel_args(&args.kernel_args)?;
+    let refused = |error| CommandError::Refused(format!("{iso}: {error}"));
+    refuse_itself(args, iso)?;
+    let image = Source::open(iso, args.in_place).map_err(refused)?;
+    let loaded = secret(args)?;
+    let files = files(chosen, &loaded.secret)?;
+    let about = about(chosen, &loaded.secret);
+    let carried = snaps(chosen)?;
     let entries = carried.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(about, &files, entries);
     let fleet = Fleet {
-        title: title(&chosen),
+        title: title(chosen),
         kernel_args: args.kernel_args.clone(),
         files: &files,
         carried: &carried,
@@ -83,7 +70,7 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
             let (digest, session) =
                 baked::copy_and_session(&image, target.file(), target.folder(), &fleet)
                     .map_err(refused)?;
-            check_digest(args, &image, &digest, printer)?;
+            check_digest(args, iso, &image, &digest, printer)?;
             session.put(&image, target.file()).map_err(refused)?;
             target.commit()?;
             output
@@ -95,11 +82,11 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
                 .map_err(|error| match no_space(&error) {
                     true => CommandError::Refused(format!(
                         "{} cannot grow: no space is left there; it is as it was",
-                        args.iso
+                        iso
                     )),
                     false => refused(error),
                 })?;
-            &args.iso
+            iso
         }
     };
     printer.line(&format!(
@@ -108,7 +95,7 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
         sanitize(&image.info),
         sanitize(&fleet.title),
     ));
-    for (cluster, hosts) in &chosen {
+    for (cluster, hosts) in chosen {
         for at in hosts {
             let host = &cluster.hosts[*at];
             printer.line(&format!(
@@ -138,7 +125,57 @@ fn no_space(error: &MediaError) -> bool {
     matches!(error, MediaError::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
+/// The file to write must not be the one to start from: with another name it is, or with a link.
+pub(super) fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError> {
+    let itself = args.output.as_ref().is_some_and(|output| {
+        matches!((output.canonicalize(), source.canonicalize()), (Ok(one), Ok(other)) if one == other)
+    });
+    if !itself {
+        return Ok(());
+    }
+    let instead = if args.iso.is_some() {
+        ", or change this one with --in-place"
+    } else {
+        ""
+    };
+    Err(CommandError::Refused(format!(
+        "{source} is the image to start from: write another file{instead}"
+    )))
+}
+
+/// The site secret. A medium is made of hosts that were built, so it is there.
+pub(super) fn secret(args: &BakeArgs) -> Result<source::Loaded, CommandError> {
+    source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?.ok_or_else(|| {
+        CommandError::Refused(
+            "there is no site secret yet, so these hosts have never been built: run `lxseed build` first"
+                .to_owned(),
+        )
+    })
+}
+
+/// What a medium is of, for its manifest.
+pub(super) fn about(chosen: &Chosen<'_>, secret: &SiteSecret) -> About {
+    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterAbout {
+        name: cluster.name.to_string(),
+        hosts: hosts
+            .iter()
+            .map(|at| HostAbout {
+                name: cluster.hosts[*at].name.to_string(),
+                ..HostAbout::default()
+            })
+            .collect(),
+        ..ClusterAbout::default()
+    });
+    About {
+        program: PROGRAM.to_owned(),
+        secret_fingerprint: secret.fingerprint(),
+        clusters: clusters.collect(),
+    }
+}
+
 /// The chosen hosts of each cluster, by their place in it.
+pub(super) type Chosen<'a> = [(&'a Cluster, Vec<usize>)];
+
 fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Cluster, Vec<usize>)> {
     let chosen = site.clusters.iter().map(|cluster| {
         let hosts = (0..cluster.hosts.len())
@@ -150,10 +187,7 @@ fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Cluster, Vec<us
 }
 
 /// Everything for the medium's folder.
-fn files(
-    chosen: &[(&Cluster, Vec<usize>)],
-    secret: &SiteSecret,
-) -> Result<Vec<File>, CommandError> {
+fn files(chosen: &Chosen<'_>, secret: &SiteSecret) -> Result<Vec<File>, CommandError> {
     let renderer = Renderer::new()?;
     let hosts = chosen
         .iter()
@@ -174,7 +208,7 @@ fn files(
 }
 
 /// The snaps of every cluster that asks for some.
-fn snaps(chosen: &[(&Cluster, Vec<usize>)]) -> Result<Vec<Carried>, CommandError> {
+fn snaps(chosen: &Chosen<'_>) -> Result<Vec<Carried>, CommandError> {
     let mut all = Vec::new();
     for (cluster, _) in chosen {
         let folder = Utf8Path::new(cluster.name.as_str()).join(carried::SNAPS);
@@ -185,7 +219,7 @@ fn snaps(chosen: &[(&Cluster, Vec<usize>)]) -> Result<Vec<Carried>, CommandError
 }
 
 /// What the boot menu calls the fleet: `lab (2 machines)`.
-fn title(chosen: &[(&Cluster, Vec<usize>)]) -> String {
+fn title(chosen: &Chosen<'_>) -> String {
     let machines: usize = chosen.iter().map(|(_, hosts)| hosts.len()).sum();
     let names = match chosen {
         [(cluster, hosts)] if hosts.len() == 1 => {
@@ -212,6 +246,7 @@ fn check_kernel_args(text: &str) -> Result<(), CommandError> {
 /// A damaged download installs half a machine. A remix of one's own is fine, once it is said.
 fn check_digest(
     args: &BakeArgs,
+    iso: &Utf8Path,
     image: &Source,
     digest: &str,
     printer: &mut Printer,
@@ -222,21 +257,20 @@ fn check_digest(
             Ok(())
         }
         Some(published) if !args.unpublished => Err(CommandError::Refused(format!(
-            "{} says it is Ubuntu {}, but its SHA-256 is {digest} and {} was published with {}: download it again, or pass \
+            "{iso} says it is Ubuntu {}, but its SHA-256 is {digest} and {} was published with {}: download it again, or pass \
              --unpublished if it is a remix of yours; nothing was written",
-            args.iso, published.release, published.name, published.sha256
+            published.release, published.name, published.sha256
         ))),
         Some(published) => {
             printer.note(&format!(
-                "note: {} is not the {} that was published, and is taken because of --unpublished; it has SHA-256 {digest}",
-                args.iso, published.name
+                "note: {iso} is not the {} that was published, and is taken because of --unpublished; it has SHA-256 {digest}",
+                published.name
             ));
             Ok(())
         }
         None => {
             printer.note(&format!(
-                "note: {} is none of the images whose SHA-256 is known; it has {digest}",
-                args.iso
+                "note: {iso} is none of the images whose SHA-256 is known; it has {digest}"
             ));
             Ok(())
         }

@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 use lxseed::media::baked::{self, Baked};
 use lxseed::media::carried::SNAPS;
+use lxseed::media::cloud::{self, Planted};
 use lxseed::media::{self, Facts, SeedImage, seed};
 use lxseed::output::{self, Inspected};
 use lxseed::report::sanitize;
@@ -39,6 +40,15 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     // Whatever is no ISO 9660 image at all is said below.
     if let Ok(Some(image)) = baked::read(path) {
         return Ok(baked_image(path, &image, printer));
+    }
+    match cloud::read(path) {
+        Ok(Some(image)) => return Ok(cloud_image(path, &image, printer)),
+        Ok(None) => {}
+        // What is stored like a disk is nothing else.
+        Err(error) if cloud::is_disk(path) => {
+            return Err(CommandError::Refused(format!("{path}: {error}")));
+        }
+        Err(_) => {}
     }
     let image = media::seed_image(path)
         .map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
@@ -165,6 +175,41 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
         printer.note(fault);
     }
     if faults.is_empty() {
+        printer.line("every file is as it was put on it");
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    }
+}
+
+fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outcome {
+    let manifest = &image.manifest;
+    let hosts = manifest.clusters.iter().flat_map(|cluster| {
+        let hosts = cluster.hosts.iter();
+        hosts.map(move |host| format!("{}/{}", cluster.name, host.name))
+    });
+    printer.line(&format!(
+        "{}: cloud image for {}, {}, made by lxseed {} with site secret {}",
+        sanitize(path.as_str()),
+        list(&hosts.collect::<Vec<_>>()),
+        image.format,
+        sanitize(&manifest.version),
+        sanitize(&manifest.secret_fingerprint),
+    ));
+    let mut rows = vec![
+        ["system".to_owned(), image.system.clone()],
+        ["instance-id".to_owned(), image.facts.instance_id.clone()],
+        ["boots".to_owned(), list(&image.facts.macs)],
+        ["address".to_owned(), list(&image.facts.addresses)],
+    ];
+    rows.extend((!image.snaps.is_empty()).then(|| ["snaps".to_owned(), list(&image.snaps)]));
+    for line in aligned(&rows) {
+        printer.line(&sanitize(&line));
+    }
+    for path in &image.faults {
+        printer.note(&format!("{} is not what was put on it", sanitize(path)));
+    }
+    if image.faults.is_empty() {
         printer.line("every file is as it was put on it");
         Outcome::Done
     } else {

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod bake;
+mod bake_image;
 mod build;
 mod check;
 mod diff;

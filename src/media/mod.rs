@@ -2,6 +2,7 @@
 
 pub mod baked;
 pub mod carried;
+pub mod cloud;
 mod error;
 mod facts;
 mod fat;
@@ -9,6 +10,10 @@ mod inspect;
 mod iso9660;
 mod packed;
 pub mod seed;
+
+/// The day of 18.04's release, in seconds: for every date that another program writes, so that the same input gives the same
+/// bytes.
+const EPOCH: &str = "1524700800";
 
 pub use error::MediaError;
 pub use facts::Facts;

@@ -71,6 +71,29 @@ impl NewFile {
         folder_of(&self.target)
     }
 
+    /// Refuses a disk that has no room for so many bytes more.
+    ///
+    /// # Errors
+    /// If there is less, or that cannot be told.
+    pub fn check_space(&self, bytes: u64) -> Result<(), OutputError> {
+        let target = &self.target;
+        let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);
+        let disk = rustix::fs::fstatvfs(&self.file).map_err(|error| failed(error.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < bytes {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "{} MB are needed there, and {} MB are free",
+                    bytes.div_ceil(1_000_000),
+                    free / 1_000_000
+                ),
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
     /// Puts the file in its place, durably.
     ///
     /// # Errors

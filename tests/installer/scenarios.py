@@ -7,9 +7,14 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "common"))
+
+import snaps  # noqa: E402
+
 SECRET = HERE.parent / "support/secret-of-the-tests"
 TESTS = {}
 # Software emulation: /dev/kvm may be there and hang. Where it works it is faster, and nothing here depends on it.
@@ -218,13 +223,17 @@ def partman_decodes_the_recipe(stage):
 
 @test
 def the_installers_own_shell_reads_and_runs_it(stage):
-    """debconf-set-selections of the installer takes preseed.cfg; its busybox leaves exactly the seed in a target."""
+    """debconf-set-selections of the installer takes preseed.cfg; its busybox leaves exactly the seed and the snaps in a target."""
+    snaps.bundle(stage.site / "fleet/snaps")
+    cluster = stage.site / "fleet/cluster.yaml"
+    cluster.write_text(cluster.read_text() + "lxd: {offline: {snaps: snaps}}\n")
     out = stage.build()
     root = stage.folder / "root"
     subprocess.run(["cp", "-a", str(stage.parts.installer), str(root)], check=True)
     for name in ["proc", "sys", "dev"]:
         (root / name).mkdir(exist_ok=True)
     shutil.copytree(out, root / "cdrom/lxseed/fleet")
+    shutil.copytree(stage.site / "fleet/snaps", root / "cdrom/lxseed/fleet/lxd_snaps")
     target = root / "target"
     for name in ["etc/netplan", "etc/cloud/cloud.cfg.d", "etc/default"]:
         (target / name).mkdir(parents=True)
@@ -251,12 +260,15 @@ def the_installers_own_shell_reads_and_runs_it(stage):
     seed = target / "var/lib/cloud/seed/nocloud"
     left = {str(path.relative_to(target)): path for path in target.rglob("*") if path.is_file()}
     must(sorted(left) == ["etc/cloud/cloud.cfg.d/99-lxseed.cfg", "etc/default/grub", *(
-        "var/lib/cloud/seed/nocloud/" + name for name in ["meta-data", "network-config", "user-data"])],
+        "var/lib/cloud/seed/nocloud/" + name for name in ["meta-data", "network-config", "user-data"]), *(
+        "var/lib/lxseed/snaps/" + path.name for path in sorted((stage.site / "fleet/snaps").iterdir()))],
          "late_command left %s" % sorted(left))
     must(seed.stat().st_mode & 0o777 == 0o700, "the seed's folder is open")
     for name in ["meta-data", "network-config", "user-data"]:
         must((seed / name).read_bytes() == (out / "node1" / name).read_bytes(), name + " is another one")
         must((seed / name).stat().st_mode & 0o777 == 0o600, name + " is open")
+    for given_snap in (stage.site / "fleet/snaps").iterdir():
+        must(left["var/lib/lxseed/snaps/" + given_snap.name].read_bytes() == given_snap.read_bytes(), given_snap.name + " is another one")
     config = left["etc/cloud/cloud.cfg.d/99-lxseed.cfg"].read_text()
     must(config == "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n", config)
     must("GRUB_DISABLE_OS_PROBER=true" in left["etc/default/grub"].read_text(), "the new system would probe the data disks")

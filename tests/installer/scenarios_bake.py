@@ -42,7 +42,7 @@ def a_baked_image_is_the_same_anywhere(stage):
     iso = stage.parts.iso
     # The README's own lines, with the stand-in for the image, and this site for its.
     readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
-    lines = re.findall("^lxseed (bake .*|inspect .*iso)$", readme, re.M)
+    lines = re.findall("^lxseed (bake .*--iso .*|inspect .*iso)$", readme, re.M)
     must(len(lines) == 2, "the README has other lines: %s" % lines)
     for line in lines:
         words = line.replace("profiles", str(stage.site)).replace("ubuntu-18.04.6-server-amd64.iso", str(iso)).split()

@@ -7,14 +7,13 @@ use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::media::MediaError;
 use crate::media::carried::Carried;
+use crate::media::{EPOCH, MediaError};
 use crate::render::medium::FOLDER;
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
 const OLDEST: [u32; 3] = [1, 5, 0];
-/// The day of 18.04's release, for every date that xorriso writes: the same input gives the same bytes.
-const EPOCH: &str = "1524700800";
+/// [`EPOCH`] as xorriso's commands take it.
 const DAY: &str = "2018042600000000";
 
 fn xorriso() -> Command {
