@@ -159,7 +159,7 @@ pub(super) fn user_data(
         runcmd: [["sh", "-c", START]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
-    Ok(format!("#cloud-config\n{}", yaml::to_string(&document)?))
+    yaml::to_string_below("#cloud-config\n", &document)
 }
 
 #[derive(Serialize)]
