@@ -2,6 +2,8 @@
 //! none and unknown questions pass, and an answer that is not taken is a question on the screen of a machine with nobody
 //! there.
 
+use std::borrow::Cow;
+
 /// How a question is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -29,7 +31,7 @@ impl Kind {
 }
 
 /// The questions that lxseed answers, with the package that asks where it is not the installer itself. Types are those of
-/// the packages' own templates.
+/// the packages' own templates. In the order of owners and names, by which they are found.
 const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("cloud-init", "cloud-init/datasources", Multiselect),
     ("d-i", "apt-setup/use_mirror", Boolean),
@@ -115,7 +117,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
 /// # Errors
 /// The line, and what is wrong with it.
 pub(crate) fn lint(text: &str) -> Result<(), String> {
-    let mut seen = Vec::new();
+    let mut seen = [false; QUESTIONS.len()];
     let mut pending: Option<(usize, String)> = None;
     let Some(text) = text.strip_suffix('\n') else {
         return Err("the last line has no end".to_owned());
@@ -123,7 +125,9 @@ pub(crate) fn lint(text: &str) -> Result<(), String> {
     for (at, line) in text.split('\n').enumerate() {
         let at = at + 1;
         let wrong = |why: &str| Err(format!("line {at}: {why}"));
-        if !line.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        // Without an early end, and so many bytes at once: the installer's script is one line.
+        let printable = |all, byte| all & (b' '..=b'~').contains(&byte);
+        if !line.bytes().fold(true, printable) {
             return wrong("a character that is not printable ASCII");
         }
         if line.ends_with(' ') {
@@ -138,12 +142,14 @@ pub(crate) fn lint(text: &str) -> Result<(), String> {
                 pending = Some((begin, format!("{before} {}", part.trim())));
                 continue;
             }
-            (None, Some((begin, before))) => (format!("{before} {}", line.trim_start()), begin),
+            (None, Some((begin, before))) => {
+                (Cow::Owned(format!("{before} {}", line.trim_start())), begin)
+            }
             (Some(part), None) => {
                 pending = Some((at, part.trim_end().to_owned()));
                 continue;
             }
-            (None, None) => (line.to_owned(), at),
+            (None, None) => (Cow::Borrowed(line), at),
         };
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -156,17 +162,18 @@ pub(crate) fn lint(text: &str) -> Result<(), String> {
     }
 }
 
-fn answer(line: &str, seen: &mut Vec<String>) -> Result<(), String> {
+/// `seen` says of each question whether it was answered before.
+fn answer(line: &str, seen: &mut [bool; QUESTIONS.len()]) -> Result<(), String> {
     let mut words = line.splitn(4, ' ');
     let [owner, question, kind] =
         [words.next(), words.next(), words.next()].map(|word| word.unwrap_or(""));
     let value = words.next().unwrap_or("");
-    let Some((_, _, known)) = QUESTIONS
-        .iter()
-        .find(|(known_owner, name, _)| *known_owner == owner && *name == question)
+    let Ok(at) =
+        QUESTIONS.binary_search_by_key(&(owner, question), |(owner, name, _)| (*owner, *name))
     else {
         return Err(format!("no question `{question}` of {owner} is known"));
     };
+    let known = QUESTIONS[at].2;
     if kind != known.word() {
         return Err(format!(
             "{question} is of type {}, not `{kind}`",
@@ -177,16 +184,16 @@ fn answer(line: &str, seen: &mut Vec<String>) -> Result<(), String> {
     if value.starts_with(' ') {
         return Err(format!("{question} is answered with a blank in front"));
     }
-    if *known == Boolean && !matches!(value, "true" | "false") {
+    if known == Boolean && !matches!(value, "true" | "false") {
         return Err(format!(
             "{question} is answered with `{value}`, and it is true or false"
         ));
     }
-    if seen.iter().any(|before| before == question) {
+    if std::mem::replace(&mut seen[at], true) {
         return Err(format!("{question} is answered twice"));
     }
-    seen.push(question.to_owned());
-    if question.ends_with("_command") && !value.matches('\'').count().is_multiple_of(2) {
+    let quotes = || value.bytes().filter(|byte| *byte == b'\'').count();
+    if question.ends_with("_command") && !quotes().is_multiple_of(2) {
         return Err(format!("a quote in {question} is not closed"));
     }
     match question {

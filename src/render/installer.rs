@@ -56,6 +56,8 @@ struct Network {
 pub(super) struct Installer {
     scripts: Tera,
     answers: Tera,
+    /// [`CONSTANT`] as it stands in the format of `printf`.
+    constant: String,
 }
 
 impl Installer {
@@ -70,7 +72,11 @@ impl Installer {
             include_str!("../../templates/installer/preseed.cfg"),
             escape,
         )?;
-        Ok(Self { scripts, answers })
+        Ok(Self {
+            scripts,
+            answers,
+            constant: printf_format(CONSTANT),
+        })
     }
 
     /// `preseed.cfg` of one host. It holds the administrator's password hash.
@@ -85,14 +91,14 @@ impl Installer {
             user: &cluster.admin.user,
             // An account without a password to match; cloud-init gives it keys.
             password: cluster.admin.password_hash.as_deref().unwrap_or("!"),
-            script: printf_word(&self.script(cluster, host)?),
+            script: self.script(cluster, host)?,
         };
         let text = shell::rendered(&self.answers, PRESEED, &answers)?;
         preseed::lint(&text).map_err(ShellError::Preseed)?;
         Ok(text)
     }
 
-    /// What runs in the installer.
+    /// What runs in the installer, as the one argument of the shell's `printf`, on one line: an answer cannot hold a line end.
     fn script(&self, cluster: &Cluster, host: &Host) -> Result<String, ShellError> {
         let values = Values {
             host: host.name.as_str(),
@@ -103,7 +109,7 @@ impl Installer {
             snaps: snaps(cluster),
         };
         let top = shell::rendered(&self.scripts, VALUES, &values)?;
-        Ok(format!("{top}\n{CONSTANT}"))
+        Ok(format!("'{}\\n{}'", printf_format(&top), self.constant))
     }
 }
 
@@ -174,8 +180,8 @@ fn network(cluster: &Cluster, host: &Host) -> Network {
     }
 }
 
-/// A text as the one argument of the shell's `printf`, on one line: an answer cannot hold a line end.
-fn printf_word(text: &str) -> String {
+/// A text as the shell's `printf` prints it, in one line and fit to stand between single quotes.
+fn printf_format(text: &str) -> String {
     let mut format = String::with_capacity(text.len() + text.len() / 8);
     for c in text.chars() {
         match c {
@@ -187,12 +193,16 @@ fn printf_word(text: &str) -> String {
             c => format.push(c),
         }
     }
-    format!("'{format}'")
+    format
 }
 
 /// An answer ends at the end of its line, and a backslash there would take the next one in.
 fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
-    if text.contains(char::is_control) || text.ends_with('\\') || text.trim() != text {
+    // One byte at a time: what is not ASCII is refused afterwards, all of it.
+    let control = text
+        .bytes()
+        .fold(false, |any, byte| any | byte.is_ascii_control());
+    if control || text.ends_with('\\') || text.trim() != text {
         return Err(std::io::Error::other(format!(
             "{text:?} cannot be an answer of a preseed file"
         )));
