@@ -7,14 +7,17 @@
 
 use std::net::IpAddr;
 
-use p256::SecretKey;
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
-use p256::pkcs8::LineEnding;
+use p256::{NistP256, SecretKey};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
     PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
 };
+use sec1::der::oid::AssociatedOid;
+use sec1::der::pem::PemLabel;
+use sec1::der::{self, SecretDocument};
+use sec1::{EcParameters, EcPrivateKey, LineEnding};
 use sha2::{Digest, Sha256};
 use time::{Date, Duration, Month, OffsetDateTime};
 use zeroize::Zeroizing;
@@ -116,15 +119,25 @@ impl SiteSecret {
                 name: name.to_owned(),
                 error,
             })?;
-        let mut private_key_pem = key.to_sec1_pem(LineEnding::LF).map_err(|_| no_key())?;
-
         Ok(KeyPair {
             certificate_pem: certificate.pem(),
             fingerprint: hex::encode(&Sha256::digest(certificate.der())),
             certificate_der: certificate.der().to_vec(),
-            private_key_pem: SecretBytes::new(std::mem::take(&mut *private_key_pem).into_bytes()),
+            private_key_pem: private_key_pem(&key, &signer.public).map_err(|_| no_key())?,
         })
     }
+}
+
+/// What [`SecretKey::to_sec1_pem`] gives; that would compute the public key once more, a third of the work of a key pair.
+fn private_key_pem(key: &SecretKey, public: &[u8]) -> der::Result<SecretBytes> {
+    let scalar = Zeroizing::new(key.to_bytes());
+    let document = SecretDocument::encode_msg(&EcPrivateKey {
+        private_key: &scalar,
+        parameters: Some(EcParameters::NamedCurve(NistP256::OID)),
+        public_key: Some(public),
+    })?;
+    let mut pem = document.to_pem(EcPrivateKey::PEM_LABEL, LineEnding::LF)?;
+    Ok(SecretBytes::new(std::mem::take(&mut *pem).into_bytes()))
 }
 
 /// The first usable candidate: a number from 1 to the order of the curve less 1. Refusing the others instead of
