@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::leaks::leaks;
-use super::lower::{Lower, Sp, did_you_mean, quoted};
+use super::lower::{Lower, Sp, Where, did_you_mean, quoted};
 use super::placeholders::placeholders;
 use super::rules::{
     EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
@@ -388,14 +388,14 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
 }
 
 fn lower_documents<T: Lower>(
-    documents: &[Node],
+    documents: &[Node<'_>],
     what: &str,
     findings: &mut Findings,
 ) -> Vec<Document<T>> {
     documents
         .iter()
         .filter_map(|document| {
-            let value = T::lower(document, what, findings)?;
+            let value = T::lower(document, Where::top(what), findings)?;
             Some(Sp {
                 value,
                 span: name_span(document),
@@ -405,7 +405,7 @@ fn lower_documents<T: Lower>(
 }
 
 /// Where a document as a whole is shown: at its name if it has one.
-fn name_span(document: &Node) -> Span {
+fn name_span(document: &Node<'_>) -> Span {
     if let Kind::Map(entries) = &document.kind
         && let Some((_, name)) = entries
             .iter()

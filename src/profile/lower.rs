@@ -1,6 +1,7 @@
 //! From a YAML tree to typed values: every mistake of shape is reported, none ends the walk.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -43,10 +44,38 @@ impl<T> Named<T> {
     }
 }
 
+/// The name of a value in messages, such as `network.mac`. It is put together only when a message needs it.
+#[derive(Clone, Copy)]
+pub(crate) struct Where<'a> {
+    above: Option<&'a Self>,
+    name: &'a str,
+}
+
+impl<'a> Where<'a> {
+    pub(super) fn top(name: &'a str) -> Self {
+        Self { above: None, name }
+    }
+
+    fn below<'b>(&'b self, name: &'b str) -> Where<'b> {
+        Where {
+            above: Some(self),
+            name,
+        }
+    }
+}
+
+impl fmt::Display for Where<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = self.above {
+            write!(f, "{above}.")?;
+        }
+        f.write_str(self.name)
+    }
+}
+
 /// A type that a YAML value can be lowered to. `None` means that the reason has been reported.
 pub(crate) trait Lower: Sized {
-    /// `where_` names the value in messages, for example `network.mac`.
-    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self>;
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self>;
 }
 
 /// A scalar written as text, with a syntax of its own.
@@ -89,7 +118,7 @@ impl Misfit {
 }
 
 impl<T: FromText> Lower for T {
-    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let text = text::<T>(node, where_, findings)?;
         match T::from_text(text) {
             Ok(value) => Some(value),
@@ -113,7 +142,11 @@ impl<T: FromText> Lower for T {
 }
 
 /// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
-fn text<'a, T: FromText>(node: &'a Node, where_: &str, findings: &mut Findings) -> Option<&'a str> {
+fn text<'a, T: FromText>(
+    node: &'a Node<'_>,
+    where_: Where<'_>,
+    findings: &mut Findings,
+) -> Option<&'a str> {
     let expected = T::EXPECTED;
     let Kind::Text(text) = &node.kind else {
         let help = match node.kind {
@@ -157,7 +190,7 @@ fn text<'a, T: FromText>(node: &'a Node, where_: &str, findings: &mut Findings) 
 
 /// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing
 /// in it that means something else between brackets.
-fn fits_into_brackets(node: &Node) -> bool {
+fn fits_into_brackets(node: &Node<'_>) -> bool {
     let Kind::Text(text) = &node.kind else {
         return false;
     };
@@ -169,8 +202,8 @@ fn fits_into_brackets(node: &Node) -> bool {
 }
 
 pub(super) fn wrong_type<'a>(
-    node: &Node,
-    where_: &str,
+    node: &Node<'_>,
+    where_: Where<'_>,
     wanted: &str,
     help: String,
     findings: &'a mut Findings,
@@ -198,7 +231,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 impl Lower for u32 {
-    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
             _ => {
@@ -217,9 +250,9 @@ impl Lower for u32 {
 }
 
 impl<T: Lower> Lower for Vec<Sp<T>> {
-    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
-            let help = format!("write `{}: [ … ]`", last(where_));
+            let help = format!("write `{}: [ … ]`", where_.name);
             let finding = wrong_type(node, where_, "a list", help, findings);
             if fits_into_brackets(node) {
                 finding
@@ -240,20 +273,20 @@ impl<T: Lower> Lower for Vec<Sp<T>> {
 }
 
 impl<T: Lower> Lower for Named<T> {
-    fn lower(node: &Node, where_: &str, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             wrong_type(
                 node,
                 where_,
                 "a mapping",
-                format!("write `{}: {{name: …}}`", last(where_)),
+                format!("write `{}: {{name: …}}`", where_.name),
                 findings,
             );
             return None;
         };
         let mut named = Vec::with_capacity(entries.len());
         for (name, key, value) in distinct(entries, where_, findings) {
-            if let Some(lowered) = T::lower(value, &format!("{where_}.{name}"), findings) {
+            if let Some(lowered) = T::lower(value, where_.below(name), findings) {
                 named.push((
                     Sp {
                         value: name.to_owned(),
@@ -270,18 +303,16 @@ impl<T: Lower> Lower for Named<T> {
     }
 }
 
-fn last(where_: &str) -> &str {
-    where_.rsplit('.').next().unwrap_or(where_)
-}
-
 /// The entries with a text key, each name once; what is not is reported.
 fn distinct<'a>(
-    entries: &'a [(Key, Node)],
-    where_: &str,
+    entries: &'a [(Key<'a>, Node<'a>)],
+    where_: Where<'_>,
     findings: &mut Findings,
-) -> Vec<(&'a str, &'a Key, &'a Node)> {
-    let mut first_use: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
-    let mut kept = Vec::with_capacity(entries.len());
+) -> Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)> {
+    // Nearly every mapping is small enough that looking at all names before is less than a hash of them.
+    const MANY: usize = 24;
+    let mut first_use: HashMap<&str, Span> = HashMap::new();
+    let mut kept: Vec<(&str, &Key<'_>, &Node<'_>)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let Some(name) = key.name.as_deref() else {
             findings.add(
@@ -292,7 +323,17 @@ fn distinct<'a>(
             );
             continue;
         };
-        if let Some(&first) = first_use.get(name) {
+        let first = if entries.len() < MANY {
+            let mut before = kept.iter();
+            before
+                .find(|(before, ..)| *before == name)
+                .map(|(_, key, _)| key.span)
+        } else {
+            let first = first_use.get(name).copied();
+            first_use.entry(name).or_insert(key.span);
+            first
+        };
+        if let Some(first) = first {
             findings
                 .add(
                     &DUPLICATE_KEY,
@@ -304,7 +345,6 @@ fn distinct<'a>(
                 .also(first, "first given here");
             continue;
         }
-        first_use.insert(name, key.span);
         kept.push((name, key, value));
     }
     kept
@@ -312,10 +352,10 @@ fn distinct<'a>(
 
 /// The entries of a mapping whose keys are fixed.
 pub(super) struct Fields<'a> {
-    entries: Vec<(&'a str, &'a Key, &'a Node)>,
+    entries: Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)>,
     /// Where the mapping stands: its key if it has one, else its first key.
     pub(super) span: Span,
-    where_: &'a str,
+    where_: Where<'a>,
 }
 
 /// Name of a key, and how it must be there.
@@ -333,8 +373,8 @@ pub(crate) enum Presence {
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
     pub(super) fn of(
-        node: &'a Node,
-        where_: &'a str,
+        node: &'a Node<'a>,
+        where_: Where<'a>,
         specs: &[FieldSpec],
         findings: &mut Findings,
     ) -> Option<Self> {
@@ -411,7 +451,7 @@ impl<'a> Fields<'a> {
     /// One field, lowered; absent if it is not there or was reported.
     pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Sp<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
-        let value = T::lower(node, &format!("{}.{name}", self.where_), findings)?;
+        let value = T::lower(node, self.where_.below(name), findings)?;
         Some(Sp {
             value,
             span: node.span,
@@ -453,8 +493,8 @@ macro_rules! record {
 
         impl $crate::profile::lower::Lower for $name {
             fn lower(
-                node: &$crate::source::Node,
-                where_: &str,
+                node: &$crate::source::Node<'_>,
+                where_: $crate::profile::lower::Where<'_>,
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {
                 let specs = &[$( (stringify!($field), record!(@presence $presence)), )*];

@@ -43,7 +43,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Reports the placeholders in a file's documents that were not found to be wrong for another reason.
-pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
+pub(super) fn placeholders(documents: &[Node<'_>], findings: &mut Findings) {
     let reported: HashSet<Span> = findings
         .list
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
     }
 }
 
-fn walk(node: &Node, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
+fn walk(node: &Node<'_>, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
     match &node.kind {
         Kind::Text(text) if is_placeholder(text) && !reported.contains(&node.span) => {
             let message = format!(
@@ -87,7 +87,7 @@ fn walk(node: &Node, key: &str, reported: &HashSet<Span>, findings: &mut Finding
 
 fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
-    let is_whole = WHOLE.contains(&&*text.to_lowercase());
+    let is_whole = WHOLE.iter().any(|word| text.eq_ignore_ascii_case(word));
     // In prose, such as the reason of an `allow`, the words and brackets mean what they say.
     let is_prose = text.contains(char::is_whitespace);
     is_whole || is_bracketed(text) || !is_prose && (has_word(text) || has_brackets(text))
@@ -95,12 +95,19 @@ fn is_placeholder(text: &str) -> bool {
 
 fn has_word(text: &str) -> bool {
     let part_of_a_word = |c: char| c.is_alphanumeric();
-    WORDS.iter().any(|word| {
-        text.match_indices(word).any(|(at, _)| {
-            !text[..at].ends_with(part_of_a_word)
-                && !text[at + word.len()..].starts_with(part_of_a_word)
+    let capitals = text
+        .bytes()
+        .enumerate()
+        .filter(|(_, byte)| byte.is_ascii_uppercase());
+    capitals
+        .map(|(at, _)| text.split_at(at))
+        .any(|(before, from)| {
+            WORDS.iter().any(|word| {
+                from.strip_prefix(word)
+                    .is_some_and(|behind| !behind.starts_with(part_of_a_word))
+                    && !before.ends_with(part_of_a_word)
+            })
         })
-    })
 }
 
 /// `<serial number>`, and nothing else.
