@@ -136,7 +136,6 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
                 (None, None) => VolumeKind::Device,
             },
             slots: volume_slots(&volume.value)
-                .into_iter()
                 .map(|slot| slot.value.clone())
                 .collect(),
         })

@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_numbers::{is_hex, is_wwn, placeholder};
-use super::slots::{used_slots, uses};
-use super::view::{SiteView, ways};
+use super::view::{HostView, SiteView, uses, ways};
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::FindBy;
@@ -184,23 +183,33 @@ static DUPLICATE_DISK: Rule = Rule::error(
 );
 
 /// Where a disk is said to be, and the place that says it.
-pub(super) struct Stands {
+#[derive(Clone, Copy)]
+pub(super) struct Stands<'a> {
     pub(super) by: FindBy,
-    pub(super) value: String,
+    pub(super) value: &'a str,
     pub(super) span: Span,
-    pub(super) place: String,
+    host: &'a HostView<'a>,
+    slot: &'a str,
+}
+
+impl Stands<'_> {
+    /// The slot, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("slot {} of {}", quoted(self.slot), self.host.label())
+    }
 }
 
 /// Every way of finding a disk as the hosts have it, in the site's order; with the number of the host.
-pub(super) fn standing(site: &SiteView<'_>) -> impl Iterator<Item = (usize, Stands)> {
+pub(super) fn standing<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usize, Stands<'a>)> {
     site.hosts().enumerate().flat_map(|(at, host)| {
         host.slots.iter().flat_map(move |(name, slot)| {
             slot.ways.iter().map(move |(by, value)| {
                 let stands = Stands {
                     by: *by,
-                    value: value.value.clone(),
+                    value: &value.value,
                     span: value.span,
-                    place: format!("slot {} of {}", quoted(name), host.label()),
+                    host,
+                    slot: name,
                 };
                 (at, stands)
             })
@@ -210,11 +219,11 @@ pub(super) fn standing(site: &SiteView<'_>) -> impl Iterator<Item = (usize, Stan
 
 fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     // An identity of the disk itself counts over the whole site, one of the bay within its host.
-    let mut first_use: HashMap<(&str, String, usize), Stands> = HashMap::new();
+    let mut first_use: HashMap<(FindBy, String, usize), Stands<'_>> = HashMap::new();
     let mut told: HashSet<(Span, Span)> = HashSet::new();
     for (at, here) in standing(site) {
         // "None" twice says nothing about the two disks but that they have no number.
-        if placeholder(here.by, &here.value).is_some() {
+        if placeholder(here.by, here.value).is_some() {
             continue;
         }
         let scope = if matches!(here.by, FindBy::ByPath | FindBy::Hctl) {
@@ -222,7 +231,7 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else {
             0
         };
-        let key = (here.by.word(), here.value.to_ascii_lowercase(), scope);
+        let key = (here.by, here.value.to_ascii_lowercase(), scope);
         let Some(there) = first_use.get(&key) else {
             first_use.insert(key, here);
             continue;
@@ -233,10 +242,10 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
         let message = format!(
             "{} and {} are the same disk, {} {}",
-            here.place,
-            there.place,
+            here.place(),
+            there.place(),
             here.by.word(),
-            quoted(&here.value)
+            quoted(here.value)
         );
         report
             .add(
@@ -305,7 +314,7 @@ static REMOVABLE_DISK: Rule = Rule::error(
 fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut told = HashSet::new();
     for host in site.hosts() {
-        for wanted in used_slots(host).iter().filter(|wanted| !wanted.is_system) {
+        for wanted in host.used.iter().filter(|wanted| !wanted.is_system()) {
             let ways = host.slots.get(wanted.slot.value.as_str());
             for (by, value) in ways.into_iter().flat_map(|slot| &slot.ways) {
                 let on_usb = match by {
@@ -317,7 +326,7 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
                     report
                         .add(
                             value.span,
-                            format!("{} of {} is on USB", quoted(&value.value), wanted.user),
+                            format!("{} of {} is on USB", quoted(&value.value), wanted.user()),
                             "use a disk that is built into the machine",
                         )
                         .label("on USB")

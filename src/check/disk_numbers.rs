@@ -201,13 +201,13 @@ fn same_serial(a: &str, b: &str) -> bool {
 const TELLING_SERIAL: usize = 6;
 
 fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut known: HashMap<(bool, String), Vec<(Number, Stands)>> = HashMap::new();
+    let mut known: HashMap<(bool, String), Vec<(Number, Stands<'_>)>> = HashMap::new();
     let mut told: HashSet<(Span, Span)> = HashSet::new();
     for (_, here) in standing(site) {
-        if placeholder(here.by, &here.value).is_some() {
+        if placeholder(here.by, here.value).is_some() {
             continue;
         }
-        let Some(own) = number(here.by, &here.value) else {
+        let Some(own) = number(here.by, here.value) else {
             continue;
         };
         let key = match &own {
@@ -218,7 +218,7 @@ fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
         let others = known.entry(key).or_default();
         let same = others.iter().find(|(other, there)| {
             // The same name twice is reported as that.
-            let same_name = there.by == here.by && there.value.eq_ignore_ascii_case(&here.value);
+            let same_name = there.by == here.by && there.value.eq_ignore_ascii_case(here.value);
             let same_disk = match (&own, other) {
                 (Number::Serial(a), Number::Serial(b)) => same_serial(a, b),
                 _ => true,
@@ -230,12 +230,12 @@ fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
         {
             let message = format!(
                 "{} and {} are the same disk: {} {} is {} {}",
-                here.place,
-                there.place,
+                here.place(),
+                there.place(),
                 here.by.word(),
-                quoted(&here.value),
+                quoted(here.value),
                 there.by.word(),
-                quoted(&there.value)
+                quoted(there.value)
             );
             report
                 .add(

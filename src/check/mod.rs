@@ -24,6 +24,7 @@ mod view;
 mod volumes;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
 
 use crate::finding::{Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
@@ -119,15 +120,20 @@ pub fn check_files(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> Check
 fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     let (profiles, mut findings) = profile::load(site, layout);
     let view = SiteView::of(&profiles);
-    for check in checks() {
-        (check.run)(
-            &view,
-            &mut Report {
+    let checks: Vec<&Check> = checks().collect();
+    let found: Vec<Findings> = checks
+        .par_iter()
+        .map(|check| {
+            let mut findings = Findings::default();
+            let mut report = Report {
                 rule: check.rule,
                 findings: &mut findings,
-            },
-        );
-    }
+            };
+            (check.run)(&view, &mut report);
+            findings
+        })
+        .collect();
+    found.into_iter().for_each(|found| findings.append(found));
     allow::apply(&view, &mut findings);
     drop_patches_of_blocks(&mut findings, &profiles.sources);
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::slots::used_slots;
 use super::view::{SiteView, SlotView};
 use super::{Check, Report};
 use crate::contract::ubuntu::Release;
@@ -168,7 +167,7 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
             .and_then(|profile| profile.ubuntu.as_ref()?.value.parse::<Release>().ok());
         let Some(release) = release else { continue };
         for host in &cluster.hosts {
-            for wanted in used_slots(host).iter().filter(|wanted| wanted.is_system) {
+            for wanted in host.used.iter().filter(|wanted| wanted.is_system()) {
                 let slot = host.slots.get(wanted.slot.value.as_str());
                 let Some(max) = slot.and_then(|slot| slot.max_size) else {
                     continue;
@@ -211,7 +210,7 @@ static BAY_WITHOUT_SIZE: Rule = Rule::warning(
 fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut told = HashSet::new();
     for host in site.hosts() {
-        for wanted in used_slots(host) {
+        for wanted in host.used.iter() {
             let Some(slot) = host.slots.get(wanted.slot.value.as_str()) else {
                 continue;
             };

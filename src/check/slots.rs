@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::view::{HostView, SiteView, volume_slots, volumes, ways};
+use super::view::{HostView, SiteView, Use, uses, ways};
 use super::{Check, Report};
 use crate::finding::{Edit, Finding, Rule};
 use crate::model::FindBy;
@@ -32,37 +32,6 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// A slot that the system or a volume uses.
-pub(super) struct Use<'a> {
-    pub(super) slot: &'a Sp<String>,
-    /// For messages: the volume, or the system.
-    pub(super) user: String,
-    pub(super) is_system: bool,
-}
-
-/// The slots that a disks profile's system and volumes use, each with the place that asks for it.
-pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
-    let os = disks.os.as_ref().and_then(|os| os.value.slot.as_ref());
-    let os = os.map(|slot| Use {
-        slot,
-        user: "the system".to_owned(),
-        is_system: true,
-    });
-    let volumes = volumes(disks).flat_map(|(name, volume)| {
-        volume_slots(&volume.value).into_iter().map(|slot| Use {
-            slot,
-            user: format!("volume {}", quoted(&name.value)),
-            is_system: false,
-        })
-    });
-    os.into_iter().chain(volumes).collect()
-}
-
-/// The slots in use on a host.
-pub(super) fn used_slots<'a>(host: &HostView<'a>) -> Vec<Use<'a>> {
-    host.disks.map_or_else(Vec::new, |disks| uses(&disks.value))
-}
-
 /// A slot in use that a host has no way to find.
 struct Unfound<'a> {
     /// The host's place among the site's hosts.
@@ -83,7 +52,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
     for (at, host) in site.hosts().enumerate() {
         let Some(disks) = host.disks else { continue };
         *hosts_of.entry(disks.span).or_default() += 1;
-        let used = used_slots(host);
+        let used = &host.used;
         let unused: Vec<&str> = host
             .slots
             .keys()
@@ -91,7 +60,8 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
             .filter(|name| !used.iter().any(|wanted| wanted.slot.value == *name))
             .collect();
         let missing: Vec<Use<'_>> = used
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|wanted| {
                 let slot = host.slots.get(wanted.slot.value.as_str());
                 // A path instead of a slot is reported as such.
@@ -178,7 +148,7 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
     for one in &unfound {
         let asked = one.wanted.slot;
         let slot = &asked.value;
-        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user);
+        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
         let in_profile = described(one.disks, slot).map(|key| key.span);
         let on_host = written_on_host(one.host, slot).map(|key| key.span);
         if one.everywhere {
@@ -305,7 +275,8 @@ static SLOT_TWO_WAYS: Rule = Rule::error(
 
 fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (name, slot) in site.written_slots() {
-        if let [(first, first_value), (second, value), ..] = ways(&slot.value).as_slice() {
+        let mut ways = ways(&slot.value);
+        if let (Some((first, first_value)), Some((second, value))) = (ways.next(), ways.next()) {
             report
                 .add(
                     value.span,
@@ -338,7 +309,7 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
     for (at, host) in site.hosts().enumerate() {
         let Some(disks) = host.disks else { continue };
-        let used = used_slots(host);
+        let used = &host.used;
         let written = host
             .host()
             .slots

@@ -2,9 +2,12 @@
 //! profile together say them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{ByteSize, FindBy};
-use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume};
+use crate::profile::{
+    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume, quoted,
+};
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
 
@@ -27,8 +30,18 @@ pub(super) struct ClusterView<'a> {
 pub(super) struct HostView<'a> {
     pub(super) document: &'a Document<Host>,
     pub(super) disks: Option<&'a Document<Disks>>,
+    /// The slots that the disks profile uses, one list for all its hosts.
+    pub(super) used: Arc<[Use<'a>]>,
     /// By name: what host and disks profile say about a slot, together.
     pub(super) slots: BTreeMap<&'a str, SlotView<'a>>,
+}
+
+/// A slot that the system or a volume uses.
+#[derive(Clone, Copy)]
+pub(super) struct Use<'a> {
+    pub(super) slot: &'a Sp<String>,
+    /// The volume's name, or nothing if it is the system.
+    volume: Option<&'a str>,
 }
 
 /// One slot of one host. How the disk is found comes from the host if the host says it, else from the disks profile;
@@ -79,24 +92,30 @@ impl<'a> SiteView<'a> {
 
 impl<'a> ClusterView<'a> {
     fn of(folder: &'a ClusterFolder) -> Self {
-        let by_name: BTreeMap<&str, &Document<Disks>> = folder
+        let by_name: BTreeMap<&str, (&Document<Disks>, Arc<[Use<'_>]>)> = folder
             .disks
             .iter()
             .rev()
-            .filter_map(|disks| Some((disks.value.name.as_ref()?.value.as_str(), disks)))
+            .filter_map(|disks| {
+                let name = disks.value.name.as_ref()?.value.as_str();
+                Some((name, (disks, uses(&disks.value).into())))
+            })
             .collect();
         let hosts = folder
             .hosts
             .iter()
             .map(|document| {
-                let disks = document
+                let (disks, used) = document
                     .value
                     .disks
                     .as_ref()
-                    .and_then(|name| by_name.get(name.value.as_str()).copied());
+                    .and_then(|name| by_name.get(name.value.as_str()))
+                    .map(|(disks, used)| (*disks, Arc::clone(used)))
+                    .unzip();
                 HostView {
                     document,
                     disks,
+                    used: used.unwrap_or_default(),
                     slots: slots(&document.value, disks),
                 }
             })
@@ -144,6 +163,33 @@ impl<'a> HostView<'a> {
     }
 }
 
+impl Use<'_> {
+    pub(super) fn is_system(&self) -> bool {
+        self.volume.is_none()
+    }
+
+    /// Who uses it, for messages.
+    pub(super) fn user(&self) -> String {
+        self.volume.map_or_else(
+            || "the system".to_owned(),
+            |name| format!("volume {}", quoted(name)),
+        )
+    }
+}
+
+/// The slots that a disks profile's system and volumes use, each with the place that asks for it.
+pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
+    let os = disks.os.as_ref().and_then(|os| os.value.slot.as_ref());
+    let os = os.map(|slot| Use { slot, volume: None });
+    let volumes = volumes(disks).flat_map(|(name, volume)| {
+        volume_slots(&volume.value).map(|slot| Use {
+            slot,
+            volume: Some(&name.value),
+        })
+    });
+    os.into_iter().chain(volumes).collect()
+}
+
 fn slots<'a>(
     host: &'a Host,
     disks: Option<&'a Document<Disks>>,
@@ -187,7 +233,7 @@ pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Sp<String>, Sp<Vo
 }
 
 /// The ways of finding a disk that a slot gives.
-pub(super) fn ways(slot: &Slot) -> Vec<(FindBy, &Sp<String>)> {
+pub(super) fn ways(slot: &Slot) -> impl Iterator<Item = (FindBy, &Sp<String>)> {
     let fields = [
         (FindBy::ById, &slot.by_id),
         (FindBy::Serial, &slot.serial),
@@ -198,13 +244,12 @@ pub(super) fn ways(slot: &Slot) -> Vec<(FindBy, &Sp<String>)> {
     fields
         .into_iter()
         .filter_map(|(by, value)| Some((by, value.as_ref()?)))
-        .collect()
 }
 
 fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {
     SlotView {
         span,
-        ways: ways(slot),
+        ways: ways(slot).collect(),
         min_size: slot.min_size.as_ref(),
         max_size: slot.max_size.as_ref(),
         wipe: slot.wipe.as_ref(),
@@ -213,11 +258,11 @@ fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {
 }
 
 /// The slots a volume names, in order.
-pub(super) fn volume_slots(volume: &Volume) -> Vec<&Sp<String>> {
+pub(super) fn volume_slots(volume: &Volume) -> impl Iterator<Item = &Sp<String>> {
     let device = volume.device.iter();
     let mirrors = [&volume.mirror, &volume.zfs_mirror]
         .into_iter()
         .flatten()
         .flat_map(|list| &list.value);
-    device.chain(mirrors).collect()
+    device.chain(mirrors)
 }

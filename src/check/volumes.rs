@@ -77,10 +77,7 @@ fn os_disk_used_for_data(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         };
         for (name, volume) in volumes(disks) {
-            for slot in volume_slots(&volume.value)
-                .into_iter()
-                .filter(|slot| slot.value == os.value)
-            {
+            for slot in volume_slots(&volume.value).filter(|slot| slot.value == os.value) {
                 report
                     .add(
                         slot.span,
