@@ -6,7 +6,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use thiserror::Error;
 
-use super::manifest::Fault;
+use super::fault::Fault;
 
 /// Why a tree was not written. Unless a message says otherwise, what stood in the output folder is untouched.
 #[derive(Debug, Error)]

@@ -1,12 +1,12 @@
 //! What must not be replaced: the user's own files, and trees that others can read.
 
-use std::fs::FileType;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use fs_err as fs;
 use rayon::prelude::*;
-use walkdir::WalkDir;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::{OutputError, first_few};
 use super::git;
@@ -34,7 +34,9 @@ pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// The manifest of the tree, if a build wrote one.
-    pub(super) manifest: Option<Manifest>,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    /// XXH3 of the manifest's text.
+    digest: u128,
     /// Which of [`KEEP`] are there.
     pub(super) keep: Vec<&'static str>,
 }
@@ -42,15 +44,20 @@ pub(super) struct Contents {
 /// Every guard: what stands in the target, and what git thinks of it.
 pub(super) fn inspect(place: &Place) -> Result<Contents, OutputError> {
     let contents = match place.standing() {
-        Some(folder) => contents(place, &folder)?,
+        Some(folder) => contents(place, &folder, &Contents::default())?,
         None => Contents::default(),
     };
     git::check(place, contents.keep.contains(&".gitignore"))?;
     Ok(contents)
 }
 
-/// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours.
-pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, OutputError> {
+/// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours. A manifest that was read
+/// before is not read again.
+pub(super) fn contents(
+    place: &Place,
+    folder: &Utf8Path,
+    before: &Contents,
+) -> Result<Contents, OutputError> {
     let mut keep = Vec::new();
     let mut others = Vec::new();
     let mut manifest = false;
@@ -70,8 +77,8 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
     others.sort_unstable();
     if others.is_empty() {
         return Ok(Contents {
-            manifest: None,
             keep,
+            ..Contents::default()
         });
     }
     let path = place.shown.clone();
@@ -82,7 +89,13 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
     if !manifest {
         return Err(foreign());
     }
-    let manifest = match Manifest::parse(&fs::read(folder.join(MANIFEST))?) {
+    let text = fs::read(folder.join(MANIFEST))?;
+    let digest = xxh3_128(&text);
+    let known = before.manifest.as_ref().filter(|_| before.digest == digest);
+    let manifest = match known.map_or_else(
+        || Manifest::parse(&text).map(Arc::new),
+        |known| Ok(Arc::clone(known)),
+    ) {
         Ok(manifest) => manifest,
         Err(Unreadable::Foreign) => return Err(foreign()),
         Err(Unreadable::Newer(format)) => {
@@ -107,56 +120,58 @@ pub(super) fn contents(place: &Place, folder: &Utf8Path) -> Result<Contents, Out
     }
     Ok(Contents {
         manifest: Some(manifest),
+        digest,
         keep,
     })
 }
 
 /// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
-/// without what is in it. The clusters' folders are looked through on all cores.
+/// without what is in it. The folders are looked through on all cores.
 pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
-    let folders = manifest.folders();
-    let known = |path: &str, kind: FileType| {
-        if kind.is_dir() {
-            folders.binary_search(&path).is_ok()
-        } else {
-            manifest.position(path).is_some()
-                || (kind.is_file() && (is_keep(path) || path == MANIFEST || path == SUMS))
-        }
+    let mut extra = unlisted_in(folder, "", manifest, &manifest.folders())?;
+    extra.sort_unstable();
+    Ok(extra)
+}
+
+/// The same for one of the manifest's folders, in no particular order.
+fn unlisted_in(
+    root: &Utf8Path,
+    folder: &str,
+    manifest: &Manifest,
+    folders: &[&str],
+) -> Result<Vec<String>, OutputError> {
+    let (prefix, files) = if folder.is_empty() {
+        (String::new(), &manifest.files[..])
+    } else {
+        let below = manifest.below(Utf8Path::new(folder));
+        (format!("{folder}/"), &manifest.files[below])
     };
-    let mut extra = Vec::new();
-    let mut clusters = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    let listed = |name: &str| {
+        let found = files.binary_search_by(|entry| entry.path.as_str()[prefix.len()..].cmp(name));
+        found.is_ok()
+    };
+    let own = |name: &str| folder.is_empty() && (is_keep(name) || name == MANIFEST || name == SUMS);
+    let (mut extra, mut below) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(root.join(folder))? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
         let kind = entry.file_type()?;
-        if !known(&name, kind) {
-            extra.push(name);
-        } else if kind.is_dir() {
-            clusters.push(entry.path());
+        if kind.is_dir() {
+            let path = format!("{prefix}{name}");
+            match folders.binary_search(&&*path) {
+                Ok(_) => below.push(path),
+                Err(_) => extra.push(path),
+            }
+        } else if !(listed(&name) || kind.is_file() && own(&name)) {
+            extra.push(format!("{prefix}{name}"));
         }
     }
-    let found = clusters
+    let found = below
         .par_iter()
-        .map(|cluster| {
-            let mut extra = Vec::new();
-            let mut walk = WalkDir::new(cluster).min_depth(1).into_iter();
-            while let Some(entry) = walk.next() {
-                let entry = entry.map_err(std::io::Error::from)?;
-                // The walk begins below the folder, so every path begins with it and a slash.
-                let path = entry.path().to_string_lossy();
-                let path = &path[folder.as_str().len() + 1..];
-                if !known(path, entry.file_type()) {
-                    extra.push(path.to_owned());
-                    if entry.file_type().is_dir() {
-                        walk.skip_current_dir();
-                    }
-                }
-            }
-            Ok(extra)
-        })
-        .collect::<Result<Vec<_>, OutputError>>()?;
+        .map(|folder| unlisted_in(root, folder, manifest, folders))
+        .collect::<Result<Vec<_>, _>>()?;
     extra.extend(found.into_iter().flatten());
-    extra.sort_unstable();
     Ok(extra)
 }
 

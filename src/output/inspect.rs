@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::error::OutputError;
+use super::fault::Fault;
 use super::guard::unlisted;
-use super::manifest::{About, Entry, FORMAT, Fault, MANIFEST, Manifest, SUMS, Unreadable};
+use super::manifest::{About, Entry, FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
 use crate::hex;
 use crate::render::File;
 

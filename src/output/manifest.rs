@@ -1,22 +1,15 @@
 //! `manifest.json` and `SHA256SUMS`: what a build wrote.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
-use zeroize::Zeroize;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::hex;
-use crate::trust::SecretBytes;
 
 /// The name of the manifest, at the top of the tree.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -157,13 +150,23 @@ impl Manifest {
             generator: String,
             format: u64,
         }
-        match serde_json::from_slice::<Header>(text) {
-            Ok(header) if header.generator != GENERATOR => return Err(Unreadable::Foreign),
-            Ok(header) if header.format > FORMAT => return Err(Unreadable::Newer(header.format)),
-            Ok(_) => {}
-            Err(_) => return Err(Unreadable::Foreign),
+        let header = || match serde_json::from_slice::<Header>(text) {
+            Ok(header) if header.generator != GENERATOR => Err(Unreadable::Foreign),
+            Ok(header) if header.format > FORMAT => Err(Unreadable::Newer(header.format)),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Unreadable::Foreign),
+        };
+        // As it was written it tells at once what it is; looking for that in 20 MB would take as long as reading them.
+        if !text.starts_with(head().as_bytes()) {
+            header()?;
         }
-        let manifest: Self = serde_json::from_slice(text).map_err(|_| Unreadable::Damaged)?;
+        let manifest: Self = match serde_json::from_slice(text) {
+            Ok(manifest) => manifest,
+            Err(_) => {
+                header()?;
+                return Err(Unreadable::Damaged);
+            }
+        };
         // What is carried over is found by these paths, so they are held to what a build writes.
         let whole = manifest
             .files
@@ -194,8 +197,8 @@ impl Manifest {
         let mut text = String::with_capacity(1024 + self.files.len() * 256);
         let _ = write!(
             text,
-            "{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n  \"version\": {},\n  \"program\": {},\n  \
-             \"secret\": {},\n  \"clusters\": ",
+            "{}  \"version\": {},\n  \"program\": {},\n  \"secret\": {},\n  \"clusters\": ",
+            head(),
             Quoted(&self.version),
             Quoted(&self.program),
             Quoted(&self.secret_fingerprint),
@@ -333,111 +336,6 @@ impl Entry {
             secret,
         }
     }
-
-    /// What is wrong with this file as it stands below `root`, if anything is.
-    pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
-        let file = match self.open(root) {
-            Ok(file) => file,
-            Err(fault) => return Some(fault),
-        };
-        let mut buffer = [0; 64 * 1024];
-        let mut digest = Xxh3Default::new();
-        let mut rest = file.take(self.size);
-        let mut used = 0;
-        let read = loop {
-            match rest.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(count) => {
-                    used = used.max(count);
-                    digest.update(&buffer[..count]);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break Err(Fault::Unreadable),
-            }
-        };
-        if self.secret {
-            buffer[..used].zeroize();
-        }
-        if let Err(fault) = read {
-            return Some(fault);
-        }
-        (digest.digest128() != self.xxh3).then_some(Fault::Altered)
-    }
-
-    /// The bytes of this file as it stands below `root`, or nothing if it is not what was built.
-    pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
-        let file = self.open(root).ok()?;
-        // Room for all at once: a vector that grows would leave copies of a secret behind.
-        let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(usize::try_from(self.size).ok()?)
-            .ok()?;
-        let read = file.take(self.size).read_to_end(&mut bytes);
-        let bytes = SecretBytes::new(bytes);
-        read.ok()?;
-        (hex::encode(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
-    }
-
-    /// The file below `root`, if it is of the right kind, size and mode.
-    fn open(&self, root: &Utf8Path) -> Result<File, Fault> {
-        // A pipe or a link may lie where the file was: neither is waited for or followed.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(root.join(&self.path))
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::NotFound => Fault::Missing,
-                _ if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Fault::Kind,
-                _ => Fault::Unreadable,
-            })?;
-        let found = file.metadata().map_err(|_| Fault::Unreadable)?;
-        let mode = found.permissions().mode() & 0o7777;
-        if !found.is_file() {
-            Err(Fault::Kind)
-        } else if mode != self.mode {
-            Err(Fault::Mode {
-                found: mode,
-                built: self.mode,
-            })
-        } else if found.len() != self.size {
-            Err(Fault::Altered)
-        } else {
-            Ok(file)
-        }
-    }
-}
-
-/// How a file or folder of a tree is not what was built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It is not there.
-    Missing,
-    /// Something of another kind has its name.
-    Kind,
-    /// It cannot be read.
-    Unreadable,
-    /// It has other permission bits.
-    Mode {
-        /// Those it has.
-        found: u32,
-        /// Those it was built with.
-        built: u32,
-    },
-    /// It has other bytes.
-    Altered,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("is missing"),
-            Self::Kind => f.write_str("is of another kind"),
-            Self::Unreadable => f.write_str("cannot be read"),
-            Self::Mode { found, built } => write!(f, "has mode {found:04o} instead of {built:04o}"),
-            Self::Altered => f.write_str("was altered"),
-        }
-    }
 }
 
 /// Why a path cannot be one of the tree's, if it cannot.
@@ -454,6 +352,11 @@ pub(super) fn path_fault(path: &Utf8Path) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What every manifest of this format begins with.
+fn head() -> String {
+    format!("{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n")
 }
 
 /// A JSON string.

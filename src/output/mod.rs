@@ -5,6 +5,7 @@
 
 mod error;
 mod exchange;
+mod fault;
 mod git;
 mod guard;
 mod inspect;
@@ -18,9 +19,10 @@ mod standing;
 mod tests;
 
 pub use error::OutputError;
+pub use fault::Fault;
 pub use guard::guard;
 pub use inspect::{Inspected, as_built, inspect};
-pub use manifest::{About, ClusterAbout, Entry, Fault, HostAbout, Manifest};
+pub use manifest::{About, ClusterAbout, Entry, HostAbout, Manifest};
 pub use single::NewFile;
 pub use stage::{Committed, Stage};
 pub use standing::{Standing, State};

@@ -2,13 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::error::{OutputError, trying};
@@ -209,12 +212,12 @@ impl Stage {
         let exists = self.place.real.is_dir();
         let standing = if exists {
             phases.time(Phase::Compare, || {
-                guard::contents(&self.place, &self.place.real)
+                guard::contents(&self.place, &self.place.real, &self.standing.contents)
             })?
         } else {
             Contents::default()
         };
-        let mut done = summary(standing.manifest.as_ref(), &manifest);
+        let mut done = summary(standing.manifest.as_deref(), &manifest);
         before(Step::Link)?;
         phases.time(Phase::Link, || self.link(&kept))?;
         before(Step::WriteManifest)?;
@@ -261,11 +264,20 @@ impl Stage {
         let old = &self.place.real;
         folders.par_iter().try_for_each(|files| {
             self.make_parents(&files[0].path)?;
+            // Opened once: the way to a folder is most of the way to a file in it.
+            let folder = files[0].path.parent().unwrap_or(Utf8Path::new(""));
+            let [from, to] = [old, &self.folder].map(|tree| open_folder(&tree.join(folder)).ok());
             files.iter().try_for_each(|entry| {
+                let linked = match (&from, &to, entry.path.file_name()) {
+                    (Some(from), Some(to), Some(name)) => {
+                        linkat(from, name, to, name, AtFlags::empty())
+                    }
+                    _ => Err(Errno::NOENT),
+                };
                 // Not every file system has links, and not every file may be linked (fs.protected_hardlinks).
-                match fs::hard_link(old.join(&entry.path), self.folder.join(&entry.path)) {
+                match linked {
                     Ok(()) => Ok(()),
-                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(twice(&entry.path)),
+                    Err(Errno::EXIST) => Err(twice(&entry.path)),
                     Err(_) => match entry.read_unaltered(old) {
                         Some(bytes) => self.put(&entry.path, bytes.expose(), entry.mode),
                         None => Err(OutputError::Altered(self.place.shown.join(&entry.path))),
@@ -298,11 +310,17 @@ impl Stage {
             .collect();
         for folder in missing.into_iter().rev() {
             let full = self.folder.join(folder);
-            fs::create_dir(&full).map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => twice(folder),
-                _ => e.into(),
-            })?;
-            fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
+            let mut new = std::fs::DirBuilder::new();
+            new.mode(FOLDER_MODE)
+                .create(&full)
+                .map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => twice(folder),
+                    _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
+                })?;
+            // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
+            if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
+                fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
+            }
             made.insert(folder.to_path_buf());
         }
         Ok(())
@@ -328,6 +346,12 @@ impl Stage {
     }
 }
 
+/// A folder to name files in, without reading it.
+pub(super) fn open_folder(path: &Utf8Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    openat(CWD, path.as_str(), flags, Mode::empty())
+}
+
 /// A thread that panics while it holds one of these locks ends the build: what it left behind is not used.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -340,15 +364,19 @@ fn twice(path: &Utf8Path) -> OutputError {
     }
 }
 
-/// Writes a new file. It is private until its bytes are in it, and then has exactly this mode, whatever the umask is.
+/// Writes a new file. It has exactly this mode, whatever the umask is.
 fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(path)?;
     file.write_all(bytes)?;
-    file.set_permissions(PermissionsExt::from_mode(mode))
+    // A umask takes bits away and never adds one. Looking is a tenth of setting, which is a change of its own to the file.
+    if file.metadata()?.permissions().mode() & 0o7777 != mode {
+        file.set_permissions(PermissionsExt::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Counts what is different from the build before.

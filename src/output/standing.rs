@@ -8,8 +8,9 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::error::OutputError;
+use super::fault::{self, Fault};
 use super::guard::{self, Contents};
-use super::manifest::{Entry, Fault, MANIFEST, Manifest, SUMS};
+use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
 use super::place::Place;
 use super::stage::FOLDER_MODE;
 
@@ -51,7 +52,7 @@ impl Standing {
     /// What the last build wrote, if there was one.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
-        self.contents.manifest.as_ref()
+        self.contents.manifest.as_deref()
     }
 
     /// How files stand: those of these paths, or every file below the folders of these paths. Each is read and digested, for
@@ -68,10 +69,7 @@ impl Standing {
             if files.is_empty() {
                 absent.push((path.to_owned(), Fault::Missing));
             }
-            faults.extend(files.iter().filter_map(|entry| {
-                let fault = entry.fault(folder)?;
-                Some((entry.path.clone(), fault))
-            }));
+            faults.extend(fault::faults(folder, files));
         }
         if absent.len() == paths.len() {
             return State::Absent;
