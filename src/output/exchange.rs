@@ -35,15 +35,13 @@ pub(super) enum Step {
 pub(super) type Before<'a> = &'a dyn Fn(Step) -> io::Result<()>;
 
 /// Makes everything written below `folder` durable, with one call for the whole file system: 60,000 calls of `fsync` take
-/// over half a minute. Running out of space may show only here, as a file system may choose blocks as late as this.
-pub(super) fn sync_tree(folder: &Utf8Path, before: Before<'_>) -> io::Result<()> {
+/// over half a minute. Running out of space may show only here, as a file system may choose blocks as late as this. `folder`
+/// was opened before anything was written: a disk's error is told to who had a file open when it happened.
+pub(super) fn sync_tree(folder: &fs::File, before: Before<'_>) -> io::Result<()> {
     before(Step::SyncTree)?;
-    let opened = fs::File::open(folder.as_std_path())?;
-    syncfs(opened.file()).map_err(|e| {
-        trying(
-            format_args!("failed to sync the file system of {folder}"),
-            e,
-        )
+    syncfs(folder.file()).map_err(|e| {
+        let path = folder.path().display();
+        trying(format_args!("failed to sync the file system of {path}"), e)
     })
 }
 

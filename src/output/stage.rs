@@ -38,6 +38,7 @@ pub struct Stage {
     // Dropped in this order: the staging folder goes while the lock is held.
     staging: TempDir,
     folder: Utf8PathBuf,
+    opened: fs::File,
     place: Place,
     standing: Standing,
     folders: Mutex<HashSet<Utf8PathBuf>>,
@@ -97,8 +98,10 @@ impl Stage {
         let folder =
             Utf8PathBuf::try_from(staging.path().to_path_buf()).map_err(|e| e.into_io_error())?;
         fs::set_permissions(&folder, PermissionsExt::from_mode(FOLDER_MODE))?;
+        let opened = fs::File::open(folder.as_std_path())?;
         create(&folder.join(".gitignore"), STAGING_GITIGNORE, 0o644)?;
         Ok(Self {
+            opened,
             staging,
             folder,
             place,
@@ -226,7 +229,7 @@ impl Stage {
         create(&self.folder.join(SUMS), sums.as_bytes(), 0o644)?;
         before(Step::KeepFiles)?;
         self.carry_keep_files(&standing.keep)?;
-        phases.time(Phase::Sync, || exchange::sync_tree(&self.folder, before))?;
+        phases.time(Phase::Sync, || exchange::sync_tree(&self.opened, before))?;
         let old = phases.time(Phase::Exchange, || {
             let old = exchange::replace(&self.folder, &self.place, exists, before)?;
             exchange::sync_parent(&self.place, before)?;
