@@ -12,10 +12,26 @@ use miniz_oxide::deflate::core::{
 /// Members that follow one another unpack to their contents one after the other (RFC 1952, 2.2), which Python's `gzip`
 /// follows: what is the same for every host is packed once.
 pub(crate) fn member(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .operating_system(OF_NO_SYSTEM)
-        .write(Vec::new(), Compression::best());
+    packed(bytes, None)
+}
+
+/// As [`member`], and its length is a multiple of three: what follows it is the same text in base64, whatever the member holds.
+pub(crate) fn member_before_others(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let member = packed(bytes, None)?;
+    // A comment takes a byte more than it has.
+    match member.len() % 3 {
+        0 => Ok(member),
+        1 => packed(bytes, Some("-")),
+        _ => packed(bytes, Some("")),
+    }
+}
+
+fn packed(bytes: &[u8], comment: Option<&str>) -> io::Result<Vec<u8>> {
+    let mut gzip = GzBuilder::new().mtime(0).operating_system(OF_NO_SYSTEM);
+    if let Some(comment) = comment {
+        gzip = gzip.comment(comment);
+    }
+    let mut gzip = gzip.write(Vec::new(), Compression::best());
     gzip.write_all(bytes)?;
     gzip.finish()
 }
@@ -118,6 +134,17 @@ mod tests {
             let mut quick = Quick::new();
             quick.append(&bytes, &mut members);
             quick.append(b"last", &mut members);
+            for text in [
+                &b"a"[..],
+                b"ab",
+                b"abcdefgh",
+                b"abcdefghijk",
+                b"12345678901234567890",
+            ] {
+                let first = member_before_others(text).unwrap();
+                assert!(first.len().is_multiple_of(3));
+                assert_eq!(unpacked(&first, 99).unwrap(), text);
+            }
             let whole = [b"first", &bytes[..], &bytes, b"last"].concat();
             assert!(unpacked(&members, 1 << 20).unwrap() == whole);
             assert_eq!(unpacked(&members, 3).unwrap(), b"fir");

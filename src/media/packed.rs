@@ -1,8 +1,13 @@
 //! user-data as an image carries it: in gzip, which cloud-init has unpacked by itself since long before 18.2.
 
+use std::cell::RefCell;
+
 use super::MediaError;
 use crate::gzip::{self, Quick};
 use crate::trust::SecretBytes;
+
+/// A line that is longer is a script. Whole pieces of this size at its end are what all hosts have in common.
+const CHUNK: usize = 4096;
 
 /// In lines that hold these there is a secret: `-----BEGIN EC PRIVATE` in base64 is the second.
 const SECRETS: [&str; 3] = [
@@ -19,17 +24,40 @@ pub(super) fn pack(user_data: &str) -> SecretBytes {
     let mut packed = Vec::with_capacity(user_data.len() + ROOM);
     let mut quick = Quick::new();
     let (mut from, mut at) = (0, 0);
+    let bytes = user_data.as_bytes();
     for line in user_data.split_inclusive('\n') {
         let end = at + line.len();
+        let shared = line.len() / CHUNK * CHUNK;
         if SECRETS.iter().any(|sign| line.contains(sign)) {
-            quick.append(&user_data.as_bytes()[from..at], &mut packed);
+            quick.append(&bytes[from..at], &mut packed);
             gzip::append_stored(line.as_bytes(), &mut packed);
+            from = end;
+        } else if shared > 0 {
+            quick.append(&bytes[from..end - shared], &mut packed);
+            append_shared(&bytes[end - shared..end], &mut quick, &mut packed);
             from = end;
         }
         at = end;
     }
-    quick.append(&user_data.as_bytes()[from..], &mut packed);
+    quick.append(&bytes[from..], &mut packed);
     SecretBytes::new(packed)
+}
+
+thread_local! {
+    /// What was packed last, and the member that it gave.
+    static LAST: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// Appends a member for what is likely the same as for the host before, and is then not packed again.
+fn append_shared(bytes: &[u8], quick: &mut Quick, to: &mut Vec<u8>) {
+    LAST.with_borrow_mut(|(last, member)| {
+        if last != bytes {
+            member.clear();
+            quick.append(bytes, member);
+            bytes.clone_into(last);
+        }
+        to.extend(&*member);
+    });
 }
 
 /// What [`pack`] packed; what is not packed as it is.
@@ -52,6 +80,27 @@ mod tests {
     use base64::Engine as _;
 
     use super::*;
+
+    #[test]
+    fn what_was_packed_before_changes_nothing() {
+        let script = |host: &str| {
+            format!(
+                "#cloud-config\n{host}{}\nend\n",
+                "0123456789ab".repeat(1000)
+            )
+        };
+        let texts = [
+            script("a"),
+            script("other"),
+            script("a"),
+            "b".repeat(20_000),
+        ];
+        let packed = texts.each_ref().map(|text| pack(text));
+        assert!(packed[0].expose() == packed[2].expose());
+        for (text, packed) in texts.iter().zip(packed) {
+            assert!(unpack(packed, 1 << 20).unwrap().expose() == text.as_bytes());
+        }
+    }
 
     #[test]
     fn keys_are_not_compressed() {

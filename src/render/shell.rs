@@ -86,7 +86,7 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
         let mut text = rendered(&self.tera, VALUES, values)?;
-        let mut packed = gzip::member(text.as_bytes())?;
+        let mut packed = gzip::member_before_others(text.as_bytes())?;
         text.push_str(&self.constant.text);
         packed.extend(&self.constant.packed);
         Ok(Script { text, packed })
