@@ -60,16 +60,16 @@ fn append_shared(bytes: &[u8], quick: &mut Quick, to: &mut Vec<u8>) {
     });
 }
 
-/// What [`pack`] packed; what is not packed as it is.
+/// What [`pack`] packed, or nothing if these bytes are not packed.
 ///
 /// # Errors
 /// If it is damaged.
-pub(super) fn unpack(bytes: SecretBytes, limit: u32) -> Result<SecretBytes, MediaError> {
+pub(super) fn unpack(bytes: &SecretBytes, limit: u32) -> Result<Option<SecretBytes>, MediaError> {
     if !bytes.expose().starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
+        return Ok(None);
     }
     gzip::unpacked(bytes.expose(), limit.into())
-        .map(SecretBytes::new)
+        .map(|bytes| Some(SecretBytes::new(bytes)))
         .map_err(|_| MediaError::Malformed("its user-data is damaged".to_owned()))
 }
 
@@ -98,7 +98,7 @@ mod tests {
         let packed = texts.each_ref().map(|text| pack(text));
         assert!(packed[0].expose() == packed[2].expose());
         for (text, packed) in texts.iter().zip(packed) {
-            assert!(unpack(packed, 1 << 20).unwrap().expose() == text.as_bytes());
+            assert!(unpack(&packed, 1 << 20).unwrap().unwrap().expose() == text.as_bytes());
         }
     }
 
@@ -117,10 +117,10 @@ mod tests {
         };
         assert!(holds(&key) && holds("OPENSSH PRIVATE KEY") && holds("$6$salt"));
         assert!(!holds("pppppppp") && packed.expose().len() < 700);
-        let same = unpack(packed, 1 << 20).unwrap();
+        let same = unpack(&packed, 1 << 20).unwrap().unwrap();
         assert_eq!(same.expose(), text.as_bytes());
-        let plain = unpack(SecretBytes::new(b"#cloud-config\n".to_vec()), 99).unwrap();
-        assert_eq!(plain.expose(), b"#cloud-config\n");
-        assert!(unpack(SecretBytes::new(vec![0x1f, 0x8b, 8]), 99).is_err());
+        let plain = SecretBytes::new(b"#cloud-config\n".to_vec());
+        assert!(unpack(&plain, 99).unwrap().is_none());
+        assert!(unpack(&SecretBytes::new(vec![0x1f, 0x8b, 8]), 99).is_err());
     }
 }

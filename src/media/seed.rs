@@ -102,16 +102,22 @@ impl Seed {
     /// # Errors
     /// If the files do not fit, or the image does not hold what it should.
     pub fn image(&self, format: Format) -> Result<SecretBytes, MediaError> {
+        let packed = match format {
+            Format::Iso => self.packed_user_data()?,
+            Format::Fat => None,
+        };
+        let files: Vec<(&str, &[u8])> = self
+            .files()
+            .map(|(name, bytes)| match (name, &packed) {
+                (USER_DATA, Some(packed)) => (name, packed.expose()),
+                _ => (name, bytes),
+            })
+            .collect();
         let mut image = match format {
             Format::Iso => {
-                let packed = self.packed_user_data();
-                let members: Vec<Member<'_>> = self
-                    .files()
-                    .map(|(name, bytes)| match (name, &packed) {
-                        (USER_DATA, Some(packed)) => (name, packed.expose()),
-                        _ => (name, bytes),
-                    })
-                    .map(|(name, bytes)| Member {
+                let members: Vec<Member<'_>> = files
+                    .iter()
+                    .map(|&(name, bytes)| Member {
                         name,
                         private: name == USER_DATA,
                         bytes,
@@ -119,79 +125,83 @@ impl Seed {
                     .collect();
                 iso9660::write(LABEL, &members)?
             }
-            Format::Fat => {
-                let files: Vec<(&str, &[u8])> = self.files().collect();
-                fat::write(LABEL, &files)?
-            }
+            Format::Fat => fat::write(LABEL, &files)?,
         };
         let compared = match format {
-            Format::Iso => self.compare_iso(&image),
-            Format::Fat => self.compare_fat(&mut image),
+            Format::Iso => compare_iso(&files, &image),
+            Format::Fat => compare_fat(&files, &mut image),
         };
         let image = SecretBytes::new(image);
         compared?;
         Ok(image)
     }
 
-    fn packed_user_data(&self) -> Option<SecretBytes> {
-        let text = self.file(USER_DATA)?;
-        std::str::from_utf8(text).ok().map(packed::pack)
-    }
-
-    /// Under all three sets of names there are these files and no others.
-    fn compare_iso(&self, bytes: &[u8]) -> Result<(), MediaError> {
-        let mut image = Image::open(Cursor::new(bytes))?;
-        if image.blocks as usize * 2048 != bytes.len() {
-            return Err(MediaError::NotReadBack("its size is wrong".to_owned()));
+    /// user-data packed, and unpacked again to see that nothing is lost.
+    fn packed_user_data(&self) -> Result<Option<SecretBytes>, MediaError> {
+        let Some(text) = self.file(USER_DATA) else {
+            return Ok(None);
+        };
+        let Ok(readable) = std::str::from_utf8(text) else {
+            return Ok(None);
+        };
+        let packed = packed::pack(readable);
+        let again = packed::unpack(&packed, MAX_BYTES)?;
+        if again.is_none_or(|again| again.expose() != text) {
+            return Err(MediaError::NotReadBack("user-data, packed".to_owned()));
         }
-        for names in [Names::RockRidge, Names::Joliet, Names::Plain] {
-            if !image.has(names) {
-                return Err(MediaError::NotReadBack(format!(
-                    "it has no {names:?} names"
-                )));
-            }
-            let mut found = BTreeMap::new();
-            for node in image.list(&image.root(names).clone(), names)? {
-                let name = match names {
-                    Names::Plain => node.name.to_ascii_lowercase().replace('_', "-"),
-                    _ => node.name.clone(),
-                };
-                let bytes = SecretBytes::new(image.read(&node, MAX_BYTES)?);
-                let bytes = plain(&name, bytes)?;
-                found.insert(name, bytes);
-            }
-            self.compare(&image.label, &found)?;
-        }
-        Ok(())
+        Ok(Some(packed))
     }
+}
 
-    fn compare_fat(&self, bytes: &mut [u8]) -> Result<(), MediaError> {
-        let (label, files) = fat::read(bytes, MAX_BYTES.into())?;
-        let files = files
-            .into_iter()
-            .map(|(name, bytes)| (name, SecretBytes::new(bytes)))
-            .collect();
-        self.compare(&label, &files)
+/// Under all three sets of names there are these files and no others.
+fn compare_iso(files: &[(&str, &[u8])], bytes: &[u8]) -> Result<(), MediaError> {
+    let mut image = Image::open(Cursor::new(bytes))?;
+    if image.blocks as usize * 2048 != bytes.len() {
+        return Err(MediaError::NotReadBack("its size is wrong".to_owned()));
     }
-
-    fn compare(
-        &self,
-        label: &str,
-        found: &BTreeMap<String, SecretBytes>,
-    ) -> Result<(), MediaError> {
-        let same = self.files.iter().all(|(name, bytes)| {
-            found
-                .get(*name)
-                .is_some_and(|b| b.expose() == bytes.expose())
-        });
-        if label != LABEL || !same || found.len() != self.files.len() {
+    for names in [Names::RockRidge, Names::Joliet, Names::Plain] {
+        if !image.has(names) {
             return Err(MediaError::NotReadBack(format!(
-                "label {label}, files {}",
-                found.keys().cloned().collect::<Vec<_>>().join(", ")
+                "it has no {names:?} names"
             )));
         }
-        Ok(())
+        let mut found = BTreeMap::new();
+        for node in image.list(&image.root(names).clone(), names)? {
+            let name = match names {
+                Names::Plain => node.name.to_ascii_lowercase().replace('_', "-"),
+                _ => node.name.clone(),
+            };
+            found.insert(name, SecretBytes::new(image.read(&node, MAX_BYTES)?));
+        }
+        compare(files, &image.label, &found)?;
     }
+    Ok(())
+}
+
+fn compare_fat(files: &[(&str, &[u8])], bytes: &mut [u8]) -> Result<(), MediaError> {
+    let (label, found) = fat::read(bytes, MAX_BYTES.into())?;
+    let found = found
+        .into_iter()
+        .map(|(name, bytes)| (name, SecretBytes::new(bytes)))
+        .collect();
+    compare(files, &label, &found)
+}
+
+fn compare(
+    files: &[(&str, &[u8])],
+    label: &str,
+    found: &BTreeMap<String, SecretBytes>,
+) -> Result<(), MediaError> {
+    let same = files
+        .iter()
+        .all(|(name, bytes)| found.get(*name).is_some_and(|b| b.expose() == *bytes));
+    if label != LABEL || !same || found.len() != files.len() {
+        return Err(MediaError::NotReadBack(format!(
+            "label {label}, files {}",
+            found.keys().cloned().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    Ok(())
 }
 
 /// A file of an image as it stands in the tree.
@@ -200,7 +210,7 @@ impl Seed {
 /// If it is damaged.
 pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, MediaError> {
     match name {
-        USER_DATA => packed::unpack(bytes, MAX_BYTES),
+        USER_DATA => Ok(packed::unpack(&bytes, MAX_BYTES)?.unwrap_or(bytes)),
         _ => Ok(bytes),
     }
 }
