@@ -72,7 +72,13 @@ remove_keys() {
     for key in server cluster; do
         if [[ -e $ETC/tls/$key.key ]]; then
             [[ -e $LXD_DIR/$key.key ]] || stop "LXD has no $key.key of its own; $ETC/tls/$key.key is kept"
-            shred -u "$ETC/tls/$key.key"
+            # Half overwritten under its own name it would be taken for another identity's.
+            mv "$ETC/tls/$key.key" "$ETC/tls/$key.gone"
+            sync "$ETC/tls"
+        fi
+        if [[ -e $ETC/tls/$key.gone ]]; then
+            shred "$ETC/tls/$key.gone"
+            rm "$ETC/tls/$key.gone"
         fi
     done
     sync "$ETC/tls"
