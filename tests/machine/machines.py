@@ -27,6 +27,8 @@ DISK_BYTES = 512 * 1024 * 1024
 MEMORY = 1024
 # Seconds between two questions to a machine: each costs an emulated one a second of work.
 ASKING = 3
+# fleet -> the machine whose seed is a FAT image on a disk; all others have the ISO in a drive.
+ON_FAT = {"volumes": "vol2"}
 # Where the virtio-scsi controller sits on the PCI bus; the sites' by_path names it.
 SCSI_AT = 0x10
 SAID = re.compile(r"lxseed (\S+) (\w+): (.*)")
@@ -137,6 +139,9 @@ class Machine:
             return "scsi-hd,bus=scsi.0,channel=0,scsi-id=%s,lun=%s,serial=HW-%s" % (place[1], place[2], slot)
         raise Failed("the bench has no disks that go by %s %s" % (by, value))
 
+    def on_fat(self):
+        return ON_FAT.get(self.fleet.name) == self.name
+
     # -- disks
 
     def image(self, slot):
@@ -178,8 +183,9 @@ class Machine:
                       "-device", "%s,drive=disk-%s,id=slot-%s%s" % (
                           device, slot, slot, ",bootindex=0" if slot == self.values["OS_SLOT"][0] else "")]
         if seed:
-            words += ["-drive", "if=none,id=seed,format=raw,readonly=on,file=%s" % (self.seed / "seed.iso"),
-                      "-device", "scsi-cd,bus=scsi.0,scsi-id=0,drive=seed"]
+            image, drive = (self.fleet.fat, "scsi-hd") if self.on_fat() else (self.seed / "seed.iso", "scsi-cd")
+            words += ["-drive", "if=none,id=seed,format=raw,readonly=on,file=%s" % image,
+                      "-device", drive + ",bus=scsi.0,scsi-id=0,drive=seed"]
         self.console.begin()
         with open(self.folder / "qemu.log", "ab") as log:
             self.process = subprocess.Popen(["ip", "netns", "exec", self.fleet.space, "nice", "-n", "15", *words],
@@ -357,6 +363,9 @@ class Fleet:
         run(program, "secret", "new", "--secret-file", secret)
         run(program, "build", site, "-o", self.folder / "out", "--secret-file", secret)
         self.out = self.folder / "out" / self.name
+        if self.name in ON_FAT:
+            self.fat = self.folder / "seed.fat"
+            run(program, "image", self.out / ON_FAT[self.name], "--format", "fat", "-o", self.fat)
 
     def __iter__(self):
         return iter(self.machines.values())
@@ -376,10 +385,12 @@ class Fleet:
             # LXD tries a pool again each minute when its disks were late.
             try:
                 shown = machine.api("/1.0/storage-pools/%s?target=%s" % (pool, machine.name))
-                machine.api("/1.0/storage-pools/%s/resources?target=%s" % (pool, machine.name))
             except Failed:
                 return False
-            return shown["status"] == "Created"
+            said = machine.sh("/snap/bin/lxc query '/1.0/storage-pools/%s/resources?target=%s' 2>&1" % (pool, machine.name),
+                              check=False)
+            # LXD cannot tell how full an LVM thin pool is while nothing on it is in use.
+            return shown["status"] == "Created" and ('"space"' in said or said.strip() == "Error: Not supported")
 
         for machine in (self.machines[name] for name in names):
             wait(seconds, "%s sees %s online" % (machine.name, " ".join(names)), lambda machine=machine: members(machine),

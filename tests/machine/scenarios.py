@@ -192,6 +192,8 @@ def reboot(fleet):
     for machine in fleet:
         machine.shut_down()
     said = boot_again(fleet, before, fleet)
+    for machine in fleet:
+        machine.sh("/snap/bin/lxc storage volume create data2 again-{0} --target {0}".format(machine.name), seconds=300)
     machine = list(fleet)[-1]
     assert "DEGRADED" in machine.sh("lxseed-firstboot status"), machine.sh("lxseed-firstboot status")
     return said
@@ -238,7 +240,7 @@ class Cut:
 
 @test("volumes")
 def foreign_disk(fleet):
-    """A foreign data disk, and ten power cuts at random moments: its machine stops and says why, the other two form."""
+    """A foreign data disk, a seed on FAT, and ten power cuts at random moments: one stops and says why, the other two form."""
     *good, bad = fleet
     run("mke2fs", "-q", "-t", "ext4", "-L", "holiday", "-d", fleet.folder / "site", bad.image("d1"))
     before = bad.digest("d1")
@@ -282,5 +284,9 @@ def swapped_disk(fleet):
         expect_cloud_init_done(machine)
         expect_arrays(machine)
         expect_no_keys(machine)
-        assert machine.json("cat /var/lib/lxseed/receipt.json")["sealed"], machine.name
+        assert machine.sh("hostname").strip() == machine.name
+        instance = json.loads((machine.seed / "meta-data").read_text())["instance-id"]
+        assert machine.sh("cat /var/lib/cloud/data/instance-id").strip() == instance, machine.name
+        medium = machine.json("cat /var/lib/lxseed/receipt.json")["sealed"]["medium_with_keys"]
+        assert machine.sh("lsblk -no FSTYPE " + medium).strip() == ("vfat" if machine.on_fat() else "iso9660"), medium
     return use_pools(fleet)
