@@ -105,14 +105,15 @@ feed_preseed() {
     later "lxd init failed (exit $status): $said"
 }
 
+members_listed() { lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]'; }
+
 # LXD's own word is not enough: it must be a member under this name, and the cluster's database must list it. One that was
 # cut off inside a join believes that it is a member until it is started again, and the cluster knows nothing of it.
 check_membership() {
     local name members
     name=$(lxd_api GET /1.0/cluster | json 'd["server_name"]') || later "LXD does not answer"
     [[ $name = "$HOST" ]] || stop "this LXD is a member named $name of some cluster, and should be $HOST"
-    members=$(lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') ||
-        later "LXD does not list its members"
+    members=$(members_listed) || later "LXD does not list its members"
     if ! grep -qxF -- "$HOST" <<<"$members"; then
         if marked fresh && ! marked joined; then
             say "LXD calls itself a member, but the cluster does not list $HOST"
@@ -171,8 +172,7 @@ PY
 
 trust_declared() {
     local members
-    members=$(lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' | tr '\n' ' ') ||
-        later "LXD does not list its members"
+    members=$(members_listed | tr '\n' ' ') || later "LXD does not list its members"
     trust_folder server "$ETC/trust/servers" "$members"
     trust_folder client "$ETC/trust/clients" "$members"
 }

@@ -66,20 +66,26 @@ empty_copies() {
     rm -f "$CLOUD"/instances/*/obj.pkl /run/cloud-init/instance-data-sensitive.json /run/cloud-init/combined-cloud-config.json
 }
 
+overwrite() {
+    if [[ -e $1 ]]; then
+        shred "$1"
+        rm "$1"
+    fi
+}
+
 # Only after LXD has its own copy. Overwriting first helps on plain disks and does no harm on others.
 remove_keys() {
     local key
     for key in server cluster; do
         if [[ -e $ETC/tls/$key.key ]]; then
             [[ -e $LXD_DIR/$key.key ]] || stop "LXD has no $key.key of its own; $ETC/tls/$key.key is kept"
+            # What an earlier run was cut off in is not to be replaced before it is overwritten.
+            overwrite "$ETC/tls/$key.gone"
             # Half overwritten under its own name it would be taken for another identity's.
             mv "$ETC/tls/$key.key" "$ETC/tls/$key.gone"
             sync "$ETC/tls"
         fi
-        if [[ -e $ETC/tls/$key.gone ]]; then
-            shred "$ETC/tls/$key.gone"
-            rm "$ETC/tls/$key.gone"
-        fi
+        overwrite "$ETC/tls/$key.gone"
     done
     sync "$ETC/tls"
     rm -f "$RUN/preseed"

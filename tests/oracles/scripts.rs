@@ -1,6 +1,6 @@
 //! Scripts: shellcheck and the shells themselves, on the files of the tree and on what user-data carries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,6 +120,29 @@ fn shellcheck_and_the_shells_accept_every_script_that_ships() {
         }
         parse(shell, script).expect_exit(0).expect_stderr("");
     });
+}
+
+/// The parts of a script share one set of names, and the later of two functions would take the earlier one's place: `erase`
+/// means a disk in one part.
+#[test]
+fn no_function_of_a_script_is_defined_twice() {
+    let (site, dir) = ([build("profiles")], temp_dir());
+    let mut functions = 0;
+    for (script, _) in collect(dir.path(), &hosts(&site)) {
+        let text = fs::read_to_string(&script).unwrap();
+        let mut seen = BTreeSet::new();
+        for line in text.lines() {
+            let Some((name, _)) = line.split_once("() {") else {
+                continue;
+            };
+            let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if is_name {
+                functions += 1;
+                assert!(seen.insert(name), "{}: {name} twice", script.display());
+            }
+        }
+    }
+    assert!(functions > 100, "{functions} functions");
 }
 
 /// Below their variables these scripts are the ones above (see [`scripts_differ_in_their_variables_only`]), so
