@@ -15,6 +15,7 @@ pub mod media;
 pub mod model;
 pub mod output;
 pub mod phases;
+mod pieces;
 pub mod profile;
 pub mod render;
 pub mod report;

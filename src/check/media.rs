@@ -18,6 +18,13 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+/// The example's node1 with a number that is fine.
+const NODE1: Edit = Edit::Replace(
+    "hosts/hosts.yaml",
+    "name: node1\n",
+    "name: node1\ndmi_serial: CZ1234\n",
+);
+
 static DUPLICATE_DMI_SERIAL: Rule = Rule::error(
     "M001",
     "duplicate-dmi-serial",
@@ -26,11 +33,7 @@ static DUPLICATE_DMI_SERIAL: Rule = Rule::error(
 )
 .example(
     &[
-        Edit::Replace(
-            "hosts/hosts.yaml",
-            "name: node1\n",
-            "name: node1\ndmi_serial: CZ1234\n",
-        ),
+        NODE1,
         Edit::Replace(
             "hosts/hosts.yaml",
             "name: node2\n",
@@ -38,11 +41,7 @@ static DUPLICATE_DMI_SERIAL: Rule = Rule::error(
         ),
     ],
     &[
-        Edit::Replace(
-            "hosts/hosts.yaml",
-            "name: node1\n",
-            "name: node1\ndmi_serial: CZ1234\n",
-        ),
+        NODE1,
         Edit::Replace(
             "hosts/hosts.yaml",
             "name: node2\n",
@@ -89,11 +88,7 @@ static INVALID_DMI_SERIAL: Rule = Rule::error(
         "name: node1\n",
         "name: node1\ndmi_serial: To Be Filled By O.E.M.\n",
     )],
-    &[Edit::Replace(
-        "hosts/hosts.yaml",
-        "name: node1\n",
-        "name: node1\ndmi_serial: CZ1234\n",
-    )],
+    &[NODE1],
 );
 
 /// What boards say that were never given a number, in lower case.

@@ -43,6 +43,13 @@ fn bake_iso(
 ) -> Result<Outcome, CommandError> {
     check_kernel_args(&args.kernel_args)?;
     let refused = |error| CommandError::Refused(format!("{iso}: {error}"));
+    let refused_or_full = |error, what: String, state: &str| {
+        if no_space(&error) {
+            CommandError::Refused(format!("{what}: no space is left there; {state}"))
+        } else {
+            refused(error)
+        }
+    };
     refuse_itself(args, iso)?;
     let image = Source::open(iso, args.in_place).map_err(refused)?;
     let loaded = secret(args)?;
@@ -60,11 +67,9 @@ fn bake_iso(
     };
     let target = match &args.output {
         Some(output) => {
-            let refused = |error| match no_space(&error) {
-                true => CommandError::Refused(format!(
-                    "{output} cannot be written: no space is left there; nothing was left behind"
-                )),
-                false => refused(error),
+            let refused = |error| {
+                let what = format!("{output} cannot be written");
+                refused_or_full(error, what, "nothing was left behind")
             };
             let target = NewFile::begin(output, |path| matches!(baked::read(path), Ok(Some(_))))?;
             let (digest, session) =
@@ -77,15 +82,9 @@ fn bake_iso(
         }
         None => {
             let session = baked::session(&image, image.folder(), &fleet).map_err(refused)?;
-            session
-                .put_in_place(&image)
-                .map_err(|error| match no_space(&error) {
-                    true => CommandError::Refused(format!(
-                        "{} cannot grow: no space is left there; it is as it was",
-                        iso
-                    )),
-                    false => refused(error),
-                })?;
+            session.put_in_place(&image).map_err(|error| {
+                refused_or_full(error, format!("{iso} cannot grow"), "it is as it was")
+            })?;
             iso
         }
     };

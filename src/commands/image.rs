@@ -24,9 +24,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
             ))
         })?;
     // What was edited by hand after the build would no longer be what was checked.
-    for name in seed::FILES {
-        output::as_built(&folder.join(name))?;
-    }
+    output::as_built(&folder, &seed::FILES)?;
     let found = media::folder_seed(&folder).map_err(refused)?;
     let facts = found.facts().map_err(refused)?;
     let (format, words) = match args.format {

@@ -1,5 +1,7 @@
 //! `lxseed inspect`
 
+use std::collections::HashSet;
+
 use camino::Utf8Path;
 use lxseed::media::baked::{self, Baked};
 use lxseed::media::carried::SNAPS;
@@ -24,7 +26,7 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
                 let above = path.canonicalize_utf8().ok().and_then(|whole| {
                     let mut above = whole.ancestors().skip(1);
                     above
-                        .find(|above| above.join(baked::MANIFEST).is_file())
+                        .find(|above| above.join(output::MANIFEST).is_file())
                         .map(Utf8Path::to_owned)
                 });
                 let give = above.map_or_else(
@@ -67,6 +69,12 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
         sanitize(&manifest.version),
         sanitize(&manifest.secret_fingerprint),
     ));
+    let images: HashSet<&Utf8Path> = manifest
+        .files
+        .iter()
+        .filter(|entry| entry.path.file_name() == Some(seed::ISO))
+        .filter_map(|entry| entry.path.parent())
+        .collect();
     for cluster in &manifest.clusters {
         printer.line(&sanitize(&cluster.name));
         let rows: Vec<[String; 5]> = cluster
@@ -79,11 +87,7 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
                 let facts = media::folder_seed(&folder)
                     .and_then(|seed| seed.facts())
                     .unwrap_or_default();
-                let prefix = Utf8Path::new(&cluster.name).join(host);
-                let image = manifest
-                    .files
-                    .iter()
-                    .any(|entry| entry.path == prefix.join(seed::ISO));
+                let image = images.contains(&*Utf8Path::new(&cluster.name).join(host));
                 [
                     sanitize(host).into_owned(),
                     list(&facts.addresses),

@@ -1,6 +1,6 @@
 //! Files that go onto a medium from where they lie, without ever being in memory as a whole: a snap has a hundred megabytes.
 
-use std::io::{self, Read};
+use std::io;
 
 use camino::Utf8PathBuf;
 use md5::Digest as _;
@@ -30,15 +30,12 @@ impl Carried {
     /// If it cannot be read.
     pub fn read(path: Utf8PathBuf, source: Utf8PathBuf) -> io::Result<Self> {
         let file = fs_err::File::open(&source)?;
-        let mut md5 = Md5 {
-            inner: file,
-            digest: md5::Md5::new(),
-        };
-        let entry = Entry::read(path, &mut md5, 0o644)?;
+        let mut md5 = md5::Md5::new();
+        let entry = Entry::read(path, file, 0o644, |piece| md5.update(piece))?;
         Ok(Self {
             source,
             entry,
-            md5: hex::encode(&md5.digest.finalize()),
+            md5: hex::encode(&md5.finalize()),
         })
     }
 
@@ -54,19 +51,5 @@ impl Carried {
         files
             .map(|(path, source)| Self::read(path, source.clone()))
             .collect()
-    }
-}
-
-/// Digests what is read through it.
-struct Md5<R> {
-    inner: R,
-    digest: md5::Md5,
-}
-
-impl<R: Read> Read for Md5<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(bytes)?;
-        self.digest.update(&bytes[..read]);
-        Ok(read)
     }
 }

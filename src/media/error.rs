@@ -22,3 +22,15 @@ pub enum MediaError {
     #[error("{0}")]
     Io(#[from] io::Error),
 }
+
+impl MediaError {
+    /// Why a program could not be started: `does` says what it is for, `package` what brings it on Debian and Ubuntu.
+    pub(super) fn not_there(error: io::Error, program: &str, does: &str, package: &str) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Malformed(format!(
+                "{program} is not installed, and it is what {does}: apt-get install {package}"
+            )),
+            _ => error.into(),
+        }
+    }
+}

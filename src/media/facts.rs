@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::MediaError;
 use super::seed::Seed;
 use crate::gzip;
+use crate::render::FIRSTBOOT;
 
 /// What a seed is for. Whoever made the seed chose these texts: they are not fit for a terminal as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub(super) fn facts(seed: &Seed) -> Result<Facts, MediaError> {
     let script = user_data
         .iter()
         .flat_map(|data| &data.write_files)
-        .find(|file| file.path == "/usr/local/sbin/lxseed-firstboot");
+        .find(|file| file.path == FIRSTBOOT);
     if let Some(script) = script {
         facts.script = variables(script)?;
     }

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::{OutputError, first_few};
 use super::git;
-use super::manifest::{FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
+use super::manifest::{MANIFEST, Manifest, SUMS};
 use super::place::Place;
 
 /// The user's files at the top of the target, there so that git keeps the folder or leaves the tree alone.
@@ -97,15 +97,7 @@ pub(super) fn contents(
         |known| Ok(Arc::clone(known)),
     ) {
         Ok(manifest) => manifest,
-        Err(Unreadable::Foreign) => return Err(foreign()),
-        Err(Unreadable::Newer(format)) => {
-            return Err(OutputError::Newer {
-                path,
-                format,
-                known: FORMAT,
-            });
-        }
-        Err(Unreadable::Damaged) => return Err(OutputError::Damaged(path)),
+        Err(why) => return Err(why.error(&path).unwrap_or_else(foreign)),
     };
     let mode = fs::symlink_metadata(folder)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {

@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::unlisted;
-use super::manifest::{About, Entry, FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
+use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS};
 use crate::hex;
+use crate::pieces::each_piece;
 use crate::render::File;
 
 /// A tree, looked through. Unlike [`Standing`](super::Standing) it may lie anywhere and hold more than a build would replace.
@@ -50,25 +51,23 @@ impl Manifest {
 }
 
 impl Entry {
-    /// What the manifest says of a file that is no secret, read to its end; it may be of any size.
+    /// What the manifest says of a file that is no secret, read to its end; it may be of any size. `also` is given every
+    /// piece of it.
     ///
     /// # Errors
     /// If reading fails.
-    pub fn read(path: Utf8PathBuf, mut source: impl Read, mode: u32) -> io::Result<Self> {
-        let (mut sha256, mut xxh3, mut size) = (Sha256::new(), Xxh3Default::new(), 0);
-        let mut block = vec![0; 1 << 20];
-        loop {
-            match source.read(&mut block) {
-                Ok(0) => break,
-                Ok(read) => {
-                    sha256.update(&block[..read]);
-                    xxh3.update(&block[..read]);
-                    size += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+    pub fn read(
+        path: Utf8PathBuf,
+        source: impl Read,
+        mode: u32,
+        mut also: impl FnMut(&[u8]),
+    ) -> io::Result<Self> {
+        let (mut sha256, mut xxh3) = (Sha256::new(), Xxh3Default::new());
+        let size = each_piece(source, |piece| {
+            sha256.update(piece);
+            xxh3.update(piece);
+            also(piece);
+        })?;
         Ok(Self {
             path,
             size,
@@ -89,13 +88,7 @@ fn manifest(root: &Utf8Path) -> Result<Option<Manifest>, OutputError> {
     };
     match Manifest::parse(&text) {
         Ok(manifest) => Ok(Some(manifest)),
-        Err(Unreadable::Foreign) => Ok(None),
-        Err(Unreadable::Damaged) => Err(OutputError::Damaged(root.to_owned())),
-        Err(Unreadable::Newer(format)) => Err(OutputError::Newer {
-            path: root.to_owned(),
-            format,
-            known: FORMAT,
-        }),
+        Err(why) => why.error(root).map_or(Ok(None), Err),
     }
 }
 
@@ -124,24 +117,26 @@ pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
     }))
 }
 
-/// Makes sure that a file is what was built, if it lies in a tree of ours.
+/// Makes sure that files of a folder are what was built, if it lies in a tree of ours.
 ///
 /// # Errors
-/// If it is not, or the tree's manifest is of no use.
-pub fn as_built(file: &Utf8Path) -> Result<(), OutputError> {
-    for root in file.ancestors().skip(1) {
+/// If one is not, or the tree's manifest is of no use.
+pub fn as_built(folder: &Utf8Path, names: &[&str]) -> Result<(), OutputError> {
+    for root in folder.ancestors() {
         let Some(manifest) = manifest(root)? else {
             continue;
         };
-        let path = file.strip_prefix(root).unwrap_or(file);
-        let entry = manifest.files.iter().find(|entry| entry.path == path);
-        return match entry.and_then(|entry| entry.fault(root)) {
-            Some(fault) => Err(OutputError::NotAsBuilt {
-                path: file.to_owned(),
-                fault,
-            }),
-            None => Ok(()),
-        };
+        let below = folder.strip_prefix(root).unwrap_or(folder);
+        for name in names {
+            let at = manifest.position(below.join(name).as_str());
+            if let Some(fault) = at.and_then(|at| manifest.files[at].fault(root)) {
+                return Err(OutputError::NotAsBuilt {
+                    path: folder.join(name),
+                    fault,
+                });
+            }
+        }
+        break;
     }
     Ok(())
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::error::OutputError;
 use crate::hex;
 
 /// The name of the manifest, at the top of the tree.
-pub(super) const MANIFEST: &str = "manifest.json";
+pub const MANIFEST: &str = "manifest.json";
 /// The name of the checksum list, at the top of the tree.
 pub(super) const SUMS: &str = "SHA256SUMS";
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
@@ -120,6 +121,21 @@ pub(super) enum Unreadable {
     Foreign,
     Newer(u64),
     Damaged,
+}
+
+impl Unreadable {
+    /// What a user is told of the tree at `path`; nothing if it is none of ours.
+    pub(super) fn error(self, path: &Utf8Path) -> Option<OutputError> {
+        match self {
+            Self::Foreign => None,
+            Self::Damaged => Some(OutputError::Damaged(path.to_owned())),
+            Self::Newer(format) => Some(OutputError::Newer {
+                path: path.to_owned(),
+                format,
+                known: FORMAT,
+            }),
+        }
+    }
 }
 
 impl Manifest {

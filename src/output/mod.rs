@@ -22,7 +22,7 @@ pub use error::OutputError;
 pub use fault::Fault;
 pub use guard::guard;
 pub use inspect::{Inspected, as_built, inspect};
-pub use manifest::{About, ClusterAbout, Entry, HostAbout, Manifest};
+pub use manifest::{About, ClusterAbout, Entry, HostAbout, MANIFEST, Manifest};
 pub use single::NewFile;
 pub use stage::{Committed, Stage};
 pub use standing::{Standing, State};

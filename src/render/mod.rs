@@ -40,6 +40,9 @@ pub enum RenderError {
     Inputs(serde_json::Error),
 }
 
+/// Where cloud-init plants the first boot's script.
+pub(crate) const FIRSTBOOT: &str = "/usr/local/sbin/lxseed-firstboot";
+
 /// The files of a cluster as a whole, in its folder.
 pub const CLUSTER_FILES: [&str; 2] = ["known_hosts", "cluster.crt"];
 

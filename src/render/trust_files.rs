@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::cloud_init::{Planted, Planting};
 use super::shell::Script;
-use super::{ClusterKeys, is_bootstrap};
+use super::{ClusterKeys, FIRSTBOOT, is_bootstrap};
 use crate::model::Cluster;
 use crate::trust::SecretBytes;
 
@@ -48,7 +48,7 @@ pub(super) fn planted(
         content: Planting::Packed(script.packed.clone()),
     };
     let mut files = vec![
-        packed("/usr/local/sbin/lxseed-firstboot", "0755", firstboot),
+        packed(FIRSTBOOT, "0755", firstboot),
         packed("/etc/systemd/system/lxseed-firstboot.service", "0644", unit),
         open("/etc/lxseed/lxd-preseed.yaml", "0600", preseed),
         open(

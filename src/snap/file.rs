@@ -11,6 +11,7 @@ use sha3::{Digest as _, Sha3_384};
 
 use super::assertion::MAX_ASSERTION_BYTES;
 use super::squashfs::{self, SquashError};
+use crate::pieces::each_piece;
 
 /// A snap.yaml of the store has a few KiB.
 const MAX_META_BYTES: u64 = 256 << 10;
@@ -142,19 +143,7 @@ impl SnapFile {
     fn examine_anew(&self) -> io::Result<Examined> {
         let mut source = self.open()?;
         let mut digest = Sha3_384::new();
-        let mut block = vec![0; 1 << 20];
-        let mut size = 0;
-        loop {
-            match source.read(&mut block) {
-                Ok(0) => break,
-                Ok(read) => {
-                    digest.update(&block[..read]);
-                    size += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let size = each_piece(&mut source, |piece| digest.update(piece))?;
         Ok(Examined {
             size,
             digest: URL_SAFE_NO_PAD.encode(digest.finalize()),

@@ -19,9 +19,9 @@ use sha2::{Digest, Sha256};
 
 use super::carried::Carried;
 use super::iso9660::{Image, Node};
-use super::{MediaError, seed};
+use super::{MediaError, path_of, seed};
 use crate::hex;
-use crate::output::Manifest;
+use crate::output::{MANIFEST, Manifest};
 use crate::render::medium::FOLDER;
 use crate::render::{Content, File as Rendered};
 use crate::trust::SecretBytes;
@@ -32,9 +32,6 @@ use xorriso::Addition;
 pub use boot::Boot;
 pub use known::Published;
 pub use source::Source;
-
-/// The manifest of what lies in the medium's folder.
-pub const MANIFEST: &str = "manifest.json";
 
 /// What the installer checks its medium by.
 const SUMS: &str = "md5sum.txt";
@@ -106,7 +103,12 @@ pub fn session<'a>(
         .map(|size| size + 2 * BLOCK)
         .sum::<u64>();
     let skeleton = Skeleton::of(source.file(), more + (4 << 20), folder)?;
-    xorriso::make_room(&skeleton.path(), source.path(), &files, fleet.carried)?;
+    xorriso::make_room(
+        &path_of(skeleton.file()),
+        source.path(),
+        &files,
+        fleet.carried,
+    )?;
     Ok(Session {
         skeleton,
         files,

@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
 use camino::Utf8Path;
@@ -87,11 +86,6 @@ impl Skeleton {
     /// The skeleton itself, whose small files can be read.
     pub(super) fn file(&self) -> &File {
         &self.file
-    }
-
-    /// A path by which another program can open it while this value lives.
-    pub(super) fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
     /// Puts everything that differs from the image on `target`, which holds the image's bytes, and `contents` at their places.

@@ -149,13 +149,7 @@ fn quoted(word: &str) -> Result<String, MediaError> {
 }
 
 fn not_there(error: io::Error) -> MediaError {
-    match error.kind() {
-        io::ErrorKind::NotFound => MediaError::Malformed(
-            "xorriso is not installed, and it is what writes the image: apt-get install xorriso"
-                .to_owned(),
-        ),
-        _ => error.into(),
-    }
+    MediaError::not_there(error, "xorriso", "writes the image", "xorriso")
 }
 
 /// Refuses a program that is too old.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use camino::Utf8Path;
@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::disk::Root;
 use crate::hex;
-use crate::media::{EPOCH, MediaError};
+use crate::media::{EPOCH, MediaError, path_of};
+use crate::pieces::each_piece;
 use crate::trust::SecretBytes;
 
 /// A file or folder, as debugfs tells it.
@@ -121,16 +122,10 @@ impl Ext4 {
             .spawn()
             .map_err(|error| not_there(error, "debugfs"))?;
         let mut digest = Sha256::new();
-        let read = (|| {
-            let mut from = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-            let mut block = vec![0; 1 << 16];
-            loop {
-                match from.read(&mut block)? {
-                    0 => return Ok::<(), io::Error>(()),
-                    read => digest.update(&block[..read]),
-                }
-            }
-        })();
+        let read = match child.stdout.take() {
+            Some(from) => each_piece(from, |piece| digest.update(piece)),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        };
         child.wait()?;
         read?;
         Ok(Some(hex::encode(&digest.finalize())))
@@ -244,7 +239,7 @@ fn parts(path: &Utf8Path) -> (&str, &str) {
 
 /// The path by which another program finds a file for as long as it is held.
 fn by_number(file: File, held: &mut Vec<File>) -> String {
-    let path = super::path_of(&file);
+    let path = path_of(&file);
     held.push(file);
     path
 }
@@ -284,10 +279,5 @@ fn failed(said: &str) -> MediaError {
 }
 
 fn not_there(error: io::Error, program: &str) -> MediaError {
-    match error.kind() {
-        io::ErrorKind::NotFound => MediaError::Malformed(format!(
-            "{program} is not installed, and it is what writes into the image: apt-get install e2fsprogs"
-        )),
-        _ => error.into(),
-    }
+    MediaError::not_there(error, program, "writes into the image", "e2fsprogs")
 }

@@ -8,7 +8,6 @@ mod qemu;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use camino::Utf8Path;
@@ -17,7 +16,7 @@ use rustix::io::Errno;
 
 use super::carried::Carried;
 use super::seed::{self, Seed};
-use super::{Facts, MediaError};
+use super::{Facts, MediaError, path_of};
 use crate::output::Manifest;
 use crate::render::{Content, File as Rendered};
 use crate::trust::SecretBytes;
@@ -142,11 +141,6 @@ impl Source {
 /// If converting or writing fails.
 pub fn pack(from: &File, to: &File, format: Format) -> Result<(), MediaError> {
     qemu::convert((&path_of(from), "raw"), (&path_of(to), format.word()))
-}
-
-/// A path by which another program finds the very file that is open here, for as long as it is.
-fn path_of(file: &File) -> String {
-    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
 /// Copies a file and leaves its holes: a disk is empty for the most part.

@@ -1,6 +1,5 @@
 //! qcow2, which qemu-img turns into a plain disk and back.
 
-use std::io;
 use std::process::Command;
 
 use crate::media::MediaError;
@@ -45,12 +44,8 @@ fn qemu_img(words: &[&str]) -> Result<std::process::Output, MediaError> {
         .args(words)
         .env("LC_ALL", "C")
         .output();
-    output.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => MediaError::Malformed(
-            "qemu-img is not installed, and it is what reads and writes qcow2: apt-get install qemu-utils"
-                .to_owned(),
-        ),
-        _ => error.into(),
+    output.map_err(|error| {
+        MediaError::not_there(error, "qemu-img", "reads and writes qcow2", "qemu-utils")
     })
 }
 
