@@ -37,7 +37,8 @@ pub struct SeedImage {
 /// # Errors
 /// If it is none, or a damaged one.
 pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
-    let mut file = fs::File::open(path)?;
+    // The caller names the path.
+    let mut file = std::fs::File::open(path)?;
     let size = file.metadata()?.len();
     let format = format_of(&mut file)?;
     let (label, preparer, seed, mut others) = match format {
