@@ -320,13 +320,14 @@ for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
                 host.api("/1.0/storage-pools/%s/resources?target=%s" % (pool, name))
 
     def close(self):
+        """A second time it finds nothing left to do: a loop device let go of may be another bench's by then."""
         for host in self.hosts.values():
             try:
                 host.power_cut()
             except Failed:
                 pass
-        for device in self.loops:
-            subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
-        for space in self.spaces:
-            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
+        while self.loops:
+            subprocess.run(["losetup", "-d", self.loops.pop()], check=False, capture_output=True)
+        while self.spaces:
+            subprocess.run(["ip", "netns", "del", self.spaces.pop()], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
