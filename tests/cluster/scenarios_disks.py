@@ -109,6 +109,18 @@ def alone(stage, **options):
     return b.add("node1")
 
 
+def with_an_idle_lxd(stage):
+    """A host held by a disk that carries something: its LXD is installed and runs, and no stage has used it yet."""
+    host = alone(stage)
+    with open(host.loops["d1"], "r+b") as device:
+        ext4(device)
+    run("blockdev", "--flushbufs", host.loops["d1"])
+    host.boot()
+    host.await_stopped()
+    host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
+    return host
+
+
 @test
 def foreign_disks(stage):
     """A disk that carries something is refused with its name and finding, its bytes unchanged; once blank it goes on."""
@@ -357,13 +369,7 @@ def clock(stage):
 @test
 def strict_preseeds(stage):
     """LXD's own strict decoding takes every preseed of every site, and refuses one with a misspelt key."""
-    host = alone(stage)
-    host.boot()
-    host.await_said("lxd: done")
-    host.inside("systemctl", "stop", "lxseed-firstboot")
-    host.inside("/opt/bench/bin/lxd-daemon", "stop")
-    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*")
-    host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
+    host = with_an_idle_lxd(stage)
     seen = 0
     # The sites that ship with lxseed, too.
     for site in ("two", "three", "five", "../../../profiles"):
@@ -384,13 +390,8 @@ def strict_preseeds(stage):
 @test
 def other_identity(stage):
     """An LXD that already made an identity for itself gets this host's; the daemon then shows it."""
-    host = alone(stage)
-    host.boot()
-    host.await_said("lxd: done")
-    host.inside("systemctl", "stop", "lxseed-firstboot")
-    host.inside("/opt/bench/bin/lxd-daemon", "stop")
-    host.inside("sh", "-c", "rm -rf /var/lib/lxd/* /var/lib/lxseed/marks")
-    host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
+    host = with_an_idle_lxd(stage)
+    empty(host, "d1")
     again(host)
     host.await_member()
     assert "replacing the identity that LXD made for itself" in host.journal(), host.journal()
