@@ -12,28 +12,27 @@ use miniz_oxide::deflate::core::{
 /// Members that follow one another unpack to their contents one after the other (RFC 1952, 2.2), which Python's `gzip`
 /// follows: what is the same for every host is packed once.
 pub(crate) fn member(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    packed(bytes, None)
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(OF_NO_SYSTEM)
+        .write(Vec::new(), Compression::best());
+    gzip.write_all(bytes)?;
+    gzip.finish()
 }
 
 /// As [`member`], and its length is a multiple of three: what follows it is the same text in base64, whatever the member holds.
 pub(crate) fn member_before_others(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let member = packed(bytes, None)?;
-    // A comment takes a byte more than it has.
-    match member.len() % 3 {
-        0 => Ok(member),
-        1 => packed(bytes, Some("-")),
-        _ => packed(bytes, Some("")),
-    }
-}
-
-fn packed(bytes: &[u8], comment: Option<&str>) -> io::Result<Vec<u8>> {
-    let mut gzip = GzBuilder::new().mtime(0).operating_system(OF_NO_SYSTEM);
-    if let Some(comment) = comment {
-        gzip = gzip.comment(comment);
-    }
-    let mut gzip = gzip.write(Vec::new(), Compression::best());
-    gzip.write_all(bytes)?;
-    gzip.finish()
+    /// The flag that a comment stands behind the header, ended by a zero byte (RFC 1952, 2.3.1).
+    const COMMENT: u8 = 1 << 4;
+    let mut member = member(bytes)?;
+    let comment: &[u8] = match member.len() % 3 {
+        0 => return Ok(member),
+        1 => b"-\0",
+        _ => b"\0",
+    };
+    member[3] |= COMMENT;
+    member.splice(HEADER.len()..HEADER.len(), comment.iter().copied());
+    Ok(member)
 }
 
 /// Makes members of text that hardly repeats itself, at a fraction of the cost: all there is to gain is that base64 has six bits

@@ -16,48 +16,89 @@ const SECRETS: [&str; 3] = [
     "hashed_passwd",
 ];
 
-/// Packs user-data, its keys as they are: a compressor would leave copies of them in memory.
-pub(super) fn pack(user_data: &str) -> SecretBytes {
-    /// More than what packing adds to what cannot be packed.
-    const ROOM: usize = 4096;
-    // At its full size at once: a vector that grows leaves copies behind, too.
-    let mut packed = Vec::with_capacity(user_data.len() + ROOM);
-    let mut quick = Quick::new();
-    let (mut from, mut at) = (0, 0);
-    let bytes = user_data.as_bytes();
-    for line in user_data.split_inclusive('\n') {
-        let end = at + line.len();
-        let shared = line.len() / CHUNK * CHUNK;
-        if SECRETS.iter().any(|sign| line.contains(sign)) {
-            quick.append(&bytes[from..at], &mut packed);
-            gzip::append_stored(line.as_bytes(), &mut packed);
-            from = end;
-        } else if shared > 0 {
-            quick.append(&bytes[from..end - shared], &mut packed);
-            append_shared(&bytes[end - shared..end], &mut quick, &mut packed);
-            from = end;
-        }
-        at = end;
-    }
-    quick.append(&bytes[from..], &mut packed);
-    SecretBytes::new(packed)
+/// Packs user-data, its keys as they are: a compressor would leave copies of them in memory. Every piece is unpacked again to
+/// see that nothing is lost, what all hosts have in common when it is packed.
+///
+/// # Errors
+/// If a piece does not unpack to what it was.
+pub(super) fn pack(user_data: &str) -> Result<SecretBytes, MediaError> {
+    TOOLS.with_borrow_mut(|tools| tools.pack(user_data))
 }
 
 thread_local! {
-    /// What was packed last, and the member that it gave.
-    static LAST: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    static TOOLS: RefCell<Tools> = RefCell::new(Tools::new());
 }
 
-/// Appends a member for what is likely the same as for the host before, and is then not packed again.
-fn append_shared(bytes: &[u8], quick: &mut Quick, to: &mut Vec<u8>) {
-    LAST.with_borrow_mut(|(last, member)| {
+/// What is dear to make and is used for one seed after the other.
+struct Tools {
+    quick: Quick,
+    /// What was packed last of what is likely the same for the next host, and the member that it gave.
+    shared: (Vec<u8>, Vec<u8>),
+}
+
+impl Tools {
+    fn new() -> Self {
+        Self {
+            quick: Quick::new(),
+            shared: (Vec::new(), Vec::new()),
+        }
+    }
+
+    fn pack(&mut self, user_data: &str) -> Result<SecretBytes, MediaError> {
+        /// More than what packing adds to what cannot be packed.
+        const ROOM: usize = 4096;
+        // At its full size at once: a vector that grows leaves copies behind, too.
+        let mut packed = Vec::with_capacity(user_data.len() + ROOM);
+        let (mut from, mut at) = (0, 0);
+        // Up to where what was packed has been unpacked again, in what there is of both.
+        let mut compared = (0, 0);
+        let bytes = user_data.as_bytes();
+        for line in user_data.split_inclusive('\n') {
+            let end = at + line.len();
+            let shared = line.len() / CHUNK * CHUNK;
+            if SECRETS.iter().any(|sign| line.contains(sign)) {
+                self.quick.append(&bytes[from..at], &mut packed);
+                gzip::append_stored(line.as_bytes(), &mut packed);
+                from = end;
+            } else if shared > 0 {
+                let begin = end - shared;
+                self.quick.append(&bytes[from..begin], &mut packed);
+                compare(&packed[compared.0..], &bytes[compared.1..begin])?;
+                self.append_shared(&bytes[begin..end], &mut packed)?;
+                compared = (packed.len(), end);
+                from = end;
+            }
+            at = end;
+        }
+        self.quick.append(&bytes[from..], &mut packed);
+        compare(&packed[compared.0..], &bytes[compared.1..])?;
+        Ok(SecretBytes::new(packed))
+    }
+
+    /// Appends a member for what is likely the same as for the host before, and is then not packed again.
+    fn append_shared(&mut self, bytes: &[u8], to: &mut Vec<u8>) -> Result<(), MediaError> {
+        let (last, member) = &mut self.shared;
         if last != bytes {
+            last.clear();
             member.clear();
-            quick.append(bytes, member);
-            bytes.clone_into(last);
+            self.quick.append(bytes, member);
+            compare(member, bytes)?;
+            last.extend(bytes);
         }
         to.extend(&*member);
-    });
+        Ok(())
+    }
+}
+
+fn compare(members: &[u8], bytes: &[u8]) -> Result<(), MediaError> {
+    // No members is nothing to a reader of files, and an error to one of gzip.
+    if members.is_empty() && bytes.is_empty() {
+        return Ok(());
+    }
+    match gzip::unpacked(members, bytes.len() as u64 + 1).map(SecretBytes::new) {
+        Ok(again) if again.expose() == bytes => Ok(()),
+        _ => Err(MediaError::NotReadBack("user-data, packed".to_owned())),
+    }
 }
 
 /// What [`pack`] packed, or nothing if these bytes are not packed.
@@ -95,11 +136,23 @@ mod tests {
             script("a"),
             "b".repeat(20_000),
         ];
-        let packed = texts.each_ref().map(|text| pack(text));
+        let packed = texts.each_ref().map(|text| pack(text).unwrap());
         assert!(packed[0].expose() == packed[2].expose());
         for (text, packed) in texts.iter().zip(packed) {
             assert!(unpack(&packed, 1 << 20).unwrap().unwrap().expose() == text.as_bytes());
         }
+    }
+
+    #[test]
+    fn what_unpacks_to_something_else_is_refused() {
+        let mut members = gzip::member(b"one").unwrap();
+        assert!(compare(&members, b"one").is_ok());
+        for other in [&b"on"[..], b"ones", b"two", b""] {
+            assert!(compare(&members, other).is_err(), "{other:?}");
+        }
+        members.pop();
+        assert!(compare(&members, b"one").is_err());
+        assert!(compare(b"", b"").is_ok() && compare(b"", b"one").is_err());
     }
 
     #[test]
@@ -110,7 +163,7 @@ mod tests {
             "#cloud-config\n{}\n\"content\": \"{key}\"\n\"a\": \"-----BEGIN OPENSSH PRIVATE KEY-----\"\n\"hashed_passwd\": \"$6$salt\"\n",
             "p".repeat(7000)
         );
-        let packed = pack(&text);
+        let packed = pack(&text).unwrap();
         let holds = |sign: &str| {
             let mut windows = packed.expose().windows(sign.len());
             windows.any(|window| window == sign.as_bytes())

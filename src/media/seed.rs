@@ -136,20 +136,12 @@ impl Seed {
         Ok(image)
     }
 
-    /// user-data packed, and unpacked again to see that nothing is lost.
+    /// user-data packed, if it is there and is text.
     fn packed_user_data(&self) -> Result<Option<SecretBytes>, MediaError> {
-        let Some(text) = self.file(USER_DATA) else {
-            return Ok(None);
-        };
-        let Ok(readable) = std::str::from_utf8(text) else {
-            return Ok(None);
-        };
-        let packed = packed::pack(readable);
-        let again = packed::unpack(&packed, MAX_BYTES)?;
-        if again.is_none_or(|again| again.expose() != text) {
-            return Err(MediaError::NotReadBack("user-data, packed".to_owned()));
-        }
-        Ok(Some(packed))
+        self.file(USER_DATA)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .map(packed::pack)
+            .transpose()
     }
 }
 
