@@ -163,7 +163,7 @@ fn compare_iso(files: &[(&str, &[u8])], bytes: &[u8]) -> Result<(), MediaError> 
                 Names::Plain => node.name.to_ascii_lowercase().replace('_', "-"),
                 _ => node.name.clone(),
             };
-            found.insert(name, SecretBytes::new(image.read(&node, MAX_BYTES)?));
+            found.insert(name, image.bytes_of(&node)?);
         }
         compare(files, &image.label, &found)?;
     }
@@ -172,9 +172,13 @@ fn compare_iso(files: &[(&str, &[u8])], bytes: &[u8]) -> Result<(), MediaError> 
 
 fn compare_fat(files: &[(&str, &[u8])], bytes: &mut [u8]) -> Result<(), MediaError> {
     let (label, found) = fat::read(bytes, MAX_BYTES.into())?;
-    let found = found
+    let found: Vec<_> = found
         .into_iter()
         .map(|(name, bytes)| (name, SecretBytes::new(bytes)))
+        .collect();
+    let found = found
+        .iter()
+        .map(|(name, bytes)| (name.clone(), bytes.expose()))
         .collect();
     compare(files, &label, &found)
 }
@@ -182,11 +186,11 @@ fn compare_fat(files: &[(&str, &[u8])], bytes: &mut [u8]) -> Result<(), MediaErr
 fn compare(
     files: &[(&str, &[u8])],
     label: &str,
-    found: &BTreeMap<String, SecretBytes>,
+    found: &BTreeMap<String, &[u8]>,
 ) -> Result<(), MediaError> {
     let same = files
         .iter()
-        .all(|(name, bytes)| found.get(*name).is_some_and(|b| b.expose() == *bytes));
+        .all(|(name, bytes)| found.get(*name) == Some(bytes));
     if label != LABEL || !same || found.len() != files.len() {
         return Err(MediaError::NotReadBack(format!(
             "label {label}, files {}",

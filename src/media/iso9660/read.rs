@@ -1,7 +1,7 @@
 //! Reads any ISO 9660 image: our own to compare it, an installer's to see what it is.
 
 use std::collections::HashSet;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use super::{
     BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
@@ -337,6 +337,20 @@ impl<S: Read + Seek> Image<S> {
             node.name = name;
         }
         Ok(())
+    }
+}
+
+impl<'a> Image<Cursor<&'a [u8]>> {
+    /// The bytes of a file, where they lie: of what holds keys there is no copy to wipe.
+    ///
+    /// # Errors
+    /// If it ends beyond the image.
+    pub(in crate::media) fn bytes_of(&self, node: &Node) -> Result<&'a [u8], MediaError> {
+        let begin = node.block as usize * BLOCK;
+        self.source
+            .get_ref()
+            .get(begin..begin.saturating_add(node.size as usize))
+            .ok_or_else(|| malformed(&format!("it ends before the end of {}", node.name)))
     }
 }
 
