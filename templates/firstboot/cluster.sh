@@ -84,9 +84,13 @@ feed_preseed() {
         unmark begun
         return 0
         ;;
-    # Nothing has been made yet when these come; the mark would only cost a reset.
+    # Most of these come before LXD has made anything, and then the mark would only cost a reset. But the host that is asked
+    # may also have gone away just when the pools were made: LXD asks to be let in after that, and leaves them on the disks.
     *"connection refused"* | *"no route to host"* | *"i/o timeout"* | *"x509:"* | *"Failed getting existing certificate"* | \
         *"lustering isn't enabled"* | *"not clustered"* | *"daemon setup in progress"*)
+        if ! handed_volumes_blank; then
+            later "the cluster went away while this host joined: $said"
+        fi
         unmark begun
         later "the cluster does not take this host yet: $said"
         ;;

@@ -318,6 +318,21 @@ volumes_state() {
     done
 }
 
+# Whether LXD has not begun with any of its pools. Of a zpool that it was handed, nobody looks: that only costs a reset.
+handed_volumes_blank() {
+    local name
+    for name in "${VOLUME_NAMES[@]}"; do
+        volume_read "$name"
+        if [[ $V_STATE != handed ]]; then
+            continue
+        elif [[ $(driver_of "$name") = dir ]]; then
+            [[ -z $(find "$V_SOURCE" -mindepth 1 -print -quit) ]] || return 1
+        else
+            [[ $V_SOURCE = /* && -z $(what_is_on "$V_SOURCE") ]] || return 1
+        fi
+    done
+}
+
 # LXD was told to make pools and does not have them: what it left on the volumes would make its next try fail. They were
 # blank when they were handed over and LXD never had a pool there, so nothing of anybody's can be on them.
 # The types are compared all the same: anything else than what the driver writes stops the host.
