@@ -474,6 +474,7 @@ def dead_neighbour(stage):
 
 
 def has_btrfs(device):
+    """By its magic number (64 bytes into the superblock at 64 KiB): a program that looks would take longer than the join."""
     with open(device, "rb", buffering=0) as disk:
         disk.seek(64 * 1024 + 64)
         return disk.read(8) == b"_BHRfS_M"

@@ -109,12 +109,16 @@ def alone(stage, **options):
     return b.add("node1")
 
 
+def put_on(host, slot, write):
+    with open(host.loops[slot], "r+b") as device:
+        write(device)
+    run("blockdev", "--flushbufs", host.loops[slot])
+
+
 def with_an_idle_lxd(stage):
     """A host held by a disk that carries something: its LXD is installed and runs, and no stage has used it yet."""
     host = alone(stage)
-    with open(host.loops["d1"], "r+b") as device:
-        ext4(device)
-    run("blockdev", "--flushbufs", host.loops["d1"])
+    put_on(host, "d1", ext4)
     host.boot()
     host.await_stopped()
     host.inside("/snap/bin/lxd", "waitready", "--timeout=30")
@@ -127,9 +131,7 @@ def foreign_disks(stage):
     host = alone(stage)
     first = True
     for what, write, finding in FOREIGN:
-        with open(host.loops["d1"], "r+b") as device:
-            write(device)
-        run("blockdev", "--flushbufs", host.loops["d1"])
+        put_on(host, "d1", write)
         before = host.digest("d1")
         host.boot() if first else again(host)
         first = False
@@ -204,8 +206,7 @@ def wipe_once(stage):
     b = stage.bench("two", speed=20, edits=[("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: WD-1-1}")])
     host, other = b.add_all()
     other.boot()
-    with open(host.loops["d1"], "r+b") as device:
-        ext4(device)
+    put_on(host, "d1", ext4)
     host.boot()
     host.await_sealed()
     assert "emptying" in host.journal() and "ext4 labelled photos" in host.journal(), host.journal()
