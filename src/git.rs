@@ -5,6 +5,15 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 
+/// Whether git would find a repository from a folder, which is given without links and from the root on. Looking is a hundredth
+/// of starting a program. Git takes a `.git` file for a link to a repository, and passes over a `.git` folder without a HEAD.
+pub(crate) fn has_repository(folder: &Utf8Path) -> bool {
+    folder.ancestors().any(|folder| {
+        let git = folder.join(".git");
+        git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
+    })
+}
+
 /// A git command in a folder, with nothing on its standard input, that answers about that folder and about no other.
 pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
     let mut git = Command::new("git");

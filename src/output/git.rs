@@ -3,8 +3,6 @@
 use std::io;
 use std::process::Output;
 
-use camino::Utf8Path;
-
 use super::error::OutputError;
 use super::guard::is_keep;
 use super::place::Place;
@@ -13,7 +11,7 @@ use crate::git;
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
 /// Without git on the PATH, or outside a work tree, there is nothing to ask.
 pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputError> {
-    if !place.parent.ancestors().any(is_repository) {
+    if !git::has_repository(&place.parent) {
         return Ok(());
     }
     // False inside a .git folder, and beside the work trees of a bare repository: no index could list the tree there.
@@ -62,12 +60,6 @@ pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputErro
     }
 }
 
-/// Git takes a `.git` file for a link to a repository, and passes over a `.git` folder without a HEAD.
-fn is_repository(folder: &Utf8Path) -> bool {
-    let git = folder.join(".git");
-    git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
-}
-
 /// Runs git beside the target; nothing if there is no git.
 fn ask(place: &Place, question: &[&str]) -> Result<Option<Output>, OutputError> {
     match git::command(&place.parent, question).output() {
@@ -99,10 +91,9 @@ mod tests {
 
     use std::process::Command;
 
-    use camino::Utf8PathBuf;
+    use camino::{Utf8Path, Utf8PathBuf};
     use fs_err as fs;
 
-    use super::*;
     use crate::output::guard;
     use crate::output::tests::crash::command;
     use crate::output::tests::{Bench, message};

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::thread;
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -43,12 +44,24 @@ pub(super) struct Contents {
 
 /// Every guard: what stands in the target, and what git thinks of it.
 pub(super) fn inspect(place: &Place) -> Result<Contents, OutputError> {
-    let contents = match place.standing() {
-        Some(folder) => contents(place, &folder, &Contents::default())?,
-        None => Contents::default(),
+    let Some(folder) = place.standing() else {
+        git::check(place, false)?;
+        return Ok(Contents::default());
     };
-    git::check(place, contents.keep.contains(&".gitignore"))?;
+    // Git is a process, or three of them, that nobody has to wait for idly.
+    let has_gitignore = is_plain_file(&folder.join(".gitignore"));
+    let (contents, git) = thread::scope(|scope| {
+        let git = scope.spawn(|| git::check(place, has_gitignore));
+        let contents = contents(place, &folder, &Contents::default());
+        (contents, git.join())
+    });
+    let contents = contents?;
+    git.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     Ok(contents)
+}
+
+fn is_plain_file(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 /// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours. A manifest that was read

@@ -6,9 +6,12 @@ use camino::Utf8Path;
 
 use crate::git;
 
-/// Whether git tracks the file `name` of a folder. No git, no repository and a repository git will not read all mean
-/// no.
+/// Whether git tracks the file `name` of a folder without links. No git, no repository and a repository git will not read
+/// all mean no.
 pub(super) fn tracks(folder: &Utf8Path, name: &str) -> bool {
+    if !git::has_repository(folder) {
+        return false;
+    }
     // A name may hold what git takes for a pattern.
     let literal = format!(":(literal){name}");
     status(folder, &["ls-files", "--error-unmatch", "--", &literal]) == Some(0)
