@@ -1,5 +1,7 @@
 //! Profiles that passed every rule, turned into the model.
 
+use rayon::prelude::*;
+
 use super::offline;
 use super::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
@@ -32,7 +34,7 @@ fn parsed<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ModelErro
 pub(super) fn accept(site: &SiteView<'_>) -> Result<Site, ModelError> {
     let mut clusters = site
         .clusters
-        .iter()
+        .par_iter()
         .map(|view| cluster(site, view))
         .collect::<Result<Vec<_>, _>>()?;
     clusters.sort_by(|a, b| a.name.cmp(&b.name));

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{
     Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume, quoted,
@@ -60,7 +62,7 @@ pub(super) struct SlotView<'a> {
 impl<'a> SiteView<'a> {
     pub(super) fn of(profiles: &'a Profiles) -> Self {
         Self {
-            clusters: profiles.clusters.iter().map(ClusterView::of).collect(),
+            clusters: profiles.clusters.par_iter().map(ClusterView::of).collect(),
             sources: &profiles.sources,
             snaps: &profiles.snaps,
         }

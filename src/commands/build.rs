@@ -36,7 +36,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     }
     let site = phases.time(Phase::Check, || checked.accept())?;
     // What findings point into is not needed any more, and of a large site it is most of what is in memory.
-    drop(checked);
+    rayon::spawn(|| drop(checked));
     if args.check {
         progress.phase("looking at what stands");
         return progress.aside(|| outdated::outdated(args, &site, printer));
@@ -57,7 +57,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         survey: Survey::of(standing, &fingerprint, !args.no_seed_iso),
         selection,
         secret: &loaded.secret,
-        files: Files::new(!args.no_seed_iso)?,
+        files: Files::new(!args.no_seed_iso),
         stage: &stage,
         phases: &phases,
         progress: &progress,
@@ -116,6 +116,8 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         ));
         show_times(&phases, begin.elapsed(), printer);
     }
+    // No secret is in the model, and the process is about to end: giving back ten thousand hosts piece by piece is for nobody.
+    std::mem::forget(site);
     Ok(Outcome::Done)
 }
 
@@ -216,7 +218,7 @@ impl Work<'_> {
         match (&keys, &looked.own) {
             (Some(keys), Verdict::Stale(_)) => self
                 .phases
-                .time(Phase::Render, || self.files.cluster(cluster, keys))
+                .time(Phase::Render, || self.files.cluster(cluster, keys))?
                 .iter()
                 .try_for_each(|file| self.stage.write(file))?,
             (_, Verdict::NotAsked) => {

@@ -40,7 +40,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         standing: &standing,
         survey: Survey::of(&standing, &fingerprint, !args.no_seed_iso),
         secret: &loaded.secret,
-        files: Files::new(!args.no_seed_iso)?,
+        files: Files::new(!args.no_seed_iso),
         output: &args.output,
     };
     let mut same = true;
@@ -108,7 +108,7 @@ impl Work<'_> {
                 vec![format!("only in the profiles: {}", cluster.name)]
             }
             (Some(keys), verdict) if stale(verdict) => {
-                vec![self.compare(&self.files.cluster(cluster, keys))]
+                vec![self.compare(&self.files.cluster(cluster, keys)?)]
             }
             _ => Vec::new(),
         };

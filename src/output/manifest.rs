@@ -4,6 +4,8 @@ use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -19,6 +21,8 @@ pub(super) const SUMS: &str = "SHA256SUMS";
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
 pub(super) const FORMAT: u64 = 2;
 const GENERATOR: &str = "lxseed";
+/// Files whose lines one thread writes.
+const AT_ONCE: usize = 1024;
 
 /// What a build is of, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +144,7 @@ impl Unreadable {
 
 impl Manifest {
     /// The manifest of these files.
-    pub(super) fn new(about: About, mut files: Vec<Entry>) -> Self {
+    pub(super) fn new(about: About, files: Vec<Entry>) -> Self {
         let About {
             program,
             secret_fingerprint,
@@ -150,14 +154,36 @@ impl Manifest {
             cluster.hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         }
         clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
-        Self {
+        let mut manifest = Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             program,
             secret_fingerprint,
             clusters,
-            files,
-        }
+            files: Vec::new(),
+        };
+        manifest.set_files(files);
+        manifest
+    }
+
+    /// Replaces the list of files.
+    pub(super) fn set_files(&mut self, mut files: Vec<Entry>) {
+        files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        self.files = files;
+    }
+
+    /// Whether two manifests say the same of everything but files.
+    pub(super) fn describes_like(&self, other: &Self) -> bool {
+        let Self {
+            version,
+            program,
+            secret_fingerprint,
+            clusters,
+            files: _,
+        } = self;
+        *version == other.version
+            && *program == other.program
+            && *secret_fingerprint == other.secret_fingerprint
+            && *clusters == other.clusters
     }
 
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
@@ -210,7 +236,7 @@ impl Manifest {
     #[must_use]
     pub fn to_json(&self) -> String {
         // Writing to a string cannot fail.
-        let mut text = String::with_capacity(1024 + self.files.len() * 256);
+        let mut text = String::with_capacity(1024 + self.files.len() * 300);
         let _ = write!(
             text,
             "{}  \"version\": {},\n  \"program\": {},\n  \"secret\": {},\n  \"clusters\": ",
@@ -244,23 +270,14 @@ impl Manifest {
             text.push('}');
         });
         text.push_str(",\n  \"files\": ");
-        list(&mut text, &self.files, 2, |text, entry| {
-            let Entry {
-                path,
-                size,
-                mode,
-                sha256,
-                xxh3,
-                secret,
-            } = entry;
-            let path = Quoted(path.as_str());
-            let _ = write!(
-                text,
-                "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
-                 \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
-            );
-        });
-        text.push_str("\n}\n");
+        // Nearly all of the text. Each part is a list of its own, without its brackets.
+        let parts: Vec<String> = self.files.par_chunks(AT_ONCE).map(files_part).collect();
+        text.push('[');
+        text.push_str(&parts.join(","));
+        if !parts.is_empty() {
+            text.push_str("\n  ");
+        }
+        text.push_str("]\n}\n");
         text
     }
 
@@ -393,19 +410,48 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Some of a manifest's files, each on a line of its own.
+fn files_part(files: &[Entry]) -> String {
+    let mut text = String::with_capacity(files.len() * 300);
+    items(&mut text, files, 2, |text, entry| {
+        let Entry {
+            path,
+            size,
+            mode,
+            sha256,
+            xxh3,
+            secret,
+        } = entry;
+        let path = Quoted(path.as_str());
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
+             \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
+        );
+    });
+    text
+}
+
 /// A list with one item a line; `indent` is that of the line the list begins in.
 fn list<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
     text.push('[');
+    self::items(text, items, indent, write_item);
+    if !items.is_empty() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n{:indent$}", "");
+    }
+    text.push(']');
+}
+
+/// What stands between the brackets of such a list.
+fn items<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
     for (at, item) in items.iter().enumerate() {
         // Writing to a string cannot fail.
         let comma = if at > 0 { "," } else { "" };
         let _ = write!(text, "{comma}\n{:1$}", "", indent + 2);
         write_item(text, item);
     }
-    if !items.is_empty() {
-        let _ = write!(text, "\n{:indent$}", "");
-    }
-    text.push(']');
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {
@@ -413,23 +459,42 @@ fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Er
 }
 
 fn hex128<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let mut bytes = [0; 16];
-    match hex::decode(&text, &mut bytes) {
-        Some(()) => Ok(u128::from_be_bytes(bytes)),
-        None => Err(serde::de::Error::custom("not 32 hexadecimal digits")),
-    }
+    deserializer.deserialize_str(Digits {
+        what: "32 hexadecimal digits",
+        read: |text| {
+            let mut bytes = [0; 16];
+            hex::decode(text, &mut bytes).map(|()| u128::from_be_bytes(bytes))
+        },
+    })
 }
 
 fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let bits = u32::from_str_radix(&text, 8).map_err(serde::de::Error::custom)?;
-    if text == format!("{bits:04o}") && bits <= 0o777 {
-        Ok(bits)
-    } else {
-        Err(serde::de::Error::custom(
-            "not four octal digits of permission bits",
-        ))
+    deserializer.deserialize_str(Digits {
+        what: "four octal digits of permission bits",
+        read: |text| match text.as_bytes() {
+            [b'0', rest @ ..] if rest.len() == 3 => rest.iter().try_fold(0, |bits, digit| {
+                matches!(digit, b'0'..=b'7').then(|| bits << 3 | u32::from(digit - b'0'))
+            }),
+            _ => None,
+        },
+    })
+}
+
+/// A number written as text, read where it lies: a tree has ten of them a host.
+struct Digits<T> {
+    what: &'static str,
+    read: fn(&str) -> Option<T>,
+}
+
+impl<T> Visitor<'_> for Digits<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.read)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
 

@@ -69,6 +69,21 @@ pub struct Committed {
     pub leftover: Option<Utf8PathBuf>,
 }
 
+impl Committed {
+    /// Of a build that found its tree in place.
+    fn unchanged(manifest: &Manifest) -> Self {
+        Self {
+            files: manifest.files.len(),
+            bytes: manifest.files.iter().map(|entry| entry.size).sum(),
+            changed: false,
+            added: 0,
+            updated: 0,
+            removed: 0,
+            leftover: None,
+        }
+    }
+}
+
 impl Stage {
     /// Begins a build of `target`: takes the lock, asks every [`guard`](super::guard()), clears away what killed builds left
     /// and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is gone
@@ -191,9 +206,7 @@ impl Stage {
         let kept = std::mem::take(&mut *locked(&self.kept));
         let nothing_new = written.is_empty();
         let (manifest, text, sums, own) = phases.time(Phase::Manifest, || {
-            let files = self.standing.manifest().map_or(&[][..], |m| &m.files);
-            let kept = kept.iter().map(|at| files[*at].clone());
-            let manifest = Manifest::new(about, written.into_iter().chain(kept).collect());
+            let manifest = self.manifest(about, written, &kept);
             let text = manifest.to_json();
             let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
             let sums = manifest.sums(&own);
@@ -205,10 +218,7 @@ impl Stage {
         }
         // Every file was compared when it was kept; the same manifest lists the same files.
         if nothing_new && phases.time(Phase::Compare, || self.stands(&manifest, &own)) {
-            return Ok(Committed {
-                changed: false,
-                ..summary(Some(&manifest), &manifest)
-            });
+            return Ok(Committed::unchanged(&manifest));
         }
 
         // The user may have put something into the target while the build ran.
@@ -246,6 +256,25 @@ impl Stage {
         Ok(done)
     }
 
+    /// The manifest of what was written and what was kept. Where that is the tree that stands, it is that tree's own: a copy
+    /// of it is most of the memory of a build that writes nothing.
+    fn manifest(&self, about: About, written: Vec<Entry>, kept: &[usize]) -> Arc<Manifest> {
+        let Some(standing) = &self.standing.contents.manifest else {
+            return Arc::new(Manifest::new(about, written));
+        };
+        let mut manifest = Manifest::new(about, Vec::new());
+        let all_kept = || {
+            let mut missing = vec![true; standing.files.len()];
+            kept.len() == missing.len() && kept.iter().all(|at| std::mem::take(&mut missing[*at]))
+        };
+        if written.is_empty() && manifest.describes_like(standing) && all_kept() {
+            return Arc::clone(standing);
+        }
+        let kept = kept.iter().map(|at| standing.files[*at].clone());
+        manifest.set_files(written.into_iter().chain(kept).collect());
+        Arc::new(manifest)
+    }
+
     /// Whether the tree's own files and all its folders are as this manifest has them.
     fn stands(&self, manifest: &Manifest, own: &[Entry]) -> bool {
         let Some(root) = &self.standing.folder else {
@@ -265,10 +294,20 @@ impl Stage {
             .chunk_by(|a, b| a.path.parent() == b.path.parent())
             .collect();
         let old = &self.place.real;
+        let folder_of = |files: &[&'_ Entry]| {
+            let parent = files[0].path.parent();
+            parent.unwrap_or(Utf8Path::new("")).to_path_buf()
+        };
+        for files in &folders {
+            self.make_parents(&folder_of(files))?;
+        }
         folders.par_iter().try_for_each(|files| {
-            self.make_parents(&files[0].path)?;
+            let folder = &*folder_of(files);
+            // What lies above is there, and no other thread works in this very folder: none waits for it.
+            if folder != "" && locked(&self.folders).insert(folder.to_path_buf()) {
+                self.make_folder(folder)?;
+            }
             // Opened once: the way to a folder is most of the way to a file in it.
-            let folder = files[0].path.parent().unwrap_or(Utf8Path::new(""));
             let [from, to] = [old, &self.folder].map(|tree| open_folder(&tree.join(folder)).ok());
             files.iter().try_for_each(|entry| {
                 let linked = match (&from, &to, entry.path.file_name()) {
@@ -312,19 +351,27 @@ impl Stage {
             .take_while(|folder| *folder != "" && !made.contains(*folder))
             .collect();
         for folder in missing.into_iter().rev() {
-            let full = self.folder.join(folder);
-            let mut new = std::fs::DirBuilder::new();
-            new.mode(FOLDER_MODE)
-                .create(&full)
-                .map_err(|e| match e.kind() {
-                    io::ErrorKind::AlreadyExists => twice(folder),
-                    _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
-                })?;
-            // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
-            if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
-                fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
-            }
+            self.make_folder(folder)?;
             made.insert(folder.to_path_buf());
+        }
+        Ok(())
+    }
+
+    fn make_folder(&self, folder: &Utf8Path) -> Result<(), OutputError> {
+        let full = self.folder.join(folder);
+        let mut new = std::fs::DirBuilder::new();
+        new.mode(FOLDER_MODE)
+            .create(&full)
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => twice(folder),
+                _ => OutputError::from(trying(
+                    format_args!("failed to create directory `{full}`"),
+                    e,
+                )),
+            })?;
+        // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
+        if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
+            fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
         }
         Ok(())
     }
@@ -398,12 +445,10 @@ fn summary(old: Option<&Manifest>, new: &Manifest) -> Committed {
         }
     }
     Committed {
-        files: new.files.len(),
-        bytes: new.files.iter().map(|entry| entry.size).sum(),
         changed: true,
         added,
         updated,
         removed: before.len(),
-        leftover: None,
+        ..Committed::unchanged(new)
     }
 }
