@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::thread;
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -50,13 +49,12 @@ pub(super) fn inspect(place: &Place) -> Result<Contents, OutputError> {
     };
     // Git is a process, or three of them, that nobody has to wait for idly.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
-    let (contents, git) = thread::scope(|scope| {
-        let git = scope.spawn(|| git::check(place, has_gitignore));
-        let contents = contents(place, &folder, &Contents::default());
-        (contents, git.join())
-    });
+    let (contents, git) = rayon::join(
+        || contents(place, &folder, &Contents::default()),
+        || git::check(place, has_gitignore),
+    );
     let contents = contents?;
-    git.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    git?;
     Ok(contents)
 }
 
