@@ -35,7 +35,8 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         return Ok(Outcome::Findings);
     }
     let site = phases.time(Phase::Check, || checked.accept())?;
-    // What findings point into is not needed any more, and of a large site it is most of what is in memory.
+    // What findings point into is not needed any more, and of a large site it is most of what is in memory. Nobody waits
+    // for its being given back.
     rayon::spawn(|| drop(checked));
     if args.check {
         progress.phase("looking at what stands");

@@ -4,7 +4,6 @@ use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rayon::prelude::*;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -21,8 +20,6 @@ pub(super) const SUMS: &str = "SHA256SUMS";
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
 pub(super) const FORMAT: u64 = 2;
 const GENERATOR: &str = "lxseed";
-/// Files whose lines one thread writes.
-const AT_ONCE: usize = 1024;
 
 /// What a build is of, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,14 +267,23 @@ impl Manifest {
             text.push('}');
         });
         text.push_str(",\n  \"files\": ");
-        // Nearly all of the text. Each part is a list of its own, without its brackets.
-        let parts: Vec<String> = self.files.par_chunks(AT_ONCE).map(files_part).collect();
-        text.push('[');
-        text.push_str(&parts.join(","));
-        if !parts.is_empty() {
-            text.push_str("\n  ");
-        }
-        text.push_str("]\n}\n");
+        list(&mut text, &self.files, 2, |text, entry| {
+            let Entry {
+                path,
+                size,
+                mode,
+                sha256,
+                xxh3,
+                secret,
+            } = entry;
+            let path = Quoted(path.as_str());
+            let _ = write!(
+                text,
+                "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
+                 \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
+            );
+        });
+        text.push_str("\n}\n");
         text
     }
 
@@ -410,48 +416,19 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Some of a manifest's files, each on a line of its own.
-fn files_part(files: &[Entry]) -> String {
-    let mut text = String::with_capacity(files.len() * 300);
-    items(&mut text, files, 2, |text, entry| {
-        let Entry {
-            path,
-            size,
-            mode,
-            sha256,
-            xxh3,
-            secret,
-        } = entry;
-        let path = Quoted(path.as_str());
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
-             \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
-        );
-    });
-    text
-}
-
 /// A list with one item a line; `indent` is that of the line the list begins in.
 fn list<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
     text.push('[');
-    self::items(text, items, indent, write_item);
-    if !items.is_empty() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n{:indent$}", "");
-    }
-    text.push(']');
-}
-
-/// What stands between the brackets of such a list.
-fn items<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
     for (at, item) in items.iter().enumerate() {
         // Writing to a string cannot fail.
         let comma = if at > 0 { "," } else { "" };
         let _ = write!(text, "{comma}\n{:1$}", "", indent + 2);
         write_item(text, item);
     }
+    if !items.is_empty() {
+        let _ = write!(text, "\n{:indent$}", "");
+    }
+    text.push(']');
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {

@@ -294,20 +294,10 @@ impl Stage {
             .chunk_by(|a, b| a.path.parent() == b.path.parent())
             .collect();
         let old = &self.place.real;
-        let folder_of = |files: &[&'_ Entry]| {
-            let parent = files[0].path.parent();
-            parent.unwrap_or(Utf8Path::new("")).to_path_buf()
-        };
-        for files in &folders {
-            self.make_parents(&folder_of(files))?;
-        }
         folders.par_iter().try_for_each(|files| {
-            let folder = &*folder_of(files);
-            // What lies above is there, and no other thread works in this very folder: none waits for it.
-            if folder != "" && locked(&self.folders).insert(folder.to_path_buf()) {
-                self.make_folder(folder)?;
-            }
+            self.make_parents(&files[0].path)?;
             // Opened once: the way to a folder is most of the way to a file in it.
+            let folder = files[0].path.parent().unwrap_or(Utf8Path::new(""));
             let [from, to] = [old, &self.folder].map(|tree| open_folder(&tree.join(folder)).ok());
             files.iter().try_for_each(|entry| {
                 let linked = match (&from, &to, entry.path.file_name()) {
@@ -351,27 +341,19 @@ impl Stage {
             .take_while(|folder| *folder != "" && !made.contains(*folder))
             .collect();
         for folder in missing.into_iter().rev() {
-            self.make_folder(folder)?;
+            let full = self.folder.join(folder);
+            let mut new = std::fs::DirBuilder::new();
+            new.mode(FOLDER_MODE)
+                .create(&full)
+                .map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => twice(folder),
+                    _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
+                })?;
+            // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
+            if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
+                fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
+            }
             made.insert(folder.to_path_buf());
-        }
-        Ok(())
-    }
-
-    fn make_folder(&self, folder: &Utf8Path) -> Result<(), OutputError> {
-        let full = self.folder.join(folder);
-        let mut new = std::fs::DirBuilder::new();
-        new.mode(FOLDER_MODE)
-            .create(&full)
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::AlreadyExists => twice(folder),
-                _ => OutputError::from(trying(
-                    format_args!("failed to create directory `{full}`"),
-                    e,
-                )),
-            })?;
-        // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
-        if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
-            fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
         }
         Ok(())
     }
