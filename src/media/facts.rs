@@ -30,7 +30,7 @@ pub struct Facts {
 #[serde(rename_all = "kebab-case")]
 struct MetaData {
     instance_id: String,
-    local_hostname: Option<String>,
+    lxseed_host: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +73,11 @@ const MAX_SCRIPT: u64 = 1 << 20;
 pub(super) fn facts(seed: &Seed) -> Result<Facts, MediaError> {
     let meta: MetaData = read(seed, "meta-data")?.unwrap_or(MetaData {
         instance_id: String::new(),
-        local_hostname: None,
+        lxseed_host: None,
     });
     let mut facts = Facts {
         instance_id: meta.instance_id,
-        host: meta.local_hostname.unwrap_or_default(),
+        host: meta.lxseed_host.unwrap_or_default(),
         ..Facts::default()
     };
     if let Some(network) = read::<NetworkConfig>(seed, "network-config")? {

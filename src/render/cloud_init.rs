@@ -38,6 +38,9 @@ impl Planting {
 
 #[derive(Serialize)]
 struct UserData<'a> {
+    // First of all, and with no `local-hostname` in meta-data: see PREPARE.
+    preserve_hostname: bool,
+    // Only what goes into /etc/hosts.
     hostname: &'a str,
     // Without it, sudo on a cloud image complains that the host name does not resolve.
     manage_etc_hosts: &'a str,
@@ -52,7 +55,7 @@ struct UserData<'a> {
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
-    bootcmd: [[&'a str; 3]; 1],
+    bootcmd: [[&'a str; 5]; 1],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -103,7 +106,12 @@ struct WriteFile<'a> {
 /// seconds and a new file's content after thirty: a power cut in between leaves empty files that nothing would write
 /// again. So until the machine is sealed, what plants files, keys and accounts runs at every boot; each leaves the same
 /// behind however often it runs. The names are those of the semaphores of 18.2 and of 23.1.2.
-const REPLANT: &str = "if [ ! -e /var/lib/lxseed/stages/seal.done ]; then for name in write_files users_groups ssh runcmd scripts_user; do rm -f /var/lib/cloud/instance/sem/config_$name; done; fi";
+///
+/// The host's name is set here, too. cloud-init's own way writes /var/lib/cloud/data/set-hostname, and up to 22.4.2 (18.2
+/// included) cannot read that file when it is empty: both of its first stages then end at every boot before they plant
+/// anything. It goes that way when meta-data has a `local-hostname`, before it looks at user-data, and later unless
+/// `preserve_hostname` is set.
+const PREPARE: &str = "if [ ! -e /var/lib/lxseed/stages/seal.done ]; then echo \"$1\" >/etc/hostname; hostname \"$1\"; for name in write_files users_groups ssh runcmd scripts_user; do rm -f /var/lib/cloud/instance/sem/config_$name; done; fi";
 
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
 /// malformed item keeps cloud-init 18.2 from writing any of them.
@@ -120,6 +128,7 @@ pub(super) fn user_data(
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
     let document = UserData {
+        preserve_hostname: true,
         hostname: host.name.as_str(),
         manage_etc_hosts: "localhost",
         users: [User {
@@ -142,7 +151,7 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
-        bootcmd: [["sh", "-c", REPLANT]],
+        bootcmd: [["sh", "-c", PREPARE, "lxseed", host.name.as_str()]],
         write_files: planted
             .iter()
             .map(|file| {
@@ -166,7 +175,8 @@ pub(super) fn user_data(
 #[serde(rename_all = "kebab-case")]
 struct MetaData<'a> {
     instance_id: String,
-    local_hostname: &'a str,
+    // For readers of the medium; cloud-init does not know the key.
+    lxseed_host: &'a str,
 }
 
 /// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
@@ -183,6 +193,6 @@ pub(super) fn meta_data(
     let digest = hex::encode(&digest.finalize()[..8]);
     yaml::to_string(&MetaData {
         instance_id: format!("{}-{digest}", host.name),
-        local_hostname: host.name.as_str(),
+        lxseed_host: host.name.as_str(),
     })
 }

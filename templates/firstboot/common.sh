@@ -77,6 +77,9 @@ put() {
     sync "${file%/*}"
 }
 
+# What others wrote without waiting for the disks, cloud-init above all, outlives a power cut from here on.
+settle() { timeout 300 sync || say "the disks do not end writing; going on"; }
+
 # mark NAME [TEXT]: a note to a later run of this script; a mark once made survives a power cut.
 mark() {
     mkdir -p "$STATE/marks"

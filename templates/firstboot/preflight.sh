@@ -5,7 +5,9 @@
 
 stage_preflight() {
     check_release
+    settle
     set_name
+    mend_network
     wait_for_address
     wait_for_clock
     bring_kernel
@@ -26,6 +28,24 @@ set_name() {
         printf '%s\n' "$HOST" | put /etc/hostname 0644
         hostname "$HOST"
     fi
+}
+
+# cloud-init writes the network's file only when it takes the machine for a new one, and does not wait until it is on the
+# disk: after a power cut it can be empty while the note of the instance is not, and no later boot would write it again.
+mend_network() {
+    local file=/etc/netplan/50-cloud-init.yaml
+    if [[ ! -e $file || -s $file ]]; then
+        unmark network-reboot
+        return 0
+    fi
+    if marked network-reboot; then
+        stop "$file is empty, and cloud-init did not write it again after a restart; see /var/log/cloud-init.log"
+    fi
+    say "$file is empty, as a power cut leaves it; restarting, for cloud-init to write it again"
+    rm -f /var/lib/cloud/data/instance-id
+    sync /var/lib/cloud/data
+    mark network-reboot
+    restart
 }
 
 has_address() { ip -o addr show 2>/dev/null | grep -F " $ADDRESS/" >/dev/null; }
@@ -84,8 +104,12 @@ bring_kernel() {
         later "installing linux-generic-hwe-$UBUNTU failed: $SAID"
     mark hwe-reboot
     say "restarting into the HWE kernel"
+    restart
+}
+
+# The stages must not go on while systemd takes the machine down.
+restart() {
     systemctl reboot
-    # The stages must not go on while systemd takes the machine down.
     sleep 600
     later "the machine did not restart"
 }

@@ -10,6 +10,8 @@ stage_seal() {
     marked joined || later "this host is not a member yet"
     # cloud-init reads its pickled state at the start of the final stage, in which this service was started.
     wait_for 300 3 "cloud-init to end" cloud_init_ended || say "cloud-init has not ended; going on"
+    # Until here each boot plants everything anew, from here on nothing does.
+    settle
     keep_instance
     empty_seeds
     empty_copies
@@ -25,7 +27,11 @@ cloud_init_ended() {
     [[ -e /run/cloud-init/result.json || ! -d /run/cloud-init ]]
 }
 
-stub() { printf '#cloud-config\n# Sealed by lxseed: what was here has been carried out, and its secrets are gone.\n{}\n'; }
+stub() {
+    printf '#cloud-config\n# Sealed by lxseed: what was here has been carried out, and its secrets are gone.\n'
+    # As before: the note cloud-init would make of the name ends it at every boot when a power cut has emptied it.
+    printf 'preserve_hostname: true\n'
+}
 
 seed_here() { [[ -e $CLOUD/seed/nocloud/meta-data || -e $CLOUD/seed/nocloud-net/meta-data ]]; }
 
@@ -40,7 +46,7 @@ keep_instance() {
     id=$(cat "$CLOUD/data/instance-id")
     say "keeping the instance $id in $CLOUD/seed/nocloud"
     stub | put "$CLOUD/seed/nocloud/user-data" 0600
-    printf '{"instance-id": "%s", "local-hostname": "%s"}\n' "$id" "$HOST" | put "$CLOUD/seed/nocloud/meta-data" 0644
+    printf '{"instance-id": "%s", "lxseed-host": "%s"}\n' "$id" "$HOST" | put "$CLOUD/seed/nocloud/meta-data" 0644
 }
 
 empty_seeds() {

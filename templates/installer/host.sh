@@ -39,7 +39,7 @@ find_nic() {
 
 is_seed() {
     [ -r "$1/user-data" ] && [ -r "$1/meta-data" ] &&
-        grep -q "^\"local-hostname\": \"$HOST\"\$" "$1/meta-data"
+        grep -q "^\"lxseed-host\": \"$HOST\"\$" "$1/meta-data"
 }
 
 # The seed: on the medium this was started from, in the installer's own memory, or on a second medium labelled cidata.

@@ -306,7 +306,7 @@ def installs(stage, machine, number, out):
     must(re.search(r"test: network: .*inet %s/24 .*default via 192\.168\.10\.1 .*nameserver 192\.168\.10\.3" % re.escape(address), log),
          "the network is not what the profile says")
     must(re.search(r"test: seed: .*-rw------- .*user-data", log), "the seed is not in memory, or open")
-    must('"local-hostname": "%s"' % name in log, "the seed is another host's")
+    must('"lxseed-host": "%s"' % name in log, "the seed is another host's")
     must("test: hook: -rwxr-xr-x" in log, "there is no hook for the end")
     must("file=/cdrom/lxseed/start.cfg" in log, "the kernel was started by another entry")
     # Neither for answers nor for firmware.

@@ -237,18 +237,54 @@ class Cut:
         return time.monotonic() - began >= self.after or machine.sealed()
 
     @staticmethod
-    def place(machine):
-        said = machine.console.said()
-        return "%.0f s %s" % (time.monotonic() - machine.console.powered, said[-1][1] if said else "boot")
+    def act(machine):
+        """Gives where it was."""
+        said, on = machine.console.said(), time.monotonic() - machine.console.powered
+        machine.power_cut()
+        machine.power_on()
+        return "%.0f s %s" % (on, said[-1][1] if said else "boot")
+
+
+class Emptied:
+    """The power is cut when cloud-init has just planted everything, and none of it was on the disk yet."""
+
+    @staticmethod
+    def due(machine):
+        return machine.console.said()
+
+    @staticmethod
+    def act(machine):
+        machine.power_cut()
+        names = machine.empty_new_files()
+        must = ("/etc/netplan/50-cloud-init.yaml", "/etc/hostname", "/usr/local/sbin/lxseed-firstboot", "/etc/lxseed/tls/server.key")
+        assert all(name in names for name in must), names
+        machine.power_on()
+        return "with %d files emptied" % len(names)
+
+
+class Restart:
+    """What follows from it: the machine restarts itself, for cloud-init to write the network's file."""
+
+    @staticmethod
+    def due(machine):
+        return machine.restarts()
+
+    @staticmethod
+    def act(machine):
+        machine.ended()
+        machine.power_on()
+        return "restarted itself"
 
 
 @test("volumes")
 def foreign_disk(fleet):
-    """A foreign data disk, a seed on FAT, and ten power cuts at random moments: one stops and says why, the other two form."""
+    """A foreign data disk, a seed on FAT, power cuts at ten random moments and at the worst one: one stops and says why, the
+    other two form."""
     *good, bad = fleet
     run("mke2fs", "-q", "-t", "ext4", "-L", "holiday", "-d", fleet.folder / "site", bad.image("d1"))
     before = bad.digest("d1")
     plan = {machine.name: [Cut(fleet.dice) for _ in range(count)] for machine, count in zip(fleet, CUTS)}
+    plan[good[1].name][:0] = [Emptied, Restart]
     places = {machine.name: [] for machine in fleet}
     for machine in fleet:
         machine.power_on()
@@ -257,12 +293,10 @@ def foreign_disk(fleet):
         if time.monotonic() > end:
             raise Failed("power cuts that never came due: %s" % {name: len(cuts) for name, cuts in plan.items()})
         for machine in fleet:
-            machine.alive()
             if plan[machine.name] and plan[machine.name][0].due(machine):
-                places[machine.name].append(Cut.place(machine))
-                plan[machine.name].pop(0)
-                machine.power_cut()
-                machine.power_on()
+                places[machine.name].append(plan[machine.name].pop(0).act(machine))
+            elif plan[machine.name][:1] != [Restart]:
+                machine.alive()
         time.sleep(0.1)
     problem = bad.await_stopped(LONG)
     assert "slot d1" in problem and "holiday" in problem and "untouched" in problem, problem
