@@ -36,7 +36,11 @@ def expect_cloud_init_done(machine):
 
 def arrays(machine):
     """name -> identity, of the arrays that run; each by the link that udev made for its own name."""
-    said = machine.sh("for name in /dev/md/*; do mdadm --detail --export \"$name\" | sed \"s|^|$name |\"; done")
+    said = machine.sh("""
+for name in /dev/md/*; do
+    [ ! -b "$name" ] || mdadm --detail --export "$name" | sed "s|^|$name |"
+done
+""")
     found = {}
     for line in said.splitlines():
         path, _, fact = line.partition(" ")
@@ -74,6 +78,10 @@ cat /var/lib/lxseed/volumes/*
     return facts + json.dumps(arrays(machine), sort_keys=True)
 
 
+def lives(fleet):
+    return dict(zip((machine.name for machine in fleet), fleet.each(life)))
+
+
 def expect_no_keys(machine):
     found = machine.sh(r"""
 find /etc/lxseed/tls -name '*.key'
@@ -99,7 +107,8 @@ def boot_again(fleet, before, machines, **how):
         machine.power_on(**how)
     fleet.expect_formed(seconds=LONG)
     spent = time.monotonic() - began
-    for machine in machines:
+
+    def same(machine):
         expect_cloud_init_done(machine)
         after = life(machine)
         for old, new in zip(before[machine.name].splitlines(), after.splitlines()):
@@ -108,6 +117,8 @@ def boot_again(fleet, before, machines, **how):
         said = machine.sh("systemctl show -p ConditionResult -p ActiveState lxseed-firstboot")
         assert "ConditionResult=no" in said and "ActiveState=inactive" in said, "%s: %s" % (machine.name, said)
         assert not machine.console.said(), "%s runs its first boot again: %s" % (machine.name, machine.console.said())
+
+    fleet.each(same, machines)
     return "%d/%d ONLINE %.0f s after power-on" % (len(list(fleet)), len(list(fleet)), spent)
 
 
@@ -122,8 +133,8 @@ def power_on(fleet):
     for machine in fleet:
         machine.await_sealed(LONG)
     fleet.expect_formed()
-    receipts = []
-    for machine in fleet:
+
+    def look(machine):
         source = expect_cloud_init_done(machine)
         assert "NoCloud" in source, source
         expect_arrays(machine)
@@ -131,10 +142,12 @@ def power_on(fleet):
         receipt = machine.json("cat /var/lib/lxseed/receipt.json")
         assert [p["name"] for p in receipt["pools"]] == ["data1", "data2"], receipt["pools"]
         assert receipt["host"] == machine.name and receipt["sealed"]["medium_with_keys"], receipt
-        receipts.append("    %s: %s, lxd %s, %s" % (machine.name, receipt["role"], receipt["versions"]["lxd"], ", ".join(
-            "%s %s on %s (%s)" % (p["name"], p["driver"], v["device"], " ".join(v["disks"]))
-            for p, v in zip(receipt["pools"], receipt["volumes"]))))
         assert "clean" in machine.sh("lxseed-firstboot status"), machine.sh("lxseed-firstboot status")
+        return "    %s: %s, lxd %s, %s" % (machine.name, receipt["role"], receipt["versions"]["lxd"], ", ".join(
+            "%s %s on %s (%s)" % (p["name"], p["driver"], v["device"], " ".join(v["disks"]))
+            for p, v in zip(receipt["pools"], receipt["volumes"])))
+
+    receipts = fleet.each(look)
     first = next(iter(fleet))
     assert first.json("cat /var/lib/lxseed/receipt.json")["missing"] == []
     return "3/3 ONLINE; seconds from power-on to the end of each stage:\n%s\n%s" % (table(fleet), "\n".join(receipts))
@@ -162,9 +175,9 @@ def use_pools(fleet):
     empty_image(image)
     run(*first.ssh("-o", "ControlMaster=no"), "cat >/tmp/empty.tar.gz", stdin=open(image, "rb"))
     first.sh("/snap/bin/lxc image import /tmp/empty.tar.gz --alias empty")
-    for machine in fleet:
-        first.sh("/snap/bin/lxc init empty c-{0} --storage data1 --target {0}\n"
-                 "/snap/bin/lxc storage volume create data2 v-{0} size={1} --target {0}".format(machine.name, VOLUME), seconds=300)
+    fleet.each(lambda machine: machine.sh(
+        "/snap/bin/lxc init empty c-{0} --storage data1 --target {0}\n"
+        "/snap/bin/lxc storage volume create data2 v-{0} size={1} --target {0}".format(machine.name, VOLUME), seconds=300))
     where = {i["name"]: i["location"] for i in first.api("/1.0/instances?recursion=1")}
     volumes = {v["name"]: v["location"] for v in first.api("/1.0/storage-pools/data2/volumes/custom?recursion=1")}
     for machine in fleet:
@@ -191,13 +204,11 @@ def pulled_disk(fleet):
 @test("mirrors")
 def reboot(fleet):
     """All three rebooted, one with its mirror degraded: the same arrays, instance, keys and network; nothing run again."""
-    before = {machine.name: life(machine) for machine in fleet}
-    for machine in fleet:
-        machine.shut_down()
+    before = lives(fleet)
+    fleet.each(lambda machine: machine.shut_down())
     said = boot_again(fleet, before, fleet)
-    for machine in fleet:
-        machine.sh("/snap/bin/lxc storage volume create data2 again-{0} size={1} --target {0}".format(machine.name, VOLUME),
-                   seconds=300)
+    fleet.each(lambda machine: machine.sh(
+        "/snap/bin/lxc storage volume create data2 again-{0} size={1} --target {0}".format(machine.name, VOLUME), seconds=300))
     machine = list(fleet)[-1]
     assert "DEGRADED" in machine.sh("lxseed-firstboot status"), machine.sh("lxseed-firstboot status")
     return said
@@ -206,7 +217,7 @@ def reboot(fleet):
 @test("mirrors")
 def no_seed(fleet):
     """The power is cut on all three and their seed images are taken out: the same again, with instances and volumes."""
-    before = {machine.name: life(machine) for machine in fleet}
+    before = lives(fleet)
     for machine in fleet:
         machine.power_cut()
     said = boot_again(fleet, before, fleet, seed=False)
@@ -256,7 +267,8 @@ class Emptied:
     def act(machine):
         machine.power_cut()
         names = machine.empty_new_files()
-        must = ("/etc/netplan/50-cloud-init.yaml", "/etc/hostname", "/usr/local/sbin/lxseed-firstboot", "/etc/lxseed/tls/server.key")
+        must = ("/etc/netplan/50-cloud-init.yaml", "/etc/hostname", "/usr/local/sbin/lxseed-firstboot",
+                "/etc/lxseed/tls/server.key")
         assert all(name in names for name in must), names
         machine.power_on()
         return "with %d files emptied" % len(names)
@@ -318,7 +330,8 @@ def swapped_disk(fleet):
     for machine in fleet:
         wait(LONG, "%s sealed" % machine.name, lambda machine=machine: machine.alive() or machine.sealed())
     fleet.expect_formed()
-    for machine in fleet:
+
+    def look(machine):
         expect_cloud_init_done(machine)
         expect_arrays(machine)
         expect_no_keys(machine)
@@ -327,4 +340,6 @@ def swapped_disk(fleet):
         assert machine.sh("cat /var/lib/cloud/data/instance-id").strip() == instance, machine.name
         medium = machine.json("cat /var/lib/lxseed/receipt.json")["sealed"]["medium_with_keys"]
         assert machine.sh("lsblk -no FSTYPE " + medium).strip() == ("vfat" if machine.on_fat() else "iso9660"), medium
+
+    fleet.each(look)
     return use_pools(fleet)
