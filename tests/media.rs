@@ -305,6 +305,21 @@ fn inspect_tells_what_an_image_is_for_and_no_secret() {
     }
 }
 
+/// A seed that somebody wrote by hand names its host in cloud-init's own words.
+#[test]
+fn a_seed_of_others_keeps_its_name() {
+    let dir = temp_dir();
+    for (name, text) in [
+        ("user-data", "#cloud-config\n{}\n"),
+        ("meta-data", "instance-id: i-1\nlocal-hostname: desk\n"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let (_dir, path) = image(dir.path(), "iso");
+    let run = inspect(&path).expect_exit(0).expect_stderr("");
+    assert!(run.stdout.contains("\n  host        desk\n"), "{run}");
+}
+
 #[test]
 fn inspect_holds_a_tree_against_its_manifest() {
     let (site, hosts) = built();

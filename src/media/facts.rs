@@ -26,11 +26,13 @@ pub struct Facts {
     pub script: BTreeMap<String, String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct MetaData {
     instance_id: String,
     lxseed_host: Option<String>,
+    /// In seeds that others made.
+    local_hostname: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,13 +73,10 @@ struct WriteFile {
 const MAX_SCRIPT: u64 = 1 << 20;
 
 pub(super) fn facts(seed: &Seed) -> Result<Facts, MediaError> {
-    let meta: MetaData = read(seed, "meta-data")?.unwrap_or(MetaData {
-        instance_id: String::new(),
-        lxseed_host: None,
-    });
+    let meta: MetaData = read(seed, "meta-data")?.unwrap_or_default();
     let mut facts = Facts {
         instance_id: meta.instance_id,
-        host: meta.lxseed_host.unwrap_or_default(),
+        host: meta.lxseed_host.or(meta.local_hostname).unwrap_or_default(),
         ..Facts::default()
     };
     if let Some(network) = read::<NetworkConfig>(seed, "network-config")? {

@@ -21,6 +21,7 @@ check_release() {
     fi
 }
 
+# bootcmd has named the machine; somebody may have renamed it since, and run this stage by hand.
 # md stores the short host name in an array; an array made under another name would look foreign at the next boot.
 set_name() {
     if [[ $(hostname -s 2>/dev/null || hostname) != "$HOST" ]]; then

@@ -29,7 +29,7 @@ cloud_init_ended() {
 
 stub() {
     printf '#cloud-config\n# Sealed by lxseed: what was here has been carried out, and its secrets are gone.\n'
-    # As before: the note cloud-init would make of the name ends it at every boot when a power cut has emptied it.
+    # Else cloud-init would make its note of the host's name now, and end at every boot once a power cut has emptied that.
     printf 'preserve_hostname: true\n'
 }
 
@@ -46,7 +46,7 @@ keep_instance() {
     id=$(cat "$CLOUD/data/instance-id")
     say "keeping the instance $id in $CLOUD/seed/nocloud"
     stub | put "$CLOUD/seed/nocloud/user-data" 0600
-    printf '{"instance-id": "%s", "lxseed-host": "%s"}\n' "$id" "$HOST" | put "$CLOUD/seed/nocloud/meta-data" 0644
+    printf '{"instance-id": "%s"}\n' "$id" | put "$CLOUD/seed/nocloud/meta-data" 0644
 }
 
 empty_seeds() {

@@ -25,17 +25,16 @@ from steps import Failed, run, variables, wait  # noqa: E402
 
 DISK_BYTES = 512 * 1024 * 1024
 MEMORY = 1024
-# Where the root file system begins on the base disk, in bytes.
-ROOT_AT = 1024 * 1024
 # Seconds between two questions to a machine: each costs an emulated one a second of work.
 ASKING = 3
 # fleet -> the machine whose seed is a FAT image on a disk; all others have the ISO in a drive.
 ON_FAT = {"volumes": "vol2"}
 # Where the virtio-scsi controller sits on the PCI bus; the sites' by_path names it.
 SCSI_AT = 0x10
-# What of a machine's files LXD and the package tools wait for, and systemd; all others may be empty after a power cut.
-WAITED_FOR = ("./etc/passwd*", "./etc/shadow*", "./etc/group*", "./etc/gshadow*", "./etc/subuid*", "./etc/subgid*",
-              "./etc/machine-id", "./var/lib/cloud/data/instance-id")
+# What a power cut leaves whole: those who write accounts and the machine's identity wait for the disk. cloud-init does not
+# for its note of the instance, but a whole note beside empty files is the worst case.
+WHOLE = ("./etc/passwd*", "./etc/shadow*", "./etc/group*", "./etc/gshadow*", "./etc/subuid*", "./etc/subgid*",
+         "./etc/machine-id", "./var/lib/cloud/data/instance-id")
 SAID = re.compile(r"lxseed (\S+) (\w+): (.*)")
 
 
@@ -203,20 +202,23 @@ class Machine:
             self.ended()
 
     def empty_new_files(self):
-        """The worst that a power cut leaves: all that the first boot has made is there, but nothing is in it. Only
-        cloud-init's note of the instance reached the disk, so it does not take the machine for a new one. Gives the names."""
-        keep = " ".join("! -path '%s'" % pattern for pattern in WAITED_FOR)
+        """The worst that a power cut leaves: all that the first boot has made is there, but nothing is in it. Gives the names."""
+        keep = " ".join("! -path '%s'" % pattern for pattern in WHOLE)
         script = """
-mount -o loop,offset=%d "$0" "$1"
+mount -o "loop,offset=$3" "$0" "$1"
 cd "$1"
 find ./etc ./home ./usr/local ./var/lib/cloud -xdev -type f -size +0 -newer "$2" %s -print -exec truncate -s 0 {} +
 cd /
 umount "$1"
-""" % (ROOT_AT, keep)
+""" % keep
+        disk = self.image(self.values["OS_SLOT"][0])
+        with open(disk, "rb") as file:
+            # Where the only partition begins, in sectors.
+            file.seek(446 + 8)
+            root_at = int.from_bytes(file.read(4), "little") * 512
         here = self.folder / "root"
         here.mkdir(exist_ok=True)
-        said = run("unshare", "-m", "sh", "-euc", script, self.image(self.values["OS_SLOT"][0]), here,
-                   self.fleet.base / "disk.img")
+        said = run("unshare", "-m", "sh", "-euc", script, disk, here, self.fleet.base / "disk.img", root_at)
         return sorted(line[1:] for line in said.splitlines())
 
     def restarts(self):
