@@ -38,8 +38,16 @@ need_disk_tools() {
 
 # -- finding disks
 
-# What udev knows of a disk: property NAME KEY
-property() { udevadm info --query=property --name="/dev/$1" 2>/dev/null | sed -n "s/^$2=//p" | sed -n 1p; }
+# What udev knows of a disk: property NAME KEY...
+property() {
+    local known key line
+    known=$(udevadm info --query=property --name="/dev/$1" 2>/dev/null || true)
+    for key in "${@:2}"; do
+        while IFS= read -r line; do
+            [[ $line != "$key="* ]] || echo "${line#*=}"
+        done <<<"$known"
+    done
+}
 
 all_disks() {
     local at name
@@ -57,21 +65,39 @@ all_disks() {
 }
 
 # virtio disks have their serial in sysfs only, and udev 237 copies it to ID_SERIAL; SCSI disks have a vendor's serial
-# beside the one of the page-83 identifier. Asked of every disk for every slot, so udev is asked once and read without help.
+# beside the one of the page-83 identifier.
 serials() {
-    local known line key
-    known=$(udevadm info --query=property --name="/dev/$1" 2>/dev/null || true)
-    for key in ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL; do
-        while IFS= read -r line; do
-            [[ $line != "$key="* ]] || echo "${line#*=}"
-        done <<<"$known"
+    local line file
+    property "$1" ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL
+    for file in "/sys/block/$1/serial" "/sys/block/$1/device/serial"; do
+        # Without an IFS of its own, read cuts off what pads a serial; sysfs may leave out the end of the line.
+        if [[ -r $file ]] && { read -r line || [[ -n $line ]]; } 2>/dev/null <"$file"; then
+            echo "$line"
+        fi
     done
-    cat "/sys/block/$1/serial" "/sys/block/$1/device/serial" 2>/dev/null | sed 's/^ *//; s/ *$//' || true
 }
 
 serial() { serials "$1" | sed '/^$/d' | sed -n 1p; }
 
-# The kernel's names of all disks that a slot's rule fits.
+# What each disk says of itself, by its kernel's name. Every slot's rule looks at every disk, and asking one costs several
+# programs: with 24 disks in 24 slots that would be thousands.
+DISKS=()
+declare -A SERIALS=() WWNS=()
+
+look_at_disks() {
+    local name
+    DISKS=() SERIALS=() WWNS=()
+    for name in $(all_disks); do
+        DISKS+=("$name")
+        SERIALS[$name]=$(serials "$name")
+        WWNS[$name]=$(property "$name" ID_WWN_WITH_EXTENSION ID_WWN)
+    done
+}
+
+# has_line LINES LINE
+has_line() { [[ $'\n'$1$'\n' = *$'\n'"$2"$'\n'* ]]; }
+
+# The kernel's names of all disks that a slot's rule fits, as look_at_disks saw them last.
 disks_of_slot() {
     local by=${SLOT_BY[$1]} value=${SLOT_VALUES[$1]} name
     case $by in
@@ -82,17 +108,13 @@ disks_of_slot() {
         return 0
         ;;
     esac
-    for name in $(all_disks); do
+    for name in "${DISKS[@]}"; do
         case $by in
-        serial) serials "$name" | grep -xF -- "$value" >/dev/null && echo "$name" ;;
-        wwn)
-            { property "$name" ID_WWN_WITH_EXTENSION; property "$name" ID_WWN; } | grep -ixF -- "$value" >/dev/null &&
-                echo "$name"
-            ;;
-        hctl) [[ $(basename "$(readlink -f "/sys/block/$name/device")") = "$value" ]] && echo "$name" ;;
+        serial) ! has_line "${SERIALS[$name]}" "$value" || echo "$name" ;;
+        wwn) ! has_line "${WWNS[$name],,}" "${value,,}" || echo "$name" ;;
+        hctl) [[ $(basename "$(readlink -f "/sys/block/$name/device")") != "$value" ]] || echo "$name" ;;
         esac
     done
-    return 0
 }
 
 size_of() { blockdev --getsize64 "/dev/$1"; }
@@ -135,6 +157,7 @@ SLOT_DISK=()
 
 find_slots() {
     local i j found needed
+    look_at_disks
     for i in "${!SLOT_NAMES[@]}"; do
         SLOT_DISK[i]=
         needed=$(index_of "${SLOT_NAMES[$i]}" "${VOLUME_FIRST[@]}" "${VOLUME_SECOND[@]}" || true)
@@ -159,7 +182,12 @@ find_slots() {
     check_os_slot
 }
 
-slot_has_disk() { [[ -n $(disks_of_slot "$1") ]]; }
+# Looks again at all disks only when the last look did not show it.
+slot_has_disk() {
+    [[ -z $(disks_of_slot "$1") ]] || return 0
+    look_at_disks
+    [[ -n $(disks_of_slot "$1") ]]
+}
 
 # If the profile and the machine disagree about the system's disk, they may disagree about the others too.
 check_os_slot() {
@@ -264,7 +292,7 @@ wipe_if_allowed() {
     if [[ -z $allowed || -z $name ]] || marked "wiped-$slot"; then
         return 0
     fi
-    if ! serials "$name" | grep -xF -- "$allowed" >/dev/null; then
+    if ! has_line "$(serials "$name")" "$allowed"; then
         say "slot $slot: the profile allows the disk with serial $allowed to be emptied, and this is $(describe "$name")"
         return 0
     fi

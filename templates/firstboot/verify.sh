@@ -91,6 +91,7 @@ write_receipt() {
     local i new members
     # Inside the pipe below a failure would only leave the list empty.
     members=$(members_online | tr '\n' ' ') || later "LXD does not list its members"
+    look_at_disks
     for i in "${!SLOT_NAMES[@]}"; do
         SLOT_DISK[i]=$(disks_of_slot "$i" | sed -n 1p)
     done
