@@ -291,7 +291,7 @@ forget_earlier_join() {
     fi
 }
 
-# Hosts of an earlier position that are not members yet.
+# Hosts of an earlier position that are not members yet, in their order.
 before_me() {
     local members name
     members=$(ask_cluster GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
@@ -300,10 +300,30 @@ before_me() {
     done
 }
 
-nobody_before_me() { [[ -z $(before_me) ]]; }
-
-# Joins that overlap can fail ("a configuration change is already in progress"), so hosts that start together take turns.
-# A host that is off must not hold up the others: the wait is short, and then two joins at once are merely retried.
+# Joins that overlap can fail ("a configuration change is already in progress"), so hosts that start together take turns; in
+# a large cluster the last waits for as long as all others take. Hosts that are off must not hold up the rest: each is waited
+# for a minute at most while it is the first in the line, and a line that does not move two. Then joins at once are merely
+# retried.
 await_turn() {
-    wait_for 60 3 "its turn after $(before_me)" nobody_before_me || say "going ahead of $(before_me)"
+    local line last='' name told='' still=0
+    local -A waited=()
+    while :; do
+        line=$(before_me)
+        [[ $line = "$last" ]] || still=0
+        last=$line
+        for name in $line ''; do
+            [[ -n $name && ${waited[$name]:-0} -ge 60 ]] || break
+        done
+        if [[ -z $name ]] || ((still >= 120)); then
+            break
+        fi
+        if [[ $name != "$told" ]]; then
+            say "waiting for its turn after $name"
+            told=$name
+        fi
+        sleep 3
+        waited[$name]=$((${waited[$name]:-0} + 3))
+        still=$((still + 3))
+    done
+    [[ -z $line ]] || say "going ahead of ${line% }"
 }

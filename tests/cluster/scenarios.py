@@ -463,14 +463,33 @@ def five_hosts(stage):
 
 @test
 def dead_neighbour(stage):
-    """The second host is off: the third waits its turn for a while and then goes ahead."""
-    b = stage.bench("three", speed=20)
+    """The second of five hosts is off: the others wait their turn after it for a while, and then join one after the other."""
+    # A minute of the script's waits must outlast a join.
+    b = stage.bench("five", speed=2)
     hosts = b.add_all()
-    hosts[0].boot()
-    hosts[2].boot()
-    hosts[2].await_sealed()
-    assert "going ahead of node2" in hosts[2].journal(), hosts[2].journal()[-600:]
-    b.expect_formed(["node1", "node3"])
+    there = [hosts[0], *hosts[2:]]
+    for host in there:
+        host.boot()
+    for host in there[1:]:
+        host.await_sealed()
+        assert ahead_of(host) == ["node2"], "%s: %s" % (host.name, host.journal()[-600:])
+    b.expect_formed([host.name for host in there])
+
+
+def ahead_of(host):
+    return re.findall(r"going ahead of (.*)$", host.journal(), re.M)
+
+
+@test
+def only_the_last(stage):
+    """Of five hosts only the first and the last are on: the last does not wait for each of the others in turn."""
+    b = stage.bench("five", speed=20)
+    first, *_, last = b.add_all()
+    first.boot()
+    last.boot()
+    last.await_sealed()
+    assert ahead_of(last) == ["node2 node3 node4"] and "its turn after node4" not in last.journal(), last.journal()[-600:]
+    b.expect_formed([first.name, last.name])
 
 
 def has_btrfs(device):
