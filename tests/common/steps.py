@@ -1,7 +1,12 @@
-"""What the benches share: running a program, waiting with a limit, and reading a generated script's variables."""
+"""What the benches share: running a program, waiting with a limit, reading a generated script's variables, emulating a machine."""
+import pathlib
 import re
 import subprocess
 import time
+
+# Without KVM. Measured: a processor with every feature costs a third more, because the guest's programs then use vector
+# instructions, which are slow to emulate.
+EMULATED = ("-accel", "tcg,thread=multi", "-cpu", "qemu64,-svm")
 
 
 class Failed(Exception):
@@ -41,3 +46,9 @@ def variables(script):
         name, count = words[0], int(words[1])
         values[name], words = words[2:2 + count], words[2 + count:]
     return values
+
+
+def emulator():
+    """The path of the qemu that machines run under; it is fetched where that has not been done yet."""
+    recipe = pathlib.Path(__file__).resolve().parent / "emulator"
+    return subprocess.run([recipe], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()

@@ -14,11 +14,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "common"))
 
 import snaps  # noqa: E402
+from steps import EMULATED, emulator  # noqa: E402
 
 SECRET = HERE.parent / "support/secret-of-the-tests"
 TESTS = {}
-# Software emulation: /dev/kvm may be there and hang. Where it works it is faster, and nothing here depends on it.
-ACCEL = ["-accel", "tcg", "-cpu", "max"]
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 # Busy machines are slow ones: these bound a hang, they measure nothing.
 BOOT, STEP = 600, 400
@@ -39,13 +38,14 @@ def must(true, words):
 
 
 class Machine:
-    """One machine under qemu; its screen is the first serial port, the installer's log the second."""
+    """One machine under qemu, emulated: /dev/kvm may be there and hang, and nothing here depends on it. Its screen is the first
+    serial port, the installer's log the second."""
 
     def __init__(self, folder, arguments):
         self.log = folder / "log"
         self.screen = b""
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", *ACCEL, "-machine", "q35", "-m", "1024", "-display", "none", "-nodefaults",
+            [emulator(), *EMULATED, "-machine", "q35", "-m", "1024", "-display", "none", "-nodefaults",
              "-vga", "std", "-serial", "stdio", "-serial", "file:%s" % self.log, "-no-reboot", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder)
 

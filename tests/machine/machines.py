@@ -4,12 +4,14 @@ A machine's hardware is read off its generated script: each slot becomes a disk 
 Everything made here has the process number of the run in its name, and is taken down by `Fleet.close`: processes by the
 numbers it started, the namespace by its name. The wire is a bridge in a network namespace that has no way out.
 """
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import random
 import re
+import select
 import shlex
 import shutil
 import socket
@@ -21,7 +23,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "common"))
 
-from steps import Failed, run, variables, wait  # noqa: E402
+from steps import EMULATED, Failed, emulator, run, variables, wait  # noqa: E402
 
 DISK_BYTES = 512 * 1024 * 1024
 MEMORY = 1024
@@ -38,11 +40,17 @@ WHOLE = ("./etc/passwd*", "./etc/shadow*", "./etc/group*", "./etc/gshadow*", "./
 SAID = re.compile(r"lxseed (\S+) (\w+): (.*)")
 
 
-def acceleration(base, scratch):
-    """KVM where it truly works: /dev/kvm may be there and the machine hang before its kernel says a word."""
+class HungUp(Exception):
+    """A machine's shell has ended, or does not answer in time."""
+
+
+def processor(base, scratch):
+    """The emulator and what it runs machines on: KVM where it truly works, for /dev/kvm may be there and the machine hang
+    before its kernel says a word."""
+    program = emulator()
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         log = pathlib.Path(scratch) / "kvm-probe"
-        words = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "512", "-display", "none", "-nodefaults",
+        words = [program, "-accel", "kvm", "-cpu", "host", "-m", "512", "-display", "none", "-nodefaults",
                  "-no-reboot", "-kernel", base / "vmlinuz", "-initrd", base / "initrd.img", "-append", "console=ttyS0",
                  "-serial", "file:%s" % log]
         probe = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -51,14 +59,12 @@ def acceleration(base, scratch):
             end = time.monotonic() + 10
             while probe.poll() is None and time.monotonic() < end:
                 if log.exists() and b"Run /init" in log.read_bytes():
-                    return ["-accel", "kvm", "-cpu", "host"]
+                    return [program, "-accel", "kvm", "-cpu", "host"]
                 time.sleep(0.1)
         finally:
             probe.kill()
             probe.wait()
-    # Measured: a processor with every feature costs a third more, because the guest's programs then use vector instructions,
-    # which are slow to emulate.
-    return ["-accel", "tcg,thread=multi", "-cpu", "qemu64,-svm"]
+    return [program, *EMULATED]
 
 
 class Console:
@@ -171,7 +177,7 @@ class Machine:
     def power_on(self, seed=True):
         if self.process:
             raise Failed("%s is on already" % self.name)
-        words = ["qemu-system-x86_64", *self.fleet.acceleration, "-machine", "pc", "-smp", "1", "-m", str(MEMORY),
+        words = [*self.fleet.processor, "-machine", "pc", "-smp", "1", "-m", str(MEMORY),
                  "-nodefaults", "-display", "none", "-no-reboot",
                  "-chardev", "file,id=console,path=%s,append=on" % self.console.path, "-serial", "chardev:console",
                  "-qmp", "unix:%s,server=on,wait=off" % (self.folder / "monitor"),
@@ -234,6 +240,9 @@ umount "$1"
         if self.link:
             self.link.kill()
             self.link.wait()
+            for pipe in (self.link.stdin, self.link.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()
             self.link = None
 
     def shut_down(self, seconds=120):
@@ -267,42 +276,65 @@ umount "$1"
     def ssh(self, *options):
         return ["ip", "netns", "exec", self.fleet.space, "ssh", "-F", "none", "-i", str(self.fleet.key),
                 "-o", "UserKnownHostsFile=%s" % (self.fleet.out / "known_hosts"), "-o", "StrictHostKeyChecking=yes",
-                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ControlPath=%s" % (self.folder / "ssh"),
-                *options, "ops@" + self.address]
+                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", *options, "ops@" + self.address]
 
     def call(self, seconds=180):
-        """One connection per boot, which the commands share."""
+        """One root's shell per boot, which all scripts are given to: a session of sshd and sudo for each would cost an emulated
+        machine a second of work."""
         if self.link and self.link.poll() is None:
             return
         end = time.monotonic() + seconds
         while True:
-            (self.folder / "ssh").unlink(missing_ok=True)
             with open(self.folder / "ssh.log", "wb") as log:
-                self.link = subprocess.Popen(self.ssh("-M", "-N"), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             start_new_session=True)
-            while self.link.poll() is None and time.monotonic() < end:
-                if (self.folder / "ssh").exists():
-                    return
-                time.sleep(0.1)
+                self.link = subprocess.Popen([*self.ssh(), "exec sudo /bin/bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             stderr=log, start_new_session=True)
+            try:
+                self.ask("true", end)
+                return
+            except HungUp:
+                self.hang_up()
             if self.process is None or self.process.poll() is not None:
                 raise Failed("%s is off" % self.name)
             if time.monotonic() > end:
-                self.hang_up()
                 raise Failed("no ssh to %s within %d s: %s" % (self.name, seconds,
                                                                (self.folder / "ssh.log").read_text().strip()[-200:]))
             time.sleep(1)
 
-    def sh(self, script, check=True, seconds=120, **options):
+    def ask(self, command, end):
+        """Gives the shell a line, and waits for what it prints and its status."""
+        mark = b"\n--- %d: " % time.monotonic_ns()
+        line = "%s </dev/null; printf '\\n%s%%d ---\\n' $?\n" % (command, mark.decode().strip("\n"))
+        said = b""
+        try:
+            self.link.stdin.write(line.encode())
+            self.link.stdin.flush()
+        except BrokenPipeError:
+            raise HungUp from None
+        while not (mark in said and said.endswith(b" ---\n")):
+            if not select.select([self.link.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                raise HungUp
+            new = os.read(self.link.stdout.fileno(), 65536)
+            if not new:
+                raise HungUp
+            said += new
+        said, _, status = said.rpartition(mark)
+        return said.decode(errors="replace"), int(status.split()[0])
+
+    def sh(self, script, check=True, seconds=120, errors=True):
         """Runs a shell script as root on the machine, and gives what it prints."""
         self.call()
+        command = "/bin/bash -euc %s %s" % (shlex.quote(script), "2>&1" if errors else "2>/dev/null")
         try:
-            return run(*self.ssh("-o", "ControlMaster=no"), "sudo /bin/bash -euc " + shlex.quote(script), check=check,
-                       stdin=subprocess.DEVNULL, timeout=seconds, **options)
-        except subprocess.TimeoutExpired:
-            raise Failed("%s: not done within %d s: %s" % (self.name, seconds, script.strip()[:80])) from None
+            said, status = self.ask(command, time.monotonic() + seconds)
+        except HungUp:
+            self.hang_up()
+            raise Failed("%s: not done within %d s, or cut off: %s" % (self.name, seconds, script.strip()[:80])) from None
+        if check and status:
+            raise Failed("%s: exit %d of: %s: %s" % (self.name, status, script.strip()[:80], said.strip()[-600:]))
+        return said
 
     def json(self, script):
-        said = self.sh(script, stderr=subprocess.DEVNULL)
+        said = self.sh(script, errors=False)
         try:
             return json.loads(said)
         except ValueError:
@@ -352,8 +384,8 @@ umount "$1"
 class Fleet:
     """The machines of one site, on one wire."""
 
-    def __init__(self, name, program, base, acceleration, scratch, consoles, tag):
-        self.name, self.base, self.acceleration, self.consoles = name, base, acceleration, consoles
+    def __init__(self, name, program, base, processor, scratch, consoles, tag):
+        self.name, self.base, self.processor, self.consoles = name, base, processor, consoles
         self.folder = pathlib.Path(scratch) / name
         self.folder.mkdir(mode=0o700)
         self.machines = {}
