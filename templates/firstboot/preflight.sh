@@ -39,14 +39,13 @@ mend_network() {
         unmark network-reboot
         return 0
     fi
-    if marked network-reboot; then
+    if restarted_for network-reboot; then
         stop "$file is empty, and cloud-init did not write it again after a restart; see /var/log/cloud-init.log"
     fi
     say "$file is empty, as a power cut leaves it; restarting, for cloud-init to write it again"
     rm -f /var/lib/cloud/data/instance-id
     sync /var/lib/cloud/data
-    mark network-reboot
-    restart
+    restart_for network-reboot
 }
 
 has_address() { ip -o addr show 2>/dev/null | grep -F " $ADDRESS/" >/dev/null; }
@@ -96,21 +95,26 @@ bring_kernel() {
     if [[ $KERNEL != hwe ]] || kernel_is_hwe; then
         return 0
     fi
-    if marked hwe-reboot; then
+    if restarted_for hwe-reboot; then
         stop "restarted for the HWE kernel once, but $(uname -r) runs again; look at the boot menu's default"
     fi
     say "$(uname -r) is not the HWE kernel; installing linux-generic-hwe-$UBUNTU"
     apt_get "apt-get update" update || later "apt-get update failed: $SAID"
     apt_get "the HWE kernel" install --no-install-recommends "linux-generic-hwe-$UBUNTU" ||
         later "installing linux-generic-hwe-$UBUNTU failed: $SAID"
-    mark hwe-reboot
     say "restarting into the HWE kernel"
-    restart
+    restart_for hwe-reboot
 }
 
-# The stages must not go on while systemd takes the machine down.
-restart() {
-    systemctl reboot
+# restart_for MARK: the mark names this boot, so that a restart that never came is not taken for one that did not help.
+restart_for() {
+    mark "$1" "$(boot_id)"
+    systemctl reboot || later "systemctl reboot failed"
+    # The stages must not go on while systemd takes the machine down.
     sleep 600
     later "the machine did not restart"
 }
+
+restarted_for() { marked "$1" && [[ $(cat "$STATE/marks/$1") != "$(boot_id)" ]]; }
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }

@@ -28,8 +28,16 @@ stage_snapd() {
 }
 
 offline() { [[ ${#OFFLINE[@]} -gt 0 ]]; }
-snapd_version() { snap version 2>/dev/null | awk '$1 == "snapd" { print $2 }'; }
-snapd_has() { dpkg --compare-versions "$(snapd_version)" ge "$1"; }
+snapd_version() { timeout 60 snap version 2>/dev/null | awk '$1 == "snapd" { print $2 }'; }
+snapd_answers() { [[ $(snapd_version) = [0-9]* ]]; }
+
+# snapd restarts itself when it has refreshed itself, on a first boot above all, and its version is "unavailable" meanwhile.
+# That is not an old one.
+snapd_has() {
+    wait_for 300 3 "snapd to answer" snapd_answers || later "snapd does not answer; see 'systemctl status snapd'"
+    dpkg --compare-versions "$(snapd_version)" ge "$1"
+}
+
 snap_there() { snap list "$1" >/dev/null 2>&1; }
 
 # `snap wait` came with 2.33 and waits without end; before it the state file is the only sign. Without the wait:

@@ -248,14 +248,16 @@ def apt_lxd_with_data(stage):
 
 @test
 def old_snapd(stage):
-    """snapd 2.32.5 of the 18.04.0 media: no `snap wait`, no cohort, no hold; and a store that fails four times."""
+    """snapd 2.32.5 of the 18.04.0 media, silent at first: no `snap wait`, no cohort, no hold; and a store that fails four times."""
     host = alone(stage)
-    host.setting("snapd", "2.32.5+18.04")
+    host.setting("snapd", "unavailable")
     host.setting("store-fails", "4")
     state = host.upper / "var/lib/snapd/state.json"
     state.parent.mkdir(parents=True)
     state.write_text('{"data":{"seeded":true}}')
     host.boot()
+    host.await_said("waiting for snapd to answer")
+    host.inside("sh", "-c", "echo 2.32.5+18.04 >/etc/bench/snapd")
     host.await_member()
     calls = host.text("/var/log/snap-calls").splitlines()
     assert not any(call.startswith("wait") for call in calls[:calls.index("install core")]), calls
@@ -329,15 +331,16 @@ def late_command(preseed, target, cdrom):
 
 @test
 def hwe_kernel(stage):
-    """`kernel: hwe` on a machine that runs 4.15: the HWE kernel is installed and the machine restarts, once."""
+    """`kernel: hwe` on a machine that runs 4.15: the HWE kernel is installed and the machine restarts, once it can."""
     host = alone(stage)
+    host.setting("reboot-fails", "once")
     host.setting("kernel", "4.15.0-213-generic")
     package = stage.folder / "package"
     (package / "DEBIAN").mkdir(parents=True)
     (package / "DEBIAN/control").write_text("Package: linux-generic-hwe-18.04\nVersion: 5.4\nArchitecture: amd64\n"
                                             "Maintainer: bench <bench@localhost>\nDescription: empty\n")
     script = package / "DEBIAN/postinst"
-    script.write_text("#!/bin/sh\necho 5.4.0-150-generic >/etc/bench/kernel\n")
+    script.write_text("#!/bin/sh\necho 5.4.0-150-generic >/etc/bench/next-kernel\n")
     script.chmod(0o755)
     repository = host.upper / "opt/repository"
     repository.mkdir(parents=True)
@@ -350,7 +353,8 @@ def hwe_kernel(stage):
     sources.write_text("deb [trusted=yes] file:/opt/repository ./\n")
     host.boot()
     host.await_member()
-    assert host.journal().count("restarting into the HWE kernel") == 1, host.journal()
+    assert host.journal().count("systemctl reboot failed; will be tried again") == 1, host.journal()
+    assert host.journal().count("restarting into the HWE kernel") == 2, host.journal()
     # A boot loader that keeps the old kernel is said, not fought.
     host.inside("sh", "-c", "systemctl stop lxseed-firstboot; echo 4.15.0-213-generic >/etc/bench/kernel")
     said = subprocess.run(["nsenter", "-t", str(host.init), "-m", "-p", "-u", "-n", "--", "lxseed-firstboot", "preflight"],
