@@ -242,7 +242,7 @@ class Cut:
     """A moment of a boot: some seconds after power-on, or after the first boot's script begins its stages."""
 
     def __init__(self, dice):
-        self.staged, self.after = dice.choice((False, True)), dice.uniform(1, 90)
+        self.staged, self.after = dice.choice((False, True)), dice.uniform(1, 60)
 
     def due(self, machine):
         said = machine.console.said()
