@@ -206,15 +206,18 @@ class Machine:
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def initramfs(self):
-        """That of the machine's own disk, as a boot loader reads it: with no regard to the file system's journal."""
+        """That of the machine's own disk, for the bench is the boot loader."""
         copy = self.folder / "initrd.img"
-        copy.unlink(missing_ok=True)
-        disk = self.image(self.values["OS_SLOT"][0])
-        path, root_at = self.fleet.initramfs
-        said = run("debugfs", "-R", "dump %s %s" % (path, copy), "%s?offset=%s" % (disk, root_at))
-        if not copy.exists() or not copy.stat().st_size:
-            raise Failed("%s has no %s: %s" % (self.name, path, said.strip()))
+        self.in_its_root('cp "$1" "$2"', self.fleet.initramfs, copy)
         return copy
+
+    def in_its_root(self, script, *arguments):
+        """Runs a shell script in the root of the machine's disk, while it is off. After a power cut this replays the journal, as
+        the machine would: without that, what lies there may be anything."""
+        here = self.folder / "root"
+        here.mkdir(exist_ok=True)
+        return run("unshare", "-m", "sh", "-euc", 'mount -o "loop,offset=$2" "$1" "$0"\ncd "$0"\nshift 2\n%s\ncd /\numount "$0"' % script,
+                   here, self.image(self.values["OS_SLOT"][0]), self.fleet.root_at, *arguments)
 
     def power_cut(self):
         """The machine is gone from one instruction to the next."""
@@ -225,17 +228,8 @@ class Machine:
     def empty_new_files(self):
         """The worst that a power cut leaves: all that the first boot has made is there, but nothing is in it. Gives the names."""
         keep = " ".join("! -path '%s'" % pattern for pattern in WHOLE)
-        script = """
-mount -o "loop,offset=$3" "$0" "$1"
-cd "$1"
-find ./etc ./home ./usr/local ./var/lib/cloud -xdev -type f -newer "$2" %s -print -exec truncate -s 0 {} +
-cd /
-umount "$1"
-""" % keep
-        disk = self.image(self.values["OS_SLOT"][0])
-        here = self.folder / "root"
-        here.mkdir(exist_ok=True)
-        said = run("unshare", "-m", "sh", "-euc", script, disk, here, self.fleet.base / "disk.img", self.fleet.initramfs[1])
+        said = self.in_its_root('find ./etc ./home ./usr/local ./var/lib/cloud -xdev -type f -newer "$1" %s -print '
+                                '-exec truncate -s 0 {} +' % keep, self.fleet.base / "disk.img")
         return sorted(line[1:] for line in said.splitlines())
 
     def restarts(self):
@@ -400,8 +394,8 @@ class Fleet:
         self.folder = pathlib.Path(scratch) / name
         self.folder.mkdir(mode=0o700)
         self.machines = {}
-        # Where it lies on a machine's disk, and how far into the disk the file system begins.
-        self.initramfs = (base / "initramfs").read_text().split()
+        # Where it lies in a machine's root, and how far into the disk that begins.
+        self.initramfs, self.root_at = (base / "initramfs").read_text().split()
         self.seed = int(os.environ.get("LXSEED_BENCH_SEED", random.randrange(1, 10**6)))
         self.dice = random.Random(self.seed)
         self.space = "lxm%s-%s" % (tag, name[:4])
