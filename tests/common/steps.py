@@ -1,4 +1,5 @@
 """What the benches share: running a program, waiting with a limit, reading a generated script's variables, emulating a machine."""
+import functools
 import pathlib
 import re
 import subprocess
@@ -48,7 +49,10 @@ def variables(script):
     return values
 
 
+@functools.cache
 def emulator():
-    """The path of the qemu that machines run under; it is fetched where that has not been done yet."""
+    """The path of the qemu that machines run under; it is fetched where that has not been done yet. Asked once in a run: where it
+    cannot be had, each time would try the network again.
+    """
     recipe = pathlib.Path(__file__).resolve().parent / "emulator"
     return subprocess.run([recipe], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
