@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use super::MediaError;
-use crate::gzip::{self, Quick};
+use crate::gzip::{self, Packer};
 use crate::trust::SecretBytes;
 
-/// A line that is longer is a script. Whole pieces of this size at its end are what all hosts have in common.
-const CHUNK: usize = 4096;
+/// A line that is longer is a script, packed in members of gzip. The last of them is what all hosts have in common.
+const SCRIPT: usize = 4096;
 
 /// In lines that hold these there is a secret: `-----BEGIN EC PRIVATE` in base64 is the second.
 const SECRETS: [&str; 3] = [
@@ -31,7 +31,7 @@ thread_local! {
 
 /// What is dear to make and is used for one seed after the other.
 struct Tools {
-    quick: Quick,
+    quick: Packer,
     /// What was packed last of what is likely the same for the next host, and the member that it gave.
     shared: (Vec<u8>, Vec<u8>),
 }
@@ -39,7 +39,7 @@ struct Tools {
 impl Tools {
     fn new() -> Self {
         Self {
-            quick: Quick::new(),
+            quick: Packer::quick(),
             shared: (Vec::new(), Vec::new()),
         }
     }
@@ -55,13 +55,12 @@ impl Tools {
         let bytes = user_data.as_bytes();
         for line in user_data.split_inclusive('\n') {
             let end = at + line.len();
-            let shared = line.len() / CHUNK * CHUNK;
             if SECRETS.iter().any(|sign| line.contains(sign)) {
                 self.quick.append(&bytes[from..at], &mut packed);
                 gzip::append_stored(line.as_bytes(), &mut packed);
                 from = end;
-            } else if shared > 0 {
-                let begin = end - shared;
+            } else if let Some(shared) = begin_of_shared(line) {
+                let begin = at + shared;
                 self.quick.append(&bytes[from..begin], &mut packed);
                 compare(&packed[compared.0..], &bytes[compared.1..begin])?;
                 self.append_shared(&bytes[begin..end], &mut packed)?;
@@ -88,6 +87,14 @@ impl Tools {
         to.extend(&*member);
         Ok(())
     }
+}
+
+/// Where in a line that carries a script the part begins that does not differ from host to host. It follows from the line
+/// alone, so an image does not depend on which host was packed before.
+fn begin_of_shared(line: &str) -> Option<usize> {
+    (line.len() > SCRIPT)
+        .then(|| line.rfind(gzip::BEGIN_IN_BASE64))
+        .flatten()
 }
 
 fn compare(members: &[u8], bytes: &[u8]) -> Result<(), MediaError> {
@@ -125,27 +132,35 @@ mod tests {
     #[test]
     fn what_was_packed_before_changes_nothing() {
         let script = |host: &str| {
-            format!(
-                "#cloud-config\n{host}{}\nend\n",
-                "0123456789ab".repeat(1000)
-            )
+            let encode = |bytes| base64::engine::general_purpose::STANDARD.encode(bytes);
+            let own = encode(gzip::member_before_others(host.as_bytes()));
+            // What does not pack, so that the line is a long one.
+            let constant: Vec<u8> = (0..9000_u64)
+                .flat_map(|n| (n * n * n).to_le_bytes())
+                .collect();
+            let constant = encode(gzip::member(&constant));
+            format!("#cloud-config\n\"content\": \"{own}{constant}\"\nend\n")
         };
         let texts = [
             script("a"),
-            script("other"),
+            script(&"another ".repeat(99)),
             script("a"),
             "b".repeat(20_000),
         ];
         let packed = texts.each_ref().map(|text| pack(text).unwrap());
         assert!(packed[0].expose() == packed[2].expose());
-        for (text, packed) in texts.iter().zip(packed) {
-            assert!(unpack(&packed, 1 << 20).unwrap().unwrap().expose() == text.as_bytes());
+        for (text, packed) in texts.iter().zip(&packed) {
+            assert!(unpack(packed, 1 << 20).unwrap().unwrap().expose() == text.as_bytes());
         }
+        // However long what is a host's own, what follows it is packed the same.
+        let [one, other] = [&packed[0], &packed[1]].map(|packed| packed.expose());
+        let same = one.iter().rev().zip(other.iter().rev());
+        assert!(same.take_while(|(a, b)| a == b).count() > 4096);
     }
 
     #[test]
     fn what_unpacks_to_something_else_is_refused() {
-        let mut members = gzip::member(b"one").unwrap();
+        let mut members = gzip::member(b"one");
         assert!(compare(&members, b"one").is_ok());
         for other in [&b"on"[..], b"ones", b"two", b""] {
             assert!(compare(&members, other).is_err(), "{other:?}");

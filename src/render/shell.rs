@@ -42,9 +42,6 @@ pub enum ShellError {
     /// Answers that the debian-installer would not take, or take for something else.
     #[error("preseed.cfg, {0}: this is a mistake in lxseed, please report it")]
     Preseed(String),
-    /// It could not be packed.
-    #[error("cannot pack a script: {0}")]
-    Pack(#[from] io::Error),
 }
 
 /// A text of a machine, as a person reads it and as user-data carries it.
@@ -73,11 +70,11 @@ impl Scripts {
         Ok(Self {
             tera,
             constant: Script {
-                packed: gzip::member(without_comments(&constant).as_bytes())?,
+                packed: gzip::member(without_comments(&constant).as_bytes()),
                 text: constant,
             },
             unit: Script {
-                packed: gzip::member(UNIT.as_bytes())?,
+                packed: gzip::member(UNIT.as_bytes()),
                 text: UNIT.to_owned(),
             },
         })
@@ -86,7 +83,7 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
         let mut text = rendered(&self.tera, VALUES, values)?;
-        let mut packed = gzip::member_before_others(text.as_bytes())?;
+        let mut packed = gzip::member_before_others(text.as_bytes());
         text.push_str(&self.constant.text);
         packed.extend(&self.constant.packed);
         Ok(Script { text, packed })
