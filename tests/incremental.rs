@@ -16,6 +16,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use serde_json::Value;
 use support::{Run, Site, assert_same_tree, lxseed, tree};
 use walkdir::WalkDir;
 
@@ -87,6 +88,53 @@ fn nothing_changed_nothing_touched() {
     let now = fs::metadata(site.out()).unwrap();
     assert_eq!((now.ino(), now.mtime()), (folder.ino(), folder.mtime()));
     run(&site, &["build", "site", "--check"]).expect_exit(0);
+}
+
+/// A quick digest can be turned round, so of a secret file the manifest has it in a form that only the site secret opens.
+#[test]
+fn the_manifest_gives_nothing_of_a_key_away() {
+    let site = built();
+    let text = fs::read_to_string(site.out().join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&text).unwrap();
+    let mut secrets = 0;
+    for file in manifest["files"].as_array().unwrap() {
+        let bytes = fs::read(site.out().join(file["path"].as_str().unwrap())).unwrap();
+        let digest = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes));
+        let secret = file["secret"].as_bool().unwrap();
+        secrets += usize::from(secret);
+        assert_eq!(file["xxh3"] == *digest, !secret, "{file}");
+        assert_eq!(file["xxh3"].as_str().map(str::len), Some(digest.len()));
+    }
+    assert!(secrets >= 3 * 5, "{secrets}");
+}
+
+/// What an earlier lxseed left in the open, or did not write at all, is no reason to distrust a file.
+#[test]
+fn a_tree_without_quick_digests_of_secrets_is_carried_over() {
+    for (from, to) in [
+        ("\"format\": 3", "\"format\": 2"),
+        ("\"xxh3\": \"", "\"other\": \""),
+    ] {
+        let site = built();
+        let path = site.out().join("manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        let text = ["\"program\": \"", "\"inputs\": \""]
+            .iter()
+            .fold(text, |text, key| text.replace(key, &format!("{key}0")));
+        fs::write(&path, text.replace(from, to)).unwrap();
+        let before = places(&site.out());
+        run(&site, &["build", "site", "--only", "lab/node1"]).expect_exit(0);
+        let written = written(&before, &places(&site.out()));
+        assert!(
+            !written
+                .iter()
+                .any(|path| path.starts_with("lab/node2/") || path.starts_with("rack/")),
+            "{written:?}"
+        );
+        site.build().expect_exit(0);
+        assert_as_if_new(&site);
+    }
 }
 
 #[test]

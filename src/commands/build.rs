@@ -48,14 +48,15 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let stage = phases
         .time(Phase::Compare, || Stage::begin(&args.output))?
         .timed_by(Arc::clone(&phases));
-    let standing = stage.standing();
     let loaded = progress.aside(|| {
+        let standing = stage.standing();
         keys::existing_or_new(&args.secret, &args.site, &args.output, standing, printer)
     })?;
     let fingerprint = loaded.secret.fingerprint();
+    let stage = stage.veiled_by(loaded.secret.veil());
 
     let work = Work {
-        survey: Survey::of(standing, &fingerprint, !args.no_seed_iso),
+        survey: Survey::of(stage.standing(), &fingerprint, !args.no_seed_iso),
         selection,
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),

@@ -36,6 +36,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
+    let standing = standing.veiled_by(loaded.secret.veil());
     let work = Work {
         standing: &standing,
         survey: Survey::of(&standing, &fingerprint, !args.no_seed_iso),

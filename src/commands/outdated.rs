@@ -20,7 +20,7 @@ pub(super) fn outdated(
 ) -> Result<Outcome, CommandError> {
     let standing = Standing::read(&args.output)?;
     let output = sanitize(args.output.as_str()).into_owned();
-    let Some(manifest) = standing.manifest() else {
+    let Some(program) = standing.manifest().map(|manifest| &manifest.program) else {
         printer.line(&format!("{output} is out of date: nothing was built yet"));
         return Ok(Outcome::OutOfDate);
     };
@@ -29,6 +29,8 @@ pub(super) fn outdated(
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
+    let other_program = program != lxseed::render::PROGRAM;
+    let standing = standing.veiled_by(loaded.secret.veil());
     let survey = Survey::of(&standing, &fingerprint, !args.no_seed_iso);
     let looked = site
         .clusters
@@ -83,7 +85,7 @@ pub(super) fn outdated(
         };
         lines.push(format!("{path} {fault}"));
     }
-    if lines.is_empty() && manifest.program != lxseed::render::PROGRAM {
+    if lines.is_empty() && other_program {
         lines.push("it was built by another lxseed".to_owned());
     }
     for line in &lines {

@@ -17,7 +17,7 @@ use zeroize::Zeroize;
 use super::manifest::Entry;
 use super::stage::open_folder;
 use crate::hex;
-use crate::trust::SecretBytes;
+use crate::trust::{SecretBytes, Veil};
 
 /// Nearly every file of a tree fits, and is read in one go.
 const BUFFER: usize = 128 * 1024;
@@ -61,15 +61,19 @@ impl fmt::Display for Fault {
 
 /// What is wrong with the files of these entries, which are neighbours, as they stand below `root`. A folder's path is
 /// followed once for all its files.
-pub(super) fn faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBuf, Fault)> {
+pub(super) fn faults(
+    root: &Utf8Path,
+    entries: &[Entry],
+    veil: Option<&Veil>,
+) -> Vec<(Utf8PathBuf, Fault)> {
     let mut faults = Vec::new();
     for files in entries.chunk_by(|a, b| a.path.parent() == b.path.parent()) {
         let folder = files[0].path.parent().map(|path| root.join(path));
         let folder = folder.and_then(|folder| open_folder(&folder).ok());
         faults.extend(files.iter().filter_map(|entry| {
             let fault = match (&folder, entry.path.file_name()) {
-                (Some(folder), Some(name)) => entry.fault_of(open(folder, name)),
-                _ => entry.fault(root),
+                (Some(folder), Some(name)) => entry.fault_of(open(folder, name), veil),
+                _ => entry.fault(root, veil),
             }?;
             Some((entry.path.clone(), fault))
         }));
@@ -94,17 +98,21 @@ fn open(folder: impl AsFd, path: &str) -> Result<File, Fault> {
 
 impl Entry {
     /// What is wrong with this file as it stands below `root`, if anything is.
-    pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
-        self.fault_of(open(CWD, root.join(&self.path).as_str()))
+    pub(super) fn fault(&self, root: &Utf8Path, veil: Option<&Veil>) -> Option<Fault> {
+        self.fault_of(open(CWD, root.join(&self.path).as_str()), veil)
     }
 
-    fn fault_of(&self, opened: Result<File, Fault>) -> Option<Fault> {
-        let digest = opened
-            .and_then(|file| self.fits(file))
-            .and_then(|file| self.digest(file).map_err(|_| Fault::Unreadable));
-        match digest {
+    fn fault_of(&self, opened: Result<File, Fault>, veil: Option<&Veil>) -> Option<Fault> {
+        let same = opened.and_then(|file| self.fits(file)).and_then(|file| {
+            let same = match self.veiled(veil) {
+                Some(xxh3) => self.digest(file).map(|digest| digest == xxh3),
+                None => self.bytes(file).map(|bytes| bytes.is_some()),
+            };
+            same.map_err(|_| Fault::Unreadable)
+        });
+        match same {
             Err(fault) => Some(fault),
-            Ok(digest) => (digest != self.xxh3).then_some(Fault::Altered),
+            Ok(same) => (!same).then_some(Fault::Altered),
         }
     }
 
@@ -138,15 +146,20 @@ impl Entry {
     pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
         let opened = open(CWD, root.join(&self.path).as_str());
         let file = opened.and_then(|file| self.fits(file)).ok()?;
+        self.bytes(file).ok()?
+    }
+
+    /// The file's bytes, or nothing if its SHA-256 is another.
+    fn bytes(&self, file: File) -> io::Result<Option<SecretBytes>> {
         // Room for all at once: a vector that grows would leave copies of a secret behind.
         let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(usize::try_from(self.size).ok()?)
-            .ok()?;
+        let size = usize::try_from(self.size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        bytes.try_reserve_exact(size)?;
         let read = file.take(self.size).read_to_end(&mut bytes);
         let bytes = SecretBytes::new(bytes);
-        read.ok()?;
-        (hex::encode(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
+        read?;
+        let same = hex::encode(&Sha256::digest(bytes.expose())) == self.sha256;
+        Ok(same.then_some(bytes))
     }
 
     /// The file, if it is of the right kind, size and mode.

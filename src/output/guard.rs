@@ -237,10 +237,10 @@ mod tests {
         bench.build(&[("lab/a", "1"), ("lab/b", "2")]);
         let path = bench.target().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"format\": 2", "\"format\": 3")).unwrap();
+        fs::write(&path, text.replace("\"format\": 3", "\"format\": 4")).unwrap();
         let newer = message(guard(&bench.target()));
         assert!(
-            newer.contains("by a newer lxseed (manifest format 3; this one knows up to 2)"),
+            newer.contains("by a newer lxseed (manifest format 4; this one knows up to 3)"),
             "{newer}"
         );
         for (from, to) in [

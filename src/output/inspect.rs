@@ -31,15 +31,7 @@ impl Manifest {
     /// The manifest of files that go somewhere else than into a tree.
     #[must_use]
     pub fn describe(about: About, files: &[File], carried: impl Iterator<Item = Entry>) -> Self {
-        let entries = files.iter().map(|file| {
-            let content = &file.content;
-            Entry::of(
-                &file.path,
-                content.bytes(),
-                content.mode(),
-                content.is_secret(),
-            )
-        });
+        let entries = files.iter().map(|file| Entry::of_file(file, None));
         Self::new(about, entries.chain(carried).collect())
     }
 
@@ -73,7 +65,7 @@ impl Entry {
             size,
             mode,
             sha256: hex::encode(&sha256.finalize()),
-            xxh3: xxh3.digest128(),
+            xxh3: Some(xxh3.digest128()),
             secret: false,
         })
     }
@@ -100,13 +92,17 @@ pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
     let Some(manifest) = manifest(root)? else {
         return Ok(None);
     };
-    let own = Entry::of(MANIFEST.into(), manifest.to_json().as_bytes(), 0o644, false);
-    let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644, false);
+    let own = Entry::of(MANIFEST.into(), manifest.to_json().as_bytes(), 0o644);
+    let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644);
     let mut faults: Vec<(Utf8PathBuf, Fault)> = manifest
         .files
         .par_iter()
         .chain([&own, &sums])
-        .filter_map(|entry| entry.fault(root).map(|fault| (entry.path.clone(), fault)))
+        .filter_map(|entry| {
+            entry
+                .fault(root, None)
+                .map(|fault| (entry.path.clone(), fault))
+        })
         .collect();
     faults.sort_by(|a, b| a.0.cmp(&b.0));
     let extra = unlisted(root, &manifest)?;
@@ -129,7 +125,7 @@ pub fn as_built(folder: &Utf8Path, names: &[&str]) -> Result<(), OutputError> {
         let below = folder.strip_prefix(root).unwrap_or(folder);
         for name in names {
             let at = manifest.position(below.join(name).as_str());
-            if let Some(fault) = at.and_then(|at| manifest.files[at].fault(root)) {
+            if let Some(fault) = at.and_then(|at| manifest.files[at].fault(root, None)) {
                 return Err(OutputError::NotAsBuilt {
                     path: folder.join(name),
                     fault,

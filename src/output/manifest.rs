@@ -1,25 +1,22 @@
-//! `manifest.json` and `SHA256SUMS`: what a build wrote.
+//! What a build wrote, file by file.
 
-use std::fmt::{self, Write as _};
+mod text;
+
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::de::{Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::error::OutputError;
 use crate::hex;
+use crate::render::File;
+use crate::trust::Veil;
 
 /// The name of the manifest, at the top of the tree.
 pub const MANIFEST: &str = "manifest.json";
 /// The name of the checksum list, at the top of the tree.
 pub(super) const SUMS: &str = "SHA256SUMS";
-/// The manifest's format number: it grows when a reader of the old one would misread the new.
-pub(super) const FORMAT: u64 = 2;
-const GENERATOR: &str = "lxseed";
 
 /// What a build is of, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,32 +46,12 @@ pub struct ClusterAbout {
 
 /// One host of a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "HostForm")]
+#[serde(from = "text::HostForm")]
 pub struct HostAbout {
     /// The host's name, which is its folder's name.
     pub name: String,
     /// A digest of all that its files follow from.
     pub inputs: String,
-}
-
-/// How manifests write a host; format 1 knew its name only.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum HostForm {
-    Name(String),
-    Whole { name: String, inputs: String },
-}
-
-impl From<HostForm> for HostAbout {
-    fn from(form: HostForm) -> Self {
-        match form {
-            HostForm::Name(name) => Self {
-                name,
-                ..Self::default()
-            },
-            HostForm::Whole { name, inputs } => Self { name, inputs },
-        }
-    }
 }
 
 /// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
@@ -98,45 +75,23 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Entry {
     /// Relative to the output folder, of normal components only.
-    #[serde(deserialize_with = "path")]
+    #[serde(deserialize_with = "text::path")]
     pub path: Utf8PathBuf,
     /// In bytes.
     pub size: u64,
     /// The permission bits, such as 0600.
-    #[serde(deserialize_with = "octal")]
+    #[serde(deserialize_with = "text::octal")]
     pub mode: u32,
     /// Lower-case hexadecimal. It stands here for secret files too: whoever cannot read the file cannot guess it either,
     /// since what makes it secret is a key of 256 bits, and a digest of that helps no search.
     pub sha256: String,
     /// XXH3 with 128 bits, by which a build finds files that were altered. Who alters them on purpose can as well alter the
-    /// manifest, so a digest without a secret proves no more than this one, and this one costs a tenth.
-    #[serde(default, deserialize_with = "hex128")]
-    pub xxh3: u128,
+    /// manifest, so a digest without a secret proves no more than this one, and this one costs a tenth. A secret file's is
+    /// [veiled](Veil), for XXH3 can be turned round; without the site secret there is none, and SHA-256 has to do.
+    #[serde(default, deserialize_with = "text::hex128")]
+    pub xxh3: Option<u128>,
     /// Whether the file holds key material.
     pub secret: bool,
-}
-
-/// Why a `manifest.json` is of no use.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    Foreign,
-    Newer(u64),
-    Damaged,
-}
-
-impl Unreadable {
-    /// What a user is told of the tree at `path`; nothing if it is none of ours.
-    pub(super) fn error(self, path: &Utf8Path) -> Option<OutputError> {
-        match self {
-            Self::Foreign => None,
-            Self::Damaged => Some(OutputError::Damaged(path.to_owned())),
-            Self::Newer(format) => Some(OutputError::Newer {
-                path: path.to_owned(),
-                format,
-                known: FORMAT,
-            }),
-        }
-    }
 }
 
 impl Manifest {
@@ -183,126 +138,12 @@ impl Manifest {
             && *clusters == other.clusters
     }
 
-    pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Header {
-            generator: String,
-            format: u64,
-        }
-        let header = || match serde_json::from_slice::<Header>(text) {
-            Ok(header) if header.generator != GENERATOR => Err(Unreadable::Foreign),
-            Ok(header) if header.format > FORMAT => Err(Unreadable::Newer(header.format)),
-            Ok(_) => Ok(()),
-            Err(_) => Err(Unreadable::Foreign),
-        };
-        // As it was written it tells at once what it is; looking for that in 20 MB would take as long as reading them.
-        if !text.starts_with(head().as_bytes()) {
-            header()?;
-        }
-        let manifest: Self = match serde_json::from_slice(text) {
-            Ok(manifest) => manifest,
-            Err(_) => {
-                header()?;
-                return Err(Unreadable::Damaged);
-            }
-        };
-        // What is carried over is found by these paths, so they are held to what a build writes.
-        let whole = manifest
-            .files
-            .iter()
-            .all(|entry| path_fault(&entry.path).is_none())
-            && manifest
-                .files
-                .is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
-        if whole {
-            Ok(manifest)
-        } else {
-            Err(Unreadable::Damaged)
-        }
-    }
-
     /// A path that stands there twice, if any does.
     pub(super) fn repeated(&self) -> Option<&Utf8Path> {
         self.files
             .windows(2)
             .find(|pair| pair[0].path.as_str() == pair[1].path.as_str())
             .map(|pair| &*pair[0].path)
-    }
-
-    /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Writing to a string cannot fail.
-        let mut text = String::with_capacity(1024 + self.files.len() * 300);
-        let _ = write!(
-            text,
-            "{}  \"version\": {},\n  \"program\": {},\n  \"secret\": {},\n  \"clusters\": ",
-            head(),
-            Quoted(&self.version),
-            Quoted(&self.program),
-            Quoted(&self.secret_fingerprint),
-        );
-        list(&mut text, &self.clusters, 2, |text, cluster| {
-            let ClusterAbout {
-                name,
-                shared,
-                inputs,
-                hosts,
-            } = cluster;
-            let _ = write!(
-                text,
-                "{{\"name\": {}, \"shared\": {}, \"inputs\": {}, \"hosts\": ",
-                Quoted(name),
-                Quoted(shared),
-                Quoted(inputs),
-            );
-            list(text, hosts, 4, |text, HostAbout { name, inputs }| {
-                let _ = write!(
-                    text,
-                    "{{\"name\": {}, \"inputs\": {}}}",
-                    Quoted(name),
-                    Quoted(inputs)
-                );
-            });
-            text.push('}');
-        });
-        text.push_str(",\n  \"files\": ");
-        list(&mut text, &self.files, 2, |text, entry| {
-            let Entry {
-                path,
-                size,
-                mode,
-                sha256,
-                xxh3,
-                secret,
-            } = entry;
-            let path = Quoted(path.as_str());
-            let _ = write!(
-                text,
-                "{{\"path\": {path}, \"size\": {size}, \"mode\": \"{mode:04o}\", \"sha256\": \"{sha256}\", \
-                 \"xxh3\": \"{xxh3:032x}\", \"secret\": {secret}}}"
-            );
-        });
-        text.push_str("\n}\n");
-        text
-    }
-
-    /// The text of `SHA256SUMS`, as `sha256sum -c` reads it: every file but itself, so the manifest too.
-    pub(super) fn sums(&self, manifest: &Entry) -> String {
-        let mut lines: Vec<_> = self
-            .files
-            .iter()
-            .chain([manifest])
-            .map(|entry| (entry.path.as_str(), &entry.sha256))
-            .collect();
-        lines.sort_unstable();
-        lines
-            .into_iter()
-            .fold(String::new(), |mut text, (path, sha256)| {
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "{sha256}  {path}");
-                text
-            })
     }
 
     /// The cluster of that name.
@@ -363,16 +204,35 @@ impl Manifest {
 }
 
 impl Entry {
-    /// What the manifest says of these bytes.
-    pub(super) fn of(path: &Utf8Path, bytes: &[u8], mode: u32, secret: bool) -> Self {
-        let size = bytes.len() as u64;
+    /// What the manifest says of these bytes, which are no secret.
+    pub(super) fn of(path: &Utf8Path, bytes: &[u8], mode: u32) -> Self {
         Self {
             path: path.to_path_buf(),
-            size,
+            size: bytes.len() as u64,
             mode,
             sha256: hex::encode(&Sha256::digest(bytes)),
-            xxh3: xxh3_128(bytes),
-            secret,
+            xxh3: Some(xxh3_128(bytes)),
+            secret: false,
+        }
+    }
+
+    /// What it says of a file.
+    pub(super) fn of_file(file: &File, veil: Option<&Veil>) -> Self {
+        let content = &file.content;
+        let mut entry = Self {
+            secret: content.is_secret(),
+            ..Self::of(&file.path, content.bytes(), content.mode())
+        };
+        entry.xxh3 = entry.veiled(veil);
+        entry
+    }
+
+    /// A secret file's XXH3 under the veil, or from under it: the way there is the way back. Nothing without a veil.
+    pub(super) fn veiled(&self, veil: Option<&Veil>) -> Option<u128> {
+        if self.secret {
+            Some(self.xxh3? ^ veil?.over(&self.sha256))
+        } else {
+            self.xxh3
         }
     }
 }
@@ -393,88 +253,6 @@ pub(super) fn path_fault(path: &Utf8Path) -> Option<&'static str> {
     }
 }
 
-/// What every manifest of this format begins with.
-fn head() -> String {
-    format!("{{\n  \"generator\": \"{GENERATOR}\",\n  \"format\": {FORMAT},\n")
-}
-
-/// A JSON string.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What lxseed writes needs no escape; making a value of each of many thousand names would be most of the work.
-        if self
-            .0
-            .bytes()
-            .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
-        {
-            write!(f, "\"{}\"", self.0)
-        } else {
-            Value::from(self.0).fmt(f)
-        }
-    }
-}
-
-/// A list with one item a line; `indent` is that of the line the list begins in.
-fn list<T>(text: &mut String, items: &[T], indent: usize, write_item: impl Fn(&mut String, &T)) {
-    text.push('[');
-    for (at, item) in items.iter().enumerate() {
-        // Writing to a string cannot fail.
-        let comma = if at > 0 { "," } else { "" };
-        let _ = write!(text, "{comma}\n{:1$}", "", indent + 2);
-        write_item(text, item);
-    }
-    if !items.is_empty() {
-        let _ = write!(text, "\n{:indent$}", "");
-    }
-    text.push(']');
-}
-
-fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Error> {
-    String::deserialize(deserializer).map(Utf8PathBuf::from)
-}
-
-fn hex128<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-    deserializer.deserialize_str(Digits {
-        what: "32 hexadecimal digits",
-        read: |text| {
-            let mut bytes = [0; 16];
-            hex::decode(text, &mut bytes).map(|()| u128::from_be_bytes(bytes))
-        },
-    })
-}
-
-fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    deserializer.deserialize_str(Digits {
-        what: "four octal digits of permission bits",
-        read: |text| match text.as_bytes() {
-            [b'0', rest @ ..] if rest.len() == 3 => rest.iter().try_fold(0, |bits, digit| {
-                matches!(digit, b'0'..=b'7').then(|| bits << 3 | u32::from(digit - b'0'))
-            }),
-            _ => None,
-        },
-    })
-}
-
-/// A number written as text, read where it lies: a tree has ten of them a host.
-struct Digits<T> {
-    what: &'static str,
-    read: fn(&str) -> Option<T>,
-}
-
-impl<T> Visitor<'_> for Digits<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        (self.read)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -482,10 +260,10 @@ mod tests {
     use super::*;
 
     fn entry(path: &str) -> Entry {
-        Entry::of(path.into(), path.as_bytes(), 0o600, true)
+        Entry::of(path.into(), path.as_bytes(), 0o600)
     }
 
-    fn sample() -> Manifest {
+    pub(super) fn sample() -> Manifest {
         let host = |name: &str, inputs: &str| HostAbout {
             name: name.into(),
             inputs: inputs.into(),
@@ -506,71 +284,15 @@ mod tests {
                 },
             ],
         };
-        let mut files: Vec<Entry> = [
+        let files = [
             "lab-a/x",
             "lab/node10/a",
             "lab/node1/b",
             "lab/node1",
             "lab0",
         ]
-        .map(entry)
-        .into();
-        files[0].mode = 0o644;
-        files[0].secret = false;
-        Manifest::new(about, files)
-    }
-
-    #[test]
-    fn the_text_is_fixed() {
-        let mut manifest = sample();
-        manifest.files.truncate(2);
-        let version = env!("CARGO_PKG_VERSION");
-        let expected = format!(
-            r#"{{
-  "generator": "lxseed",
-  "format": 2,
-  "version": "{version}",
-  "program": "c0de",
-  "secret": "5f1d",
-  "clusters": [
-    {{"name": "lab", "shared": "5a", "inputs": "1a", "hosts": [
-      {{"name": "node\"1", "inputs": "3c"}},
-      {{"name": "node2", "inputs": "2b"}}
-    ]}},
-    {{"name": "rack", "shared": "", "inputs": "", "hosts": []}}
-  ],
-  "files": [
-    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "xxh3": "{:032x}", "secret": false}},
-    {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "xxh3": "{:032x}", "secret": true}}
-  ]
-}}
-"#,
-            manifest.files[0].sha256,
-            manifest.files[0].xxh3,
-            manifest.files[1].sha256,
-            manifest.files[1].xxh3,
-        );
-        assert_eq!(manifest.to_json(), expected);
-        assert_eq!(Manifest::parse(expected.as_bytes()).unwrap(), manifest);
-        let empty = Manifest::new(
-            About {
-                program: String::new(),
-                secret_fingerprint: String::new(),
-                clusters: vec![],
-            },
-            vec![],
-        );
-        assert_eq!(Manifest::parse(empty.to_json().as_bytes()).unwrap(), empty);
-    }
-
-    #[test]
-    fn the_format_before_is_still_read() {
-        let text = r#"{"generator": "lxseed", "format": 1, "version": "0.1.0", "secret": "5f1d", "clusters": [{"name": "lab", "hosts": ["node1"]}], "files": []}"#;
-        let manifest = Manifest::parse(text.as_bytes()).unwrap();
-        let lab = manifest.cluster("lab").unwrap();
-        assert_eq!((&*lab.hosts[0].name, &*lab.hosts[0].inputs), ("node1", ""));
-        assert_eq!((&*lab.inputs, &*manifest.program), ("", ""));
-        assert!(manifest.cluster("rack").is_none());
+        .map(entry);
+        Manifest::new(about, files.into())
     }
 
     #[test]
@@ -591,7 +313,7 @@ mod tests {
     #[test]
     fn digests_are_those_of_the_standard() {
         assert_eq!(
-            Entry::of("a".into(), b"abc", 0o644, false).sha256,
+            Entry::of("a".into(), b"abc", 0o644).sha256,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }
@@ -650,17 +372,6 @@ mod tests {
             "läb/x y",
         ] {
             assert_eq!(path_fault(path.into()), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn no_text_makes_the_reader_panic() {
-        let text = sample().to_json();
-        for cut in 0..text.len() {
-            assert!(
-                Manifest::parse(&text.as_bytes()[..cut]).is_err() || text[cut..].trim().is_empty(),
-                "{cut}"
-            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A build in progress: the staging folder beside the target, and its way into place.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -23,6 +23,7 @@ use super::place::{Place, SUFFIX};
 use super::standing::{Standing, State, folder_faults};
 use crate::phases::{Phase, Phases};
 use crate::render::File;
+use crate::trust::Veil;
 
 /// Folders hold secret files, so only their owner looks into them.
 pub(super) const FOLDER_MODE: u32 = 0o700;
@@ -136,6 +137,13 @@ impl Stage {
         self
     }
 
+    /// Lifts the veil from the digests of secret files that stand, and puts it over those of new ones.
+    #[must_use]
+    pub fn veiled_by(mut self, veil: Veil) -> Self {
+        self.standing = self.standing.veiled_by(veil);
+        self
+    }
+
     /// The tree that stands there now.
     #[must_use]
     pub fn standing(&self) -> &Standing {
@@ -149,15 +157,16 @@ impl Stage {
     pub fn write(&self, file: &File) -> Result<(), OutputError> {
         let content = &file.content;
         let entry = self.phases.time(Phase::Hash, || {
-            let (bytes, mode) = (content.bytes(), content.mode());
-            Entry::of(&file.path, bytes, mode, content.is_secret())
+            Entry::of_file(file, self.standing.veil.as_ref())
         });
         if let (Some(manifest), Some(root)) = (self.standing.manifest(), &self.standing.folder)
             && let Some(at) = manifest.position(file.path.as_str())
             && manifest.files[at] == entry
             && self
                 .phases
-                .time(Phase::Compare, || entry.fault(root))
+                .time(Phase::Compare, || {
+                    entry.fault(root, self.standing.veil.as_ref())
+                })
                 .is_none()
         {
             locked(&self.kept).push(at);
@@ -208,9 +217,9 @@ impl Stage {
         let (manifest, text, sums, own) = phases.time(Phase::Manifest, || {
             let manifest = self.manifest(about, written, &kept);
             let text = manifest.to_json();
-            let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
+            let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644);
             let sums = manifest.sums(&own);
-            let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644, false)];
+            let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644)];
             (manifest, text, sums, own)
         });
         if let Some(path) = manifest.repeated() {
@@ -253,6 +262,9 @@ impl Stage {
             });
             done.leftover = deleted.is_err().then_some(old);
         }
+        // Two lists of every file, and nobody waits for their being given back.
+        let before = self.standing.contents.manifest.take();
+        rayon::spawn(move || drop((manifest, before, standing)));
         Ok(done)
     }
 
@@ -281,7 +293,7 @@ impl Stage {
             return false;
         };
         self.standing.contents.keep.contains(&".gitignore")
-            && own.iter().all(|entry| entry.fault(root).is_none())
+            && own.iter().all(|entry| entry.fault(root, None).is_none())
             && folder_faults(root, manifest).is_empty()
     }
 
@@ -411,26 +423,27 @@ fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Counts what is different from the build before.
+/// Counts what is different from the build before. Both lists are in the order of their paths, and are walked side by side.
 fn summary(old: Option<&Manifest>, new: &Manifest) -> Committed {
-    let old = old.map_or(&[][..], |manifest| &manifest.files);
-    let mut before: HashMap<&str, &Entry> = old
+    let mut done = Committed {
+        changed: true,
+        ..Committed::unchanged(new)
+    };
+    let mut old = old
+        .map_or(&[][..], |manifest| &manifest.files)
         .iter()
-        .map(|entry| (entry.path.as_str(), entry))
-        .collect();
-    let (mut added, mut updated) = (0, 0);
+        .peekable();
     for entry in &new.files {
-        match before.remove(entry.path.as_str()) {
-            None => added += 1,
-            Some(old) if old != entry => updated += 1,
+        let path = entry.path.as_str();
+        while old.next_if(|old| old.path.as_str() < path).is_some() {
+            done.removed += 1;
+        }
+        match old.next_if(|old| old.path.as_str() == path) {
+            None => done.added += 1,
+            Some(old) if old != entry => done.updated += 1,
             Some(_) => {}
         }
     }
-    Committed {
-        changed: true,
-        added,
-        updated,
-        removed: before.len(),
-        ..Committed::unchanged(new)
-    }
+    done.removed += old.count();
+    done
 }

@@ -13,6 +13,7 @@ use super::guard::{self, Contents};
 use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
 use super::place::Place;
 use super::stage::FOLDER_MODE;
+use crate::trust::Veil;
 
 /// What stands in an output folder. Whoever only compares reads it without a lock and writes nothing.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Standing {
     pub(super) contents: Contents,
     /// Where it lies now; nothing if there is none.
     pub(super) folder: Option<Utf8PathBuf>,
+    /// What digests of secret files are under.
+    pub(super) veil: Option<Veil>,
 }
 
 /// What became of some files of the tree since they were built.
@@ -46,7 +49,15 @@ impl Standing {
         Ok(Self {
             contents: guard::inspect(place)?,
             folder: place.standing(),
+            veil: None,
         })
+    }
+
+    /// With the veil lifted, secret files are compared by their quick digests.
+    #[must_use]
+    pub fn veiled_by(mut self, veil: Veil) -> Self {
+        self.veil = Some(veil);
+        self
     }
 
     /// What the last build wrote, if there was one.
@@ -69,7 +80,7 @@ impl Standing {
             if files.is_empty() {
                 absent.push((path.to_owned(), Fault::Missing));
             }
-            faults.extend(fault::faults(folder, files));
+            faults.extend(fault::faults(folder, files, self.veil.as_ref()));
         }
         if absent.len() == paths.len() {
             return State::Absent;
@@ -89,11 +100,11 @@ impl Standing {
             return Vec::new();
         };
         let text = manifest.to_json();
-        let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644, false);
-        let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644, false);
+        let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644);
+        let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644);
         let mut faults: Vec<_> = [own, sums]
             .into_iter()
-            .filter_map(|entry| entry.fault(root).map(|fault| (entry.path, fault)))
+            .filter_map(|entry| entry.fault(root, None).map(|fault| (entry.path, fault)))
             .collect();
         if !self.contents.keep.contains(&".gitignore") {
             faults.push((".gitignore".into(), Fault::Missing));

@@ -16,6 +16,7 @@ pub mod source;
 mod ssh;
 #[cfg(test)]
 mod testing;
+mod veil;
 
 pub use certificate::KeyPair;
 pub use client_certificate::{ClientCertificate, ClientCertificateError, ClientKey};
@@ -23,3 +24,4 @@ pub use error::{SecretError, SecretTextError, TrustError};
 pub use redacted::SecretBytes;
 pub use secret::SiteSecret;
 pub use ssh::SshHostKey;
+pub use veil::Veil;
