@@ -1,6 +1,5 @@
 //! gzip for what seeds carry: a first boot's script is most of one.
 
-use std::cell::RefCell;
 use std::io::{self, Read as _};
 
 use flate2::Crc;
@@ -16,19 +15,18 @@ pub(crate) const BEGIN_IN_BASE64: &str = "H4sIAAAAAAAC";
 /// Members that follow one another unpack to their contents one after the other (RFC 1952, 2.2), which Python's `gzip`
 /// follows: what is the same for every host is packed once.
 pub(crate) fn member(bytes: &[u8]) -> Vec<u8> {
-    thread_local! {
-        static PACKER: RefCell<Packer> = RefCell::new(Packer::thorough());
-    }
-    let mut member = Vec::with_capacity(bytes.len() / 2);
-    PACKER.with_borrow_mut(|packer| packer.append(bytes, &mut member));
+    let mut member = Vec::new();
+    Packer::thorough().append(bytes, &mut member);
     member
 }
 
-/// As [`member`], and its length is a multiple of three: what follows it is the same text in base64, whatever the member holds.
+/// A member for a text of its own before [`member`] of what it shares with others, and stored, for packing so little is not
+/// worth the tables that it takes. Its length is a multiple of three: what follows it is the same in base64, whatever it holds.
 pub(crate) fn member_before_others(bytes: &[u8]) -> Vec<u8> {
     /// The flag that a comment stands behind the header, ended by a zero byte (RFC 1952, 2.3.1).
     const COMMENT: u8 = 1 << 4;
-    let mut member = member(bytes);
+    let mut member = Vec::with_capacity(bytes.len() + 64);
+    append_stored(bytes, &mut member);
     let comment: &[u8] = match member.len() % 3 {
         0 => return member,
         1 => b"-\0",

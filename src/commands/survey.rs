@@ -87,18 +87,19 @@ impl<'a> Survey<'a> {
     ) -> Result<Looked, RenderError> {
         let inputs = Inputs::of(cluster, self.secret, self.images)?;
         let folder = Utf8Path::new(cluster.name.as_str());
+        let hosts = (0..cluster.hosts.len())
+            .map(|at| {
+                Ok(HostAbout {
+                    name: cluster.hosts[at].name.to_string(),
+                    inputs: inputs.host(at)?,
+                })
+            })
+            .collect::<Result<Vec<_>, RenderError>>()?;
         let about = ClusterAbout {
             name: cluster.name.to_string(),
             shared: inputs.shared().to_owned(),
-            inputs: inputs.cluster()?,
-            hosts: (0..cluster.hosts.len())
-                .map(|at| {
-                    Ok(HostAbout {
-                        name: cluster.hosts[at].name.to_string(),
-                        inputs: inputs.host(at)?,
-                    })
-                })
-                .collect::<Result<_, RenderError>>()?,
+            inputs: inputs.cluster(hosts.iter().map(|host| &*host.inputs))?,
+            hosts,
         };
         let built = self.built.get(cluster.name.as_str());
         let why = |recorded: Option<&str>, now: &str, paths: &[Utf8PathBuf]| match recorded {

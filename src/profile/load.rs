@@ -166,18 +166,27 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         .map(|(folder, ..)| folder.clone())
         .collect();
     let mut folders: BTreeMap<Utf8PathBuf, ClusterFolder> = BTreeMap::new();
+    // Files of a folder are neighbours: it is looked for once, and not for each of ten thousand hosts.
+    let mut current: Option<(Utf8PathBuf, ClusterFolder)> = None;
     for ((folder, role, file, _), (lowered, found)) in jobs.into_iter().zip(lowered) {
         findings.append(found);
-        if !rooted.contains(&folder) && !folders.contains_key(&folder) {
-            let message = format!("{folder} has hosts or disks but no cluster.yaml");
-            findings.add(
-                &NO_CLUSTER,
-                file.start(),
-                message,
-                format!("write {}", folder.join("cluster.yaml")),
-            );
-        }
-        let entry = folders.entry(folder).or_default();
+        let (_, entry) = match current.take() {
+            Some(same) if same.0.as_str() == folder.as_str() => current.insert(same),
+            other => {
+                folders.extend(other);
+                let known = folders.remove(&folder);
+                if known.is_none() && !rooted.contains(&folder) {
+                    let message = format!("{folder} has hosts or disks but no cluster.yaml");
+                    findings.add(
+                        &NO_CLUSTER,
+                        file.start(),
+                        message,
+                        format!("write {}", folder.join("cluster.yaml")),
+                    );
+                }
+                current.insert((folder, known.unwrap_or_default()))
+            }
+        };
         match lowered {
             Lowered::Cluster(mut documents) => {
                 if let Some(extra) = documents.get(1) {
@@ -208,6 +217,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
             },
         }
     }
+    folders.extend(current);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
         let nearest = around.find(|folder| rooted.contains(*folder));

@@ -22,8 +22,8 @@ pub(super) struct Planted {
 pub(super) enum Planting {
     /// In base64.
     Plain(SecretBytes),
-    /// Packed by gzip, then in base64. For what is long and no secret: compression leaves copies in memory.
-    Packed(Vec<u8>),
+    /// Packed by gzip, and this is its base64. For what is long and no secret: compression leaves copies in memory.
+    Packed(String),
 }
 
 impl Planting {
@@ -31,7 +31,7 @@ impl Planting {
     fn encoded(&self) -> (&'static str, String) {
         match self {
             Self::Plain(content) => ("b64", super::trust_files::base64(content.expose())),
-            Self::Packed(content) => ("gz+b64", super::trust_files::base64(content)),
+            Self::Packed(encoded) => ("gz+b64", encoded.clone()),
         }
     }
 }

@@ -69,12 +69,13 @@ impl<'a> Inputs<'a> {
         &self.shared
     }
 
-    /// Everything that the files of the cluster as a whole follow from. All hosts are in it whole.
+    /// Everything that the files of the cluster as a whole follow from. All hosts are in it, by their digests.
     ///
     /// # Errors
     /// As [`Self::of`].
-    pub fn cluster(&self) -> Result<String, RenderError> {
-        digest(&(PROGRAM, self.secret, self.cluster))
+    pub fn cluster<'h>(&self, hosts: impl Iterator<Item = &'h str>) -> Result<String, RenderError> {
+        let hosts: Vec<&str> = hosts.collect();
+        digest(&(PROGRAM, self.secret, &self.shared, hosts))
     }
 
     /// Everything that the files of the `at`-th host follow from.

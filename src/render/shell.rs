@@ -6,6 +6,7 @@ use serde::Serialize;
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 use thiserror::Error;
 
+use super::trust_files::base64;
 use crate::gzip;
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
@@ -47,8 +48,8 @@ pub enum ShellError {
 /// A text of a machine, as a person reads it and as user-data carries it.
 pub(super) struct Script {
     pub(super) text: String,
-    /// gzip that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
-    pub(super) packed: Vec<u8>,
+    /// gzip in base64 that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
+    pub(super) packed: String,
 }
 
 /// The templates, parsed once.
@@ -70,11 +71,11 @@ impl Scripts {
         Ok(Self {
             tera,
             constant: Script {
-                packed: gzip::member(without_comments(&constant).as_bytes()),
+                packed: base64(&gzip::member(without_comments(&constant).as_bytes())),
                 text: constant,
             },
             unit: Script {
-                packed: gzip::member(UNIT.as_bytes()),
+                packed: base64(&gzip::member(UNIT.as_bytes())),
                 text: UNIT.to_owned(),
             },
         })
@@ -83,9 +84,10 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
         let mut text = rendered(&self.tera, VALUES, values)?;
-        let mut packed = gzip::member_before_others(text.as_bytes());
+        // A multiple of three bytes, so that the two follow each other in base64 as they do unpacked.
+        let mut packed = base64(&gzip::member_before_others(text.as_bytes()));
         text.push_str(&self.constant.text);
-        packed.extend(&self.constant.packed);
+        packed.push_str(&self.constant.packed);
         Ok(Script { text, packed })
     }
 

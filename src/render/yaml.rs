@@ -94,26 +94,19 @@ impl Text {
     }
 }
 
-/// Between quotes of a value readers look for those of a key, and give up after so many characters (YAML 1.1, 7.1). What is
-/// shorter reads the same whatever its length, and so does what is longer.
-const KEY: usize = 1024;
-/// How much of a run is read back at its head, if it is short or else long. Quotes and the key before it have room, too.
-const HEADS: (usize, usize) = (40, KEY + 76);
+/// How much of a run is read back at its head.
+const HEAD: usize = 40;
 /// The same at its tail, where base64 ends.
 const TAIL: usize = 36;
 
 /// The inside of a value that is one run of letters, digits, `+`, `/` and `=`, as base64 is. Between double quotes each of
-/// these stands for itself to every reader, so a run reads back if its head and tail do.
+/// these stands for itself to every reader, so a run reads back if its head and tail do. Readers have a limit for a key's length
+/// (1,024 characters) and none for a value's.
 fn inside_of_run(text: &str) -> Option<Range<usize>> {
     let of_run =
         |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'=');
-    let head = if text.len() < KEY - 76 {
-        HEADS.0
-    } else {
-        HEADS.1
-    };
-    (text.len() > head + TAIL && prefix_of(text.as_bytes(), of_run) == text.len())
-        .then(|| head..text.len() - TAIL)
+    (text.len() > HEAD + TAIL && prefix_of(text.as_bytes(), of_run) == text.len())
+        .then(|| HEAD..text.len() - TAIL)
 }
 
 /// How many bytes at the beginning are of a kind. Looks at a stretch at a time, without a branch in it, so that the compiler
@@ -304,6 +297,7 @@ mod tests {
     fn tree() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<String>().prop_map(Value::from),
+            // Also longer than a key may be. Here all of it is read back.
             "[A-Za-z0-9+/]{1,1300}={0,2}".prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
             any::<bool>().prop_map(Value::from)
