@@ -8,6 +8,7 @@ use std::hint::black_box;
 
 use camino::Utf8Path;
 use divan::Bencher;
+use lxseed::media::seed::iso_beside;
 use lxseed::model::{Cluster, Site};
 use lxseed::render::{ClusterKeys, HostKeys, Inputs, Renderer};
 use lxseed::trust::SiteSecret;
@@ -45,6 +46,22 @@ fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
 #[divan::bench]
 fn check() -> usize {
     lxseed::check::check(black_box(profiles())).findings().len()
+}
+
+/// The files of a hundred hosts, read and nothing else.
+#[divan::bench]
+fn read_100_hosts(bencher: Bencher<'_, '_>) {
+    let folder = tempfile::tempdir().unwrap();
+    generator::write_site(folder.path(), 100).unwrap();
+    let entries = walkdir::WalkDir::new(folder.path()).into_iter();
+    let paths: Vec<_> = entries
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.is_file())
+        .collect();
+    bencher.bench(|| {
+        let sizes = paths.iter().map(|path| std::fs::read(path).unwrap().len());
+        sizes.sum::<usize>()
+    });
 }
 
 /// Read, lower and check a hundred hosts: three clusters.
@@ -110,4 +127,16 @@ fn hash_host(bencher: Bencher<'_, '_>) {
         });
         digests.collect::<Vec<_>>()
     });
+}
+
+/// The image of a host's seed, read back. Hosts take turns, as in a build: what they have in common is packed once.
+#[divan::bench]
+fn seed_image(bencher: Bencher<'_, '_>) {
+    let site = site();
+    let cluster = &site.clusters[0];
+    let keys = keys(cluster, &secret());
+    let renderer = Renderer::new().unwrap();
+    let hosts = [0, 1].map(|at| renderer.host(cluster, at, &keys).unwrap());
+    let mut turns = hosts.iter().cycle();
+    bencher.bench_local(|| iso_beside(black_box(turns.next().unwrap())).unwrap());
 }
