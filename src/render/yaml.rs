@@ -6,10 +6,11 @@
 //! serde-saphyr's writer leaves keys bare and non-ASCII as it is, which is why this small one exists.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserializer, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -54,11 +55,10 @@ pub fn to_string_below(first: &str, document: &impl Serialize) -> Result<String,
             ));
         }
     }
-    let back: Value = serde_yaml::from_str(&out.without_spared())
+    let reader = serde_yaml::Deserializer::from_str;
+    Meant(&value)
+        .deserialize(reader(&out.without_spared()))
         .map_err(|error| YamlError::ReadBack(error.to_string()))?;
-    if !reads_as(&back, &value) {
-        return Err(YamlError::ReadBack("the values differ".to_owned()));
-    }
     Ok(out.text)
 }
 
@@ -123,32 +123,68 @@ fn prefix_of(bytes: &[u8], of_kind: impl Fn(u8) -> bool) -> usize {
     count
 }
 
-/// Whether the second reader read what was meant, less the inside of runs.
-fn reads_as(read: &Value, meant: &Value) -> bool {
-    match (read, meant) {
-        (Value::String(read), Value::String(meant)) => match inside_of_run(meant) {
+/// Compares what the second reader reads, less the inside of runs, with what was meant: in the same order, and without
+/// making a value of it first. What differs is an error to the reader, as is anything of another kind.
+struct Meant<'a>(&'a Value);
+
+fn same<E: de::Error>(same: bool) -> Result<(), E> {
+    match same {
+        true => Ok(()),
+        false => Err(E::custom("the values differ")),
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Meant<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Meant<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what was written")
+    }
+
+    fn visit_bool<E: de::Error>(self, read: bool) -> Result<(), E> {
+        same(self.0.as_bool() == Some(read))
+    }
+
+    fn visit_u64<E: de::Error>(self, read: u64) -> Result<(), E> {
+        same(self.0.as_u64() == Some(read))
+    }
+
+    fn visit_str<E: de::Error>(self, read: &str) -> Result<(), E> {
+        let meant = self.0.as_str().unwrap_or_default();
+        same(match inside_of_run(meant) {
             Some(inside) => {
                 let (read, meant) = (read.as_bytes(), meant.as_bytes());
                 read.len() == meant.len() - inside.len()
                     && read[..inside.start] == meant[..inside.start]
                     && read[inside.start..] == meant[inside.end..]
             }
-            None => read == meant,
-        },
-        (Value::Array(read), Value::Array(meant)) => {
-            read.len() == meant.len()
-                && read
-                    .iter()
-                    .zip(meant)
-                    .all(|(read, meant)| reads_as(read, meant))
+            None => self.0.is_string() && read == meant,
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<(), A::Error> {
+        same(self.0.is_array())?;
+        for item in self.0.as_array().into_iter().flatten() {
+            same(read.next_element_seed(Meant(item))?.is_some())?;
         }
-        (Value::Object(read), Value::Object(meant)) => {
-            read.len() == meant.len()
-                && read
-                    .iter()
-                    .all(|(key, read)| meant.get(key).is_some_and(|meant| reads_as(read, meant)))
+        same(read.next_element::<IgnoredAny>()?.is_none())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut read: A) -> Result<(), A::Error> {
+        same(self.0.is_object())?;
+        for (key, value) in self.0.as_object().into_iter().flatten() {
+            same(read.next_key::<String>()?.as_ref() == Some(key))?;
+            read.next_value_seed(Meant(value))?;
         }
-        _ => read == meant,
+        same(read.next_key::<IgnoredAny>()?.is_none())
     }
 }
 
@@ -292,6 +328,40 @@ mod tests {
         ] {
             assert!(to_string(&value).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn another_text_is_not_what_was_meant() {
+        let meant = json!({"a": "x", "b": ["1", 2, true], "c": {"d": "y"}, "e": "z".repeat(2000)});
+        let text = to_string(&meant).unwrap_or_default();
+        let reads = |text: &str| {
+            let text = text.replace(&"z".repeat(2000), &"z".repeat(HEAD + TAIL));
+            Meant(&meant).deserialize(serde_yaml::Deserializer::from_str(&text))
+        };
+        assert!(reads(&text).is_ok(), "{text}");
+        for (from, to) in [
+            ("\"x\"", "\"w\""),
+            ("\"x\"", "2"),
+            ("\"x\"", "~"),
+            ("\"a\"", "\"f\""),
+            ("\"b\"", "\"a\""),
+            ("\"1\"", "1"),
+            ("  - 2\n", ""),
+            ("- 2", "- 3"),
+            ("- 2", "- -2"),
+            ("- true", "- false"),
+            ("- true", "- true\n  - true"),
+            ("  \"d\": \"y\"", "  {}"),
+            ("\"y\"", "\"y\"\n  \"g\": \"y\""),
+            ("zz\"", "zy\""),
+            ("zz\"", "z\""),
+            ("\"e\"", "\"g\": 1\n\"e\""),
+        ] {
+            let other = text.replacen(from, to, 1);
+            assert_ne!(other, text, "{from}");
+            assert!(reads(&other).is_err(), "{other}");
+        }
+        assert!(reads(&format!("{text}---\n{text}")).is_err());
     }
 
     fn tree() -> impl Strategy<Value = Value> {
