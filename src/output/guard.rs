@@ -250,6 +250,7 @@ mod tests {
             ("\"0644\"", "\"rw\""),
             ("\"0644\"", "\"+644\""),
             ("\"files\"", "\"flies\""),
+            ("\"sha256\": \"", "\"sha256\": \"\\n"),
         ] {
             assert!(text.contains(from));
             fs::write(&path, text.replace(from, to)).unwrap();

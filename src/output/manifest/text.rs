@@ -92,11 +92,12 @@ impl Manifest {
             let secrets = manifest.files.iter_mut().filter(|entry| entry.secret);
             secrets.for_each(|entry| entry.xxh3 = None);
         }
-        // What is carried over is found by these paths, so they are held to what a build writes.
-        let whole = manifest
-            .files
-            .par_iter()
-            .all(|entry| path_fault(&entry.path).is_none())
+        // What is carried over is found by these paths, and what is said of it stands in the next manifest: both are held to what a
+        // build writes.
+        let as_written = |entry: &Entry| {
+            path_fault(&entry.path).is_none() && hex::decode(&entry.sha256, &mut [0; 32]).is_some()
+        };
+        let whole = manifest.files.par_iter().all(as_written)
             && manifest
                 .files
                 .is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
@@ -398,8 +399,8 @@ mod tests {
     fn what_was_not_veiled_before_is_not_taken_for_veiled() {
         let entry = |secret| {
             format!(
-                r#"{{"path": "{secret}", "size": 1, "mode": "0600", "sha256": "", "xxh3": "{:032x}", "secret": {secret}}}"#,
-                5
+                r#"{{"path": "{secret}", "size": 1, "mode": "0600", "sha256": "{:064x}", "xxh3": "{:032x}", "secret": {secret}}}"#,
+                4, 5
             )
         };
         let text = format!(
