@@ -1,7 +1,6 @@
 //! user-data as an image carries it: in gzip, which cloud-init has unpacked by itself since long before 18.2.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use super::MediaError;
 use crate::gzip::{self, Packer};
@@ -10,9 +9,18 @@ use crate::trust::SecretBytes;
 /// A line that is longer is a script, packed in members of gzip. The last of them is what all hosts have in common.
 const SCRIPT: usize = 4096;
 
-/// Packs user-data: what all hosts have in common is packed, what is a host's own is stored, keys and all. A compressor would leave
-/// copies of them in memory, and there is little to gain. All of it is unpacked again to see that nothing is lost, what is in
-/// common when it is packed.
+/// What is shorter is stored: the tables of a compressor take longer to clear than that is to pack.
+const WORTH_PACKING: usize = 2048;
+
+/// In lines that hold these there is a secret: `-----BEGIN EC PRIVATE` in base64 is the second.
+const SECRETS: [&str; 3] = [
+    "PRIVATE KEY",
+    "LS0tLS1CRUdJTiBFQyBQUklWQVRF",
+    "hashed_passwd",
+];
+
+/// Packs user-data, its keys as they are: a compressor would leave copies of them in memory. Every piece is unpacked again to
+/// see that nothing is lost, what all hosts have in common when it is packed.
 ///
 /// # Errors
 /// If a piece does not unpack to what it was.
@@ -45,13 +53,32 @@ impl Tools {
         // At its full size at once: a vector that grows leaves copies behind, too.
         let mut packed = Vec::with_capacity(user_data.len() + ROOM);
         let bytes = user_data.as_bytes();
-        let shared = shared(user_data);
-        append_own(&bytes[..shared.start], &mut packed)?;
-        if !shared.is_empty() {
-            self.append_shared(&bytes[shared.clone()], &mut packed)?;
-            append_own(&bytes[shared.end..], &mut packed)?;
+        let (mut from, mut at) = (0, 0);
+        for line in user_data.split_inclusive('\n') {
+            let end = at + line.len();
+            if SECRETS.iter().any(|sign| line.contains(sign)) {
+                self.append_own(&bytes[from..at], &mut packed)?;
+                append_stored(&bytes[at..end], &mut packed)?;
+                from = end;
+            } else if let Some(shared) = begin_of_shared(line) {
+                self.append_own(&bytes[from..at + shared], &mut packed)?;
+                self.append_shared(&bytes[at + shared..end], &mut packed)?;
+                from = end;
+            }
+            at = end;
         }
+        self.append_own(&bytes[from..], &mut packed)?;
         Ok(SecretBytes::new(packed))
+    }
+
+    /// Appends a member for what is a host's own and no secret, if there is any.
+    fn append_own(&mut self, bytes: &[u8], to: &mut Vec<u8>) -> Result<(), MediaError> {
+        if bytes.len() < WORTH_PACKING {
+            return append_stored(bytes, to);
+        }
+        let begin = to.len();
+        self.quick.append(bytes, to);
+        compare(&to[begin..], bytes)
     }
 
     /// Appends a member for what is likely the same as for the host before, and is then not packed again.
@@ -69,26 +96,21 @@ impl Tools {
     }
 }
 
-fn append_own(bytes: &[u8], to: &mut Vec<u8>) -> Result<(), MediaError> {
+fn append_stored(bytes: &[u8], to: &mut Vec<u8>) -> Result<(), MediaError> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
     let begin = to.len();
     gzip::append_stored(bytes, to);
     compare(&to[begin..], bytes)
 }
 
-/// The part that does not differ from host to host; it is empty, and at the end, where no script is. It follows from user-data
+/// Where in a line that carries a script the part begins that does not differ from host to host. It follows from the line
 /// alone, so an image does not depend on which host was packed before.
-fn shared(user_data: &str) -> Range<usize> {
-    let mut end = 0;
-    for line in user_data.split_inclusive('\n') {
-        let begin = end;
-        end += line.len();
-        if line.len() > SCRIPT
-            && let Some(at) = line.rfind(gzip::BEGIN_IN_BASE64)
-        {
-            return begin + at..end;
-        }
-    }
-    end..end
+fn begin_of_shared(line: &str) -> Option<usize> {
+    (line.len() > SCRIPT)
+        .then(|| line.rfind(gzip::BEGIN_IN_BASE64))
+        .flatten()
 }
 
 fn compare(members: &[u8], bytes: &[u8]) -> Result<(), MediaError> {
@@ -162,21 +184,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_hosts_own_is_stored() {
-        let texts = [
-            "".to_owned(),
-            "#cloud-config\n".to_owned(),
-            format!(
-                "#cloud-config\n{}\n-----BEGIN OPENSSH PRIVATE KEY-----\n",
-                "p".repeat(70_000)
-            ),
-        ];
-        for text in texts {
-            let packed = pack(&text).unwrap();
-            assert!((text.len()..text.len() + 64).contains(&packed.expose().len()));
-            let same = unpack(&packed, 1 << 20).unwrap().unwrap();
-            assert_eq!(same.expose(), text.as_bytes());
-        }
+    fn keys_are_not_compressed() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n";
+        let key = base64::engine::general_purpose::STANDARD.encode(key);
+        let text = format!(
+            "#cloud-config\n{}\n\"content\": \"{key}\"\n\"a\": \"-----BEGIN OPENSSH PRIVATE KEY-----\"\n\"hashed_passwd\": \"$6$salt\"\n",
+            "p".repeat(7000)
+        );
+        let packed = pack(&text).unwrap();
+        let holds = |sign: &str| {
+            let mut windows = packed.expose().windows(sign.len());
+            windows.any(|window| window == sign.as_bytes())
+        };
+        assert!(holds(&key) && holds("OPENSSH PRIVATE KEY") && holds("$6$salt"));
+        assert!(!holds("pppppppp") && packed.expose().len() < 700);
+        let same = unpack(&packed, 1 << 20).unwrap().unwrap();
+        assert_eq!(same.expose(), text.as_bytes());
         let plain = SecretBytes::new(b"#cloud-config\n".to_vec());
         assert!(unpack(&plain, 99).unwrap().is_none());
         assert!(unpack(&SecretBytes::new(vec![0x1f, 0x8b, 8]), 99).is_err());
