@@ -20,7 +20,10 @@ pub(super) fn outdated(
 ) -> Result<Outcome, CommandError> {
     let standing = Standing::read(&args.output)?;
     let output = sanitize(args.output.as_str()).into_owned();
-    let Some(program) = standing.manifest().map(|manifest| &manifest.program) else {
+    let Some(other_program) = standing
+        .manifest()
+        .map(|manifest| manifest.program != lxseed::render::PROGRAM)
+    else {
         printer.line(&format!("{output} is out of date: nothing was built yet"));
         return Ok(Outcome::OutOfDate);
     };
@@ -29,7 +32,6 @@ pub(super) fn outdated(
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
-    let other_program = program != lxseed::render::PROGRAM;
     let standing = standing.veiled_by(loaded.secret.veil());
     let survey = Survey::of(&standing, &fingerprint, !args.no_seed_iso);
     let looked = site

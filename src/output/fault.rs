@@ -106,7 +106,7 @@ impl Entry {
         let same = opened.and_then(|file| self.fits(file)).and_then(|file| {
             let same = match self.veiled(veil) {
                 Some(xxh3) => self.digest(file).map(|digest| digest == xxh3),
-                None => self.bytes(file).map(|bytes| bytes.is_some()),
+                None => self.sha256(file).map(|sha256| sha256 == self.sha256),
             };
             same.map_err(|_| Fault::Unreadable)
         });
@@ -142,24 +142,40 @@ impl Entry {
         })
     }
 
+    /// SHA-256 of the file's bytes, as [`digest`](Self::digest) takes the other.
+    fn sha256(&self, file: File) -> io::Result<String> {
+        SPACE.with_borrow_mut(|space| {
+            let mut file = file.take(self.size);
+            let mut sha256 = Sha256::new();
+            let mut used = 0;
+            let read = loop {
+                match fill(&mut file, space) {
+                    Ok(0) => break Ok(()),
+                    Ok(count) => {
+                        used = used.max(count);
+                        sha256.update(&space[..count]);
+                    }
+                    Err(error) => break Err(error),
+                }
+            };
+            space[..used].zeroize();
+            read.map(|()| hex::encode(&sha256.finalize()))
+        })
+    }
+
     /// The bytes of this file as it stands below `root`, or nothing if it is not what was built.
     pub(super) fn read_unaltered(&self, root: &Utf8Path) -> Option<SecretBytes> {
         let opened = open(CWD, root.join(&self.path).as_str());
         let file = opened.and_then(|file| self.fits(file)).ok()?;
-        self.bytes(file).ok()?
-    }
-
-    /// The file's bytes, or nothing if its SHA-256 is another.
-    fn bytes(&self, file: File) -> io::Result<Option<SecretBytes>> {
         // Room for all at once: a vector that grows would leave copies of a secret behind.
         let mut bytes = Vec::new();
-        let size = usize::try_from(self.size).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        bytes.try_reserve_exact(size)?;
+        bytes
+            .try_reserve_exact(usize::try_from(self.size).ok()?)
+            .ok()?;
         let read = file.take(self.size).read_to_end(&mut bytes);
         let bytes = SecretBytes::new(bytes);
-        read?;
-        let same = hex::encode(&Sha256::digest(bytes.expose())) == self.sha256;
-        Ok(same.then_some(bytes))
+        read.ok()?;
+        (hex::encode(&Sha256::digest(bytes.expose())) == self.sha256).then_some(bytes)
     }
 
     /// The file, if it is of the right kind, size and mode.

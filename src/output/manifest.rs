@@ -291,8 +291,17 @@ mod tests {
             "lab/node1",
             "lab0",
         ]
-        .map(entry);
-        Manifest::new(about, files.into())
+        .map(|path| Entry {
+            secret: true,
+            xxh3: None,
+            ..entry(path)
+        });
+        let mut manifest = Manifest::new(about, files.into());
+        manifest.files[0] = Entry {
+            mode: 0o644,
+            ..entry("lab-a/x")
+        };
+        manifest
     }
 
     #[test]

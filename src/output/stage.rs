@@ -156,17 +156,14 @@ impl Stage {
     /// If the path leaves the tree, belongs to the tree's own files or was written before, or if writing fails.
     pub fn write(&self, file: &File) -> Result<(), OutputError> {
         let content = &file.content;
-        let entry = self.phases.time(Phase::Hash, || {
-            Entry::of_file(file, self.standing.veil.as_ref())
-        });
+        let veil = self.standing.veil.as_ref();
+        let entry = self.phases.time(Phase::Hash, || Entry::of_file(file, veil));
         if let (Some(manifest), Some(root)) = (self.standing.manifest(), &self.standing.folder)
             && let Some(at) = manifest.position(file.path.as_str())
             && manifest.files[at] == entry
             && self
                 .phases
-                .time(Phase::Compare, || {
-                    entry.fault(root, self.standing.veil.as_ref())
-                })
+                .time(Phase::Compare, || entry.fault(root, veil))
                 .is_none()
         {
             locked(&self.kept).push(at);
@@ -263,8 +260,8 @@ impl Stage {
             done.leftover = deleted.is_err().then_some(old);
         }
         // Two lists of every file, and nobody waits for their being given back.
-        let before = self.standing.contents.manifest.take();
-        rayon::spawn(move || drop((manifest, before, standing)));
+        let replaced = self.standing.contents.manifest.take();
+        rayon::spawn(move || drop((manifest, replaced, standing)));
         Ok(done)
     }
 

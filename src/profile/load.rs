@@ -1,5 +1,6 @@
 //! A site's folder to profiles: read, parse and lower every file, on all cores, and collect what is wrong.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -166,16 +167,13 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         .map(|(folder, ..)| folder.clone())
         .collect();
     let mut folders: BTreeMap<Utf8PathBuf, ClusterFolder> = BTreeMap::new();
-    // Files of a folder are neighbours: it is looked for once, and not for each of ten thousand hosts.
-    let mut current: Option<(Utf8PathBuf, ClusterFolder)> = None;
     for ((folder, role, file, _), (lowered, found)) in jobs.into_iter().zip(lowered) {
         findings.append(found);
-        let (_, entry) = match current.take() {
-            Some(same) if same.0.as_str() == folder.as_str() => current.insert(same),
-            other => {
-                folders.extend(other);
-                let known = folders.remove(&folder);
-                if known.is_none() && !rooted.contains(&folder) {
+        let entry = match folders.entry(folder) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let folder = new.key();
+                if !rooted.contains(folder) {
                     let message = format!("{folder} has hosts or disks but no cluster.yaml");
                     findings.add(
                         &NO_CLUSTER,
@@ -184,7 +182,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
                         format!("write {}", folder.join("cluster.yaml")),
                     );
                 }
-                current.insert((folder, known.unwrap_or_default()))
+                new.insert(ClusterFolder::default())
             }
         };
         match lowered {
@@ -217,7 +215,6 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
             },
         }
     }
-    folders.extend(current);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
         let nearest = around.find(|folder| rooted.contains(*folder));

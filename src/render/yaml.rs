@@ -55,9 +55,8 @@ pub fn to_string_below(first: &str, document: &impl Serialize) -> Result<String,
             ));
         }
     }
-    let reader = serde_yaml::Deserializer::from_str;
     Meant(&value)
-        .deserialize(reader(&out.without_spared()))
+        .deserialize(serde_yaml::Deserializer::from_str(&out.without_spared()))
         .map_err(|error| YamlError::ReadBack(error.to_string()))?;
     Ok(out.text)
 }
@@ -128,9 +127,10 @@ fn prefix_of(bytes: &[u8], of_kind: impl Fn(u8) -> bool) -> usize {
 struct Meant<'a>(&'a Value);
 
 fn same<E: de::Error>(same: bool) -> Result<(), E> {
-    match same {
-        true => Ok(()),
-        false => Err(E::custom("the values differ")),
+    if same {
+        Ok(())
+    } else {
+        Err(E::custom("the values differ"))
     }
 }
 

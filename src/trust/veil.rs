@@ -28,6 +28,7 @@ impl Veil {
     /// What lies over the digest of a file with this SHA-256, by exclusive or: no two files have the same.
     #[must_use]
     pub fn over(&self, sha256: &str) -> u128 {
+        // Expanded only, with a key that is ready: every secret file of a tree is asked for at every build.
         let mut mask = [0; 16];
         #[expect(
             clippy::expect_used,

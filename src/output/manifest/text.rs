@@ -332,8 +332,6 @@ mod tests {
     fn the_text_is_fixed() {
         let mut manifest = sample();
         manifest.files.truncate(2);
-        manifest.files[1].secret = true;
-        manifest.files[1].xxh3 = None;
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             r#"{{
@@ -350,7 +348,7 @@ mod tests {
     {{"name": "rack", "shared": "", "inputs": "", "hosts": []}}
   ],
   "files": [
-    {{"path": "lab-a/x", "size": 7, "mode": "0600", "sha256": "{}", "xxh3": "{:032x}", "secret": false}},
+    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "xxh3": "{:032x}", "secret": false}},
     {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "secret": true}}
   ]
 }}
@@ -393,6 +391,23 @@ mod tests {
             let text = text.replacen(from, to, 1);
             assert_eq!(by_lines(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn many_lines_are_written_as_few() {
+        let mut manifest = sample();
+        let one = manifest.files[0].clone();
+        let path = |at| format!("lab/{at:05}").into();
+        let files = (0..5000).map(|at| Entry {
+            path: path(at),
+            ..one.clone()
+        });
+        manifest.set_files(files.collect());
+        let text = manifest.to_json();
+        assert_eq!(by_lines(text.as_bytes()).as_ref(), Some(&manifest));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["files"].as_array().map(Vec::len), Some(5000));
+        assert_eq!(text.matches("},\n    {\"path\"").count(), 4999);
     }
 
     #[test]
