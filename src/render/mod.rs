@@ -64,9 +64,10 @@ pub struct ClusterKeys {
     pub hosts: Vec<HostKeys>,
 }
 
-/// Holds the parsed templates.
+/// Holds the parsed templates, and which forms of documents were read back.
 pub struct Renderer {
     scripts: shell::Scripts,
+    yaml: yaml::Writer,
     installer: installer::Installer,
 }
 
@@ -78,6 +79,7 @@ impl Renderer {
     pub fn new() -> Result<Self, RenderError> {
         Ok(Self {
             scripts: shell::Scripts::new()?,
+            yaml: yaml::Writer::default(),
             installer: installer::Installer::new()?,
         })
     }
@@ -112,7 +114,7 @@ impl Renderer {
     ) -> Result<Vec<File>, RenderError> {
         let host = &cluster.hosts[at];
         let folder = Utf8PathBuf::from(cluster.name.as_str()).join(host.name.as_str());
-        let yaml = |name: &str, result: Result<String, yaml::YamlError>| {
+        let named = |name: &str, result: Result<String, yaml::YamlError>| {
             result.map_err(|source| RenderError::Yaml {
                 path: folder.join(name),
                 source,
@@ -122,25 +124,26 @@ impl Renderer {
             .scripts
             .firstboot(&firstboot::Values::of(cluster, at))?;
         let unit = self.scripts.unit();
-        let preseed = yaml(
+        let yaml = &self.yaml;
+        let preseed = named(
             "lxd-preseed.yaml",
-            preseed::preseed(cluster, host, &keys.cluster.certificate_pem),
+            preseed::preseed(yaml, cluster, host, &keys.cluster.certificate_pem),
         )?;
         let planted = trust_files::planted(cluster, at, keys, &firstboot, unit, &preseed);
         let user_data = SecretBytes::new(
-            yaml(
+            named(
                 "user-data",
-                cloud_init::user_data(cluster, host, &keys.hosts[at].ssh, &planted),
+                cloud_init::user_data(yaml, cluster, host, &keys.hosts[at].ssh, &planted),
             )?
             .into_bytes(),
         );
-        let network_config = yaml(
+        let network_config = named(
             "network-config",
-            network::network_config(&cluster.network, host),
+            network::network_config(yaml, &cluster.network, host),
         )?;
-        let meta_data = yaml(
+        let meta_data = named(
             "meta-data",
-            cloud_init::meta_data(host, &user_data, &network_config),
+            cloud_init::meta_data(yaml, host, &user_data, &network_config),
         )?;
         // The administrator's password hash is in it.
         let answers = SecretBytes::new(self.installer.preseed(cluster, host)?.into_bytes());

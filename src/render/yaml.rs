@@ -5,9 +5,9 @@
 //! with the escapes that all of them know (PyYAML 3.12 knows no `\/`, and refuses characters beyond U+FFFF as they are).
 //! serde-saphyr's writer leaves keys bare and non-ASCII as it is, which is why this small one exists.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
-use std::ops::Range;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, Serialize};
@@ -27,85 +27,105 @@ pub enum YamlError {
     ReadBack(String),
 }
 
-/// Writes a document and reads it back through the second, independent reader before it is given out.
+/// Writes documents, and has the second, independent reader read back what it writes.
 ///
-/// The reader is spared the middle of [runs](inside_of_run): a first boot's script and certificates in base64 are most of a
-/// document, and reading them was a third of a build's work.
-///
-/// # Errors
-/// If a value has no safe form (a float, a null, an oversized integer), or reading back gives another value.
-pub fn to_string(document: &impl Serialize) -> Result<String, YamlError> {
-    to_string_below("", document)
+/// The hosts of a site differ in names, addresses and keys, and hardly in the form of their documents. So a document is
+/// read back whole if its form is new, and else only compared by its form: see [`Text::form`]. Reading back every one was a
+/// fifth of a build.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    read_back: RwLock<HashSet<String>>,
 }
 
-/// The same below a first line.
-///
-/// # Errors
-/// As [`to_string`].
-pub fn to_string_below(first: &str, document: &impl Serialize) -> Result<String, YamlError> {
-    let value = serde_json::to_value(document)
-        .map_err(|error| YamlError::Unsupported(error.to_string()))?;
-    let mut out = Text::default();
-    out.push_str(first);
-    match &value {
-        Value::Object(map) if !map.is_empty() => entries(map, 0, false, &mut out)?,
-        _ => {
-            return Err(YamlError::Unsupported(
-                "a document is a mapping that is not empty".to_owned(),
-            ));
+/// A site has some dozen forms. Where there are more than this, what is of a new form is read back each time.
+const FORMS_KEPT: usize = 4096;
+
+impl Writer {
+    /// A document, with a newline at its end.
+    ///
+    /// # Errors
+    /// If a value has no safe form (a float, a null, an oversized integer), or reading back gives another value.
+    pub(super) fn to_string(&self, document: &impl Serialize) -> Result<String, YamlError> {
+        self.to_string_below("", document)
+    }
+
+    /// The same below a first line.
+    ///
+    /// # Errors
+    /// As [`to_string`](Self::to_string).
+    pub(super) fn to_string_below(
+        &self,
+        first: &str,
+        document: &impl Serialize,
+    ) -> Result<String, YamlError> {
+        let value = serde_json::to_value(document)
+            .map_err(|error| YamlError::Unsupported(error.to_string()))?;
+        let mut out = Text::default();
+        out.push_str(first);
+        match &value {
+            Value::Object(map) if !map.is_empty() => entries(map, 0, false, &mut out)?,
+            _ => {
+                return Err(YamlError::Unsupported(
+                    "a document is a mapping that is not empty".to_owned(),
+                ));
+            }
+        }
+        if !self.has_read_back(&out.form) {
+            Meant(&value)
+                .deserialize(serde_yaml::Deserializer::from_str(&out.text))
+                .map_err(|error| YamlError::ReadBack(error.to_string()))?;
+            self.keep(out.form);
+        }
+        Ok(out.text)
+    }
+
+    fn has_read_back(&self, form: &str) -> bool {
+        let known = self.read_back.read();
+        known.unwrap_or_else(PoisonError::into_inner).contains(form)
+    }
+
+    fn keep(&self, form: String) {
+        let known = self.read_back.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.len() < FORMS_KEPT {
+            known.insert(form);
         }
     }
-    Meant(&value)
-        .deserialize(serde_yaml::Deserializer::from_str(&out.without_spared()))
-        .map_err(|error| YamlError::ReadBack(error.to_string()))?;
-    Ok(out.text)
 }
 
 /// What is written so far.
 #[derive(Default)]
 struct Text {
     text: String,
-    /// The stretches of it that need no reading back.
-    spared: Vec<Range<usize>>,
+    /// The same without the plain characters of string values, and with what was meant by the rest: where mappings, lists and
+    /// strings begin and end, and which characters the escapes are. Between double quotes, on one line, a plain
+    /// character stands for itself to every reader and an escape ends after a number of characters that it fixes itself,
+    /// whatever stands beside them; and readers have a limit for the length of a key (1,024 characters), none for that of a
+    /// value. So if one document of a form reads back, all do. No secret is in it: keys and hashes are plain.
+    form: String,
 }
 
 impl Text {
     fn push(&mut self, c: char) {
         self.text.push(c);
+        self.form.push(c);
     }
 
     fn push_str(&mut self, text: &str) {
         self.text.push_str(text);
+        self.form.push_str(text);
     }
 
-    fn without_spared(&self) -> Cow<'_, str> {
-        if self.spared.is_empty() {
-            return Cow::Borrowed(&self.text);
-        }
-        let mut rest = String::with_capacity(self.text.len());
-        let mut at = 0;
-        for spared in &self.spared {
-            rest.push_str(&self.text[at..spared.start]);
-            at = spared.end;
-        }
-        rest.push_str(&self.text[at..]);
-        Cow::Owned(rest)
+    /// Notes what is meant by what comes next.
+    fn mean(&mut self, mark: char) {
+        self.form.push(mark);
     }
-}
 
-/// How much of a run is read back at its head.
-const HEAD: usize = 40;
-/// The same at its tail, where base64 ends.
-const TAIL: usize = 36;
-
-/// The inside of a value that is one run of letters, digits, `+`, `/` and `=`, as base64 is. Between double quotes each of
-/// these stands for itself to every reader, so a run reads back if its head and tail do. Readers have a limit for a key's length
-/// (1,024 characters) and none for a value's.
-fn inside_of_run(text: &str) -> Option<Range<usize>> {
-    let of_run =
-        |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'+') | (byte == b'/') | (byte == b'=');
-    (text.len() > HEAD + TAIL && prefix_of(text.as_bytes(), of_run) == text.len())
-        .then(|| HEAD..text.len() - TAIL)
+    fn push_spaces(&mut self, count: usize) {
+        for text in [&mut self.text, &mut self.form] {
+            text.extend(std::iter::repeat_n(' ', count));
+        }
+    }
 }
 
 /// How many bytes at the beginning are of a kind. Looks at a stretch at a time, without a branch in it, so that the compiler
@@ -122,8 +142,8 @@ fn prefix_of(bytes: &[u8], of_kind: impl Fn(u8) -> bool) -> usize {
     count
 }
 
-/// Compares what the second reader reads, less the inside of runs, with what was meant: in the same order, and without
-/// making a value of it first. What differs is an error to the reader, as is anything of another kind.
+/// Compares what the second reader reads with what was meant: in the same order, and without making a value of it first. What
+/// differs is an error to the reader, as is anything of another kind.
 struct Meant<'a>(&'a Value);
 
 fn same<E: de::Error>(same: bool) -> Result<(), E> {
@@ -158,16 +178,7 @@ impl<'de> Visitor<'de> for Meant<'_> {
     }
 
     fn visit_str<E: de::Error>(self, read: &str) -> Result<(), E> {
-        let meant = self.0.as_str().unwrap_or_default();
-        same(match inside_of_run(meant) {
-            Some(inside) => {
-                let (read, meant) = (read.as_bytes(), meant.as_bytes());
-                read.len() == meant.len() - inside.len()
-                    && read[..inside.start] == meant[..inside.start]
-                    && read[inside.start..] == meant[inside.end..]
-            }
-            None => self.0.is_string() && read == meant,
-        })
+        same(self.0.as_str() == Some(read))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut read: A) -> Result<(), A::Error> {
@@ -195,11 +206,12 @@ fn entries(
     inline_first: bool,
     out: &mut Text,
 ) -> Result<(), YamlError> {
+    out.mean('{');
     for (at, (key, value)) in map.iter().enumerate() {
         if !(inline_first && at == 0) {
-            push_spaces(indent, out);
+            out.push_spaces(indent);
         }
-        quoted(key, &mut out.text);
+        quoted(key, Kind::Key, out);
         out.push(':');
         match value {
             Value::Object(inner) if !inner.is_empty() => {
@@ -216,46 +228,57 @@ fn entries(
             }
         }
     }
+    out.mean('}');
     Ok(())
 }
 
 fn items(list: &[Value], indent: usize, out: &mut Text) -> Result<(), YamlError> {
+    out.mean('[');
     for value in list {
-        push_spaces(indent, out);
+        out.push_spaces(indent);
         out.push_str("- ");
         match value {
             Value::Object(inner) if !inner.is_empty() => entries(inner, indent + 2, true, out)?,
             // No document that lxseed writes has a list in a list but runcmd, whose items are short.
             Value::Array(inner) if inner.iter().all(Value::is_string) && !inner.is_empty() => {
+                out.mean('[');
                 out.push('[');
                 for (at, item) in inner.iter().enumerate() {
                     if at > 0 {
                         out.push_str(", ");
                     }
-                    quoted(item.as_str().unwrap_or_default(), &mut out.text);
+                    quoted(item.as_str().unwrap_or_default(), Kind::Value, out);
                 }
                 out.push_str("]\n");
+                out.mean(']');
             }
             scalar => leaf(scalar, out)?,
         }
     }
+    out.mean(']');
     Ok(())
 }
 
 fn leaf(value: &Value, out: &mut Text) -> Result<(), YamlError> {
     match value {
-        Value::String(text) => {
-            let begin = out.text.len() + 1;
-            quoted(text, &mut out.text);
-            if let Some(inside) = inside_of_run(text) {
-                out.spared.push(begin + inside.start..begin + inside.end);
-            }
+        Value::String(text) => quoted(text, Kind::Value, out),
+        Value::Bool(value) => {
+            out.mean('b');
+            out.push_str(if *value { "true" } else { "false" });
         }
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         // Decimal integers without a leading zero are the one kind of number that all readers agree on.
-        Value::Number(number) if number.is_u64() => out.push_str(&number.to_string()),
-        Value::Array(list) if list.is_empty() => out.push_str("[]"),
-        Value::Object(map) if map.is_empty() => out.push_str("{}"),
+        Value::Number(number) if number.is_u64() => {
+            out.mean('n');
+            out.push_str(&number.to_string());
+        }
+        Value::Array(list) if list.is_empty() => {
+            out.mean('[');
+            out.push_str("[]");
+        }
+        Value::Object(map) if map.is_empty() => {
+            out.mean('{');
+            out.push_str("{}");
+        }
         other => {
             return Err(YamlError::Unsupported(format!(
                 "no reader-independent form for {other}"
@@ -266,22 +289,28 @@ fn leaf(value: &Value, out: &mut Text) -> Result<(), YamlError> {
     Ok(())
 }
 
-fn push_spaces(count: usize, out: &mut Text) {
-    out.text.extend(std::iter::repeat_n(' ', count));
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Key,
+    Value,
 }
 
-fn quoted(text: &str, out: &mut String) {
+fn quoted(text: &str, kind: Kind, out: &mut Text) {
     let plain = |byte: u8| (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\');
-    out.reserve(text.len() + 2);
+    out.mean('s');
     out.push('"');
     let mut rest = text;
     loop {
         // Nearly everything is plain, and is copied at once. What is plain is one byte long, so this cuts between characters.
         let (stretch, behind) = rest.split_at(prefix_of(rest.as_bytes(), plain));
-        out.push_str(stretch);
+        match kind {
+            Kind::Key => out.push_str(stretch),
+            Kind::Value => out.text.push_str(stretch),
+        }
         let mut characters = behind.chars();
         let Some(c) = characters.next() else { break };
         rest = characters.as_str();
+        out.mean(c);
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -289,12 +318,11 @@ fn quoted(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             _ => {
                 let code = u32::from(c);
-                // Writing to a String cannot fail.
-                let _ = match code {
-                    0..=0xff => write!(out, "\\x{code:02x}"),
-                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
-                    _ => write!(out, "\\U{code:08x}"),
-                };
+                out.push_str(&match code {
+                    0..=0xff => format!("\\x{code:02x}"),
+                    0x100..=0xffff => format!("\\u{code:04x}"),
+                    _ => format!("\\U{code:08x}"),
+                });
             }
         }
     }
@@ -307,6 +335,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn to_string(document: &Value) -> Result<String, YamlError> {
+        Writer::default().to_string(document)
+    }
+
+    fn form(document: &Value) -> String {
+        let mut out = Text::default();
+        entries(document.as_object().unwrap(), 0, false, &mut out).unwrap();
+        out.form
+    }
 
     #[test]
     fn strings_and_keys_are_quoted_and_numbers_are_not() {
@@ -332,12 +370,10 @@ mod tests {
 
     #[test]
     fn another_text_is_not_what_was_meant() {
-        let meant = json!({"a": "x", "b": ["1", 2, true], "c": {"d": "y"}, "e": "z".repeat(2000)});
+        let meant = json!({"a": "x", "b": ["1", 2, true], "c": {"d": "y"}, "e": "zz"});
         let text = to_string(&meant).unwrap_or_default();
-        let reads = |text: &str| {
-            let text = text.replace(&"z".repeat(2000), &"z".repeat(HEAD + TAIL));
-            Meant(&meant).deserialize(serde_yaml::Deserializer::from_str(&text))
-        };
+        let reads =
+            |text: &str| Meant(&meant).deserialize(serde_yaml::Deserializer::from_str(text));
         assert!(reads(&text).is_ok(), "{text}");
         for (from, to) in [
             ("\"x\"", "\"w\""),
@@ -367,7 +403,7 @@ mod tests {
     fn tree() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             any::<String>().prop_map(Value::from),
-            // Also longer than a key may be. Here all of it is read back.
+            // Also longer than a key may be.
             "[A-Za-z0-9+/]{1,1300}={0,2}".prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
             any::<bool>().prop_map(Value::from)
@@ -384,7 +420,89 @@ mod tests {
         })
     }
 
+    /// The same document with other plain characters in its string values, taken from `plain` in turn.
+    fn otherwise(value: &Value, plain: &mut impl Iterator<Item = String>) -> Value {
+        match value {
+            Value::String(text) => {
+                let mut other = String::new();
+                let of_plain = |c: &char| (' '..='~').contains(c) && *c != '"' && *c != '\\';
+                let mut rest = text.chars().peekable();
+                loop {
+                    while rest.next_if(of_plain).is_some() {}
+                    other.extend(plain.next());
+                    let Some(c) = rest.next() else { break };
+                    other.push(c);
+                }
+                Value::String(other)
+            }
+            Value::Array(list) => list.iter().map(|item| otherwise(item, plain)).collect(),
+            Value::Object(map) => {
+                let entries = map
+                    .iter()
+                    .map(|(key, value)| (key.clone(), otherwise(value, plain)));
+                Value::Object(entries.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    #[test]
+    fn what_is_meant_by_a_text_is_part_of_its_form() {
+        let forms = [
+            json!({"a": "1", "b": "x"}),
+            json!({"a": "1", "c": "x"}),
+            json!({"a": 1, "b": "x"}),
+            json!({"a": 2, "b": "x"}),
+            json!({"a": true, "b": "x"}),
+            json!({"a": ["1"], "b": "x"}),
+            json!({"a": [["1"]], "b": "x"}),
+            json!({"a": ["1", "1"], "b": "x"}),
+            json!({"a": {"b": "x"}}),
+            json!({"a": "\n", "b": "x"}),
+            json!({"a": "\\n", "b": "x"}),
+            json!({"a": "n", "b": "\"x"}),
+        ]
+        .map(|document| form(&document));
+        let distinct: HashSet<&String> = forms.iter().collect();
+        assert_eq!(distinct.len(), forms.len(), "{forms:#?}");
+        let same = form(&json!({"a": "[]: {# another", "b": ""}));
+        assert_eq!(same, forms[0]);
+    }
+
+    #[test]
+    fn a_form_is_read_back_once_and_tells_no_value() {
+        let writer = Writer::default();
+        for host in ["node1", "node2"] {
+            let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n";
+            writer
+                .to_string(&json!({"host": host, "key": key}))
+                .unwrap();
+        }
+        let forms = writer.read_back.into_inner().unwrap();
+        assert_eq!(forms.len(), 1);
+        for form in forms {
+            assert!(!form.contains("node") && !form.contains("MC4"), "{form}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_of_one_form_reads_back_alike(
+            key in any::<String>(),
+            value in tree(),
+            plain in prop::collection::vec("[ !#-\\[\\]-~]{0,40}|[ !#-\\[\\]-~]{1100}", 8),
+        ) {
+            let document = json!({key: value});
+            let other = otherwise(&document, &mut plain.into_iter().cycle());
+            prop_assert_eq!(form(&document), form(&other));
+            let writer = Writer::default();
+            for document in [document, other] {
+                let text = writer.to_string(&document).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                let back: Value = serde_yaml::from_str(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                prop_assert_eq!(back, document);
+            }
+        }
+
         #[test]
         fn anything_reads_back_equal_and_is_ascii(key in any::<String>(), value in tree()) {
             let document = json!({key: value});
