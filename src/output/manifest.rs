@@ -220,8 +220,12 @@ impl Entry {
     pub(super) fn of_file(file: &File, veil: Option<&Veil>) -> Self {
         let content = &file.content;
         let mut entry = Self {
+            path: file.path.clone(),
+            size: content.bytes().len() as u64,
+            mode: content.mode(),
+            sha256: hex::encode(&content.sha256()),
+            xxh3: Some(xxh3_128(content.bytes())),
             secret: content.is_secret(),
-            ..Self::of(&file.path, content.bytes(), content.mode())
         };
         entry.xxh3 = entry.veiled(veil);
         entry

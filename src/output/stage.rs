@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, linkat, openat};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
@@ -405,6 +405,12 @@ fn twice(path: &Utf8Path) -> OutputError {
     }
 }
 
+/// Files of this size, in bytes, begin their way to the disk when they are written, while the next ones are made. The kernel
+/// would leave them in memory until they are synced, and the disk idle: that was a tenth of a build. It is done by
+/// `POSIX_FADV_DONTNEED`, which starts to write what is dirty without waiting; what is being written stays in memory, for the
+/// next build reads it. Of smaller files, with their calls for the disk, more is lost than won.
+const WRITTEN_AT_ONCE: usize = 16 << 10;
+
 /// Writes a new file. It has exactly this mode, whatever the umask is.
 fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = fs::OpenOptions::new()
@@ -413,6 +419,10 @@ fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .mode(mode)
         .open(path)?;
     file.write_all(bytes)?;
+    if bytes.len() >= WRITTEN_AT_ONCE {
+        // Advice: if it is not taken, syncing takes longer.
+        let _ = fadvise(file.file(), 0, None, Advice::DontNeed);
+    }
     // A umask takes bits away and never adds one. Looking is a tenth of setting, which is a change of its own to the file.
     if file.metadata()?.permissions().mode() & 0o7777 != mode {
         file.set_permissions(PermissionsExt::from_mode(mode))?;

@@ -189,8 +189,8 @@ pub(super) fn meta_data(
     network_config: &str,
 ) -> Result<String, YamlError> {
     let mut digest = Sha256::new();
-    digest.update((user_data.expose().len() as u64).to_be_bytes());
-    digest.update(user_data.expose());
+    // Of fixed length, so where one ends and the other begins is certain.
+    digest.update(user_data.sha256());
     digest.update(network_config);
     let digest = hex::encode(&digest.finalize()[..8]);
     yaml.to_string(&MetaData {

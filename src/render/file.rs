@@ -1,6 +1,7 @@
 //! One file of the output tree, before it is on disk.
 
 use camino::Utf8PathBuf;
+use sha2::{Digest, Sha256};
 
 use crate::trust::SecretBytes;
 
@@ -31,6 +32,15 @@ impl Content {
         match self {
             Self::Public(bytes) | Self::Script(bytes) => bytes,
             Self::Secret(bytes) => bytes.expose(),
+        }
+    }
+
+    /// The digest of the bytes.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        match self {
+            Self::Public(bytes) | Self::Script(bytes) => Sha256::digest(bytes).into(),
+            Self::Secret(bytes) => *bytes.sha256(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The values at the top of `lxseed-firstboot`.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::is_bootstrap;
@@ -7,9 +9,9 @@ use crate::model::{ByteSize, CarriedSnap, Cluster};
 
 /// Everything is text, since everything becomes a shell variable.
 #[derive(Serialize)]
-pub(super) struct Values {
+pub(super) struct Values<'a> {
     host: HostValues,
-    cluster: ClusterValues,
+    cluster: ClusterValues<'a>,
     lxd: LxdValues,
     slots: SlotValues,
     volumes: VolumeValues,
@@ -26,12 +28,13 @@ struct HostValues {
 }
 
 #[derive(Serialize)]
-struct ClusterValues {
+struct ClusterValues<'a> {
     name: String,
     ubuntu: &'static str,
     kernel: &'static str,
-    members: Vec<String>,
-    addresses: Vec<String>,
+    // Of every host, for every host: no copies of these.
+    members: Vec<&'a str>,
+    addresses: Vec<IpAddr>,
     bootstrap: String,
     endpoint: String,
 }
@@ -67,8 +70,8 @@ struct PoolValues {
     volumes: Vec<String>,
 }
 
-impl Values {
-    pub(super) fn of(cluster: &Cluster, at: usize) -> Self {
+impl<'a> Values<'a> {
+    pub(super) fn of(cluster: &'a Cluster, at: usize) -> Self {
         let host = &cluster.hosts[at];
         let size =
             |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
@@ -117,13 +120,9 @@ impl Values {
                 members: cluster
                     .hosts
                     .iter()
-                    .map(|host| host.name.to_string())
+                    .map(|host| host.name.as_str())
                     .collect(),
-                addresses: cluster
-                    .hosts
-                    .iter()
-                    .map(|host| host.address.to_string())
-                    .collect(),
+                addresses: cluster.hosts.iter().map(|host| host.address).collect(),
                 bootstrap: cluster.bootstrap.to_string(),
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),
             },

@@ -202,7 +202,7 @@ fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
     let control = text
         .bytes()
         .fold(false, |any, byte| any | byte.is_ascii_control());
-    if control || text.ends_with('\\') || text.trim() != text {
+    if control || text.ends_with('\\') || text.trim().len() != text.len() {
         return Err(std::io::Error::other(format!(
             "{text:?} cannot be an answer of a preseed file"
         )));

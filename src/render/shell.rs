@@ -167,18 +167,18 @@ fn wrap<T>(template: &'static str, result: TeraResult<T>) -> Result<T, ShellErro
 }
 
 /// One word of a POSIX shell that stands for exactly `text`: single quotes keep everything but the single quote itself.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-pub(super) fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn escape(text: &str, output: &mut dyn Write) -> io::Result<()> {
     // A shell variable cannot hold NUL: the text would silently end there.
     if text.contains('\0') {
-        return Err(std::io::Error::other(
+        return Err(io::Error::other(
             "a value for a script holds a NUL character",
         ));
     }
-    output.write_all(quote(text).as_bytes())
+    for (at, part) in text.split('\'').enumerate() {
+        output.write_all(if at == 0 { b"'" } else { br"'\''" })?;
+        output.write_all(part.as_bytes())?;
+    }
+    output.write_all(b"'")
 }
 
 /// `<{ list | words }>`: each item as one quoted word, for the inside of a bash array.
@@ -186,18 +186,16 @@ fn words(list: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<Value> {
     let items = list
         .as_array()
         .ok_or_else(|| tera::Error::message("`words` takes a list"))?;
-    let words = items.iter().map(|item| {
+    let mut words = Vec::new();
+    for (at, item) in items.iter().enumerate() {
         let text = item
             .as_str()
             .ok_or_else(|| tera::Error::message("`words` takes a list of strings"))?;
-        if text.contains('\0') {
-            return Err(tera::Error::message(
-                "a value for a script holds a NUL character",
-            ));
+        if at > 0 {
+            words.push(b' ');
         }
-        Ok(quote(text))
-    });
-    Ok(Value::safe_string(
-        &words.collect::<TeraResult<Vec<_>>>()?.join(" "),
-    ))
+        escape(text, &mut words).map_err(tera::Error::message)?;
+    }
+    let words = String::from_utf8(words).map_err(tera::Error::message)?;
+    Ok(Value::safe_string(&words))
 }

@@ -33,7 +33,7 @@ pub enum YamlError {
 /// read back whole if its form is new, and else only compared by its form: see [`Text::form`]. Reading back every one was a
 /// fifth of a build.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub struct Writer {
     read_back: RwLock<HashSet<String>>,
 }
 
@@ -45,7 +45,7 @@ impl Writer {
     ///
     /// # Errors
     /// If a value has no safe form (a float, a null, an oversized integer), or reading back gives another value.
-    pub(super) fn to_string(&self, document: &impl Serialize) -> Result<String, YamlError> {
+    pub fn to_string(&self, document: &impl Serialize) -> Result<String, YamlError> {
         self.to_string_below("", document)
     }
 
@@ -53,7 +53,7 @@ impl Writer {
     ///
     /// # Errors
     /// As [`to_string`](Self::to_string).
-    pub(super) fn to_string_below(
+    pub fn to_string_below(
         &self,
         first: &str,
         document: &impl Serialize,

@@ -1,24 +1,40 @@
 //! Bytes that must reach nothing but a 0600 file.
 
 use std::fmt;
+use std::sync::OnceLock;
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// Secret bytes: wiped from memory when dropped, and printed by `Debug` as `[secret]` only. There is no `Display`.
 #[derive(Clone)]
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes {
+    bytes: Zeroizing<Vec<u8>>,
+    sha256: OnceLock<[u8; 32]>,
+}
 
 impl SecretBytes {
     /// Takes the bytes over; the caller's copy is moved, not cloned.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self {
+            bytes: Zeroizing::new(bytes),
+            sha256: OnceLock::new(),
+        }
     }
 
     /// The bytes themselves. The name is long so that every use is seen in review.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Their SHA-256, which of a long key file is asked for more than once and taken once. It may be shown: what makes the
+    /// bytes secret is a key of 256 bits, and a digest of that helps no search.
+    #[must_use]
+    pub fn sha256(&self) -> &[u8; 32] {
+        self.sha256
+            .get_or_init(|| Sha256::digest(self.expose()).into())
     }
 }
 
