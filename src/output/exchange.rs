@@ -13,7 +13,8 @@ use rustix::io::Errno;
 use super::error::{OutputError, trying};
 use super::place::Place;
 
-/// What a commit does, in this order but for the two ways of replacing.
+/// What a commit does, in this order but for the two ways of replacing, and for links that are made while the manifest is
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Link,
@@ -32,7 +33,7 @@ pub(super) enum Step {
 }
 
 /// Asked before each step. Tests make a step fail or end the process there; otherwise it says yes.
-pub(super) type Before<'a> = &'a dyn Fn(Step) -> io::Result<()>;
+pub(super) type Before<'a> = &'a (dyn Fn(Step) -> io::Result<()> + Sync);
 
 /// Makes everything written below `folder` durable, with one call for the whole file system: 60,000 calls of `fsync` take
 /// over half a minute. Running out of space may show only here, as a file system may choose blocks as late as this. `folder`

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::unlisted;
-use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS};
+use super::manifest::{About, Entry, MANIFEST, Manifest};
 use crate::hex;
 use crate::pieces::each_piece;
 use crate::render::File;
@@ -92,18 +92,16 @@ pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
     let Some(manifest) = manifest(root)? else {
         return Ok(None);
     };
-    let own = Entry::of(MANIFEST.into(), manifest.to_json().as_bytes(), 0o644);
-    let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644);
     let mut faults: Vec<(Utf8PathBuf, Fault)> = manifest
         .files
         .par_iter()
-        .chain([&own, &sums])
         .filter_map(|entry| {
             entry
                 .fault(root, None)
                 .map(|fault| (entry.path.clone(), fault))
         })
         .collect();
+    faults.extend(manifest.own().faults(root));
     faults.sort_by(|a, b| a.0.cmp(&b.0));
     let extra = unlisted(root, &manifest)?;
     Ok(Some(Inspected {

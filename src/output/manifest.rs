@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::hex;
@@ -204,19 +203,19 @@ impl Manifest {
 }
 
 impl Entry {
-    /// What the manifest says of these bytes, which are no secret.
-    pub(super) fn of(path: &Utf8Path, bytes: &[u8], mode: u32) -> Self {
+    /// What one of the tree's own files is to be. No manifest lists them, and nobody asks for this SHA-256.
+    fn of_own(name: &str, text: &str) -> Self {
         Self {
-            path: path.to_path_buf(),
-            size: bytes.len() as u64,
-            mode,
-            sha256: hex::encode(&Sha256::digest(bytes)),
-            xxh3: Some(xxh3_128(bytes)),
+            path: name.into(),
+            size: text.len() as u64,
+            mode: 0o644,
+            sha256: String::new(),
+            xxh3: Some(xxh3_128(text.as_bytes())),
             secret: false,
         }
     }
 
-    /// What it says of a file.
+    /// What the manifest says of a file.
     pub(super) fn of_file(file: &File, veil: Option<&Veil>) -> Self {
         let content = &file.content;
         let mut entry = Self {
@@ -262,9 +261,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::render::Content;
+
+    fn of_text(path: &str, text: &str) -> Entry {
+        let file = File {
+            path: path.into(),
+            content: Content::Public(text.into()),
+        };
+        Entry::of_file(&file, None)
+    }
 
     fn entry(path: &str) -> Entry {
-        Entry::of(path.into(), path.as_bytes(), 0o600)
+        Entry {
+            mode: 0o600,
+            ..of_text(path, path)
+        }
     }
 
     pub(super) fn sample() -> Manifest {
@@ -326,7 +337,7 @@ mod tests {
     #[test]
     fn digests_are_those_of_the_standard() {
         assert_eq!(
-            Entry::of("a".into(), b"abc", 0o644).sha256,
+            of_text("a", "abc").sha256,
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

@@ -20,7 +20,7 @@ use super::guard::{self, Contents};
 use super::lock::Lock;
 use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS, path_fault};
 use super::place::{Place, SUFFIX};
-use super::standing::{Standing, State, folder_faults};
+use super::standing::{Standing, State};
 use crate::phases::{Phase, Phases};
 use crate::render::File;
 use crate::trust::Veil;
@@ -210,20 +210,15 @@ impl Stage {
         let phases = Arc::clone(&self.phases);
         let written = std::mem::take(&mut *locked(&self.written));
         let kept = std::mem::take(&mut *locked(&self.kept));
-        let nothing_new = written.is_empty();
-        let (manifest, text, sums, own) = phases.time(Phase::Manifest, || {
-            let manifest = self.manifest(about, written, &kept);
-            let text = manifest.to_json();
-            let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644);
-            let sums = manifest.sums(&own);
-            let own = [own, Entry::of(SUMS.into(), sums.as_bytes(), 0o644)];
-            (manifest, text, sums, own)
-        });
+        let manifest = phases.time(Phase::Manifest, || self.manifest(about, written, &kept));
         if let Some(path) = manifest.repeated() {
             return Err(twice(path));
         }
-        // Every file was compared when it was kept; the same manifest lists the same files.
-        if nothing_new && phases.time(Phase::Compare, || self.stands(&manifest, &own)) {
+        // Every file was compared when it was kept, and the manifest is the very one that stands.
+        let same = self.standing.contents.manifest.as_ref();
+        if same.is_some_and(|standing| Arc::ptr_eq(standing, &manifest))
+            && phases.time(Phase::Compare, || self.standing.own_faults().is_empty())
+        {
             return Ok(Committed::unchanged(&manifest));
         }
 
@@ -236,13 +231,19 @@ impl Stage {
         } else {
             Contents::default()
         };
-        let mut done = summary(standing.manifest.as_deref(), &manifest);
-        before(Step::Link)?;
-        phases.time(Phase::Link, || self.link(&kept))?;
-        before(Step::WriteManifest)?;
-        create(&self.folder.join(MANIFEST), text.as_bytes(), 0o644)?;
-        before(Step::WriteSums)?;
-        create(&self.folder.join(SUMS), sums.as_bytes(), 0o644)?;
+        // One is work for the kernel, the other the writing of two long texts on one core.
+        let (linked, done) = rayon::join(
+            || {
+                before(Step::Link)?;
+                phases.time(Phase::Link, || self.link(kept))
+            },
+            || {
+                phases.time(Phase::Manifest, || self.write_own(&manifest, before))?;
+                Ok::<_, OutputError>(summary(standing.manifest.as_deref(), &manifest))
+            },
+        );
+        linked?;
+        let mut done = done?;
         before(Step::KeepFiles)?;
         self.carry_keep_files(&standing.keep)?;
         phases.time(Phase::Sync, || exchange::sync_tree(&self.opened, before))?;
@@ -284,21 +285,20 @@ impl Stage {
         Arc::new(manifest)
     }
 
-    /// Whether the tree's own files and all its folders are as this manifest has them.
-    fn stands(&self, manifest: &Manifest, own: &[Entry]) -> bool {
-        let Some(root) = &self.standing.folder else {
-            return false;
-        };
-        self.standing.contents.keep.contains(&".gitignore")
-            && own.iter().all(|entry| entry.fault(root, None).is_none())
-            && folder_faults(root, manifest).is_empty()
+    fn write_own(&self, manifest: &Manifest, before: Before<'_>) -> io::Result<()> {
+        let own = manifest.own();
+        before(Step::WriteManifest)?;
+        create(&self.folder.join(MANIFEST), own.manifest.as_bytes(), 0o644)?;
+        before(Step::WriteSums)?;
+        create(&self.folder.join(SUMS), own.sums.as_bytes(), 0o644)
     }
 
     /// Links what is kept into the staging folder, and copies what cannot be linked.
-    fn link(&self, kept: &[usize]) -> Result<(), OutputError> {
+    fn link(&self, mut kept: Vec<usize>) -> Result<(), OutputError> {
         let files = self.standing.manifest().map_or(&[][..], |m| &m.files);
-        let mut kept: Vec<&Entry> = kept.iter().map(|at| &files[*at]).collect();
-        kept.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        // In the order of the manifest the files of a folder are neighbours.
+        kept.sort_unstable();
+        let kept: Vec<&Entry> = kept.iter().map(|at| &files[*at]).collect();
         let folders: Vec<_> = kept
             .chunk_by(|a, b| a.path.parent() == b.path.parent())
             .collect();

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::error::OutputError;
 use super::fault::{self, Fault};
 use super::guard::{self, Contents};
-use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
+use super::manifest::Manifest;
 use super::place::Place;
 use super::stage::FOLDER_MODE;
 use crate::trust::Veil;
@@ -99,17 +99,14 @@ impl Standing {
         let (Some(manifest), Some(root)) = (self.manifest(), &self.folder) else {
             return Vec::new();
         };
-        let text = manifest.to_json();
-        let own = Entry::of(MANIFEST.into(), text.as_bytes(), 0o644);
-        let sums = Entry::of(SUMS.into(), manifest.sums(&own).as_bytes(), 0o644);
-        let mut faults: Vec<_> = [own, sums]
-            .into_iter()
-            .filter_map(|entry| entry.fault(root, None).map(|fault| (entry.path, fault)))
-            .collect();
+        let (mut faults, folders) = rayon::join(
+            || manifest.own().faults(root),
+            || folder_faults(root, manifest),
+        );
         if !self.contents.keep.contains(&".gitignore") {
             faults.push((".gitignore".into(), Fault::Missing));
         }
-        faults.extend(folder_faults(root, manifest));
+        faults.extend(folders);
         faults
     }
 
@@ -143,7 +140,7 @@ impl Standing {
 }
 
 /// The folders that are gone, or that others than the owner may look into.
-pub(super) fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
+fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
     let fault = |folder: &str| match root.join(folder).symlink_metadata() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
         Err(_) => Some(Fault::Unreadable),

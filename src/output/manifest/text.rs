@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::{ClusterAbout, Entry, HostAbout, Manifest, path_fault};
+use super::{ClusterAbout, Entry, HostAbout, MANIFEST, Manifest, SUMS, path_fault};
 use crate::hex;
-use crate::output::OutputError;
+use crate::output::{Fault, OutputError};
 
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
 const FORMAT: u64 = 3;
@@ -142,22 +143,53 @@ impl Manifest {
         text
     }
 
-    /// The text of `SHA256SUMS`, as `sha256sum -c` reads it: every file but itself, so the manifest too.
-    pub(in crate::output) fn sums(&self, manifest: &Entry) -> String {
-        let mut lines: Vec<_> = self
+    /// The texts of both of the tree's own files.
+    pub(in crate::output) fn own(&self) -> Own {
+        let manifest = self.to_json();
+        let before = self
             .files
-            .iter()
-            .chain([manifest])
-            .map(|entry| (entry.path.as_str(), entry.sha256.as_str()))
-            .collect();
-        lines.sort_unstable();
-        let length = lines.iter().map(|(path, sum)| path.len() + sum.len() + 3);
-        let mut text = String::with_capacity(length.sum());
-        for (path, sum) in lines {
-            text.extend([sum, "  ", path, "\n"]);
-        }
-        text
+            .partition_point(|entry| entry.path.as_str() < MANIFEST);
+        let (before, after) = self.files.split_at(before);
+        // A digest of twenty megabytes, and what does not wait for it.
+        let (sha256, (mut sums, after)) = rayon::join(
+            || hex::encode(&Sha256::digest(&manifest)),
+            || (sums(before), sums(after)),
+        );
+        sums.extend([&*sha256, "  ", MANIFEST, "\n", &*after]);
+        Own { manifest, sums }
     }
+}
+
+/// What lists all files of a tree, and what lists their sums.
+pub(in crate::output) struct Own {
+    /// The text of [`MANIFEST`].
+    pub(in crate::output) manifest: String,
+    /// The text of [`SUMS`], as `sha256sum -c` reads it: every file but itself, so the manifest too.
+    pub(in crate::output) sums: String,
+}
+
+impl Own {
+    /// What is wrong with the two as they stand below `root`.
+    pub(in crate::output) fn faults(&self, root: &Utf8Path) -> Vec<(Utf8PathBuf, Fault)> {
+        [(MANIFEST, &self.manifest), (SUMS, &self.sums)]
+            .into_par_iter()
+            .filter_map(|(name, text)| {
+                let fault = Entry::of_own(name, text).fault(root, None)?;
+                Some((name.into(), fault))
+            })
+            .collect()
+    }
+}
+
+fn sums(files: &[Entry]) -> String {
+    let length = files
+        .iter()
+        .map(|entry| entry.path.as_str().len() + entry.sha256.len() + 3);
+    let mut text = String::with_capacity(length.sum());
+    for entry in files {
+        text.extend([&*entry.sha256, "  ", entry.path.as_str(), "\n"]);
+    }
+    text
 }
 
 /// How the list of files begins, and what follows it.
