@@ -35,9 +35,9 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         return Ok(Outcome::Findings);
     }
     let site = phases.time(Phase::Check, || checked.accept())?;
-    // What findings point into is not needed any more, and of a large site it is most of what is in memory. Nobody waits
-    // for its being given back.
-    rayon::spawn(|| drop(checked));
+    // Giving back what findings point into, piece by piece, was a twelfth of a build that has nothing to do, and makes the peak
+    // no lower: the kernel gets none of it back.
+    std::mem::forget(checked);
     if args.check {
         progress.phase("looking at what stands");
         return progress.aside(|| outdated::outdated(args, &site, printer));
@@ -118,7 +118,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         ));
         show_times(&phases, begin.elapsed(), printer);
     }
-    // No secret is in the model, and the process is about to end: giving back ten thousand hosts piece by piece is for nobody.
+    // No secret is in the model, and the process is about to end.
     std::mem::forget(site);
     Ok(Outcome::Done)
 }
