@@ -331,6 +331,8 @@ fn quoted(text: &str, kind: Kind, out: &mut Text) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
     use serde_json::json;
 
