@@ -2,6 +2,8 @@
 //!
 //! Everything here is in the intersection of cloud-init 18.2 (18.04's install media) and 23.1.2 (its last update).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -11,27 +13,27 @@ use crate::model::{Cluster, Host};
 use crate::trust::{SecretBytes, SshHostKey};
 
 /// A file that cloud-init writes on the machine.
-pub(super) struct Planted {
+pub(super) struct Planted<'a> {
     pub(super) path: String,
     /// Always four octal digits: a bare 644 becomes mode 1204 in cloud-init 18.2.
     pub(super) permissions: &'static str,
-    pub(super) content: Planting,
+    pub(super) content: Planting<'a>,
 }
 
 /// How the content of a file stands in user-data.
-pub(super) enum Planting {
+pub(super) enum Planting<'a> {
     /// In base64.
     Plain(SecretBytes),
     /// Packed by gzip, and this is its base64. For what is long and no secret: compression leaves copies in memory.
-    Packed(String),
+    Packed(&'a str),
 }
 
-impl Planting {
+impl Planting<'_> {
     /// The encoding's name, known to cloud-init since long before 18.2, and the text.
-    fn encoded(&self) -> (&'static str, String) {
+    fn encoded(&self) -> (&'static str, Cow<'_, str>) {
         match self {
-            Self::Plain(content) => ("b64", super::trust_files::base64(content.expose())),
-            Self::Packed(encoded) => ("gz+b64", encoded.clone()),
+            Self::Plain(content) => ("b64", super::trust_files::base64(content.expose()).into()),
+            Self::Packed(encoded) => ("gz+b64", Cow::Borrowed(encoded)),
         }
     }
 }
@@ -99,7 +101,7 @@ struct WriteFile<'a> {
     owner: &'a str,
     permissions: &'a str,
     encoding: &'a str,
-    content: String,
+    content: Cow<'a, str>,
 }
 
 /// cloud-init notes that a module has run, but does not wait until what it wrote is on the disk. ext4 keeps the note after five
@@ -123,7 +125,7 @@ pub(super) fn user_data(
     cluster: &Cluster,
     host: &Host,
     ssh: &SshHostKey,
-    planted: &[Planted],
+    planted: &[Planted<'_>],
 ) -> Result<String, YamlError> {
     let private = std::str::from_utf8(ssh.private.expose())
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;

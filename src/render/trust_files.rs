@@ -23,14 +23,14 @@ pub(super) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
 }
 
 /// The files that cloud-init writes on one host.
-pub(super) fn planted(
+pub(super) fn planted<'a>(
     cluster: &Cluster,
     at: usize,
     keys: &ClusterKeys,
-    firstboot: &Script,
-    unit: &Script,
+    firstboot: &'a Script,
+    unit: &'a Script,
     preseed: &str,
-) -> Vec<Planted> {
+) -> Vec<Planted<'a>> {
     let host = &cluster.hosts[at];
     let open = |path: &str, permissions, text: &str| Planted {
         path: path.to_owned(),
@@ -42,10 +42,10 @@ pub(super) fn planted(
         permissions: "0600",
         content: Planting::Plain(content.clone()),
     };
-    let packed = |path: &str, permissions, script: &Script| Planted {
+    let packed = |path: &str, permissions, script: &'a Script| Planted {
         path: path.to_owned(),
         permissions,
-        content: Planting::Packed(script.packed.clone()),
+        content: Planting::Packed(&script.packed),
     };
     let mut files = vec![
         packed(FIRSTBOOT, "0755", firstboot),

@@ -40,6 +40,9 @@ pub struct Writer {
 /// A site has some dozen forms. Where there are more than this, what is of a new form is read back each time.
 const FORMS_KEPT: usize = 4096;
 
+/// What most documents take, in bytes: strings that grow from nothing are copied a dozen times.
+const SHORT: usize = 4096;
+
 impl Writer {
     /// A document, with a newline at its end.
     ///
@@ -60,7 +63,10 @@ impl Writer {
     ) -> Result<String, YamlError> {
         let value = serde_json::to_value(document)
             .map_err(|error| YamlError::Unsupported(error.to_string()))?;
-        let mut out = Text::default();
+        let mut out = Text {
+            text: String::with_capacity(SHORT),
+            form: String::with_capacity(SHORT),
+        };
         out.push_str(first);
         match &value {
             Value::Object(map) if !map.is_empty() => entries(map, 0, false, &mut out)?,
