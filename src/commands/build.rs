@@ -35,8 +35,8 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         return Ok(Outcome::Findings);
     }
     let site = phases.time(Phase::Check, || checked.accept())?;
-    // Giving back what findings point into, piece by piece, was a twelfth of a build that has nothing to do, and makes the peak
-    // no lower: the kernel gets none of it back.
+    // Nobody needs any more what findings point into. Giving it back piece by piece was a twelfth of a build that has nothing to
+    // do, and lowered the peak of memory by three hundredths.
     std::mem::forget(checked);
     if args.check {
         progress.phase("looking at what stands");
