@@ -30,7 +30,7 @@ pub enum YamlError {
 /// Writes documents, and has the second, independent reader read back what it writes.
 ///
 /// The hosts of a site differ in names, addresses and keys, and hardly in the form of their documents. So a document is
-/// read back whole if its form is new, and else only compared by its form: see [`Text::form`]. Reading back every one was a
+/// read back whole if its form is new, and else only compared by its form (`Text::form` says why). Reading back every one was a
 /// fifth of a build.
 #[derive(Debug, Default)]
 pub struct Writer {
