@@ -443,6 +443,32 @@ mod tests {
     }
 
     #[test]
+    fn sums_are_in_the_order_of_paths() {
+        let mut manifest = sample();
+        let one = manifest.files[0].clone();
+        let files = ["rack/x", "lab/x", "manifest.json-", "manifest"].map(|path| Entry {
+            path: path.into(),
+            ..one.clone()
+        });
+        manifest.set_files(files.into());
+        let own = manifest.own();
+        let paths: Vec<&str> = own.sums.lines().map(|line| &line[66..]).collect();
+        let expected = [
+            "lab/x",
+            "manifest",
+            "manifest.json",
+            "manifest.json-",
+            "rack/x",
+        ];
+        assert_eq!(paths, expected);
+        let line = format!(
+            "{}  manifest.json\n",
+            hex::encode(&Sha256::digest(&own.manifest))
+        );
+        assert!(own.sums.contains(&line), "{}", own.sums);
+    }
+
+    #[test]
     fn what_was_not_veiled_before_is_not_taken_for_veiled() {
         let entry = |secret| {
             format!(
