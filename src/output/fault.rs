@@ -116,50 +116,51 @@ impl Entry {
         }
     }
 
-    /// XXH3 of the file's bytes, none beyond the size it was built with.
+    /// XXH3 of the file's bytes.
     fn digest(&self, file: File) -> io::Result<u128> {
+        if self.size <= BUFFER as u64 {
+            let mut digest = xxh3_128(&[]);
+            self.pieces(file, |whole| digest = xxh3_128(whole))?;
+            return Ok(digest);
+        }
+        let mut digest = Xxh3Default::new();
+        self.pieces(file, |piece| digest.update(piece))?;
+        Ok(digest.digest128())
+    }
+
+    /// SHA-256 of the file's bytes.
+    fn sha256(&self, file: File) -> io::Result<String> {
+        let mut digest = Sha256::new();
+        self.pieces(file, |piece| digest.update(piece))?;
+        Ok(hex::encode(&digest.finalize()))
+    }
+
+    /// Gives away the file's bytes, none beyond the size it was built with, in pieces of [`BUFFER`], and wipes what was secret.
+    fn pieces(&self, file: File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         SPACE.with_borrow_mut(|space| {
             let mut file = file.take(self.size);
             let mut used = 0;
-            let read = (|| {
-                let first = fill(&mut file, space)?;
-                used = first;
-                if (first as u64) < self.size && first == space.len() {
-                    let mut digest = Xxh3Default::new();
-                    let mut count = first;
-                    while count > 0 {
-                        digest.update(&space[..count]);
-                        count = fill(&mut file, space)?;
+            let read = loop {
+                match fill(&mut file, space) {
+                    Ok(count) => {
+                        used = used.max(count);
+                        if count > 0 {
+                            take(&space[..count]);
+                        }
+                        if count < space.len() {
+                            break Ok(());
+                        }
                     }
-                    return Ok(digest.digest128());
+                    Err(error) => {
+                        used = space.len();
+                        break Err(error);
+                    }
                 }
-                Ok(xxh3_128(&space[..first]))
-            })();
+            };
             if self.secret {
                 space[..used].zeroize();
             }
             read
-        })
-    }
-
-    /// SHA-256 of the file's bytes, as [`digest`](Self::digest) takes the other.
-    fn sha256(&self, file: File) -> io::Result<String> {
-        SPACE.with_borrow_mut(|space| {
-            let mut file = file.take(self.size);
-            let mut sha256 = Sha256::new();
-            let mut used = 0;
-            let read = loop {
-                match fill(&mut file, space) {
-                    Ok(0) => break Ok(()),
-                    Ok(count) => {
-                        used = used.max(count);
-                        sha256.update(&space[..count]);
-                    }
-                    Err(error) => break Err(error),
-                }
-            };
-            space[..used].zeroize();
-            read.map(|()| hex::encode(&sha256.finalize()))
         })
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Planted<'a> {
 /// How the content of a file stands in user-data.
 pub(super) enum Planting<'a> {
     /// In base64.
-    Plain(SecretBytes),
+    Plain(&'a [u8]),
     /// Packed by gzip, and this is its base64. For what is long and no secret: compression leaves copies in memory.
     Packed(&'a str),
 }
@@ -32,7 +32,7 @@ impl Planting<'_> {
     /// The encoding's name, known to cloud-init since long before 18.2, and the text.
     fn encoded(&self) -> (&'static str, Cow<'_, str>) {
         match self {
-            Self::Plain(content) => ("b64", super::trust_files::base64(content.expose()).into()),
+            Self::Plain(content) => ("b64", super::trust_files::base64(content).into()),
             Self::Packed(encoded) => ("gz+b64", Cow::Borrowed(encoded)),
         }
     }

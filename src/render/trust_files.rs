@@ -24,23 +24,23 @@ pub(super) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
 
 /// The files that cloud-init writes on one host.
 pub(super) fn planted<'a>(
-    cluster: &Cluster,
+    cluster: &'a Cluster,
     at: usize,
-    keys: &ClusterKeys,
+    keys: &'a ClusterKeys,
     firstboot: &'a Script,
     unit: &'a Script,
-    preseed: &str,
+    preseed: &'a str,
 ) -> Vec<Planted<'a>> {
     let host = &cluster.hosts[at];
-    let open = |path: &str, permissions, text: &str| Planted {
+    let open = |path: &str, permissions, text: &'a str| Planted {
         path: path.to_owned(),
         permissions,
-        content: Planting::Plain(SecretBytes::new(text.as_bytes().to_vec())),
+        content: Planting::Plain(text.as_bytes()),
     };
-    let closed = |path: &str, content: &SecretBytes| Planted {
+    let closed = |path: &str, content: &'a SecretBytes| Planted {
         path: path.to_owned(),
         permissions: "0600",
-        content: Planting::Plain(content.clone()),
+        content: Planting::Plain(content.expose()),
     };
     let packed = |path: &str, permissions, script: &'a Script| Planted {
         path: path.to_owned(),

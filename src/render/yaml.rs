@@ -63,10 +63,7 @@ impl Writer {
     ) -> Result<String, YamlError> {
         let value = serde_json::to_value(document)
             .map_err(|error| YamlError::Unsupported(error.to_string()))?;
-        let mut out = Text {
-            text: String::with_capacity(SHORT),
-            form: String::with_capacity(SHORT),
-        };
+        let mut out = Text::default();
         out.push_str(first);
         match &value {
             Value::Object(map) if !map.is_empty() => entries(map, 0, false, &mut out)?,
@@ -100,7 +97,6 @@ impl Writer {
 }
 
 /// What is written so far.
-#[derive(Default)]
 struct Text {
     text: String,
     /// The same without the plain characters of string values, and with what was meant by the rest: where mappings, lists and
@@ -109,6 +105,15 @@ struct Text {
     /// whatever stands beside them; and readers have a limit for the length of a key (1,024 characters), none for that of a
     /// value. So if one document of a form reads back, all do. No secret is in it: keys and hashes are plain.
     form: String,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            text: String::with_capacity(SHORT),
+            form: String::with_capacity(SHORT),
+        }
+    }
 }
 
 impl Text {
@@ -295,7 +300,7 @@ fn leaf(value: &Value, out: &mut Text) -> Result<(), YamlError> {
     Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Key,
     Value,

@@ -29,8 +29,7 @@ impl SecretBytes {
         &self.bytes
     }
 
-    /// Their SHA-256, which of a long key file is asked for more than once and taken once. It may be shown: what makes the
-    /// bytes secret is a key of 256 bits, and a digest of that helps no search.
+    /// Their SHA-256, taken once however often it is asked for.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
         self.sha256
