@@ -130,6 +130,57 @@ fn a_host_that_is_gone_vanishes_and_keep_files_stay() {
     );
 }
 
+/// What the bootstrap host is told and no other: `alone` and the clients, which no joiner's seed may change with.
+#[test]
+fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
+    let told = |site: &Site| {
+        site.build().expect_exit(0);
+        ["node1", "node2"].map(|host| {
+            let path = site.out().join("lab").join(host).join("lxseed-firstboot");
+            let text = fs::read_to_string(path).unwrap();
+            let lines = text.lines().take_while(|line| !line.starts_with("# ---- "));
+            let lines =
+                lines.filter(|line| line.starts_with("ALONE=") || line.starts_with("CLIENTS="));
+            lines.collect::<Vec<_>>().join(" ")
+        })
+    };
+    let site = Site::copy_of("tests/good/client-certificates");
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+    let others = |site: &Site| {
+        let mut entries = tree(&site.out());
+        entries.retain(|entry| entry.path.starts_with("lab/node2/"));
+        entries
+    };
+    let before = others(&site);
+    let site = site.replace(
+        "cluster.yaml",
+        "bootstrap: node1",
+        "bootstrap: {alone: true, host: node1}",
+    );
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='yes' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+    assert_same_tree(&before, &others(&site));
+    let site = site.replace("cluster.yaml", "alone: true", "alone: false");
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+}
+
 #[test]
 fn a_new_generation_changes_one_host_and_who_trusts_it() {
     let site = Site::copy_of("profiles");

@@ -194,6 +194,11 @@ fn it_is_always_as_if_built_for_the_first_time() {
     );
     change(NODE2, "name: node2", "name: node7");
     change("lab/cluster.yaml", "bootstrap: node1", "bootstrap: node2");
+    change(
+        "lab/cluster.yaml",
+        "bootstrap: node1",
+        "bootstrap: {host: node1, alone: true}",
+    );
     change("lab/cluster.yaml", "user: ops", "user: admin");
     change("lab/cluster.yaml", "kernel: hwe", "kernel: ga");
     change("lab/cluster.yaml", "5.0/stable", "5.0/candidate");

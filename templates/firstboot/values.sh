@@ -21,6 +21,9 @@ MEMBERS=(<{ cluster.members | words }>)
 ADDRESSES=(<{ cluster.addresses | words }>)
 BOOTSTRAP=<{ cluster.bootstrap }>
 ENDPOINT=<{ cluster.endpoint }>
+# Of the bootstrap host: whether it founds without a majority of MEMBERS, and whose certificates LXD shall trust.
+ALONE=<{ cluster.alone }>
+CLIENTS=(<{ cluster.clients | words }>)
 
 CHANNEL=<{ lxd.channel }>
 # The carried snaps in the order to install them in; none if they come from the store.

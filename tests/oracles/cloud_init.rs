@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_yaml::Value;
@@ -250,4 +251,197 @@ fn nothing_is_used_that_18_2_lacks() {
             }
         }
     }
+}
+
+/// The folders of a machine that `bootcmd` looks into.
+struct Machine {
+    dir: tempfile::TempDir,
+}
+
+impl Machine {
+    /// One to which cloud-init has given the instance `i-2`, and each of whose modules has run for that instance already.
+    fn new() -> Self {
+        let machine = Self { dir: temp_dir() };
+        for name in MODULES.iter().chain(&["mounts"]) {
+            machine.write(&format!("var/lib/cloud/instance/sem/config_{name}"), "");
+        }
+        machine.write("var/lib/cloud/data/instance-id", "i-2\n");
+        machine.write("etc/hostname", "old\n");
+        machine.write("var/lib/lxseed/other", "");
+        machine.write(
+            "bin/hostname",
+            "#!/bin/sh\necho \"$1\" >\"${0%/bin/*}/name\"\n",
+        );
+        let program = machine.dir.path().join("bin/hostname");
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        machine
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The one entry of `bootcmd`, with this machine's folders in place of the real ones, twice: a boot after a boot.
+    fn boot(&self, user_data: &Value) {
+        let top = self.dir.path().to_str().unwrap();
+        let words = user_data["bootcmd"][0].as_sequence().unwrap();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .map(|word| word.replace("/var/", &format!("{top}/var/")))
+            .map(|word| word.replace("/etc/", &format!("{top}/etc/")))
+            .collect();
+        for _ in 0..2 {
+            Run::of(
+                Command::new(&words[0])
+                    .args(&words[1..])
+                    .env("PATH", format!("{top}/bin:/usr/bin:/bin")),
+            )
+            .expect_exit(0)
+            .expect_stderr("");
+        }
+    }
+
+    /// The name in /etc/hostname and the kernel's, and what will not run again.
+    fn state(&self) -> (String, Option<String>, Vec<String>) {
+        let read = |path: &str| fs::read_to_string(self.dir.path().join(path)).ok();
+        let sem = self.dir.path().join("var/lib/cloud/instance/sem");
+        let mut passed_over: Vec<String> = fs::read_dir(sem)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| name.trim_start_matches("config_").to_owned())
+            .filter(|name| name != "mounts")
+            .collect();
+        passed_over.sort();
+        (read("etc/hostname").unwrap(), read("name"), passed_over)
+    }
+}
+
+/// What is planted, in the words of the semaphores, in order.
+const MODULES: [&str; 5] = [
+    "runcmd",
+    "scripts_user",
+    "ssh",
+    "users_groups",
+    "write_files",
+];
+
+/// A power cut may leave anything that was planted empty, so it is planted at every boot until this very seed has been carried
+/// out; and a seed that was meant for another machine takes neither name nor accounts from a member.
+#[test]
+fn a_boot_plants_anew_until_this_instance_is_sealed() {
+    let sites = built();
+    let host = hosts(&sites)
+        .into_iter()
+        .find(|host| host.name == "node2")
+        .unwrap();
+    let user_data = host.yaml("user-data");
+    let new = ("node2\n", Some("node2\n"), &MODULES[..0]);
+    let sealed = ("old\n", None, &MODULES[..]);
+    let others = ("old\n", None, &["ssh", "users_groups"][..]);
+    let own = "node2\t192.168.10.12\tlab\t0123456789abcdef\n";
+    let cases = [
+        ("a first boot", "i-2\n", None, None, new),
+        ("sealed", "i-2\n", Some("i-2\n"), Some(own), sealed),
+        (
+            "sealed, before members were noted",
+            "i-2\n",
+            Some("i-2\n"),
+            None,
+            sealed,
+        ),
+        ("a member, not yet sealed", "i-2\n", None, Some(own), new),
+        (
+            "a new seed of a member",
+            "i-2\n",
+            Some("i-1\n"),
+            Some(own),
+            new,
+        ),
+        (
+            "one that begins alike",
+            "i-2\n",
+            Some("i-23\n"),
+            Some(own),
+            new,
+        ),
+        (
+            "a member at another address",
+            "i-2\n",
+            None,
+            Some("node2\t10.0.0.9\tlab\t-\n"),
+            new,
+        ),
+        (
+            "another host's seed",
+            "i-2\n",
+            Some("i-1\n"),
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            others,
+        ),
+        (
+            "the same in a first boot",
+            "i-2\n",
+            None,
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            others,
+        ),
+        (
+            "another cluster's seed",
+            "i-2\n",
+            Some("i-1\n"),
+            Some("node2\t10.0.0.1\track\t-\n"),
+            others,
+        ),
+        (
+            "another host's seed, sealed",
+            "i-2\n",
+            Some("i-2\n"),
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            sealed,
+        ),
+        (
+            "a seal emptied by a power cut",
+            "i-2\n",
+            Some(""),
+            Some(own),
+            new,
+        ),
+        (
+            "two files emptied by a power cut",
+            "",
+            Some(""),
+            Some(own),
+            new,
+        ),
+        ("three of them", "", Some(""), Some(""), new),
+    ];
+    for (what, instance, sealed, formed, (file, kernel, passed_over)) in cases {
+        let machine = Machine::new();
+        machine.write("var/lib/cloud/data/instance-id", instance);
+        for (name, text) in [("sealed", sealed), ("formed", formed)] {
+            if let Some(text) = text {
+                machine.write(&format!("var/lib/lxseed/{name}"), text);
+            }
+        }
+        machine.boot(&user_data);
+        let (is_file, is_kernel, is_passed_over) = machine.state();
+        assert_eq!(is_file, file, "{what}");
+        assert_eq!(is_kernel.as_deref(), kernel, "{what}");
+        assert_eq!(is_passed_over, passed_over, "{what}");
+    }
+    // Nothing at all of lxseed's or cloud-init's is there.
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/lxseed")).unwrap();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/cloud/data")).unwrap();
+    machine.boot(&user_data);
+    assert_eq!(machine.state().0, "node2\n");
+    // The first boot of a member with another host's seed: the modules have not run for this instance.
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/cloud/instance/sem")).unwrap();
+    machine.write("var/lib/lxseed/formed", "node1\t10.0.0.1\tlab\t-\n");
+    machine.boot(&user_data);
+    assert_eq!(machine.state().2, ["ssh", "users_groups"]);
 }
