@@ -221,7 +221,7 @@ def wipe_once(stage):
     # The snap was purged by hand after the cluster stood: the book says the pool was made, so nothing is emptied.
     host.inside("/opt/bench/bin/lxd-daemon", "stop")
     digest = host.digest("d1")
-    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/stages/seal.done")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/complete")
     again(host)
     said = host.await_stopped()
     assert host.digest("d1") == digest, "a made pool was written to"

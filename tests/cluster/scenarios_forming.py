@@ -6,6 +6,8 @@ from scenarios import test
 
 # Whatever a machine of this size is busy with.
 LIMIT = 600
+# How the bootstrap host says so; before it asked others, it was the second.
+FOUNDING = ("founding the cluster", "forming the cluster")
 
 
 class Watch:
@@ -50,14 +52,14 @@ def forming(stage):
         b = stage.bench(site, out=stage.build(site, into="forming-" + site), speed=1)
         hosts = b.add_all()
         assert len(hosts) == count, len(hosts)
-        watch = Watch(hosts, ("forming the cluster", "cluster: done"))
+        watch = Watch(hosts, ("node1 disks: done", "cluster: done", *FOUNDING))
         for host in hosts:
             host.boot()
         watch.until_exited()
         b.expect_formed()
         init = init_seconds(hosts)
         rows.append("    %5d %10.1f s %10.1f s %10.1f s %10.1f s %12.1f s" % (
-            count, watch.at(hosts[0], "forming the cluster"), watch.last("cluster: done"), watch.last("exited"), init,
+            count, min(watch.at(hosts[0], word) for word in FOUNDING if (hosts[0].name, word) in watch.seen), watch.last("cluster: done"), watch.last("exited"), init,
             watch.last("exited") - init))
         b.close()
     return "seconds from power-on\n" + "\n".join(rows)
@@ -78,15 +80,15 @@ def asking_first(stage):
             host.await_said("waiting: the bootstrap host node1 does not answer")
         one.boot()
         marks = {}
-        while "forming the cluster" not in marks:
+        while "founding the cluster" not in marks:
             journal = one.journal()
-            for word in ("node1 lxd: done", "forming the cluster"):
+            for word in ("node1 lxd: done", "founding the cluster"):
                 if word in journal:
                     marks.setdefault(word, time.monotonic())
             if one.stopped() or one.state() == "exited":
                 raise Failed("node1 did not found: %s" % one.problem())
             time.sleep(0.02)
-        spent.append(marks["forming the cluster"] - marks["node1 lxd: done"])
+        spent.append(marks["founding the cluster"] - marks["node1 lxd: done"])
         b.close()
     # Before there was a question, half a second to a second lay between the two.
     assert max(spent) < 4, spent
