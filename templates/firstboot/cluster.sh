@@ -75,7 +75,7 @@ enter_cluster() {
 
 # Waits for a cluster that takes this host (WAY=join, through PEER), or for leave to found one (WAY=found).
 await_cluster() {
-    local seen reason='' told=-60 waited=0 now peer=''
+    local seen reason='' told=-60 waited=0 now peer='' unknown=0
     while :; do
         # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody.
         if [[ $ROLE = joiner ]] && ((waited % 30 != 0)); then
@@ -92,7 +92,8 @@ await_cluster() {
                 WAY="join"
                 return 0
             fi
-            now=$(why_not_let_in)
+            unknown=$((unknown + 3))
+            now=$(why_not_let_in "$unknown")
         elif [[ $ROLE = bootstrap ]]; then
             if may_found "$seen"; then
                 WAY=found
@@ -164,10 +165,14 @@ why_not_there() {
     done <<<"$1"
 }
 
+# why_not_let_in SECONDS, for which it has been so.
 why_not_let_in() {
     if [[ $PEER_ANSWER = '?'* ]]; then
         printf '%s' "the cluster $CLUSTER stands ($PEER shows its certificate), but $PEER does not answer (${PEER_ANSWER#\? }): is a" \
             " majority of its members on?"
+    elif (($1 <= 30)); then
+        # On a first day this is over in seconds, and nobody's work.
+        printf '%s' "the cluster $CLUSTER stands (asked $PEER), and does not know this host yet"
     else
         printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. At the desk: copy" \
             " out/$CLUSTER/$HOST/server.crt to a member, and there: lxseed-firstboot trust $HOST server.crt"
