@@ -251,9 +251,6 @@ for entry in os.listdir("/proc"):
         """All is done, and nothing is left to do for this instance."""
         return self.state() == "exited" and self.noted("complete") == self.instance() != ""
 
-    def keys_gone(self):
-        return self.noted("sealed") == self.instance() != ""
-
     def stopped(self):
         return self.state() == "failed 78"
 
