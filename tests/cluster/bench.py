@@ -136,6 +136,21 @@ class Host:
     def cable(self, plugged):
         run("ip", "-n", self.space, "link", "set", "eth0", "up" if plugged else "down")
 
+    def speak_from(self, address):
+        """Its packets come from another address, and nobody is told that its own is here: what two cards make of a machine. With
+        the same address on one wire twice, each of the two would take the other off it."""
+        own = self.values["ADDRESS"][0]
+        run("ip", "-n", self.space, "addr", "del", own + "/24", "dev", "eth0")
+        run("ip", "-n", self.space, "addr", "add", own + "/32", "dev", "lo")
+        run("ip", "-n", self.space, "addr", "add", address + "/24", "dev", "eth0")
+        run("ip", "netns", "exec", self.space, "sysctl", "-q", "-w", "net.ipv4.conf.eth0.arp_ignore=1")
+
+    def speak_from_own(self, address):
+        own = self.values["ADDRESS"][0]
+        run("ip", "-n", self.space, "addr", "del", address + "/24", "dev", "eth0")
+        run("ip", "-n", self.space, "addr", "del", own + "/32", "dev", "lo")
+        run("ip", "-n", self.space, "addr", "add", own + "/24", "dev", "eth0")
+
     # -- power
 
     def boot(self):
