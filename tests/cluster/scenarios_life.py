@@ -357,10 +357,10 @@ def clients(**pems):
 @test
 def bad_clients(stage):
     """Clients' certificates that have ended, have not begun, or are empty: each is named once, and all hosts are sealed."""
-    good = certificate(stage.folder, "desk")
-    b = stage.bench("two", speed=20, edits=[clients(desk=good)])
+    good = {name: certificate(stage.folder, name) for name in ("desk", "ended", "unborn", "empty")}
+    b = stage.bench("two", speed=20, edits=[clients(**good)])
     one, two = b.add_all()
-    # What `check` would find today has passed unseen when the stick was made, or the machine's clock has.
+    # `check` may have found them good on the day on which the stick was made.
     put_into_seed(one, {"/etc/lxseed/trust/clients/ended.crt": certificate(stage.folder, "ended", begin=-400, days=30),
                         "/etc/lxseed/trust/clients/unborn.crt": certificate(stage.folder, "unborn", begin=400, days=30),
                         "/etc/lxseed/trust/clients/empty.crt": ""})
@@ -371,7 +371,7 @@ def bad_clients(stage):
     b.expect_formed()
     assert trusted(one, "client") == ["desk"], trusted(one, "client")
     for name in ("ended", "unborn", "empty"):
-        told = [line for line in one.journal().splitlines() if name in line]
+        told = [line for line in one.journal().splitlines() if "the client %s" % name in line and "passed over" in line]
         assert len(told) == 1, "of %s it is said: %s" % (name, told)
     for host in (one, two):
         expect_no_keys(host)
@@ -536,7 +536,7 @@ def says_done(stage):
     wait(60, "node3 is on its own", lambda: three.status().startswith("NOT DONE: this LXD is in no cluster"), pause=1)
     code, said = one.firstboot("cluster")
     assert code == 0, said
-    expect_all(said, "node3 was taken out of LXD's trust; it is not put back (lxseed-firstboot trust node3 would)")
+    expect_all(said, "node3 was taken out of LXD's trust since it was put there; it is not put back (lxseed-firstboot trust node3 would)")
     three.power_cut()
     three.boot()
     one.power_cut()
@@ -637,7 +637,7 @@ def clients_change(life):
     life.given = ["desk", "laptop"]
     (said, _), spent = life.meet(life.both())
     assert trusted(life.one, "client") == ["laptop"], trusted(life.one, "client")
-    expect_all(said, "desk was taken out of LXD's trust; it is not put back")
+    expect_all(said, "desk was taken out of LXD's trust since it was put there; it is not put back")
     assert not (life.one.upper / "etc/lxseed/trust/clients/aide.crt").exists()
     assert life.one.sealed() and life.two.sealed(), (life.one.state(), life.two.state())
     return spent
