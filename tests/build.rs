@@ -171,6 +171,8 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
         ]
     );
     assert_same_tree(&before, &others(&site));
+    let said = site.build().expect_exit(0);
+    assert!(said.stdout.contains(" bootstrap, alone "), "{said}");
     let site = site.replace("cluster.yaml", "alone: true", "alone: false");
     assert_eq!(
         told(&site),
