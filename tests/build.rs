@@ -94,7 +94,7 @@ fn the_summary_is_aligned_and_names_every_host() {
          \x20 rack-a 10.20.1.1 52:54:00:20:00:01 bootstrap data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-b 10.20.1.2 52:54:00:20:00:02 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-c 10.20.1.3 52:54:00:20:00:03 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
-         out written: 2 clusters, 5 hosts, 44 files; site secret SECRET from LXSEED_SECRET\n"
+         out written: 2 clusters, 5 hosts, 49 files; site secret SECRET from LXSEED_SECRET\n"
             .replace("SECRET ", &format!("{} ", fingerprint()))
             .as_str(),
     );
@@ -171,6 +171,8 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
         ]
     );
     assert_same_tree(&before, &others(&site));
+    let said = site.build().expect_exit(0);
+    assert!(said.stdout.contains(" bootstrap, alone "), "{said}");
     let site = site.replace("cluster.yaml", "alone: true", "alone: false");
     assert_eq!(
         told(&site),
@@ -201,6 +203,7 @@ fn a_new_generation_changes_one_host_and_who_trusts_it() {
             "lab/node1/user-data",
             "lab/node2/meta-data",
             "lab/node2/seed.iso",
+            "lab/node2/server.crt",
             "lab/node2/user-data",
         ])
     );
@@ -261,7 +264,7 @@ fn only_one_host_can_be_the_first_build() {
     let run = only("lab/node2");
     assert!(
         run.stdout
-            .contains("out written: 1 cluster, 1 host, 10 files"),
+            .contains("out written: 1 cluster, 1 host, 11 files"),
         "{run}"
     );
     assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());

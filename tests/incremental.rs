@@ -525,7 +525,7 @@ fn verbose_tells_where_the_time_went_and_a_pipe_gets_no_progress() {
     let lines: Vec<&str> = first.stderr.lines().collect();
     assert_eq!(
         lines[0],
-        "5 hosts written anew, 0 unchanged; files: 44 added, 0 updated, 0 removed"
+        "5 hosts written anew, 0 unchanged; files: 49 added, 0 updated, 0 removed"
     );
     for phase in ["read, check", "derive", "render", "write", "in all"] {
         assert!(

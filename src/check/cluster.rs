@@ -73,7 +73,8 @@ fn no_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
 static UNKNOWN_BOOTSTRAP: Rule = Rule::error(
     "C002",
     "unknown-bootstrap",
-    "Exactly one host forms the cluster and all others join it. If nobody forms it, all wait for good.",
+    "Exactly one host forms the cluster, once a majority of all hosts has said that there is none yet, and all others join it. If nobody forms it, \
+     all wait for good.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "bootstrap: node1", "bootstrap: node01")],
@@ -157,7 +158,8 @@ static TWO_MEMBERS: Rule = Rule::warning(
     "C004",
     "two-members",
     "With two members only one of them votes in LXD's database: if that one is lost, the other's database stops until a person recovers it \
-     (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail.",
+     (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail. Two hosts also form their \
+     cluster only once both are switched on: one of two is no majority.",
 )
 .example(
     &[Edit::Replace("hosts/hosts.yaml", NODE3, "")],

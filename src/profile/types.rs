@@ -69,7 +69,7 @@ record! {
 record! {
     /// `bootstrap:` where it says more than the host's name.
     pub struct Founding {
-        /// The host that forms the cluster; all others join it.
+        /// The host that forms the cluster, where there is none yet; all others join it.
         required host: String = name(),
         /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those that are
         /// switched off nobody knows: they may be its members already.

@@ -283,10 +283,18 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    /// The one entry of `bootcmd`, with this machine's folders in place of the real ones, twice: a boot after a boot.
+    /// The entry of `bootcmd` that looks for the seal, with this machine's folders in place of the real ones, twice: a boot after a boot.
     fn boot(&self, user_data: &Value) {
         let top = self.dir.path().to_str().unwrap();
-        let words = user_data["bootcmd"][0].as_sequence().unwrap();
+        let mut entries = user_data["bootcmd"].as_sequence().unwrap().iter();
+        let words = entries
+            .find(|words| {
+                words[2]
+                    .as_str()
+                    .is_some_and(|text| text.contains("lxseed/sealed"))
+            })
+            .and_then(Value::as_sequence)
+            .unwrap();
         let words: Vec<String> = words
             .iter()
             .map(|word| word.as_str().unwrap())
