@@ -343,7 +343,8 @@ def run_twice(stage):
         more = host.text("/var/log/snap-calls")[len(calls):].split("\n")
         assert not [call for call in more if call and not call.startswith("wait")], more
         assert members == sorted(m["server_name"] for m in host.api("/1.0/cluster/members?recursion=1"))
-        assert host.status() == "done: member of the cluster three, 3 of 3 members online; the receipt is %s" % RECEIPT, host.status()
+        status = host.status()
+        assert status == "done: member of the cluster three, 3 of 3 members online; the receipt is " + RECEIPT, status
         for name in STAGES:
             host.inside("/usr/local/sbin/lxseed-firstboot", name)
         assert host.inside("/usr/local/sbin/lxseed-firstboot") == ""

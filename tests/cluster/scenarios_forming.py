@@ -35,13 +35,11 @@ class Watch:
     def last(self, what):
         return max(self.seen[host.name, what] for host in self.hosts)
 
-    def at(self, host, what):
-        return self.seen[host.name, what]
-
 
 def init_seconds(hosts):
     """What `lxd init` itself took, all of them together."""
-    return sum(float(end) - float(start) for host in hosts for start, end in map(str.split, host.text("/var/log/lxd-init").splitlines()))
+    lines = [line.split() for host in hosts for line in host.text("/var/log/lxd-init").splitlines()]
+    return sum(float(end) - float(start) for start, end in lines)
 
 
 @test
@@ -52,15 +50,15 @@ def forming(stage):
         b = stage.bench(site, out=stage.build(site, into="forming-" + site), speed=1)
         hosts = b.add_all()
         assert len(hosts) == count, len(hosts)
-        watch = Watch(hosts, ("node1 disks: done", "cluster: done", *FOUNDING))
+        watch = Watch(hosts, ("cluster: done", *FOUNDING))
         for host in hosts:
             host.boot()
         watch.until_exited()
         b.expect_formed()
-        init = init_seconds(hosts)
+        init, sealed = init_seconds(hosts), watch.last("exited")
+        founded = min(watch.seen[key] for key in watch.seen if key[1] in FOUNDING)
         rows.append("    %5d %10.1f s %10.1f s %10.1f s %10.1f s %12.1f s" % (
-            count, min(watch.at(hosts[0], word) for word in FOUNDING if (hosts[0].name, word) in watch.seen), watch.last("cluster: done"), watch.last("exited"), init,
-            watch.last("exited") - init))
+            count, founded, watch.last("cluster: done"), sealed, init, sealed - init))
         b.close()
     return "seconds from power-on\n" + "\n".join(rows)
 

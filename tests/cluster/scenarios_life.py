@@ -94,9 +94,7 @@ def expect_one_founding(hosts):
 
 def let_in(member, host):
     """What the messages say: the file of `build` copied to a member, and there the command."""
-    file = host.seed / "server.crt"
-    text = file.read_text() if file.exists() else host.bench.planted(host.seed, "/etc/lxseed/tls/server.crt").decode()
-    member.inside("sh", "-c", "cat >/root/server.crt", input=text)
+    member.inside("sh", "-c", "cat >/root/server.crt", input=(host.seed / "server.crt").read_text())
     code, said = member.firstboot("trust", host.name, "/root/server.crt")
     assert code == 0, said
 
@@ -328,8 +326,8 @@ def second_machine(stage):
     four = b.add("node4", larger / "three/node4")
     one.power_cut()
     four.boot()
-    four.await_said("the cluster three (asked node2) does not know node4's certificate. At the desk: copy out/three/node4/server.crt"
-                    " to a member, and there: lxseed-firstboot trust node4 server.crt", 90)
+    four.await_said("the cluster three (asked node2) does not know node4's certificate. At the desk: copy "
+                    "out/three/node4/server.crt to a member, and there: lxseed-firstboot trust node4 server.crt", 90)
     let_in(two, four)
     four.await_sealed()
     b.expect_formed(["node2", "node3", "node4"], offline=["node1"])
@@ -429,7 +427,8 @@ def pools_apart(stage):
     for host in b.hosts.values():
         host.boot()
     said = two.await_stopped(120)
-    expect_all(said, "the cluster three has the pools data1, data2 and the profile of node2 has data1: nothing says where data2 would lie on this host")
+    expect_all(said, "the cluster three has the pools data1, data2, and the profile of node2 has data1: "
+               "nothing says where data2 would lie on this host")
     assert loop_files(two) == [], loop_files(two)
     three.await_sealed()
     told = [line for line in three.journal().splitlines() if "data1, data2, data3" in line]
@@ -536,7 +535,8 @@ def says_done(stage):
     wait(60, "node3 is on its own", lambda: three.status().startswith("NOT DONE: this LXD is in no cluster"), pause=1)
     code, said = one.firstboot("cluster")
     assert code == 0, said
-    expect_all(said, "node3 was taken out of LXD's trust since it was put there; it is not put back (lxseed-firstboot trust node3 would)")
+    expect_all(said, "node3 was taken out of LXD's trust since it was put there; it is not put back "
+               "(lxseed-firstboot trust node3 would)")
     three.power_cut()
     three.boot()
     one.power_cut()
