@@ -338,8 +338,8 @@ def second_machine(stage):
 def certificate(folder, name, begin=None, days=3650):
     """A client certificate of an administrator's, that begins some days away and is valid for some."""
     clock = ["faketime", "-f", "%+dd" % begin] if begin else []
-    run(*clock, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-days", str(days),
-        "-subj", "/CN=" + name, "-keyout", folder / (name + ".key"), "-out", folder / (name + ".crt"))
+    run(*clock, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes",
+        "-days", str(days), "-subj", "/CN=" + name, "-keyout", folder / (name + ".key"), "-out", folder / (name + ".crt"))
     return (folder / (name + ".crt")).read_text()
 
 
@@ -519,7 +519,8 @@ def says_done(stage):
     b = stage.bench("three", speed=20)
     one, two, three = all_at_once(b)
     for host in (one, two, three):
-        assert host.status() == "done: member of the cluster three, 3 of 3 members online; the receipt is " + RECEIPT, host.status()
+        status = host.status()
+        assert status == "done: member of the cluster three, 3 of 3 members online; the receipt is " + RECEIPT, status
     code, said = three.try_inside("setpriv", "--reuid=65534", "--clear-groups", "/usr/local/sbin/lxseed-firstboot", "status")
     assert "LXD cannot be asked without root" in said and "done:" not in said, said
     one.power_cut()
