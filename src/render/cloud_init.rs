@@ -57,7 +57,7 @@ struct UserData<'a> {
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
-    bootcmd: [[&'a str; 5]; 1],
+    bootcmd: [&'a [&'a str]; 2],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -75,6 +75,8 @@ struct User<'a> {
     // Unlike `passwd`, it also reaches an account that the installer has made.
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_passwd: Option<&'a str>,
+    // cloud-init's schema wants at least one in the list.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     ssh_authorized_keys: &'a [String],
 }
 
@@ -115,6 +117,10 @@ struct WriteFile<'a> {
 /// `preserve_hostname` is set.
 const PREPARE: &str = "if [ ! -e /var/lib/lxseed/stages/seal.done ]; then echo \"$1\" >/etc/hostname; hostname \"$1\"; for name in write_files users_groups ssh runcmd scripts_user; do rm -f /var/lib/cloud/instance/sem/config_$name; done; fi";
 
+/// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written the
+/// folder is closed: LXD's identity is read by root alone.
+const CLOSE: [&str; 5] = ["install", "-d", "-m", "0700", "/etc/lxseed/tls"];
+
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
 /// malformed item keeps cloud-init 18.2 from writing any of them.
 const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboot.service && systemctl start --no-block lxseed-firstboot.service";
@@ -154,7 +160,10 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
-        bootcmd: [["sh", "-c", PREPARE, "lxseed", host.name.as_str()]],
+        bootcmd: [
+            &CLOSE,
+            &["sh", "-c", PREPARE, "lxseed", host.name.as_str()],
+        ],
         write_files: planted
             .iter()
             .map(|file| {
