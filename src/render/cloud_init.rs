@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::network;
 use super::yaml::{self, YamlError};
 use crate::hex;
 use crate::model::{Cluster, Host};
@@ -57,7 +58,7 @@ struct UserData<'a> {
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
-    bootcmd: [&'a [&'a str]; 2],
+    bootcmd: [&'a [&'a str]; 3],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -136,6 +137,7 @@ pub(super) fn user_data(
     let private = std::str::from_utf8(ssh.private.expose())
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
+    let mac = host.mac.to_string();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -163,6 +165,14 @@ pub(super) fn user_data(
         bootcmd: [
             &CLOSE,
             &["sh", "-c", PREPARE, "lxseed", host.name.as_str()],
+            &[
+                "sh",
+                "-c",
+                network::NARROW,
+                "lxseed",
+                &mac,
+                network::ON_A_BUS,
+            ],
         ],
         write_files: planted
             .iter()
