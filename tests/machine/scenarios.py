@@ -189,6 +189,66 @@ def use_pools(fleet):
     return "%d instances on data1, %d volumes on data2" % (len(where), len(volumes))
 
 
+# What a person or LXD makes on a card, one after the other. The bridge takes the card as its port, and with it its address; the
+# macvlan is one of those that share the address of what they sit on.
+ON_THE_CARD = r"""
+made=/run/systemd/network/10-netplan-lan.network
+ours=/etc/systemd/network/10-netplan-lan.network.d/lxseed.conf
+card=$(ip -o -4 addr show to "$ADDRESS" | awk '{ print $2 }')
+restore() {
+    for new in over twin named "$card.100"; do ip link del "$new" 2>/dev/null || true; done
+    [ ! -e "$ours.away" ] || mv "$ours.away" "$ours"
+    netplan generate
+    systemctl restart systemd-networkd
+}
+trap restore EXIT
+build() {
+    ip link add link "$card" name "$card.100" up type vlan id 100
+    ip link add link "$card" name named up type vlan id 200
+    ip link add link named name twin up type macvlan mode passthru
+    ip link add over type bridge
+    ip link set "$card" master over
+    ip link set over up
+    for new in "$card.100" named twin over; do
+        cmp -s "/sys/class/net/$card/address" "/sys/class/net/$new/address" || echo "$new: another hardware address"
+        for _ in $(seq 100); do
+            case $(networkctl --no-legend --no-pager list "$new") in *configured* | *unmanaged*) break ;; esac
+            sleep 0.2
+        done
+    done
+    sleep 1
+    echo "$1: $(ip -o -4 addr show | awk -v it="$ADDRESS/" 'index($4, it) == 1 { print $2 }' | sort | xargs)" \
+        "by $(ip -4 route show default | wc -l)"
+    for new in over twin named "$card.100"; do ip link del "$new"; done
+}
+echo "card: $card"
+[ "$(systemctl show -P ExecMainStartTimestampMonotonic systemd-networkd)" -gt \
+    "$(systemctl show -P ExecMainStartTimestampMonotonic cloud-init)" ] || echo "networkd has not been started anew"
+# Debian's netplan looks for the address that is burnt into the card; 18.04's has networkd look for the one it has.
+sed -i 's/^PermanentMACAddress=/MACAddress=/' "$made"
+systemctl restart systemd-networkd
+build now
+mv "$ours" "$ours.away"
+sed -i '/^Driver=/d' "$made"
+systemctl restart systemd-networkd
+build 'by the hardware address alone'
+"""
+
+
+@test("mirrors")
+def card(fleet):
+    """VLANs, a macvlan and a bridge on a member's card, with what 18.04's netplan makes: one address and one default route."""
+    machine = list(fleet)[1]
+    said = machine.sh("ADDRESS=%s\n%s" % (machine.address, ON_THE_CARD), seconds=240).splitlines()
+    name = said[0].removeprefix("card: ")
+    others = sorted([name, name + ".100", "named", "over", "twin"])
+    assert said[1:] == ["now: %s by 1" % name, "by the hardware address alone: %s by 5" % " ".join(others)], said
+    left = machine.sh("ip -o -4 addr show to %s | awk '{ print $2 }'; ip -4 route show default | wc -l" % machine.address).split()
+    assert left == [name, "1"], left
+    fleet.expect_formed()
+    return "%s alone; by its hardware address alone it would be %s" % (name, ", ".join(others))
+
+
 @test("mirrors")
 def pulled_disk(fleet):
     """A data disk is pulled out of a running member: its mirror runs on degraded, status says so, the member stays ONLINE."""
