@@ -39,8 +39,9 @@ stage_cluster() {
     esac
     check_membership
     if [[ $ROLE = bootstrap ]]; then
-        take_certificate
+        # In this order: joiners take the certificate for the sign that the cluster knows them.
         trust_declared
+        take_certificate
     fi
 }
 

@@ -12,7 +12,7 @@ import uuid
 import iso
 import snaps
 from bench import run, wait
-from scenarios import test
+from scenarios import ALONE, test
 
 MIB = 1024 * 1024
 
@@ -98,15 +98,11 @@ def empty(host, slot):
 
 
 def again(host):
-    """`systemctl restart lxseed-firstboot`, as the message says."""
-    # Inside: what is removed behind the back of a mounted overlay is not gone for it.
-    host.inside("rm", "-f", "/var/log/unit-state")
-    host.inside("systemctl", "restart", "lxseed-firstboot")
+    host.restart_unit()
 
 
-def alone(stage, **options):
-    b = stage.bench("three", speed=60, **options)
-    return b.add("node1")
+def alone(stage):
+    return stage.bench("three", edits=[ALONE], speed=60).add("node1")
 
 
 def put_on(host, slot, write):
@@ -225,7 +221,7 @@ def wipe_once(stage):
     # The snap was purged by hand after the cluster stood: the book says the pool was made, so nothing is emptied.
     host.inside("/opt/bench/bin/lxd-daemon", "stop")
     digest = host.digest("d1")
-    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/stages/seal.done")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/complete")
     again(host)
     said = host.await_stopped()
     assert host.digest("d1") == digest, "a made pool was written to"
@@ -271,7 +267,7 @@ def offline(stage):
     snaps.make(made, "snapd", 20092, "2.60.3")
     snaps.make(made, "core22", 1122, "20231123")
     snaps.make(made, "lxd", 26881, "5.0.3-80aeff7", "core22", "gzip")
-    edits = [("cluster.yaml", "lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable")]
+    edits = [ALONE, ("cluster.yaml", "lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable")]
     return made, stage.build("three", edits, carry=made)
 
 

@@ -352,7 +352,7 @@ class Machine:
 
     def sealed(self):
         """In this boot or an earlier one: a sealed machine says nothing more."""
-        return any(" main: all stages are done" in line for _, line in self.console.lines)
+        return any(" main: all is done" in line for _, line in self.console.lines)
 
     def problem(self):
         return next((text for _, _, text in self.console.said() if text.startswith("STOPPED: ")), None)
