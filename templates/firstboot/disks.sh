@@ -575,7 +575,7 @@ take_down() {
                 [[ ${SLOT_DISK[$i]} != "$disk" ]] || continue 2
             done
             stop "slot $slot: $(describe "$name") may be emptied, but $(called "$upper") on it lies on $(describe "$disk") too," \
-                "which may not be. Nothing was emptied"
+                "which may not be. It was left untouched"
         done
     done
     export_zpools "$name"
@@ -633,6 +633,8 @@ erase() {
         layer region >"$RUN/regions"
         if quietly timeout 900 python3 -c "$PY_EMPTY" "/dev/$1" "$RUN/regions"; then
             udevadm settle --timeout=30 2>/dev/null || true
+            # lvm2 of 18.04 keeps what it has seen in a daemon.
+            ! command -v pvscan >/dev/null || quietly timeout 60 pvscan --cache || true
             return 0
         fi
         # udev may have put an array together again that was just stopped.

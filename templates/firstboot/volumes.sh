@@ -299,10 +299,10 @@ bring_zfs_mirror() {
     fi
     case $V_STATE in
     '')
+        blank_slots "$first" "$second"
         if zpool list -H "$pool" >/dev/null 2>&1; then
             stop "volume $name: a zpool named $pool is already here, and it was not made by this installation"
         fi
-        blank_slots "$first" "$second"
         say "volume $name: zpool $pool mirrors $(describe "${SLOT_DISK[$first]}") and $(describe "${SLOT_DISK[$second]}")"
         volume_write "$name" making "$pool" "$pool" "$disks"
         # Without -f: zpool has a guard of its own.
