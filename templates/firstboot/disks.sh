@@ -297,7 +297,7 @@ blank_slots() {
         idle_disk "$slot" mounted
         on=$(what_is_on "$name")
         if [[ -n $on ]]; then
-            refused+="${refused:+ }$(not_blank "$slot" "$on")"
+            refused+="${refused:+. And }$(not_blank "$slot" "$on")"
         else
             idle_disk "$slot"
         fi
@@ -419,8 +419,8 @@ wipe_was_begun() {
     done < <(layer id)
 }
 
-# The slots whose disks are to be emptied in this run, decided for all volumes before anything is written.
-EMPTIED=()
+# The slots whose disks are to be emptied in this run, decided for all volumes before anything is written, and what is on them.
+EMPTIED=() EMPTIED_OF=()
 to_be_emptied() { [[ -n $(index_of "$1" "${EMPTIED[@]}" || true) ]]; }
 
 decide_wipes() {
@@ -449,8 +449,10 @@ decide_wipes() {
                 continue
             elif wipe_fits "$slot"; then
                 wanted+=("$slot")
+                EMPTIED_OF[slot]=$on
+                cp "$RUN/layers" "$RUN/layers-$slot"
             else
-                refused+="${refused:+ }$(not_blank "$slot" "$on")"
+                refused+="${refused:+. And }$(not_blank "$slot" "$on")"
             fi
         done
         if [[ ${#wanted[@]} -gt 0 && -n ${CONVERGE:-} ]]; then
@@ -461,28 +463,28 @@ decide_wipes() {
             EMPTIED+=("${wanted[@]}")
         fi
     done
-    for slot in "${EMPTIED[@]}"; do
-        nothing_elsewhere "$slot"
-    done
+    nothing_elsewhere
 }
 
 # An array, volume group or zpool that lies on another disk too goes only where that one may be emptied as well.
 nothing_elsewhere() {
-    local name=${SLOT_DISK[$1]} other parts kind uuid title i
-    look_into "$name"
-    parts=$(layer part)
-    [[ -n $parts ]] || return 0
+    local slot other kind uuid title parts=''
+    for slot in "${EMPTIED[@]}"; do
+        parts+=$(sed -n "s/^part\t/$slot\t/p" "$RUN/layers-$slot")$'\n'
+    done
+    [[ -n ${parts//$'\n'/} ]] || return 0
     for other in $(all_disks); do
-        for i in "${EMPTIED[@]}"; do
-            [[ ${SLOT_DISK[$i]} != "$other" ]] || continue 2
+        for slot in "${EMPTIED[@]}"; do
+            [[ ${SLOT_DISK[$slot]} != "$other" ]] || continue 2
         done
         # A card reader without a card.
         [[ $(cat "/sys/block/$other/size") != 0 ]] || continue
         look_into "$other"
-        while IFS=$'\t' read -r kind uuid title; do
-            if grep -qF -- "$kind"$'\t'"$uuid"$'\t' <<<"$(layer part)"; then
-                stop "slot ${SLOT_NAMES[$1]}: $(describe "$name") may be emptied, but the $(kind_in_words "$kind") $title on it lies" \
-                    "on $(describe "$other") too, which may not be; take that one out, or allow both. Nothing was emptied"
+        while IFS=$'\t' read -r slot kind uuid title; do
+            if [[ -n $uuid ]] && grep -qF -- "$kind"$'\t'"$uuid"$'\t' <<<"$(layer part)"; then
+                stop "slot ${SLOT_NAMES[$slot]}: $(describe "${SLOT_DISK[$slot]}") may be emptied, but the $(kind_in_words "$kind")" \
+                    "$title on it lies on $(describe "$other") too, which may not be; take that one out, or allow both. Nothing" \
+                    "was emptied"
             fi
         done <<<"$parts"
     done
@@ -507,7 +509,7 @@ empty_as_allowed() {
     done
     for slot in "${slots[@]}"; do
         say "slot ${SLOT_NAMES[$slot]}: emptying $(describe "${SLOT_DISK[$slot]}") as the profile says; on it:" \
-            "$(what_is_on "${SLOT_DISK[$slot]}")"
+            "${EMPTIED_OF[$slot]}"
         take_down "$slot"
         idle_disk "$slot"
     done
@@ -631,7 +633,7 @@ erase() {
     for try in 1 2 3; do
         look_into "$1"
         layer region >"$RUN/regions"
-        if quietly timeout 900 python3 -c "$PY_EMPTY" "/dev/$1" "$RUN/regions"; then
+        if quietly timeout 900 python3 -IS -c "$PY_EMPTY" "/dev/$1" "$RUN/regions"; then
             udevadm settle --timeout=30 2>/dev/null || true
             # lvm2 of 18.04 keeps what it has seen in a daemon.
             ! command -v pvscan >/dev/null || quietly timeout 60 pvscan --cache || true

@@ -11,7 +11,7 @@
 #   part KIND UUID NAME      what may reach over several disks
 #   region OFFSET LENGTH     where a thing lies, the outer before the inner
 read -r -d '' PY_LAYERS <<'PY' || true
-import fcntl, os, re, struct, subprocess, sys, uuid
+import fcntl, os, re, struct, sys
 
 DEVICE = sys.argv[1]
 disk = os.open(DEVICE, os.O_RDONLY)
@@ -279,10 +279,22 @@ def dos(at, length, where):
 # -- file systems
 
 def blkid(at, length, *only):
-    done = subprocess.Popen(["blkid", "-p", "-o", "udev", "-O", str(at), "-S", str(length)] + list(only) + [DEVICE],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    text = done.communicate()[0].decode("utf-8", "replace")
-    return done.returncode, dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    words = ["blkid", "-p", "-o", "udev", "-O", str(at), "-S", str(length)] + list(only) + [DEVICE]
+    given, end = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.dup2(end, 1)
+            os.execvp(words[0], words)
+        finally:
+            os._exit(127)
+    os.close(end)
+    with os.fdopen(given, "rb") as answer:
+        text = answer.read().decode("utf-8", "replace")
+    status = os.waitpid(child, 0)[1]
+    if not os.WIFEXITED(status) or os.WEXITSTATUS(status) not in (0, 2, 8):
+        sys.exit("blkid fails (%d)" % status)
+    return os.WEXITSTATUS(status), dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 def file_systems(at, length, where, whole):
     code, facts = blkid(at, length)
@@ -362,7 +374,7 @@ PY
 
 # look_into NAME: keeps what lies on a block device for the functions below.
 look_into() {
-    timeout 300 python3 -c "$PY_LAYERS" "/dev/${1#/dev/}" >"$RUN/layers" 2>"$RUN/layers.problem" ||
+    timeout 300 python3 -IS -c "$PY_LAYERS" "/dev/${1#/dev/}" >"$RUN/layers" 2>"$RUN/layers.problem" ||
         later "/dev/${1#/dev/} cannot be looked at: $(tail -n 1 "$RUN/layers.problem")"
 }
 

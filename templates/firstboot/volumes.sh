@@ -256,7 +256,7 @@ old_array_blank() {
     for slot in "$2" "$3"; do
         name=${SLOT_DISK[$slot]}
         if [[ -n $name ]] && md_holds_something "$name"; then
-            refused+="${refused:+ }$(not_blank "$slot" "$(what_is_on "$name")")"
+            refused+="${refused:+. And }$(not_blank "$slot" "$(what_is_on "$name")")"
         fi
     done
     [[ -z $refused ]] || stop "volume $1: this host's own array of an earlier installation is not blank. $refused"
@@ -267,7 +267,7 @@ half_a_mirror() {
     local slot on refused=''
     for slot in "$2" "$3"; do
         on=$(what_is_on "${SLOT_DISK[$slot]}")
-        [[ -z $on ]] || refused+="${refused:+ }$(not_blank "$slot" "$on")"
+        [[ -z $on ]] || refused+="${refused:+. And }$(not_blank "$slot" "$on")"
     done
     stop "volume $1: only one of its two disks is a member of this host's own array of an earlier installation; put its other half" \
         "back, or take the strange disk out. $refused"

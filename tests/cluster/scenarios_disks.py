@@ -296,7 +296,7 @@ def wipe_left_in_the_profile(stage):
 def wipe_cut_off(stage):
     """The power is cut at each step of emptying a pool's disk by its word: the next boot goes on with it, and with nothing else."""
     host = alone(stage)
-    put_on(host, "d1", lambda device: run("mkfs.btrfs", "-q", "-f", "-L", "data1", device.name))
+    put_on(host, "d1", lambda device: run("mkfs.ext4", "-q", "-F", "-L", "data1", device.name))
     host.boot()
     word = re.search(r"'wipe: (WD-1-1/[0-9a-f]{8})'", host.await_stopped())[1]
     edits = [("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % word)]
