@@ -484,9 +484,19 @@ nothing_elsewhere() {
             if [[ -n $uuid ]] && grep -qF -- "$kind"$'\t'"$uuid"$'\t' <<<"$(layer part)"; then
                 stop "slot ${SLOT_NAMES[$slot]}: $(describe "${SLOT_DISK[$slot]}") may be emptied, but the $(kind_in_words "$kind")" \
                     "$title on it lies on $(describe "$other") too, which may not be; take that one out, or allow both. Nothing" \
-                    "was emptied"
+                    "was emptied$(and_its_line "$other")"
             fi
         done <<<"$parts"
+    done
+}
+
+# Where that other disk is in a slot too, how to allow it.
+and_its_line() {
+    local slot
+    for slot in "${!SLOT_NAMES[@]}"; do
+        if [[ ${SLOT_DISK[$slot]} = "$1" && ${SLOT_NAMES[$slot]} != "$OS_SLOT" ]]; then
+            echo ". And $(not_blank "$slot" "$(what_is_on "$1")")"
+        fi
     done
 }
 

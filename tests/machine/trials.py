@@ -175,8 +175,9 @@ def stage(environment=None, **wipes):
     return code, text
 
 
-def refused(said, *words, **wipes):
-    code, text = said if isinstance(said, tuple) else stage(**wipes)
+def refused(said, *words):
+    """Stopped by the guard, with these words in what it said. Gives the permissions that it printed, by serial number."""
+    code, text = said
     assert code == 78, "exit %d: %s" % (code, text)
     for word in words:
         assert word in text, "not said: %s\n%s" % (word, text)
@@ -202,9 +203,10 @@ def digest(disk):
     return found.hexdigest()
 
 
-def untouched(disks, what, *arguments, **options):
+def untouched(disks, permissions, *words):
+    """Refused with these words, and not a byte of the disks is another."""
     before = [digest(disk) for disk in disks]
-    given = what(*arguments, **options)
+    given = refused(stage(**permissions), *words)
     assert [digest(disk) for disk in disks] == before, "a disk was written to"
     return given
 
@@ -246,12 +248,12 @@ def old_mirror(kind):
         new_system()
         lay(array("data2", M1, M2))
         boot_again()
-        words = untouched((M1, M2), refused, stage(m1="WD-M1", m2="WD-M2"), found, "is not blank", "the host wiped1",
+        words = untouched((M1, M2), dict(m1="WD-M1", m2="WD-M2"), found, "is not blank", "the host wiped1",
                           "'wipe: WD-M1/", "'wipe: WD-M2/")
         if kind == "btrfs":
             # Not running, it is the same; and half of the permission is none.
             everything_off()
-            again = untouched((M1, M2), refused, stage(m1=words["WD-M1"]), found, "'wipe: WD-M2/")
+            again = untouched((M1, M2), dict(m1=words["WD-M1"]), found, "'wipe: WD-M2/")
             assert again == {"WD-M2": words["WD-M2"]}, "%s, and before it %s" % (again, words)
             boot_again()
         went_through(stage(m1=words["WD-M1"], m2=words["WD-M2"]), "emptying", found)
@@ -260,7 +262,7 @@ def old_mirror(kind):
         lay("/dev/md/data2")
         new_system()
         boot_again()
-        new = untouched((M1, M2), refused, stage(m1=words["WD-M1"], m2=words["WD-M2"]), found, "was on this disk before")
+        new = untouched((M1, M2), dict(m1=words["WD-M1"], m2=words["WD-M2"]), found, "was on this disk before")
         assert not set(new.values()) & set(words.values()), new
 
     return act
@@ -280,7 +282,7 @@ def lvm_in_a_partition():
     _, second = table(D1, 0x83, 0x8E)
     ext4("", group("ubuntu-vg", second))
     boot_again()
-    untouched((D1,), refused, stage(), "LVM volume group ubuntu-vg in partition 2", "ext4 in LVM volume ubuntu-vg/root", "'wipe: WD-D1'")
+    untouched((D1,), dict(), "LVM volume group ubuntu-vg in partition 2", "ext4 in LVM volume ubuntu-vg/root", "'wipe: WD-D1'")
     went_through(stage(d1="WD-D1"), "emptying")
     expect_blank(D1)
 
@@ -292,8 +294,8 @@ def lvm_on_a_foreign_array_of_partitions():
     group("vg0", array("0", table(D1, 0xFD)[0], table(P1, 0xFD)[0], host="other", path="/dev/md0"))
     boot_again()
     # The other half is on a disk that may not be emptied.
-    untouched((D1, P1), refused, stage(d1="WD-D1"), "md array other:0", "serial WD-P1")
-    went_through(stage(d1="WD-D1", p1=refused(stage(), "vg0")["WD-P1"]), "emptying")
+    words = untouched((D1, P1), dict(d1="WD-D1"), "md array other:0 on it lies on", "serial WD-P1")
+    went_through(stage(d1="WD-D1", p1=words["WD-P1"]), "emptying")
     expect_blank(D1, P1)
 
 
@@ -347,10 +349,10 @@ def group_over_two_disks():
     new_system()
     group("vg0", D1, X1)
     boot_again()
-    untouched((D1, X1), refused, stage(d1="WD-D1"), "LVM volume group vg0", "serial WD-X1")
+    untouched((D1, X1), dict(d1="WD-D1"), "LVM volume group vg0", "serial WD-X1")
     # Inactive it is the same.
     everything_off()
-    untouched((D1, X1), refused, stage(d1="WD-D1"), "LVM volume group vg0", "serial WD-X1")
+    untouched((D1, X1), dict(d1="WD-D1"), "LVM volume group vg0", "serial WD-X1")
 
 
 @trial
@@ -387,7 +389,7 @@ def without_lvm2():
     for path in hidden:
         os.rename(path, "/opt/hidden/" + os.path.basename(path))
     try:
-        words = untouched((D1,), refused, stage(d1="WD-D1"), "LVM volume group data1", "of LXD", "'wipe: WD-D1/")
+        words = untouched((D1,), dict(d1="WD-D1"), "LVM volume group data1", "of LXD", "'wipe: WD-D1/")
         went_through(stage(d1=words["WD-D1"]), "emptying")
     finally:
         for path in hidden:
@@ -408,16 +410,16 @@ def whose():
         if plain:
             went_through(stage(d1="WD-D1"), "emptying")
         else:
-            word = untouched((D1,), refused, stage(d1="WD-D1"), "'wipe: WD-D1/")["WD-D1"]
-            untouched((D1,), refused, stage(d1="WD-D1/00000000"), word)
-            untouched((D1,), refused, stage({"CONVERGE": "yes"}, d1=word), "nothing is emptied")
+            word = untouched((D1,), dict(d1="WD-D1"), "'wipe: WD-D1/")["WD-D1"]
+            untouched((D1,), dict(d1="WD-D1/00000000"), word)
+            untouched((D1,), dict(environment={"CONVERGE": "yes"}, d1=word), "nothing is emptied")
             went_through(stage(d1=word), "emptying")
         expect_blank(D1)
     # No pool uses its volume: what lies there may be what a person has put there since.
     blank(P1)
     new_system()
     run("mkfs.ext4", "-q", "-F", P1)
-    word = untouched((P1,), refused, stage(p1="WD-P1"), "'wipe: WD-P1/", "no pool uses this volume")["WD-P1"]
+    word = untouched((P1,), dict(p1="WD-P1"), "'wipe: WD-P1/", "no pool uses this volume")["WD-P1"]
     went_through(stage(p1=word), "emptying")
 
 
@@ -464,7 +466,7 @@ def cut_while_emptying():
     wipes = {"d1": refused(stage())["WD-D1"]}
     cut("python3", "*O_EXCL*", ":", **wipes)
     btrfs("data1", D1)
-    untouched((D1,), refused, stage(**wipes), "was on this disk before")
+    untouched((D1,), dict(**wipes), "was on this disk before")
 
 
 @trial
@@ -492,7 +494,7 @@ def cut_while_making():
     blank()
     ext4("data2", array("data2", M1, M2))
     boot_again()
-    untouched((M1, M2), refused, stage(), "ext4 labelled data2")
+    untouched((M1, M2), dict(), "ext4 labelled data2")
 
 
 def main():
