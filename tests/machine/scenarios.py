@@ -11,7 +11,7 @@ import machines
 from steps import Failed, run, wait
 
 # fleet -> {test: function}, in the order they run
-TESTS = {"mirrors": {}, "volumes": {}}
+TESTS = {"mirrors": {}, "volumes": {}, "wiped": {}}
 STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
 # Seconds from power-on to sealed, at most: emulated machines that share two cores take five minutes for it.
 LONG = 900 * float(os.environ.get("LXSEED_BENCH_PATIENCE", "1"))
@@ -407,3 +407,38 @@ def swapped_disk(fleet):
 
     fleet.each(look)
     return use_pools(fleet)
+
+
+# ---- disks that held something before --------------------------------------------------------------------------------
+
+
+# trials.py has them all in one boot, but for those that cut it off.
+TRIAL = re.compile(r"TRIAL (\S+) \((\d+) s\) (.*)")
+
+
+def trials(machine, names, seconds):
+    """Boots into these trials, and waits for the machine to be off again. Gives name -> (seconds, verdict)."""
+    machine.power_on(seed=False, arguments=" quiet init=/opt/trials/init trials=" + names, drives=",discard=unmap,detect-zeroes=unmap")
+    wait(seconds, "the trials are done", lambda: machine.process.poll() is not None, 1)
+    machine.ended()
+    found = (TRIAL.search(line) for _, line in machine.console.boot())
+    return {match[1]: (int(match[2]), match[3].strip()) for match in found if match}
+
+
+def expect_well(verdicts, names):
+    bad = ["%s: %s" % (name, verdicts.get(name, (0, "not run"))[1]) for name in names
+           if verdicts.get(name, (0, ""))[1] != "ok"]
+    assert not bad, "\n    ".join(bad)
+
+
+@test("wiped")
+def old_content(fleet):
+    """What lay on disks before, in every layer: refused with its bytes unchanged, or emptied to the last layer, each as it should be."""
+    machine = next(iter(fleet))
+    here = machines.HERE
+    machine.plant(here / "trials.py", here / "zfs-label.gz", machine.seed / "lxseed-firstboot")
+    names = re.findall(r"^@trial\ndef (\w+)|^    \"(\w+)\": \(lambda", (here / "trials.py").read_text(), re.M)
+    names = [(one or "old-" + other).replace("_", "-") for one, other in names]
+    verdicts = trials(machine, "all", LONG)
+    expect_well(verdicts, names)
+    return "%d: %s" % (len(names), ", ".join("%s %d s" % (name, verdicts[name][0]) for name in names))
