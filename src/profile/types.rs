@@ -266,7 +266,8 @@ record! {
         optional min_size: ByteSize,
         /// The disk is at most this large.
         optional max_size: ByteSize,
-        /// The serial number of the disk that may be overwritten although it is not blank.
+        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the word that the
+        /// machine's message prints, where the disk holds what lxseed or LXD may have made of it.
         optional wipe: String,
     }
 }

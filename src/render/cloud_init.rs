@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::network;
 use super::yaml::{self, YamlError};
 use crate::hex;
 use crate::model::{Cluster, Host};
@@ -57,7 +58,7 @@ struct UserData<'a> {
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
-    bootcmd: [[&'a str; 6]; 1],
+    bootcmd: [&'a [&'a str]; 3],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -75,6 +76,8 @@ struct User<'a> {
     // Unlike `passwd`, it also reaches an account that the installer has made.
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_passwd: Option<&'a str>,
+    // cloud-init's schema wants at least one in the list.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     ssh_authorized_keys: &'a [String],
 }
 
@@ -133,6 +136,10 @@ const PREPARE: &str = concat!(
     "for name in write_files $own runcmd scripts_user; do rm -f $sem/config_$name; done; fi",
 );
 
+/// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written the
+/// folder is closed: LXD's identity is read by root alone.
+const CLOSE: [&str; 5] = ["install", "-d", "-m", "0700", "/etc/lxseed/tls"];
+
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
 /// malformed item keeps cloud-init 18.2 from writing any of them.
 const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboot.service && systemctl start --no-block lxseed-firstboot.service";
@@ -148,6 +155,7 @@ pub(super) fn user_data(
     let private = std::str::from_utf8(ssh.private.expose())
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
+    let mac = host.mac.to_string();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -172,14 +180,25 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
-        bootcmd: [[
-            "sh",
-            "-c",
-            PREPARE,
-            "lxseed",
-            host.name.as_str(),
-            cluster.name.as_str(),
-        ]],
+        bootcmd: [
+            &CLOSE,
+            &[
+                "sh",
+                "-c",
+                PREPARE,
+                "lxseed",
+                host.name.as_str(),
+                cluster.name.as_str(),
+            ],
+            &[
+                "sh",
+                "-c",
+                network::NARROW,
+                "lxseed",
+                &mac,
+                network::ON_A_BUS,
+            ],
+        ],
         write_files: planted
             .iter()
             .map(|file| {

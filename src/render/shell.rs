@@ -18,6 +18,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/firstboot/preflight.sh"),
     include_str!("../../templates/firstboot/purge.sh"),
     include_str!("../../templates/firstboot/snapd.sh"),
+    include_str!("../../templates/firstboot/layers.sh"),
     include_str!("../../templates/firstboot/disks.sh"),
     include_str!("../../templates/firstboot/volumes.sh"),
     include_str!("../../templates/firstboot/peers.sh"),

@@ -11,7 +11,7 @@ import machines
 from steps import Failed, run, wait
 
 # fleet -> {test: function}, in the order they run
-TESTS = {"mirrors": {}, "volumes": {}}
+TESTS = {"mirrors": {}, "volumes": {}, "wiped": {}}
 STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
 # Seconds from power-on to sealed, at most: emulated machines that share two cores take five minutes for it.
 LONG = 900 * float(os.environ.get("LXSEED_BENCH_PATIENCE", "1"))
@@ -190,6 +190,66 @@ def use_pools(fleet):
     return "%d instances on data1, %d volumes on data2" % (len(where), len(volumes))
 
 
+# What a person or LXD makes on a card, one after the other. The bridge takes the card as its port, and with it its address; the
+# macvlan is one of those that share the address of what they sit on.
+ON_THE_CARD = r"""
+made=/run/systemd/network/10-netplan-lan.network
+ours=/etc/systemd/network/10-netplan-lan.network.d/lxseed.conf
+card=$(ip -o -4 addr show to "$ADDRESS" | awk '{ print $2 }')
+restore() {
+    for new in over twin named "$card.100"; do ip link del "$new" 2>/dev/null || true; done
+    [ ! -e "$ours.away" ] || mv "$ours.away" "$ours"
+    netplan generate
+    systemctl restart systemd-networkd
+}
+trap restore EXIT
+build() {
+    ip link add link "$card" name "$card.100" up type vlan id 100
+    ip link add link "$card" name named up type vlan id 200
+    ip link add link named name twin up type macvlan mode passthru
+    ip link add over type bridge
+    ip link set "$card" master over
+    ip link set over up
+    for new in "$card.100" named twin over; do
+        cmp -s "/sys/class/net/$card/address" "/sys/class/net/$new/address" || echo "$new: another hardware address"
+        for _ in $(seq 100); do
+            case $(networkctl --no-legend --no-pager list "$new") in *configured* | *unmanaged*) break ;; esac
+            sleep 0.2
+        done
+    done
+    sleep 1
+    echo "$1: $(ip -o -4 addr show | awk -v it="$ADDRESS/" 'index($4, it) == 1 { print $2 }' | sort | xargs)" \
+        "by $(ip -4 route show default | wc -l)"
+    for new in over twin named "$card.100"; do ip link del "$new"; done
+}
+echo "card: $card"
+[ "$(systemctl show -P ExecMainStartTimestampMonotonic systemd-networkd)" -gt \
+    "$(systemctl show -P ExecMainStartTimestampMonotonic cloud-init)" ] || echo "networkd has not been started anew"
+# Debian's netplan looks for the address that is burnt into the card; 18.04's has networkd look for the one it has.
+sed -i 's/^PermanentMACAddress=/MACAddress=/' "$made"
+systemctl restart systemd-networkd
+build now
+mv "$ours" "$ours.away"
+sed -i '/^Driver=/d' "$made"
+systemctl restart systemd-networkd
+build 'by the hardware address alone'
+"""
+
+
+@test("mirrors")
+def card(fleet):
+    """VLANs, a macvlan and a bridge on a member's card, with what 18.04's netplan makes: one address and one default route."""
+    machine = list(fleet)[1]
+    said = machine.sh("ADDRESS=%s\n%s" % (machine.address, ON_THE_CARD), seconds=240).splitlines()
+    name = said[0].removeprefix("card: ")
+    others = sorted([name, name + ".100", "named", "over", "twin"])
+    assert said[1:] == ["now: %s by 1" % name, "by the hardware address alone: %s by 5" % " ".join(others)], said
+    left = machine.sh("ip -o -4 addr show to %s | awk '{ print $2 }'; ip -4 route show default | wc -l" % machine.address).split()
+    assert left == [name, "1"], left
+    fleet.expect_formed()
+    return "%s alone; by its hardware address alone it would be %s" % (name, ", ".join(others))
+
+
 @test("mirrors")
 def pulled_disk(fleet):
     """A data disk is pulled out of a running member: its mirror runs on degraded, status says so, the member stays ONLINE."""
@@ -347,3 +407,38 @@ def swapped_disk(fleet):
 
     fleet.each(look)
     return use_pools(fleet)
+
+
+# ---- disks that held something before --------------------------------------------------------------------------------
+
+
+# trials.py has them all in one boot, but for those that cut it off.
+TRIAL = re.compile(r"TRIAL (\S+) \((\d+) s\) (.*)")
+
+
+def trials(machine, names, seconds):
+    """Boots into these trials, and waits for the machine to be off again. Gives name -> (seconds, verdict)."""
+    machine.power_on(seed=False, arguments=" quiet init=/opt/trials/init trials=" + names, drives=",discard=unmap,detect-zeroes=unmap")
+    wait(seconds, "the trials are done", lambda: machine.process.poll() is not None, 1)
+    machine.ended()
+    found = (TRIAL.search(line) for _, line in machine.console.boot())
+    return {match[1]: (int(match[2]), match[3].strip()) for match in found if match}
+
+
+def expect_well(verdicts, names):
+    bad = ["%s: %s" % (name, verdicts.get(name, (0, "not run"))[1]) for name in names
+           if verdicts.get(name, (0, ""))[1] != "ok"]
+    assert not bad, "\n    ".join(bad)
+
+
+@test("wiped")
+def old_content(fleet):
+    """What lay on disks before, in every layer: refused with its bytes unchanged, or emptied to the last layer, each as it should be."""
+    machine = next(iter(fleet))
+    here = machines.HERE
+    machine.plant(here / "trials.py", here / "zfs-label.gz", machine.seed / "lxseed-firstboot")
+    names = re.findall(r"^@trial\ndef (\w+)|^    \"(\w+)\": \(lambda", (here / "trials.py").read_text(), re.M)
+    names = [(one or "old-" + other).replace("_", "-") for one, other in names]
+    verdicts = trials(machine, "all", LONG)
+    expect_well(verdicts, names)
+    return "%d: %s" % (len(names), ", ".join("%s %d s" % (name, verdicts[name][0]) for name in names))

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_yaml::Value;
 
-use crate::built::{built, hosts};
-use crate::support::{Run, temp_dir, tool};
+use crate::built::{build, built, hosts};
+use crate::support::{Run, root, temp_dir, tool};
 
 #[test]
 fn schema_accepts_every_user_data() {
@@ -51,11 +52,15 @@ fn the_user_data_of_an_image_is_unpacked() {
 }
 
 /// What the schema must object to, so that its silence above means something.
-const WRONG: [(&str, &str); 6] = [
+const WRONG: [(&str, &str); 7] = [
     ("no header", "\"hostname\": \"a\"\n"),
     (
         "an unknown key in a user",
         "#cloud-config\n\"users\": [{\"name\": \"ops\", \"bogus\": \"1\"}]\n",
+    ),
+    (
+        "an empty list of keys",
+        "#cloud-config\n\"users\": [{\"name\": \"ops\", \"ssh_authorized_keys\": []}]\n",
     ),
     (
         "an unquoted mode",
@@ -90,6 +95,81 @@ fn schema_is_alive() {
             run.stdout.contains(&said),
             "nothing was said about {said}\n{run}"
         );
+    }
+}
+
+/// A machine whose administrator has a password alone.
+#[test]
+fn schema_accepts_an_administrator_without_keys() {
+    let Some(schema) = tool("cloud-init-schema") else {
+        return;
+    };
+    let sites = [build("tests/good/console-login-alone-allowed")];
+    for host in hosts(&sites) {
+        let user_data = host.yaml("user-data");
+        let user = user_data.get("users").and_then(|users| users.get(0));
+        let user = user.unwrap_or_else(|| panic!("{}: no user", host.name));
+        assert!(user.get("hashed_passwd").is_some(), "{}", host.name);
+        assert_eq!(user.get("ssh_authorized_keys"), None, "{}", host.name);
+        Run::of(Command::new(&schema).arg(host.file("user-data")))
+            .expect_exit(0)
+            .expect_stdout("");
+    }
+}
+
+/// cloud-init opens a file, writes it and only then sets its mode, in 18.2 as in 23.1.2: what closes a key for that instant is
+/// its folder.
+#[test]
+fn a_key_lies_in_a_closed_folder_when_it_is_written() {
+    let (Some(schema), Some(unshare)) = (tool("cloud-init-schema"), tool("unshare")) else {
+        return;
+    };
+    // Beside the wrapper lies what it imports.
+    let packages = schema
+        .canonicalize()
+        .unwrap()
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("root/usr/lib/python3/dist-packages");
+    let sites = [build("profiles")];
+    for host in hosts(&sites) {
+        let etc = temp_dir();
+        for name in ["passwd", "group"] {
+            fs::copy(Path::new("/etc").join(name), etc.path().join(name)).unwrap();
+        }
+        let run = Run::of(
+            Command::new(&unshare)
+                .args(["--map-root-user", "--mount", "--uts", "sh", "-euc"])
+                .arg(
+                    "for at in /usr/local /var/lib /run; do mount -t tmpfs none $at; done
+                    mount --bind \"$1\" /etc
+                    exec /usr/bin/python3 \"$2\" \"$3\"",
+                )
+                .arg("sh")
+                .arg(etc.path())
+                .arg(root().join("tests/oracles/cloud_init_plants.py"))
+                .arg(host.file("user-data"))
+                .env("PYTHONPATH", &packages)
+                .env("PYTHONDONTWRITEBYTECODE", "1"),
+        )
+        .expect_exit(0);
+        let keys: Vec<&str> = run.stdout.lines().collect();
+        assert!(
+            keys.contains(&"/etc/lxseed/tls/server.key 0644 0700"),
+            "{}: {run}",
+            host.name
+        );
+        for key in keys {
+            assert!(key.ends_with(" 0700"), "{}: {key}", host.name);
+        }
+        let mode = |name: &str| {
+            let meta = fs::metadata(etc.path().join("lxseed").join(name)).unwrap();
+            meta.permissions().mode() & 0o7777
+        };
+        assert_eq!(mode("tls/server.key"), 0o600, "{}", host.name);
+        assert_eq!(mode("tls"), 0o700, "{}", host.name);
+        assert_eq!(mode("."), 0o755, "{}", host.name);
     }
 }
 
