@@ -398,17 +398,6 @@ pool_sources() {
     done
 }
 
-volumes_state() {
-    local name
-    for name in "${VOLUME_NAMES[@]}"; do
-        volume_read "$name"
-        case $V_STATE:$1 in
-        made:*) ;;
-        *) [[ $V_STATE = "$1" ]] || volume_state "$name" "$1" ;;
-        esac
-    done
-}
-
 # Whether LXD has not begun with any of its pools. Of a zpool that it was handed, nobody looks: that only costs a reset.
 handed_volumes_blank() {
     local name
