@@ -124,6 +124,7 @@ complete() { of_this_instance "$STATE/complete"; }
 run_all() {
     local status=0
     if complete; then
+        seal_again
         return 0
     fi
     rm -f "$STATE/problem"

@@ -590,7 +590,7 @@ class Life:
     def meet(self, seeds):
         """Members meet another seed and are switched off and on. From then on every second is a real one, until no private
         key lies open any more. Gives what each said, and how long it took."""
-        told, spent = {}, {}
+        told, spent, old = {}, {}, {host: host.noted("sealed") for host in seeds}
         for host, seed in seeds.items():
             told[host] = len(host.journal())
             host.shut_down()
@@ -602,7 +602,7 @@ class Life:
         for host, seed in seeds.items():
             new = re.search(r'"instance-id": "(.*)"', (seed / "meta-data").read_text())[1]
             wait(60, "%s seals (stands in %s, %s)" % (host.name, host.stage(), host.state()),
-                 lambda host=host, new=new: host.noted("sealed") == new, pause=0.05)
+                 lambda host=host, new=new: host.noted("sealed") == new and (new != old[host] or host.sealed()), pause=0.05)
             spent[host] = time.monotonic() - began
             if self.cut:
                 host.power_cut()
