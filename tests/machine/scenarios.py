@@ -122,6 +122,8 @@ def boot_again(fleet, before, machines, **how):
         wait(60, "the unit of %s" % machine.name, lambda: all(
             word in machine.sh("systemctl show -p SubState -p Result lxseed-firstboot") for word in ("SubState=exited", "Result=success")))
         assert not machine.console.said(), "%s runs its first boot again: %s" % (machine.name, machine.console.said())
+        # The seed's medium is in, and cloud-init has made its copies of it once more.
+        expect_no_keys(machine)
 
     fleet.each(same, machines)
     return "%d/%d ONLINE %.0f s after power-on" % (len(list(fleet)), len(list(fleet)), spent)
