@@ -439,7 +439,7 @@ def old_content(fleet):
     machine = next(iter(fleet))
     here = machines.HERE
     machine.plant(here / "trials.py", here / "zfs-label.gz", machine.seed / "lxseed-firstboot")
-    names = re.findall(r"^@trial\ndef (\w+)|^    \"(\w+)\": \(lambda", (here / "trials.py").read_text(), re.M)
+    names = re.findall(r"^@trial\(.*\)\ndef (\w+)|^    \"(\w+)\": \(lambda", (here / "trials.py").read_text(), re.M)
     names = [(one or "old-" + other).replace("_", "-") for one, other in names]
     verdicts = trials(machine, "all", LONG)
     expect_well(verdicts, names)
