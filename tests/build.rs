@@ -233,6 +233,7 @@ fn only_one_host_is_written_anew() {
         "lab/node2/network-config",
         "lab/node2/preseed.cfg",
         "lab/node2/seed.iso",
+        "lab/node2/user-data",
     ]);
     assert_eq!(changed(&before, &tree(&site.out())), of_node2);
     only("lab").expect_exit(0);
@@ -242,6 +243,7 @@ fn only_one_host_is_written_anew() {
         "lab/node1/network-config",
         "lab/node1/preseed.cfg",
         "lab/node1/seed.iso",
+        "lab/node1/user-data",
     ]));
     assert_eq!(changed(&before, &tree(&site.out())), of_lab);
     // What is kept has to be what was built.
