@@ -467,7 +467,7 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
                 report
                     .add(
                         wipe.span,
-                        format!("two slots' `wipe` names disk {}", quoted(serial)),
+                        format!("`wipe` of two slots names disk {}", quoted(serial)),
                         "write each slot's own serial number; the halves of a mirror have one each",
                     )
                     .label("another slot's disk")

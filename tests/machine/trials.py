@@ -25,12 +25,16 @@ SCRIPT = pathlib.Path("/usr/local/sbin/lxseed-firstboot")
 STATE = pathlib.Path("/var/lib/lxseed")
 WORD = re.compile(r"wipe: (\S+?)'")
 TRIALS = {}
+# Volumes that the trial at hand is about.
+volumes = ()
 D1 = M1 = M2 = P1 = X1 = None
 
 
-def trial(function):
-    TRIALS[function.__name__.replace("_", "-")] = function
-    return function
+def trial(*names):
+    def register(function):
+        TRIALS[function.__name__.replace("_", "-")] = function, names
+        return function
+    return register
 
 
 def run(*words, check=True, **options):
@@ -150,8 +154,13 @@ def new_system():
 
 
 def script(wipes):
-    """The host's script with these permissions in the profile."""
+    """The host's script with these permissions in the profile, and with no more volumes than the trial is about."""
     text = (HERE / "lxseed-firstboot").read_text()
+    names = re.search(r"^VOLUME_NAMES=\((.*)\)$", text, re.M)[1].replace("'", "").split()
+    for column in ("NAMES", "KINDS", "FIRST", "SECOND"):
+        words = re.search(r"^VOLUME_%s=\((.*)\)$" % column, text, re.M)[1].split()
+        words = " ".join(word for name, word in zip(names, words) if name in volumes)
+        text = re.sub(r"^VOLUME_%s=.*$" % column, "VOLUME_%s=(%s)" % (column, words), text, flags=re.M)
     slots = re.search(r"^SLOT_NAMES=\((.*)\)$", text, re.M)[1].replace("'", "").split()
     text = re.sub(r"^SLOT_WIPE=.*$", "SLOT_WIPE=(%s)" % " ".join("'%s'" % wipes.get(slot, "") for slot in slots), text, flags=re.M)
     SCRIPT.write_text(text)
@@ -269,13 +278,13 @@ def old_mirror(kind):
 
 
 for _kind in OLD:
-    TRIALS["old-" + _kind] = old_mirror(_kind)
+    TRIALS["old-" + _kind] = old_mirror(_kind), ("data2",)
 
 
 # -- the layers of other systems, with lvm2 on the machine
 
 
-@trial
+@trial("data1")
 def lvm_in_a_partition():
     blank()
     new_system()
@@ -287,7 +296,7 @@ def lvm_in_a_partition():
     expect_blank(D1)
 
 
-@trial
+@trial("data1", "own")
 def lvm_on_a_foreign_array_of_partitions():
     blank()
     new_system()
@@ -299,7 +308,7 @@ def lvm_on_a_foreign_array_of_partitions():
     expect_blank(D1, P1)
 
 
-@trial
+@trial("data1")
 def lvm_on_the_disk():
     blank()
     new_system()
@@ -309,7 +318,7 @@ def lvm_on_the_disk():
     expect_blank(D1)
 
 
-@trial
+@trial("data1")
 def foreign_array_of_partitions():
     blank()
     new_system()
@@ -319,7 +328,7 @@ def foreign_array_of_partitions():
     expect_blank(D1)
 
 
-@trial
+@trial("data2")
 def foreign_mirror():
     """A whole-disk mirror that an installer numbered, with LVM: what was in it does not come back in the new one."""
     blank()
@@ -330,7 +339,7 @@ def foreign_mirror():
     expect_new_mirror()
 
 
-@trial
+@trial("data2")
 def ghost():
     """Disks that were made blank by hand: what lay inside the old mirror is where the new one's data begins."""
     blank()
@@ -342,7 +351,7 @@ def ghost():
     expect_new_mirror()
 
 
-@trial
+@trial("data1")
 def group_over_two_disks():
     """A volume group that lies on a disk that may not be emptied, too."""
     blank()
@@ -355,7 +364,7 @@ def group_over_two_disks():
     untouched((D1, X1), dict(d1="WD-D1"), "LVM volume group vg0", "serial WD-X1")
 
 
-@trial
+@trial("data1")
 def in_use():
     """Mounted, or open otherwise: nothing lets go of it."""
     blank()
@@ -368,7 +377,7 @@ def in_use():
         refused(stage(d1="WD-D1"), "is in use (mounted at /mnt/trial)")
     finally:
         run("umount", "/mnt/trial")
-    run("sh", "-c", "sleep 600 <%s & echo $! >/run/sleeper" % device)
+    run("sh", "-c", "sleep 600 <%s >/dev/null 2>&1 & echo $! >/run/sleeper" % device)
     try:
         refused(stage(d1="WD-D1"), "is in use by", "vg0-root")
     finally:
@@ -377,7 +386,7 @@ def in_use():
     went_through(stage(d1="WD-D1"), "emptying")
 
 
-@trial
+@trial("data1")
 def without_lvm2():
     """No lvm2 on the machine: the group and whose it is are seen all the same."""
     blank()
@@ -397,7 +406,7 @@ def without_lvm2():
     expect_blank(D1)
 
 
-@trial
+@trial("data1", "own")
 def whose():
     """Which single disks a plain permission empties, and which it does not."""
     for lay, plain in ((lambda: ext4("photos", D1), False), (lambda: ext4("Photos of 2019", D1), True),
@@ -446,7 +455,7 @@ def cut(program, when, instead, **wipes):
     boot_again()
 
 
-@trial
+@trial("data1", "data2")
 def cut_while_emptying():
     """One half of the mirror is emptied, or is about to be, when the power goes: the old word still counts for what is left."""
     for instead in (":", '"$REAL" "$@"'):
@@ -469,7 +478,7 @@ def cut_while_emptying():
     untouched((D1,), dict(**wipes), "was on this disk before")
 
 
-@trial
+@trial("data2")
 def cut_while_making():
     """The power goes while the new array is made, on disks with an old one's content where its data begins."""
     def ghosts():
@@ -497,9 +506,8 @@ def cut_while_making():
     untouched((M1, M2), dict(), "ext4 labelled data2")
 
 
-def main():
-    global D1, M1, M2, P1, X1
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+def power_on():
+    """What a system does before anything of ours."""
     run("mount", "-o", "remount,rw", "/")
     run("/lib/systemd/systemd-udevd", "--daemon")
     for module in ("md-mod", "raid1", "dm-mod", "btrfs"):
@@ -513,12 +521,16 @@ def main():
     local.write_text("#!/bin/sh\n")
     local.chmod(0o755)
     os.makedirs("/etc/mdadm", exist_ok=True)
+
+
+def main(wanted):
+    global D1, M1, M2, P1, X1, volumes
     D1, M1, M2, P1, X1 = (disk_of("WD-" + slot) for slot in ("D1", "M1", "M2", "P1", "X1"))
-    wanted = re.search(r"trials=(\S+)", pathlib.Path("/proc/cmdline").read_text())[1].split(",")
     for name in wanted if wanted != ["all"] else TRIALS:
         began = time.monotonic()
         try:
-            TRIALS[name]()
+            act, volumes = TRIALS[name]
+            act()
             verdict = "ok"
         except BaseException as why:  # pylint: disable=broad-except
             traceback.print_exc()
@@ -526,10 +538,15 @@ def main():
         print("\nTRIAL %s (%.0f s) %s" % (name, time.monotonic() - began, verdict), flush=True)
 
 
-try:
-    main()
-finally:
-    sys.stdout.flush()
-    ctypes.CDLL(None).sync()
-    pathlib.Path("/proc/sysrq-trigger").write_text("o")
-    time.sleep(60)
+os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+if os.getpid() == 1:
+    try:
+        power_on()
+        main(re.search(r"trials=(\S+)", pathlib.Path("/proc/cmdline").read_text())[1].split(","))
+    finally:
+        sys.stdout.flush()
+        ctypes.CDLL(None).sync()
+        pathlib.Path("/proc/sysrq-trigger").write_text("o")
+        time.sleep(60)
+else:
+    main(sys.argv[1:])
