@@ -226,6 +226,17 @@ def majority_installed_anew(stage):
     assert three.status().startswith("STOPPED at"), three.status()
     assert three.database() == before, "the database of node3 was written to"
     assert three.digests() == disks, "a disk of node3 was written to"
+    # Nor when those that say so come later, as after a power failure.
+    said = three.journal().count("LXD is not started here")
+    for host in b.hosts.values():
+        host.power_cut()
+    three.boot()
+    wait(60, "node3 says why once more", lambda: three.journal().count("LXD is not started here") > said)
+    one.boot()
+    two.boot()
+    time.sleep(5)
+    assert not three.lxd_runs(), "LXD of node3 runs"
+    assert three.database() == before, "the database of node3 was written to"
     # The new cluster never heard of it.
     wait(30, "two members", lambda: members(one) == {"node1": "Online", "node2": "Online"})
     assert "web1" not in "\n".join(one.dump())
