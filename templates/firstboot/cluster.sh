@@ -77,9 +77,10 @@ enter_cluster() {
 await_cluster() {
     local seen reason='' told=-60 waited=0 now peer='' unknown=0
     while :; do
-        # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody.
+        # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody. Whoever has answered
+        # for the cluster is asked on, or the reason would change each time.
         if [[ $ROLE = joiner ]] && ((waited % 30 != 0)); then
-            seen=$(survey "$BOOTSTRAP")
+            seen=$(survey "$BOOTSTRAP" "$PEER")
         else
             seen=$(survey)
         fi

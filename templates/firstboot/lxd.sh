@@ -113,17 +113,25 @@ guard() {
     if [[ -z $F_FOUNDING || $F_FOUNDING = - ]]; then
         return 0
     fi
-    told=$(peer_rows | PATIENCE=5 peers founding) || return 0
+    told=$(peer_rows | PATIENCE=5 peers founding) || true
     while IFS=$'\t' read -r name number; do
-        [[ $number != "$F_FOUNDING" ]] || return 0
+        if [[ $number = "$F_FOUNDING" ]]; then
+            unmark founded-anew
+            [[ $(cat "$STATE/problem" 2>/dev/null) != guard:* ]] || rm -f "$STATE/problem"
+            return 0
+        fi
     done <<<"$told"
     while IFS=$'\t' read -r name number; do
         if [[ -n $number && $number != - ]]; then
-            stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and $name to $number: most hosts" \
-                "were installed anew and formed another cluster. LXD is not started here; its database and its pools are" \
-                "as they were"
+            mark founded-anew "$name to $number"
         fi
     done <<<"$told"
+    # Seen once it holds, too, while those that said so are off: they may be switched on a moment after this host.
+    if marked founded-anew; then
+        stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and $(cat "$STATE/marks/founded-anew"):" \
+            "most hosts were installed anew and formed another cluster. LXD is not started here; its database and its pools" \
+            "are as they were. When that other cluster has been given up: rm $STATE/marks/founded-anew"
+    fi
 }
 
 same_identity() {

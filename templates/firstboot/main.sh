@@ -233,4 +233,5 @@ main() {
     esac
 }
 
-main "$@"
+# On one line: cloud-init may write this file anew while it runs (before LXD's start, say), and bash would read on in it.
+main "$@"; exit

@@ -115,6 +115,8 @@ class Host:
             file.truncate(size)
         with Bench.losetup:
             device = run("losetup", "--find", "--show", image).strip()
+            # Whoever had this device before may have left it read-only, and the kernel remembers that.
+            run("blockdev", "--setrw", device)
         self.bench.loops.append(device)
         self.loops[slot] = device
         self.disks.append({"slot": slot, "name": device[len("/dev/"):], "number": os.stat(device).st_rdev,
