@@ -543,6 +543,8 @@ above() { layers_above "$1" | awk '!seen[$0]++'; }
 
 layers_above() {
     local at
+    # Without a name, the patterns would fit everything.
+    [[ -n $1 ]] || return 0
     for at in "/sys/class/block/$1/holders"/* "/sys/class/block/$1/$1"*; do
         if [[ -e $at && ($at = */holders/* || -e $at/partition) ]]; then
             layers_above "${at##*/}"

@@ -150,6 +150,10 @@ bring_mirror() {
         if [[ -z $V_STATE ]] || { [[ $V_STATE = making ]] && ! made_here "$name" "${a:-$b}"; }; then
             V_STATE=
             old_array_blank "$name" "$first" "$second"
+        elif [[ $V_STATE = making ]]; then
+            # udev may have started it under another name, and what an earlier array left in it, too.
+            take_down_above "$a"
+            take_down_above "$b"
         fi
         assemble_mirror "$name" "$uuid" "$a" "$b"
     fi
@@ -241,12 +245,11 @@ empty_new_array() {
     local array=/dev/md/$1 on
     made_here "$1" "$2" || stop "volume $1: the array $array is not the one that was made of its disks"
     on=$(what_is_on "$array")
-    if [[ -n $on ]]; then
-        say "volume $1: emptying the new array of what an earlier one has left on its disks ($on)"
-        array=$(basename "$(readlink -f "$array")")
-        take_down_above "$array"
-        erase "$array"
-    fi
+    [[ -z $on ]] || say "volume $1: emptying the new array of what an earlier one has left on its disks ($on)"
+    # Whatever was seen: md reads from one half only, and the other may still hold the old content.
+    array=$(basename "$(readlink -f "$array")")
+    take_down_above "$array"
+    erase "$array"
 }
 
 # An array of ours from an earlier installation may still hold that installation's pool. Looked at on its members, before anything
