@@ -16,7 +16,7 @@ number_in() { echo "$1" | sed -n 's/^lxseed-\([0-9a-f]\{8\}\)$/\1/p'; }
 
 # ext4's own label and signature, at bytes 1144 and 1080: blkid is not in every installer.
 label_of() { dd if="/dev/$1" bs=1 skip=1144 count=16 2>/dev/null | tr -d '\000'; }
-is_ext4() { [ "$(dd if="/dev/$1" bs=1 skip=1080 count=2 2>/dev/null | tr '\123\357' 'yy')" = yy ]; }
+is_ext4() { [ "$(dd if="/dev/$1" bs=1 skip=1080 count=2 2>/dev/null | tr '\123\357' 'xy')" = xy ]; }
 # Files that were deleted while they were open, at byte 1256: zero where there are none.
 no_orphans() { [ "$(dd if="/dev/$1" bs=1 skip=1256 count=4 2>/dev/null | tr -d '\000' | wc -c)" = 0 ]; }
 
@@ -83,8 +83,8 @@ word_for() {
     fi
 }
 
-# Why the disk of the system must not be erased, in FAULT, and whose system keeps it from that in NUMBER; fails if nothing does. `early` no
-# partition is judged that cannot be read: the driver for its file system may come later.
+# taken [early]: why the disk of the system must not be erased, in FAULT, and the number of the system that keeps it from that, in NUMBER;
+# fails if nothing does. `early`, while there is no driver for ext4, no partition is judged that cannot be read.
 taken() {
     local name disk own=
     FAULT=
@@ -201,7 +201,7 @@ ask_again() {
 
 # Marks the system in TARGET as installed, at the very end. Its number begins with a letter, so that no YAML takes it for a number.
 mark_installed() {
-    local number= device name tries=0 file="$TARGET/$MARK"
+    local number='' device name tries=0 file="$TARGET/$MARK"
     while [ "$tries" -lt 100 ]; do
         tries=$((tries + 1))
         read -r number </proc/sys/kernel/random/uuid
