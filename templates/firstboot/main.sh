@@ -233,5 +233,9 @@ main() {
     esac
 }
 
-# On one line: cloud-init may write this file anew while it runs (before LXD's start, say), and bash would read on in it.
-main "$@"; exit
+# A block is read to its end before it runs: cloud-init may write this file anew meanwhile (it does so while the guard runs),
+# and bash would go on reading in the middle of the new one.
+if [[ -n $SELF ]]; then
+    main "$@"
+    exit
+fi

@@ -86,10 +86,10 @@ empty_copies() {
 # With the medium left in, or with the same seed planted once more, cloud-init lays its copies down anew at the next boot, and
 # to this script nothing is left to do. What cloud-init makes of the stub looks different, but for the one file.
 seal_again() {
-    local waited=0
-    until cloud_init_ended || ((waited >= 300)); do
+    local seconds=0
+    until cloud_init_ended || ((seconds >= 300)); do
         sleep 3
-        waited=$((waited + 3))
+        seconds=$((seconds + 3))
     done
     if keys_lie_open; then
         empty_seeds
