@@ -34,12 +34,15 @@ absent() {
     done
 }
 
-# A joiner that takes its own half-made membership back loses its trust with it, and leaves word of that.
+# A joiner that takes its own half-made membership back loses its trust with it, and leaves word of that. To look for it is a
+# dozen processes, so not each time.
+LOOKS=0
 all_let_in() {
     local missing
     missing=$(absent)
     if [[ -n $missing ]]; then
-        trust_declared
+        ((LOOKS % 6 != 0)) || trust_declared
+        LOOKS=$((LOOKS + 1))
         return 1
     fi
 }

@@ -374,7 +374,7 @@ def strangers(stage):
     assert "founding the cluster" not in good[0].journal(), good[0].journal()[-600:]
     other.cable(False)
     for host in good:
-        host.await_sealed()
+        host.await_member()
     other.cable(True)
     undeclared.await_said("does not know node4's certificate. At the desk: copy out/three/node4/server.crt to a member")
     other.await_said("node1 answers at 10.77.0.11:8443, but not under the certificate of the cluster three")
@@ -384,6 +384,8 @@ def strangers(stage):
         assert host.api("/1.0/cluster")["enabled"] is False
     b.expect_formed(["node1", "node2"])
     assert "node4" not in trusted(good[0]), trusted(good[0])
+    for host in good:
+        host.await_sealed()
     assert good[0].receipt()["missing"] == ["node3"]
 
 
