@@ -267,6 +267,8 @@ def old_mirror(kind):
             boot_again()
         went_through(stage(m1=words["WD-M1"], m2=words["WD-M2"]), "emptying", found)
         expect_new_mirror()
+        if kind not in ("btrfs", "lvm"):
+            return
         # What came since is not what the words were for.
         lay("/dev/md/data2")
         new_system()
@@ -409,9 +411,8 @@ def without_lvm2():
 @trial("data1", "own")
 def whose():
     """Which single disks a plain permission empties, and which it does not."""
-    for lay, plain in ((lambda: ext4("photos", D1), False), (lambda: ext4("Photos of 2019", D1), True),
-                       (lambda: btrfs("data1", D1), False), (lambda: zpool("data1", D1), False),
-                       (lambda: ext4("cloudimg-rootfs", table(D1, 0x83)[0]), True), (lambda: run("mkswap", "-f", D1), True)):
+    for lay, plain in ((lambda: ext4("photos", D1), False), (lambda: zpool("data1", D1), False),
+                       (lambda: ext4("cloudimg-rootfs", table(D1, 0x83)[0]), True), (lambda: ext4("Photos of 2019", D1), True)):
         blank(D1)
         new_system()
         lay()
@@ -420,10 +421,14 @@ def whose():
             went_through(stage(d1="WD-D1"), "emptying")
         else:
             word = untouched((D1,), dict(d1="WD-D1"), "'wipe: WD-D1/")["WD-D1"]
-            untouched((D1,), dict(d1="WD-D1/00000000"), word)
-            untouched((D1,), dict(environment={"CONVERGE": "yes"}, d1=word), "nothing is emptied")
             went_through(stage(d1=word), "emptying")
         expect_blank(D1)
+    blank(D1)
+    new_system()
+    ext4("photos", D1)
+    word = untouched((D1,), dict(d1="WD-D1/00000000"), "was on this disk before")["WD-D1"]
+    untouched((D1,), dict(environment={"CONVERGE": "yes"}, d1=word), "nothing is emptied")
+    blank(D1)
     # No pool uses its volume: what lies there may be what a person has put there since.
     blank(P1)
     new_system()
