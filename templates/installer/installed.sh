@@ -154,8 +154,7 @@ Description: lxseed installed a system here already; it was left untouched
  .
  Pull out the medium that this installer was started from, then choose Continue: the machine restarts.
  .
- To install again and lose that system: choose 'Install again' in the medium's menu and type ${WORD} there, or write
- 'reinstall: ${WORD}' in the profile of ${HOST} and bake the medium anew.
+ To install again and lose that system: choose 'Install again' in the medium's menu and type ${WORD} there${OR}.
 
 Template: lxseed/again
 Type: string
@@ -168,9 +167,11 @@ TEMPLATE
 }
 
 show() {
+    local or=", or write 'reinstall: $NUMBER' in the profile of $HOST and bake the medium anew"
+    [ "$NUMBER" != unknown ] || or=
     db_subst "$1" WHY "$2" || true
     db_subst "$1" WORD "$(word_for)" || true
-    db_subst "$1" HOST "$HOST" || true
+    db_subst "$1" OR "$or" || true
     db_fset "$1" seen false || true
     db_input critical "$1" || true
     db_go || true
@@ -201,7 +202,7 @@ ask_again() {
         say "will be erased, as was typed: $1"
     else
         say "what was typed is not $(word_for)"
-        sleep 2
+        sleep 3
     fi
 }
 
