@@ -37,12 +37,31 @@ stage_cluster() {
         enter_cluster
         ;;
     esac
+    if ! marked joined; then
+        take_certificate
+        yield_to_another
+    fi
     check_membership
     if [[ $ROLE = bootstrap ]]; then
-        # In this order: joiners take the certificate for the sign that the cluster knows them.
-        trust_declared
         take_certificate
+        trust_declared
     fi
+}
+
+# Two hosts may have asked in the same seconds and both have founded: an old stick, and the host to which `bootstrap:` was moved
+# since. Each shows the cluster's certificate before it looks again, so at least one sees the other. It takes its own
+# founding back, in which there is nothing yet and nobody is trusted, and joins; pauses of different length part two that
+# both do.
+yield_to_another() {
+    if ! marked founded || ! find_peer "$(survey)"; then
+        return 0
+    fi
+    say "$PEER has founded the cluster $CLUSTER in the same seconds; this host takes its own founding back, and joins"
+    unmark certificate
+    unmark founded
+    reset_lxd
+    sleep $((RANDOM % 30))
+    later "$PEER founded the cluster $CLUSTER"
 }
 
 # -- founding, or joining through whom?

@@ -265,6 +265,26 @@ def bootstrap_moved(stage):
 
 
 @test
+def two_founders_at_once(stage):
+    """`bootstrap:` moved to node2, and node1 is switched on with its old stick in the same second: one cluster, of three."""
+    moved = stage.build("three", [("cluster.yaml", "bootstrap: node1", "bootstrap: node2")], into="moved")
+    old = stage.build("three", into="old")
+    b = stage.bench("three", out=moved, speed=20)
+    two, three, one = b.add("node2"), b.add("node3"), b.add("node1", old / "three/node1")
+    # Of three hosts these two are a majority as soon as both listen.
+    for host in (two, one, three):
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed(250)
+    b.expect_formed()
+    expect_one_founding([one, two, three])
+    founded = [host.name for host in (one, two) if "founding the cluster three" in host.journal()]
+    yielded = [host.name for host in (one, two) if "has founded the cluster three in the same seconds" in host.journal()]
+    assert len(founded) - len(set(yielded)) <= 1, "founded: %s, taken back: %s" % (founded, yielded)
+    return "founded: %s; taken back: %s" % (" ".join(founded), " ".join(yielded) or "none")
+
+
+@test
 def second_machine(stage):
     """A clone of a living member, a replacement with records, twice: nobody is evicted, and the replacement is a member after
     the operator's word. A host that the cluster does not know is let in through another member while the founder is off."""
