@@ -10,7 +10,8 @@ stage_verify() {
     read_own_pools
     check_pools
     if marked founded; then
-        if ! wait_for 600 5 "all ${#MEMBERS[@]} members" all_let_in; then
+        # On a first day they come within a minute; who does not is looked for seldom.
+        if ! wait_for 60 3 "all ${#MEMBERS[@]} members" all_let_in && ! wait_for 540 20 "all ${#MEMBERS[@]} members" all_let_in; then
             missing=$(absent)
             say "not online yet: $missing- they may still come; this host goes on"
         else
@@ -41,7 +42,7 @@ all_let_in() {
     local missing
     missing=$(absent)
     if [[ -n $missing ]]; then
-        ((LOOKS % 6 != 0)) || trust_declared
+        ((LOOKS % 3 != 0)) || trust_declared
         LOOKS=$((LOOKS + 1))
         return 1
     fi
