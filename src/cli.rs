@@ -188,11 +188,28 @@ pub(crate) struct BakeArgs {
         hide_default_value = true
     )]
     pub(crate) kernel_args: String,
+    /// What an installed machine does: it restarts, or is switched off so that the medium can be pulled out first
+    #[arg(
+        long,
+        value_name = "WORD",
+        default_value = "reboot",
+        conflicts_with = "image"
+    )]
+    pub(crate) finish: Finish,
     /// Take an image that differs from the published one
     #[arg(long)]
     pub(crate) unpublished: bool,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+}
+
+/// What a machine does once it is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Finish {
+    /// Restarts
+    Reboot,
+    /// Is switched off
+    Poweroff,
 }
 
 /// How a disk is stored in a file.

@@ -173,6 +173,10 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
             .generation
             .as_ref()
             .map_or(1, |generation| generation.value),
+        reinstall: profile
+            .reinstall
+            .as_ref()
+            .map(|number| number.value.clone()),
         dmi_serial: profile
             .dmi_serial
             .as_ref()

@@ -300,7 +300,9 @@ fn not_a_whole_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
 static REMOVABLE_DISK: Rule = Rule::error(
     "D021",
     "removable-disk",
-    "A pool must not lie on what falls out of its socket: the first boot stops at a data disk that is on USB. The system's own slot may be on USB.",
+    "A pool must not lie on what falls out of its socket: the first boot stops at a data disk that is on USB. The system may be on USB, or in a port \
+     that calls itself removable, where its slot names the very disk, by `by_id`, `serial` or `wwn`: a path on USB is whatever is plugged in there, \
+     and the installer erases it. The medium that the machine is installed from is never taken.",
 )
 .example(
     &[Edit::Replace(
@@ -314,11 +316,11 @@ static REMOVABLE_DISK: Rule = Rule::error(
 fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut told = HashSet::new();
     for host in site.hosts() {
-        for wanted in host.used.iter().filter(|wanted| !wanted.is_system()) {
+        for wanted in host.used.iter() {
             let ways = host.slots.get(wanted.slot.value.as_str());
             for (by, value) in ways.into_iter().flat_map(|slot| &slot.ways) {
                 let on_usb = match by {
-                    FindBy::ById => value.value.starts_with("usb-"),
+                    FindBy::ById => !wanted.is_system() && value.value.starts_with("usb-"),
                     FindBy::ByPath => value.value.contains("-usb-"),
                     FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
                 };
@@ -327,10 +329,21 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
                         .add(
                             value.span,
                             format!("{} of {} is on USB", quoted(&value.value), wanted.user()),
-                            "use a disk that is built into the machine",
+                            if wanted.is_system() {
+                                "name the disk itself, by `by_id`, `serial` or `wwn`: whatever is plugged in there would be erased"
+                            } else {
+                                "use a disk that is built into the machine"
+                            },
                         )
                         .label("on USB")
-                        .also(wanted.slot.span, "used for data here");
+                        .also(
+                            wanted.slot.span,
+                            if wanted.is_system() {
+                                "used for the system here"
+                            } else {
+                                "used for data here"
+                            },
+                        );
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
-use crate::profile::quoted;
+use crate::profile::{quoted, scalar};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -15,6 +15,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         rule: &INVALID_DMI_SERIAL,
         run: invalid_dmi_serial,
+    },
+    Check {
+        rule: &INVALID_REINSTALL,
+        run: invalid_reinstall,
     },
 ];
 
@@ -133,5 +137,51 @@ fn invalid_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
                 "write what `dmidecode -s system-serial-number` says, or leave `dmi_serial` out: the hardware address is enough",
             )
             .label(why);
+    }
+}
+
+static INVALID_REINSTALL: Rule = Rule::error(
+    "M003",
+    "invalid-reinstall",
+    "An install medium erases no system that lxseed installed, but the one whose number stands here. The installer's screen shows the number, \
+     and it is in `/etc/lxseed/installed` on the machine. The new system has another one, so the word is used up by itself and may stay.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\nreinstall: yes-please\n",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\nreinstall: c4d8a1f0\n",
+    )],
+);
+
+fn invalid_reinstall(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for host in site.hosts() {
+        let Some(number) = &host.host().reinstall else {
+            continue;
+        };
+        let text = &number.value;
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 8 && text.bytes().all(digit) {
+            continue;
+        }
+        let lower = text.to_ascii_lowercase();
+        let finding = report.add(
+            number.span,
+            format!(
+                "{} is not the number of an installation of {}",
+                quoted(text),
+                host.label()
+            ),
+            "write the eight hexadecimal digits that the installer's screen shows, or leave `reinstall` out: then nothing is erased",
+        );
+        finding.label("eight of 0-9 and a-f");
+        if lower != *text && lower.len() == 8 && lower.bytes().all(digit) {
+            finding.fix(number.span, scalar(&lower));
+        }
     }
 }

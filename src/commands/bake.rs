@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use lxseed::media::baked::{self, Fleet, Source};
 use lxseed::media::carried::{self, Carried};
 use lxseed::media::{MediaError, seed};
-use lxseed::model::{CarriedSnap, Cluster, Host, Site};
+use lxseed::model::{CarriedSnap, Cluster, Host, Kernel, Site};
 use lxseed::output::{About, ClusterAbout, HostAbout, Manifest, NewFile};
 use lxseed::render::{File, PROGRAM, Renderer, medium};
 use lxseed::report::sanitize;
@@ -14,7 +14,7 @@ use lxseed::trust::source;
 use super::build::Selection;
 use super::check::{counted, show};
 use super::{CommandError, Outcome, bake_image, current_folder, keys, secret_options};
-use crate::cli::BakeArgs;
+use crate::cli::{BakeArgs, Finish};
 use crate::printer::Printer;
 
 pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
@@ -53,14 +53,20 @@ fn bake_iso(
     refuse_itself(args, iso)?;
     let image = Source::open(iso, args.in_place).map_err(refused)?;
     let loaded = secret(args)?;
-    let files = files(chosen, &loaded.secret)?;
+    let poweroff = args.finish == Finish::Poweroff;
+    let files = files(chosen, &loaded.secret, poweroff)?;
     let about = about(chosen, &loaded.secret);
     let carried = snaps(chosen)?;
     let entries = carried.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(about, &files, entries);
+    // One kernel for the whole medium: what only the later one drives would not be seen, and the earlier one's machines run with it, too.
+    let wants_hwe = chosen
+        .iter()
+        .any(|(cluster, _)| cluster.kernel == Kernel::Hwe);
     let fleet = Fleet {
         title: title(chosen),
         kernel_args: args.kernel_args.clone(),
+        hwe: wants_hwe && image.hwe,
         files: &files,
         carried: &carried,
         manifest: &manifest,
@@ -98,13 +104,17 @@ fn bake_iso(
         for at in hosts {
             let host = &cluster.hosts[*at];
             printer.line(&format!(
-                "  {}/{} by {}",
+                "  {}/{} by {}{}",
                 cluster.name,
                 host.name,
                 match &host.dmi_serial {
                     Some(serial) => format!("serial number {serial}"),
                     None => host.mac.to_string(),
-                }
+                },
+                host.reinstall
+                    .as_ref()
+                    .map(|number| format!(", over installation {number}"))
+                    .unwrap_or_default(),
             ));
         }
     }
@@ -115,7 +125,20 @@ fn bake_iso(
         let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
         printer.line(&format!("  {} installs {}", cluster.name, stems.join(", ")));
     }
-    printer.note("note: at boot it installs by itself after 15 seconds and ERASES the system disk of the machine it finds itself in");
+    if wants_hwe && !image.hwe {
+        printer.note(
+            "note: this image has no HWE kernel for the installer itself: a machine whose network card or disk controller needs one stops there",
+        );
+    }
+    printer.note(
+        "note: at boot it installs by itself after 15 seconds and ERASES the system disk of the machine it finds itself in, but no system that lxseed \
+         installed",
+    );
+    printer.note(if poweroff {
+        "note: pull it out when the machine has switched itself off"
+    } else {
+        "note: pull it out when the machine restarts: started from it again, it keeps its system, and waits"
+    });
     Ok(Outcome::Done)
 }
 
@@ -186,13 +209,17 @@ fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Cluster, Vec<us
 }
 
 /// Everything for the medium's folder.
-fn files(chosen: &Chosen<'_>, secret: &SiteSecret) -> Result<Vec<File>, CommandError> {
+fn files(
+    chosen: &Chosen<'_>,
+    secret: &SiteSecret,
+    poweroff: bool,
+) -> Result<Vec<File>, CommandError> {
     let renderer = Renderer::new()?;
     let hosts = chosen
         .iter()
         .flat_map(|(cluster, hosts)| hosts.iter().map(|at| (*cluster, &cluster.hosts[*at])));
     let hosts: Vec<(&Cluster, &Host)> = hosts.collect();
-    let mut files = medium::medium(hosts.into_iter())?;
+    let mut files = medium::medium(hosts.into_iter(), poweroff)?;
     for (cluster, hosts) in chosen {
         let keys = keys::derive(cluster, secret)?;
         for at in hosts {

@@ -173,6 +173,8 @@ pub struct HostParts {
     pub generation: u32,
     /// What the machine's firmware says its serial number is, where an install medium shall find it by that.
     pub dmi_serial: Option<String>,
+    /// The number of the installation on its disk that an install medium may erase.
+    pub reinstall: Option<String>,
     /// The interface.
     pub mac: Mac,
     /// Its address.

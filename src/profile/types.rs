@@ -222,6 +222,9 @@ record! {
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
         /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by `network.mac`.
         optional dmi_serial: String,
+        /// The number of the installation that an install medium may erase, as its screen shows it. The system it then makes has another
+        /// number, so this works once.
+        optional reinstall: String = form("^[0-9a-f]{8}$", "the number of an installation, eight hexadecimal digits", &["c4d8a1f0"]),
     }
 }
 

@@ -101,6 +101,7 @@ impl<'a> Member<'a> {
             generation,
             address,
             dmi_serial: _,
+            reinstall: _,
             mac: _,
             os_slot: _,
             disks: _,

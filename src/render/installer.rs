@@ -18,6 +18,10 @@ const CONSTANT: &str = concat!(
     include_str!("../../templates/installer/common.sh"),
     "\n",
     include_str!("../../templates/installer/host.sh"),
+    "\n",
+    include_str!("../../templates/installer/installed.sh"),
+    "\n",
+    include_str!("../../templates/installer/stages.sh"),
 );
 
 #[derive(Serialize)]
@@ -28,6 +32,7 @@ struct Values<'a> {
     os_slot: &'a str,
     slots: String,
     snaps: String,
+    reinstall: &'a str,
 }
 
 #[derive(Serialize)]
@@ -107,6 +112,7 @@ impl Installer {
             os_slot: &host.os_slot,
             slots: slots(host),
             snaps: snaps(cluster),
+            reinstall: host.reinstall.as_deref().unwrap_or_default(),
         };
         let top = shell::rendered(&self.scripts, VALUES, &values)?;
         Ok(format!("'{}\\n{}'", printf_format(&top), self.constant))

@@ -9,6 +9,8 @@ use crate::render::shell::ShellError;
 
 /// The folder on the medium that everything of lxseed lies in.
 pub const FOLDER: &str = "lxseed";
+/// What a system that was installed says of itself, on its root file system.
+pub const MARK: &str = "etc/lxseed/installed";
 /// The answers that the boot menu names.
 pub const START: &str = "start.cfg";
 
@@ -20,15 +22,20 @@ const PICK: &str = concat!(
     include_str!("../../templates/installer/pick.sh"),
 );
 
-/// The files at the top of the medium's folder, for these hosts; paths are relative to it.
+/// The files at the top of the medium's folder, for these hosts; paths are relative to it. An installed machine restarts, or is
+/// switched off.
 ///
 /// # Errors
 /// If the answers are not what the installer takes.
 pub fn medium<'a>(
     hosts: impl Iterator<Item = (&'a Cluster, &'a Host)>,
+    poweroff: bool,
 ) -> Result<Vec<File>, RenderError> {
     // Relative to the place of this very file, which is how the installer finds the host's answers, too.
-    let start = format!("d-i preseed/include_command string sh /cdrom/{FOLDER}/pick\n");
+    let mut start = format!("d-i preseed/include_command string sh /cdrom/{FOLDER}/pick\n");
+    if poweroff {
+        start.push_str("d-i debian-installer/exit/poweroff boolean true\n");
+    }
     preseed::lint(&start).map_err(ShellError::Preseed)?;
     // A line each; the serial number may hold blanks, so it comes last.
     let hosts: String = hosts

@@ -255,6 +255,7 @@ mod tests {
             name: format!("node{number}").parse().unwrap(),
             generation: 1,
             dmi_serial: None,
+            reinstall: None,
             mac: format!("52:54:00:00:00:0{number}").parse().unwrap(),
             address: format!("10.0.0.{number}").parse().unwrap(),
             os_slot: "os".to_owned(),

@@ -39,6 +39,12 @@ load_drivers() {
     udevadm settle --timeout=20 2>/dev/null || true
 }
 
+# The most likely reason for a card or a disk that is not there.
+older_kernel() {
+    echo "this installer runs Linux $(uname -r); a newer card or controller may need a later one: with 'kernel: hwe' in" \
+        "cluster.yaml the medium boots the HWE kernel, where the image has it (18.04.2 and later)"
+}
+
 macs() {
     local card
     for card in /sys/class/net/*; do

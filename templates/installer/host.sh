@@ -151,6 +151,17 @@ medium_disk() {
     [ "$device" = "$1" ] || [ -e "/sys/block/$1/$device" ]
 }
 
+# A slot that names a place takes whatever is plugged in there.
+is_a_socket() { [ "$1" = by_path ] || [ "$1" = hctl ]; }
+
+falls_out() {
+    [ "$(cat "/sys/block/$1/removable")" = 1 ] || [ "$(property "$1" ID_BUS)" = usb ] && return 0
+    case $(readlink -f "/sys/block/$1") in
+    */usb[0-9]*) return 0 ;;
+    esac
+    return 1
+}
+
 # The disk of the system's slot, in OS_DISK, or why there is none, in FAULT. The other slots are looked at too: a disk that
 # is the system's by its bay and a data disk by its serial number was put into the wrong bay.
 resolve() {
@@ -162,7 +173,7 @@ resolve() {
         found=$(disks_of "$way" "$value")
         count=$(echo "$found" | grep -c .)
         if [ "$count" = 0 ]; then
-            FAULT="no disk fits the slot $name of the system ($way $value); there are $(described)"
+            FAULT="no disk fits the slot $name of the system ($way $value); there are $(described)- $(older_kernel)"
             return 1
         elif [ "$count" != 1 ]; then
             FAULT="$count disks fit the slot $name of the system ($way $value): $(echo "$found" | tr '\n' ' ')"
@@ -173,10 +184,10 @@ resolve() {
             FAULT="the slot $name of the system is /dev/$found, a partition"
         elif [ "$(cat "/sys/block/$found/ro")" = 1 ]; then
             FAULT="the disk of the system, $(describe "$found"), is read-only"
-        elif [ "$(cat "/sys/block/$found/removable")" = 1 ] || [ "$(property "$found" ID_BUS)" = usb ]; then
-            FAULT="the disk of the system, $(describe "$found"), is removable or on USB"
         elif medium_disk "$found"; then
             FAULT="the disk of the system, $(describe "$found"), is the medium that this installer was started from"
+        elif is_a_socket "$way" && falls_out "$found"; then
+            FAULT="the disk of the system, $(describe "$found"), is removable or on USB, and the slot $name names no disk but where one is plugged in ($way $value): name the disk itself, by_id, serial or wwn"
         elif [ "$min" != . ] && [ "$size" -lt "$min" ]; then
             FAULT="the disk of the system, $(describe "$found"), is smaller than the profile's min_size"
         elif [ "$max" != . ] && [ "$size" -gt "$max" ]; then
@@ -203,102 +214,3 @@ LIST
 $SLOTS
 LIST
 }
-
-# -- stages
-
-# After these answers were read, before the network is configured.
-stage_early() {
-    local nic
-    nic=$(find_nic) || return 1
-    debconf-set netcfg/choose_interface "$nic"
-    say "installing $CLUSTER/$HOST; its network card is $nic ($MAC)"
-    find_seed
-    # netcfg writes its own netplan file after late_command, so ours has to come later still.
-    mkdir -p /usr/lib/finish-install.d
-    printf '#!/bin/sh\nexec sh %s finish\n' "$ME" >/usr/lib/finish-install.d/90lxseed
-    chmod 0755 /usr/lib/finish-install.d/90lxseed
-}
-
-# Before the partitioner looks at any disk.
-stage_disk() {
-    udevadm settle --timeout=60 2>/dev/null || true
-    until resolve; do
-        stop "$CLUSTER/$HOST: $FAULT"
-    done
-    say "the system goes to $(describe "$OS_DISK")"
-    debconf-set partman-auto/disk "/dev/$OS_DISK"
-    debconf-set grub-installer/bootdev "/dev/$OS_DISK"
-    # It would mount the file systems on the data disks to look for other systems, and replay their journals.
-    if [ -e /usr/bin/os-prober ]; then
-        printf '#!/bin/sh\nexit 0\n' >/usr/bin/os-prober
-    fi
-}
-
-# With the new system in /target: what cloud-init needs to know.
-stage_late() {
-    local file seed="$TARGET"/var/lib/cloud/seed/nocloud
-    mkdir -p "$TARGET/etc/cloud/cloud.cfg.d" "$seed" "$TARGET/etc/default"
-    chmod 0700 "$seed"
-    for file in user-data meta-data network-config; do
-        [ ! -e "$SEED/$file" ] || cp "$SEED/$file" "$seed/$file"
-    done
-    chmod 0600 "$seed"/*
-    # ds-identify reads this file by lines and takes a list of one entry without probing. Without fs_label a forgotten
-    # stick labelled cidata would be merged into this seed.
-    cat >"$TARGET/etc/cloud/cloud.cfg.d/99-lxseed.cfg" <<'CONFIG'
-datasource_list: [ NoCloud, None ]
-datasource: {NoCloud: {fs_label: null}}
-CONFIG
-    chmod 0644 "$TARGET/etc/cloud/cloud.cfg.d/99-lxseed.cfg"
-    if ! grep -qs '^GRUB_DISABLE_OS_PROBER=' "$TARGET/etc/default/grub"; then
-        printf 'GRUB_DISABLE_OS_PROBER=true\n' >>"$TARGET/etc/default/grub"
-    fi
-    own_network
-    carry_snaps || return 1
-    say "the seed is in place"
-}
-
-# The snaps of a machine that reaches no store, to where the first boot looks for them. Without them on this medium it looks
-# for one of their own.
-carry_snaps() {
-    local name file from="$CDROM/lxseed/$CLUSTER/lxd_snaps" to="$TARGET/var/lib/lxseed/snaps"
-    [ -n "$SNAPS" ] || return 0
-    if [ ! -d "$from" ]; then
-        say "there are no snaps on this medium"
-        return 0
-    fi
-    mkdir -p "$to"
-    for name in $SNAPS; do
-        for file in "$name.snap" "$name.assert"; do
-            # Whole or not there at all, should the medium be pulled out.
-            if ! cp "$from/$file" "$to/$file.part" || ! mv "$to/$file.part" "$to/$file"; then
-                say "$file cannot be copied to the new system"
-                return 1
-            fi
-            chmod 0644 "$to/$file"
-        done
-    done
-    say "carried to the new system: $SNAPS"
-}
-
-# cloud-init owns the network: what the installer wrote for itself would be merged with it.
-own_network() {
-    rm -f "$TARGET/etc/netplan/01-netcfg.yaml" "$TARGET/etc/netplan/00-installer-config.yaml"
-}
-
-stage_finish() {
-    own_network
-    rm -rf "$SEED"
-}
-
-case $1 in
-early | disk | late | finish) "stage_$1" ;;
-resolve)
-    resolve || { echo "$FAULT" && exit 1; }
-    echo "$OS_DISK"
-    ;;
-*)
-    echo "usage: $0 early | disk | late | finish | resolve" >&2
-    exit 2
-    ;;
-esac

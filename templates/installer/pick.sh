@@ -39,7 +39,7 @@ pick() {
             stop "this machine is $count of the hosts on this medium at once: $(echo "$found" | tr '\n' ' ')"
         elif [ "$tries" -ge 10 ]; then
             stop "this machine is none of the hosts on this medium. Its network cards: $(macs | tr '\n' ' ')- its" \
-                "serial number: $(dmi_serial | grep . || echo none) - the hosts: $(known)"
+                "serial number: $(dmi_serial | grep . || echo none) - the hosts: $(known)- $(older_kernel)"
             tries=0
         fi
         sleep 3

@@ -12,3 +12,5 @@ OS_SLOT=<{ os_slot }>
 SLOTS=<{ slots }>
 # The snaps that the medium carries for the first boot.
 SNAPS=<{ snaps }>
+# The one installation that may be erased.
+REINSTALL=<{ reinstall }>

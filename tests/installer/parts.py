@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,16 @@ PACKAGES = {
     "genisoimage": "/usr/bin/isoinfo",
     "dosfstools": "/usr/sbin/mkfs.vfat",
     "cpio": "/usr/bin/cpio",
+    "binutils": "/usr/bin/readelf",
+    "e2fsprogs": "/usr/sbin/mke2fs",
 }
 # In the order in which they can be loaded.
-MODULES = ["cdrom", "sr_mod", "libata", "libahci", "ahci", "ata_piix", "virtio_blk", "isofs"]
+MODULES = ["cdrom", "sr_mod", "libata", "libahci", "ahci", "ata_piix", "virtio_blk", "isofs", "crc16", "crc32c_generic", "mbcache", "jbd2", "ext4"]
+# What a system has that is installed, as far as the installer's last steps need it; the benches partition with it, too.
+TOOLS = {"fdisk": "sbin/sfdisk", "e2fsprogs": "sbin/mke2fs sbin/tune2fs", "libfdisk1": None, "libext2fs2": None, "libcom-err2": None,
+         "libsmartcols1": None, "libreadline8": None, "libtinfo6": None, "libblkid1": None, "libuuid1": None, "libc6": None}
 
-Parts = collections.namedtuple("Parts", "folder installer partman iso")
+Parts = collections.namedtuple("Parts", "folder installer partman iso tools")
 
 
 def say(words):
@@ -63,7 +69,7 @@ def make():
             fetch(part)
             stand_in(part)
             part.rename(folder)
-    return Parts(folder, folder / "installer", folder / "partman", folder / "standin.iso")
+    return Parts(folder, folder / "installer", folder / "partman", folder / "standin.iso", folder / "tools")
 
 
 def apt(*words, **options):
@@ -103,6 +109,7 @@ def fetch(part):
     unpack(part, "linux-image-" + kernel, part / "kernel")
     modules = part / "modules"
     modules.mkdir()
+    tools(part)
     for name in MODULES:
         shutil.copy(next((part / "kernel/lib/modules" / kernel).rglob(name + ".ko")), modules)
     for name in ["netboot", "kernel"]:
@@ -126,6 +133,32 @@ def fetch(part):
     shutil.rmtree(lists)
 
 
+def tools(part):
+    """A folder to change the root to, with the programs of TOOLS and their libraries."""
+    everything, root = part / "everything", part / "tools"
+    for package in TOOLS:
+        unpack(part, package, everything)
+    # The linker's path, and where the libraries are.
+    for name in ["lib/x86_64-linux-gnu", "lib64", "sbin", "proc", "sys", "dev"]:
+        (root / name).mkdir(parents=True)
+    libraries = {path.name: path for path in everything.rglob("*.so*")}
+    wanted = [everything / path for paths in TOOLS.values() if paths for path in paths.split()]
+    for path in wanted:
+        shutil.copy(path, root / "sbin")
+    seen = set()
+    while wanted:
+        text = run("readelf", "-d", wanted.pop())
+        for name in set(re.findall(r"NEEDED.*\[(.*)\]", text)) - seen:
+            seen.add(name)
+            into = "lib64" if name.startswith("ld-") else "lib/x86_64-linux-gnu"
+            shutil.copy(libraries[name].resolve(), root / into / name)
+            wanted.append(root / into / name)
+    shutil.copy(libraries["ld-linux-x86-64.so.2"].resolve(), root / "lib64/ld-linux-x86-64.so.2")
+    (root / "etc").mkdir()
+    shutil.copy(everything / "etc/mke2fs.conf", root / "etc")
+    shutil.rmtree(everything)
+
+
 def stand_in(part):
     """The layout of 18.04's server image, with its own menus as far as they matter."""
     say("making a stand-in for the image of 18.04")
@@ -135,6 +168,7 @@ def stand_in(part):
     hooks = overlay / "lib/debian-installer-startup.d"
     hooks.mkdir(parents=True)
     shutil.copytree(part / "modules", overlay / "lib/modules/lxseed-test")
+    shutil.copytree(part / "tools", overlay / "test-tools")
     for name in ["S11test-log", "S12test-medium"]:
         shutil.copy(HERE / "overlay" / name, hooks)
         (hooks / name).chmod(0o755)
@@ -157,6 +191,10 @@ Installer-Menu-Item: 1900
     subprocess.run("find . | cpio -o -H newc --quiet | gzip -n >../overlay.gz", shell=True, cwd=overlay, check=True)
     shutil.copy(part / "linux", tree / "install/vmlinuz")
     (tree / "install/initrd.gz").write_bytes((part / "initrd.gz").read_bytes() + (part / "overlay.gz").read_bytes())
+
+    # The same once more under the names of the HWE kernel.
+    for name in ["vmlinuz", "initrd.gz"]:
+        os.link(tree / "install" / name, tree / "install" / ("hwe-" + name))
 
     shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", tree / "isolinux")
     for name in ["ldlinux", "vesamenu", "libcom32", "libutil"]:
@@ -187,7 +225,7 @@ menuentry "Install Ubuntu Server" {
     (part / "early.cfg").write_text("search --file --set=root /.disk/info\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n")
     run("grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", part / "early.cfg", "-o", part / "BOOTX64.EFI", "iso9660",
         "fat", "part_gpt", "part_msdos", "normal", "linux", "search", "search_fs_file", "configfile", "echo", "test", "sleep",
-        "all_video", "gfxterm", "font")
+        "all_video", "gfxterm", "font", "ext2")
     efi = tree / "boot/grub/efi.img"
     with open(efi, "wb") as file:
         file.truncate(4 << 20)

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use super::Fleet;
-use super::source::{INITRD, KERNEL};
+use super::source::{HWE_INITRD, HWE_KERNEL, INITRD, KERNEL};
 use crate::media::MediaError;
 use crate::media::iso9660::Image;
-use crate::render::medium::{FOLDER, START};
+use crate::render::medium::{FOLDER, MARK, START};
 
 const ISOLINUX: &str = "isolinux/isolinux.cfg";
 const ENTRIES: &str = "isolinux/txt.cfg";
@@ -32,13 +32,27 @@ pub(super) fn start_argument() -> String {
 /// disk at /media, writable, with what that does to a journal; it stops doing so once something is mounted there.
 const KEEP_OFF_DISKS: &str = "\"preseed/early_command=mount -t tmpfs none /media\"";
 
+/// Lets the installer ask for the number of the system that is to be erased. It is on no entry that starts by itself.
+const AGAIN: &str = "lxseed=again ";
+const AGAIN_TITLE: &str = "Install again, over a system that lxseed installed: asks for its number";
+
+/// Kernel and initrd of the installer.
+fn installer(fleet: &Fleet<'_>) -> (&'static str, &'static str) {
+    if fleet.hwe {
+        (HWE_KERNEL, HWE_INITRD)
+    } else {
+        (KERNEL, INITRD)
+    }
+}
+
 /// The kernel's arguments. Locale and keyboard are asked before the file is read, so they stand here. What follows the
 /// three dashes is for the installed system as well.
-fn arguments(fleet: &Fleet<'_>) -> String {
+fn arguments(fleet: &Fleet<'_>, again: bool) -> String {
+    let again = if again { AGAIN } else { "" };
     let start = start_argument();
     let line = format!(
         "auto=true priority=critical locale=en_US.UTF-8 console-setup/ask_detect=false \
-         keyboard-configuration/layoutcode=us keyboard-configuration/xkb-keymap=us {KEEP_OFF_DISKS} {start} quiet --- {}",
+         keyboard-configuration/layoutcode=us keyboard-configuration/xkb-keymap=us {KEEP_OFF_DISKS} {start} {again}quiet --- {}",
         fleet.kernel_args
     );
     line.trim_end().to_owned()
@@ -82,11 +96,19 @@ fn isolinux(fleet: &Fleet<'_>) -> String {
 
 /// Our entry, and the image's own below it.
 fn isolinux_entries(original: &str, fleet: &Fleet<'_>) -> String {
+    let (kernel, initrd) = installer(fleet);
+    let boot = |again| {
+        format!(
+            "  kernel /{kernel}\n  append initrd=/{initrd} vga=788 {}\n",
+            arguments(fleet, again)
+        )
+    };
     let mut text = format!(
-        "default lxseed\nlabel lxseed\n  menu label ^Install {}: ERASES the system disk\n  menu default\n  kernel /{KERNEL}\n  \
-         append initrd=/{INITRD} vga=788 {}\n",
+        "default lxseed\nlabel lxseed\n  menu label ^Install {}: ERASES the system disk\n  menu default\n{}\
+         label lxseed-again\n  menu label {AGAIN_TITLE}\n{}",
         fleet.title,
-        arguments(fleet),
+        boot(false),
+        boot(true),
     );
     for line in original.lines() {
         let first = line.split_whitespace().next().unwrap_or_default();
@@ -100,7 +122,27 @@ fn isolinux_entries(original: &str, fleet: &Fleet<'_>) -> String {
     text
 }
 
-/// Our entry before the image's own.
+/// The first entry, and so the default, where a host of this medium was installed on a disk of the machine. It goes by the system's own
+/// menu, as firmware and partition tables do not show from which disk of several it starts; GRUB only reads, journals included.
+fn start_installed() -> String {
+    format!(
+        "search --no-floppy --file --set=lxseed_system /{MARK}\n\
+         if [ -n \"$lxseed_system\" ]; then\n\
+         \tsource ($lxseed_system)/{MARK}\n\
+         \tif [ -n \"$lxseed_number\" -a -d \"/{FOLDER}/$lxseed_cluster/$lxseed_host\" ]; then\n\
+         \t\tmenuentry \"Start $lxseed_host of $lxseed_cluster, installed $lxseed_since\" {{\n\
+         \t\t\techo \"This machine is $lxseed_host of $lxseed_cluster since $lxseed_since, number $lxseed_number.\"\n\
+         \t\t\techo \"It was left untouched. Pull this medium out; it is started from its disk.\"\n\
+         \t\t\tsleep 3\n\
+         \t\t\tset root=$lxseed_system\n\
+         \t\t\tconfigfile ($lxseed_system)/boot/grub/grub.cfg\n\
+         \t\t}}\n\
+         \tfi\n\
+         fi\n"
+    )
+}
+
+/// Our entries before the image's own.
 fn grub_menu(original: &str, fleet: &Fleet<'_>) -> Result<String, MediaError> {
     let mut text = String::with_capacity(original.len() + 1024);
     let mut placed = false;
@@ -112,12 +154,21 @@ fn grub_menu(original: &str, fleet: &Fleet<'_>) -> Result<String, MediaError> {
         }
         if !placed && words.first() == Some(&"menuentry") {
             placed = true;
+            let (kernel, initrd) = installer(fleet);
+            let entry = |title: &str, again| {
+                format!(
+                    "menuentry \"{title}\" {{\n\tset gfxpayload=keep\n\tlinux\t/{kernel} {}\n\tinitrd\t/{initrd}\n}}\n",
+                    arguments(fleet, again)
+                )
+            };
             text.push_str(&format!(
-                "# Made by lxseed.\nset default=0\nset timeout_style=menu\nset timeout={COUNTDOWN}\n\
-                 menuentry \"Install {}: ERASES the system disk\" {{\n\tset gfxpayload=keep\n\tlinux\t/{KERNEL} {}\n\
-                 \tinitrd\t/{INITRD}\n}}\n",
-                fleet.title,
-                arguments(fleet),
+                "# Made by lxseed.\nset default=0\nset timeout_style=menu\nset timeout={COUNTDOWN}\n{}{}{}",
+                start_installed(),
+                entry(
+                    &format!("Install {}: ERASES the system disk", fleet.title),
+                    false
+                ),
+                entry(AGAIN_TITLE, true),
             ));
         }
         text.push_str(line);
@@ -147,6 +198,7 @@ mod tests {
         check(&Fleet {
             title: "lab (2 machines)".to_owned(),
             kernel_args: "console=ttyS1".to_owned(),
+            hwe: false,
             files: &[],
             carried: &[],
             manifest: &Manifest::describe(about, &[], std::iter::empty()),
@@ -178,7 +230,9 @@ mod tests {
                 "{text}"
             );
             assert_eq!(text.matches("set timeout=").count(), 1, "{text}");
-            assert_eq!(text.matches("menuentry ").count(), 2, "{text}");
+            // Ours, the one for an installed system, the one that installs over it, and the image's own.
+            assert_eq!(text.matches("menuentry ").count(), 4, "{text}");
+            assert_eq!(text.matches(" lxseed=again ").count(), 1, "{text}");
             assert!(grub_menu("set x=1\n", fleet).is_err());
         });
     }
@@ -187,7 +241,7 @@ mod tests {
     #[test]
     fn the_kernel_takes_the_line() {
         with_fleet(|fleet| {
-            let line = arguments(fleet);
+            let line = arguments(fleet, true);
             assert!(line.split(' ').count() <= 24 && line.len() < 512, "{line}");
             assert!(!isolinux(fleet).contains("gfxboot"));
         });

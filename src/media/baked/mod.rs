@@ -46,6 +46,8 @@ pub struct Fleet<'a> {
     pub title: String,
     /// Further arguments of the kernel, for the installer and the installed system.
     pub kernel_args: String,
+    /// The installer is started with the HWE kernel, which the image has.
+    pub hwe: bool,
     /// The files of the medium's folder, relative to it.
     pub files: &'a [Rendered],
     /// Further ones, which are too large for that.

@@ -16,6 +16,9 @@ pub(super) const INFO: &str = ".disk/info";
 /// The installer.
 pub(super) const KERNEL: &str = "install/vmlinuz";
 pub(super) const INITRD: &str = "install/initrd.gz";
+/// The installer with the HWE kernel, on images from 18.04.2 on.
+pub(super) const HWE_KERNEL: &str = "install/hwe-vmlinuz";
+pub(super) const HWE_INITRD: &str = "install/hwe-initrd.gz";
 
 /// An 18.04 server image with the debian-installer, not baked yet.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Source {
     pub info: String,
     /// The published image that it should be, if that one's digest is known.
     pub claims: Option<Published>,
+    /// Whether its installer can be started with the HWE kernel, too.
+    pub hwe: bool,
 }
 
 impl Source {
@@ -79,6 +84,10 @@ impl Source {
                 return no(format!("there is no {needed} on it: {USE}"));
             }
         }
+        let mut hwe = true;
+        for needed in [HWE_KERNEL, HWE_INITRD] {
+            hwe &= image.find(needed)?.is_some_and(|node| !node.is_folder);
+        }
         let boot = Boot::of(&file)?;
         if !(boot.cd_bios && boot.cd_uefi) {
             return no(format!(
@@ -94,6 +103,7 @@ impl Source {
             path,
             info,
             claims,
+            hwe,
         })
     }
 
