@@ -1,5 +1,5 @@
 """What must be seen of a whole installation: partman, base system and boot loader of a real debian-installer (whole.py), one
-function per firmware. They take long, so `run` does them only when asked: by name, or all of them with --long.
+function per firmware. Most take long, so `run` does them only when asked: by name, or all of them with --long.
 """
 import json
 import pathlib
@@ -147,15 +147,15 @@ def to_partman(stage, uefi):
 
 
 @test
-def bios_partman_writes_to_the_named_disk_alone(stage):
-    """Debian 13's partman under SeaBIOS, up to its commit, beside disks of an earlier mirror."""
-    return to_partman(stage, False)
+def uefi_partman_writes_to_the_named_disk_alone(stage):
+    """Debian 13's partman under OVMF, up to its commit, between the halves of a mirror that was cut off."""
+    return to_partman(stage, True)
 
 
 @long_test
-def uefi_partman_writes_to_the_named_disk_alone(stage):
-    """The same under OVMF: the EFI system partition is one."""
-    return to_partman(stage, True)
+def bios_partman_writes_to_the_named_disk_alone(stage):
+    """The same under SeaBIOS."""
+    return to_partman(stage, False)
 
 
 # ---- whole ----------------------------------------------------------------------------------------------------------
@@ -218,7 +218,9 @@ def is_left_alone(hardware, medium):
     before, table = disks.digest(hardware.system), disks.partition_table(hardware.system)
     machine = hardware.start(medium)
     if hardware.uefi:
-        hardware.wait(machine, "the medium's menu", lambda: b"Pull this medium out: " + said.encode() in machine.screen, TO_LOGIN)
+        hardware.wait(machine, "the medium's menu", lambda: b"Start node1 of fleet, installed " in machine.screen, TO_LOGIN)
+        hardware.wait(machine, "why", lambda: b"This machine is " + said.encode() in machine.screen, TO_LOGIN)
+        must(b"It was left untouched. Pull this medium out" in machine.screen, "the screen does not say what to do")
         starts(hardware, machine)
         must(not machine.logged(), "the installer was started")
         must(disks.partition_table(hardware.system) == table, "the disk was partitioned again")
@@ -226,6 +228,7 @@ def is_left_alone(hardware, medium):
     else:
         machine.wait("the dialog", lambda: b"lxseed installed a system here already; it was left untouched" in machine.screen, TO_PARTMAN)
         machine.wait("why", lambda: "not installed: This machine is " + said in machine.logged(), TO_PARTMAN)
+        must("Menu item 'partman-base' selected" not in machine.logged(), "the partitioner was started")
         machine.stop()
         hardware.stage.machines.remove(machine)
         must(disks.digest(hardware.system) == before, "the system's disk was written to")

@@ -47,7 +47,7 @@ MODULES = ["virtio_pci", "virtio_net", "virtio_blk", "ahci", "sd_mod", "sr_mod",
 KERNEL = "linux-image-cloud-amd64"
 # What the installer and our answers put on a system beside the packages of priority required. Those of priority important are
 # left to what depends on them: an emulated machine unpacks and sets up about a package a second.
-SYSTEM = [KERNEL, "init", "systemd-sysv", "udev", "kmod", "apt", "iproute2", "ifupdown", "netbase", "procps", "adduser", "passwd", "login",
+SYSTEM = [KERNEL, "init", "systemd-sysv", "udev", "kmod", "apt", "iproute2", "ifupdown", "netbase", "procps", "adduser", "passwd", "login", "e2fsprogs",
           "initramfs-tools", "zstd", "busybox", "locales", "console-setup", "keyboard-configuration", "sudo", "tasksel",
           "popularity-contest", "eject", "dbus", "libpam-systemd", "debian-archive-keyring", "ca-certificates",
           # Of our answers.

@@ -1,6 +1,6 @@
-"""What the data disks of a machine hold before an installation: the two halves of a mirror with a file system that was not unmounted.
-
-A program that starts the mirror writes to both (the count of events), and one that mounts the file system replays its journal.
+"""What the data disks of a machine hold before an installation: the two halves of a mirror that was cut off while it was written
+to. Linux copies one half onto the other as soon as somebody starts it, and replays the journal of the file system on it as
+soon as somebody mounts that.
 """
 import hashlib
 import os
@@ -15,7 +15,7 @@ TIME = 1700000000
 
 
 def mirror(paths, name):
-    """As `mdadm --create --level=1 --metadata=1.2` leaves them once they are in sync."""
+    """As `mdadm --create --level=1 --metadata=1.2` made them."""
     system = paths[0].with_suffix(".ext4")
     with open(system, "wb") as file:
         file.truncate(SIZE - DATA)
@@ -47,7 +47,8 @@ def superblock(name, number, count):
     struct.pack_into("<4I16s32sQ2IQ2I", block, 0, 0xa92b4efc, 1, 0, 0, identity(name), name.encode(), TIME, 1, 0, sectors, 0, count)
     struct.pack_into("<4QI", block, 128, DATA // 512, sectors, SUPERBLOCK // 512, 0, number)
     block[168:184] = identity("%s/%d" % (name, number))
-    struct.pack_into("<3Q2I", block, 192, TIME, 42, 2 ** 64 - 1, 0, count)
+    # The third is how far they are known to be the same: nowhere.
+    struct.pack_into("<3Q2I", block, 192, TIME, 42, 0, 0, count)
     block += struct.pack("<%dH" % count, *range(count))
     block += b"\0" * (-len(block) % 4)
     total = sum(struct.unpack("<%dI" % (len(block) // 4), block))
