@@ -56,15 +56,15 @@ SYSTEM = [KERNEL, "init", "systemd-sysv", "udev", "kmod", "apt", "iproute2", "if
           "cloud-init", "openssh-server", "snapd", "curl", "dosfstools"]
 LOADERS = ["grub-pc", "grub-efi-amd64", "efibootmgr"]
 
-Whole = collections.namedtuple("Whole", "folder iso mirror")
+Whole = collections.namedtuple("Whole", "iso mirror")
 
 
 def say(words):
     parts.say("whole: " + words)
 
 
-def make(stand_in):
-    """All of it, with the stand-in's layout as it is today."""
+def make(stand_in, packages):
+    """The image, with the stand-in's layout as it is today, and the mirror, with the packages of a system or without."""
     CACHE.mkdir(parents=True, exist_ok=True)
     parts.PACKAGES["zstd"] = "/usr/bin/zstd"
     parts.install_packages()
@@ -73,19 +73,22 @@ def make(stand_in):
     folder = CACHE / hashlib.sha256(recipe).hexdigest()[:16]
     with open(CACHE / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        part = CACHE / "part"
+        shutil.rmtree(part, ignore_errors=True)
         if not folder.exists():
-            part = CACHE / "part"
-            shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
-            apt = Apt(CACHE / "apt")
-            initrd(part, apt)
-            mirror(part, apt)
+            initrd(part, Apt(CACHE / "apt"))
+            mirror(part / "bare", [], {})
             for old in CACHE.iterdir():
                 if re.fullmatch("[0-9a-f]{16}", old.name):
                     shutil.rmtree(old, ignore_errors=True)
             part.rename(folder)
+        if packages and not (folder / "mirror").exists():
+            apt = Apt(CACHE / "apt")
+            mirror(part, apt.index(), system(apt))
+            part.rename(folder / "mirror")
         image(folder, stand_in)
-    return Whole(folder, folder / "whole.iso", folder / "mirror")
+    return Whole(folder / "whole.iso", folder / ("mirror" if packages else "bare"))
 
 
 class Apt:
@@ -272,15 +275,19 @@ def builds(path):
 # ---- the mirror -----------------------------------------------------------------------------------------------------
 
 
-def mirror(part, apt):
+def system(apt):
+    """The files of every package that a system is made of, by name."""
     say("fetching the packages of a system")
-    index = apt.index()
-    base = [fields["Package"] for _, fields in index if fields.get("Priority") == "required"]
+    base = [fields["Package"] for _, fields in apt.index() if fields.get("Priority") == "required"]
     files = {}
     # Two of the boot loaders do not stand beside each other.
     for loaders in (LOADERS[:1], LOADERS[1:]):
         files.update(apt.fetch(*sorted(set(base)), *SYSTEM, *loaders))
-    top = part / "mirror/ubuntu"
+    return files
+
+
+def mirror(part, index, files):
+    top = part / "ubuntu"
     texts = []
     for text, fields in index:
         name = "%s_%s_%s.deb" % (fields["Package"], fields["Version"].replace(":", "%3a"), fields["Architecture"])
@@ -292,7 +299,7 @@ def mirror(part, apt):
                 texts.append(text)
     if len(texts) != len(files):
         raise SystemExit("installer: %d packages were fetched, and %d are in the index" % (len(files), len(texts)))
-    packages = ("\n\n".join(sorted(texts)) + "\n").encode()
+    packages = "".join(text + "\n\n" for text in sorted(texts)).encode()
     release = "Origin: Debian\nLabel: Debian\nSuite: stable\nCodename: %s\nVersion: 13\nArchitectures: amd64\nComponents: main\n" % SUITE
     # Without this debootstrap asks for an index of what fits every architecture.
     release += "No-Support-for-Architecture-all: Packages\nDate: Sat, 21 Nov 2026 09:15:44 UTC\n"
@@ -316,7 +323,6 @@ def mirror(part, apt):
         (dists / path).parent.mkdir(parents=True, exist_ok=True)
         (dists / path).write_bytes(data)
     (top / "dists/stable").symlink_to(SUITE)
-    say("%d packages" % len(texts))
 
 
 # ---- the image ------------------------------------------------------------------------------------------------------
@@ -333,6 +339,8 @@ def image(part, stand_in):
         words += ["-map", file, "/" + name]
     (part / "md5sum.txt").chmod(0o644)
     (part / "md5sum.txt").write_text(sums)
-    (part / "whole.iso").unlink(missing_ok=True)
-    run("xorriso", "-indev", stand_in, "-outdev", part / "whole.iso", "-boot_image", "any", "replay", "-overwrite", "on", *words,
+    new = part / "whole.iso.part"
+    new.unlink(missing_ok=True)
+    run("xorriso", "-indev", stand_in, "-outdev", new, "-boot_image", "any", "replay", "-overwrite", "on", *words,
         "-map", part / "md5sum.txt", "/md5sum.txt", "-commit", "-end")
+    new.rename(part / "whole.iso")
