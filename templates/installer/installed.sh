@@ -16,7 +16,7 @@ number_in() { echo "$1" | sed -n 's/^lxseed-\([0-9a-f]\{8\}\)$/\1/p'; }
 
 # ext4's own label and signature, at bytes 1144 and 1080: blkid is not in every installer.
 label_of() { dd if="/dev/$1" bs=1 skip=1144 count=16 2>/dev/null | tr -d '\000'; }
-is_ext4() { [ "$(dd if="/dev/$1" bs=1 skip=1080 count=2 2>/dev/null | tr '\123\357' 'yy')" = yy ]; }
+is_ext4() { [ "$(dd if="/dev/$1" bs=1 skip=1080 count=2 2>/dev/null | tr '\123\357' 'xy')" = xy ]; }
 # Files that were deleted while they were open, at byte 1256: zero where there are none.
 no_orphans() { [ "$(dd if="/dev/$1" bs=1 skip=1256 count=4 2>/dev/null | tr -d '\000' | wc -c)" = 0 ]; }
 
@@ -83,8 +83,8 @@ word_for() {
     fi
 }
 
-# Why the disk of the system must not be erased, in FAULT, and whose system keeps it from that in NUMBER; fails if nothing does. `early` no
-# partition is judged that cannot be read: the driver for its file system may come later.
+# taken [early]: why the disk of the system must not be erased, in FAULT, and the number of the system that keeps it from that, in NUMBER;
+# fails if nothing does. `early`, while there is no driver for ext4, no partition is judged that cannot be read.
 taken() {
     local name disk own=
     FAULT=
@@ -148,8 +148,7 @@ Description: lxseed installed a system here already; it was left untouched
  .
  Pull out the medium that this installer was started from, then choose Continue: the machine restarts.
  .
- To install again and lose that system: choose 'Install again' in the medium's menu and type ${WORD} there, or write
- 'reinstall: ${WORD}' in the profile of ${HOST} and bake the medium anew.
+ To install again and lose that system: choose 'Install again' in the medium's menu and type ${WORD} there${OR}.
 
 Template: lxseed/again
 Type: string
@@ -162,9 +161,11 @@ TEMPLATE
 }
 
 show() {
+    local or=", or write 'reinstall: $NUMBER' in the profile of $HOST and bake the medium anew"
+    [ "$NUMBER" != unknown ] || or=
     db_subst "$1" WHY "$2" || true
     db_subst "$1" WORD "$(word_for)" || true
-    db_subst "$1" HOST "$HOST" || true
+    db_subst "$1" OR "$or" || true
     db_fset "$1" seen false || true
     db_input critical "$1" || true
     db_go || true
@@ -195,13 +196,13 @@ ask_again() {
         say "will be erased, as was typed: $1"
     else
         say "what was typed is not $(word_for)"
-        sleep 2
+        sleep 3
     fi
 }
 
 # Marks the system in TARGET as installed, at the very end. Its number begins with a letter, so that no YAML takes it for a number.
 mark_installed() {
-    local number= device name tries=0 file="$TARGET/$MARK"
+    local number='' device name tries=0 file="$TARGET/$MARK"
     while [ "$tries" -lt 100 ]; do
         tries=$((tries + 1))
         read -r number </proc/sys/kernel/random/uuid

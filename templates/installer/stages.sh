@@ -2,13 +2,16 @@
 
 # After these answers were read, before the network is configured.
 stage_early() {
-    local nic
+    local nic sight=
     nic=$(find_nic) || return 1
     debconf-set netcfg/choose_interface "$nic"
     say "installing $CLUSTER/$HOST; its network card is $nic ($MAC)"
     # Better before the network is configured than after; what counts is the look before the partitioner.
     if resolve || { load_drivers && resolve; }; then
-        refuse_taken early
+        # 18.04's kernel has ext4 built in, others have it as a module that is fetched later.
+        modprobe -q ext4 2>/dev/null || true
+        grep -qw ext4 /proc/filesystems || sight=early
+        refuse_taken "$sight"
     fi
     find_seed
     # netcfg writes its own netplan file after late_command, so ours has to come later still.

@@ -86,12 +86,13 @@ def install_packages():
         apt("install", "--no-install-recommends", *wanted)
 
 
-def unpack(part, package, into, *options):
-    """Fetches a package and unpacks it; it is never installed."""
+def unpack(part, packages, into, *options):
+    """Fetches packages and unpacks them; they are never installed."""
     debs = part / "debs"
     debs.mkdir()
-    apt(*options, "download", package, cwd=debs)
-    run("dpkg-deb", "-x", *debs.iterdir(), into)
+    apt(*options, "download", *packages.split(), cwd=debs)
+    for deb in debs.iterdir():
+        run("dpkg-deb", "-x", deb, into)
     shutil.rmtree(debs)
 
 
@@ -136,8 +137,7 @@ def fetch(part):
 def tools(part):
     """A folder to change the root to, with the programs of TOOLS and their libraries."""
     everything, root = part / "everything", part / "tools"
-    for package in TOOLS:
-        unpack(part, package, everything)
+    unpack(part, " ".join(TOOLS), everything)
     # The linker's path, and where the libraries are.
     for name in ["lib/x86_64-linux-gnu", "lib64", "sbin", "proc", "sys", "dev"]:
         (root / name).mkdir(parents=True)

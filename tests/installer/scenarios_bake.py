@@ -87,6 +87,39 @@ def variant(stage, name, *words):
     return path
 
 
+def on_medium(stage, iso, name):
+    into = stage.folder / "extracted"
+    into.unlink(missing_ok=True)
+    xorriso("-osirrox", "on", "-indev", stage.folder / iso, "-extract", "/" + name, into)
+    return into.read_text()
+
+
+@test
+def kernel_and_end_are_what_was_asked_for(stage):
+    """The installer's kernel is the profile's where the image has it; installed, a machine restarts or is switched off, and bake says when
+    the medium comes out. Nothing that starts by itself asks for a system to be erased."""
+    menus = ["isolinux/txt.cfg", "boot/grub/grub.cfg"]
+    ga = variant(stage, "ga.iso", "-rm", "/install/hwe-vmlinuz", "--")
+    for iso, kernel in [(stage.parts.iso, "hwe-"), (ga, "")]:
+        said = stage.lxseed(*command(stage, iso, "-o", "new.iso", "--unpublished"))
+        must(("has no HWE kernel" in said) == (iso == ga), said)
+        must("no system that lxseed installed" in said and "pull it out when the machine restarts" in said, said)
+        must("poweroff" not in on_medium(stage, "new.iso", "lxseed/start.cfg"), "it would be switched off")
+        for menu in menus:
+            text = on_medium(stage, "new.iso", menu)
+            must(text.count("/install/%svmlinuz" % kernel) == 2 + (kernel == ""), "another kernel:\n" + text)
+            must(text.count("initrd=/install/%sinitrd.gz" % kernel) + text.count("initrd\t/install/%sinitrd.gz" % kernel) == 2 + (kernel == ""),
+                 "another initrd:\n" + text)
+            lines = [line for line in text.splitlines() if "file=/cdrom/lxseed/" in line]
+            must(len(lines) == 2 and "lxseed=again" not in lines[0] and " lxseed=again " in lines[1], "the entries are\n" + text)
+    cluster = stage.site / "fleet/cluster.yaml"
+    cluster.write_text(cluster.read_text().replace("kernel: hwe", "kernel: ga"))
+    said = stage.lxseed(*command(stage, stage.parts.iso, "-o", "new.iso", "--unpublished", "--finish", "poweroff"))
+    must("switched itself off" in said and "restarts" not in said, said)
+    must("d-i debian-installer/exit/poweroff boolean true" in on_medium(stage, "new.iso", "lxseed/start.cfg"), "it would not be switched off")
+    must("hwe-vmlinuz" not in on_medium(stage, "new.iso", "boot/grub/grub.cfg"), "the HWE kernel without a word for it")
+
+
 @test
 def what_cannot_be_baked_is_refused(stage):
     """Truncated, live, of another release, baked before, without a menu, damaged: said before anything is written."""

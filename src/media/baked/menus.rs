@@ -90,7 +90,7 @@ fn isolinux(fleet: &Fleet<'_>) -> String {
     let (title, tenths) = (&fleet.title, COUNTDOWN * 10);
     format!(
         "# Made by lxseed.\npath\ndefault vesamenu.c32\nprompt 0\ntimeout {tenths}\nmenu title lxseed: {title}\n\
-         menu autoboot Installing {title} in # seconds; it ERASES the system disk\ninclude txt.cfg\n"
+         menu autoboot Installing {title} in # seconds; ERASES the system disk, if lxseed did not install it\ninclude txt.cfg\n"
     )
 }
 

@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_installer_tells_cloud_init_the_same() {
-        let script = include_str!("../../../templates/installer/host.sh");
+        let script = include_str!("../../../templates/installer/stages.sh");
         assert!(script.contains(&format!("<<'CONFIG'\n{CONFIG_TEXT}CONFIG\n")));
         assert!(script.contains(&format!("to=\"$TARGET/{CARRIED}\"")));
         assert!(script.contains(&format!("seed=\"$TARGET\"/{SEED}\n")));
