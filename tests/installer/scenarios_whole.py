@@ -123,7 +123,8 @@ def partitioned(hardware, log):
     hardware.data_is_untouched("after the partitioner")
     must(re.search(r"lxseed: the system goes to /dev/vdb \(serial OS-1,", log), "another disk was resolved")
     must("test: partitioned: /dev/vdb3 /target ext4" in log, "the target is not on the named disk")
-    must("arrays: 0" in log, "the installer has started the mirror on the data disks")
+    arrays = re.search("test: partitioned: .* arrays: (.*)", log)[1]
+    must("raid1" in arrays and "(auto-read-only)" in arrays, "the mirror on the data disks was started otherwise: " + arrays)
     found = disks.partitions(hardware.system)
     efi, root = found[1], found[2]
     kinds = [kind for kind, _, _ in found]
