@@ -333,7 +333,9 @@ def image(part, stand_in):
     run("xorriso", "-osirrox", "on", "-indev", stand_in, "-extract", "/md5sum.txt", part / "md5sum.txt")
     sums = (part / "md5sum.txt").read_text()
     words = []
-    for name, file in [("install/vmlinuz", part / "linux"), ("install/initrd.gz", part / "initrd.zst")]:
+    # The image may have a second kernel, the HWE one, for which our medium starts the installer that fits.
+    for name in re.findall(r"^\S+  \./(install/\S*(?:vmlinuz|initrd\.gz))$", sums, re.M):
+        file = part / ("linux" if name.endswith("vmlinuz") else "initrd.zst")
         digest = hashlib.md5(file.read_bytes()).hexdigest()
         sums = re.sub(r"^\S+(?=  \./%s$)" % re.escape(name), digest, sums, flags=re.M)
         words += ["-map", file, "/" + name]
