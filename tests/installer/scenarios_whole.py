@@ -104,8 +104,6 @@ class Hardware:
     def ends(self, machine, what, seconds):
         began = time.monotonic()
         self.wait(machine, what, lambda: machine.process.poll() is not None, seconds)
-        self.stage.machines.remove(machine)
-        self.ended = machine
         return time.monotonic() - began
 
     def root(self):
@@ -142,7 +140,7 @@ def to_partman(stage, uefi):
     hardware = Hardware(stage, uefi, packages=False)
     machine = hardware.start(hardware.bake("lxseed-test=partman"))
     seconds = hardware.ends(machine, "the end of the partitioner", TO_PARTMAN)
-    must("test: the end" in machine.logged(), "the machine ended too early")
+    must("test: the end" in machine.logged(), "the machine ended too early, with %s" % machine.process.returncode)
     partitioned(hardware, machine.logged())
     return "committed after %.1f minutes" % (seconds / 60)
 
@@ -189,7 +187,6 @@ def starts(hardware, machine):
     hardware.wait(machine, "a login prompt", lambda: b"node1 login:" in machine.screen, TO_LOGIN)
     machine.wait("the end of cloud-init", lambda: re.search(rb"Cloud-init v\. \S+ finished at", machine.screen), TO_LOGIN)
     power_off(machine)
-    hardware.stage.machines.remove(machine)
     identity = re.search(r"instance-id\W+([^\s\"]+)", (hardware.out / "node1/meta-data").read_text())[1]
     must(hardware.inside("cat /var/lib/cloud/data/instance-id").decode().strip() == identity, "cloud-init has another seed")
     must(hardware.inside("cat /etc/hostname").decode().strip() == "node1", "the host has another name")
@@ -230,7 +227,6 @@ def is_left_alone(hardware, medium):
         machine.wait("why", lambda: "not installed: This machine is " + said in machine.logged(), TO_PARTMAN)
         must("Menu item 'partman-base' selected" not in machine.logged(), "the partitioner was started")
         machine.stop()
-        hardware.stage.machines.remove(machine)
         must(disks.digest(hardware.system) == before, "the system's disk was written to")
     hardware.data_is_untouched("after the second start from the medium")
 
