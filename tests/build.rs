@@ -94,7 +94,7 @@ fn the_summary_is_aligned_and_names_every_host() {
          \x20 rack-a 10.20.1.1 52:54:00:20:00:01 bootstrap data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-b 10.20.1.2 52:54:00:20:00:02 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-c 10.20.1.3 52:54:00:20:00:03 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
-         out written: 2 clusters, 5 hosts, 44 files; site secret SECRET from LXSEED_SECRET\n"
+         out written: 2 clusters, 5 hosts, 49 files; site secret SECRET from LXSEED_SECRET\n"
             .replace("SECRET ", &format!("{} ", fingerprint()))
             .as_str(),
     );
@@ -130,6 +130,59 @@ fn a_host_that_is_gone_vanishes_and_keep_files_stay() {
     );
 }
 
+/// What the bootstrap host is told and no other: `alone` and the clients, which no joiner's seed may change with.
+#[test]
+fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
+    let told = |site: &Site| {
+        site.build().expect_exit(0);
+        ["node1", "node2"].map(|host| {
+            let path = site.out().join("lab").join(host).join("lxseed-firstboot");
+            let text = fs::read_to_string(path).unwrap();
+            let lines = text.lines().take_while(|line| !line.starts_with("# ---- "));
+            let lines =
+                lines.filter(|line| line.starts_with("ALONE=") || line.starts_with("CLIENTS="));
+            lines.collect::<Vec<_>>().join(" ")
+        })
+    };
+    let site = Site::copy_of("tests/good/client-certificates");
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+    let others = |site: &Site| {
+        let mut entries = tree(&site.out());
+        entries.retain(|entry| entry.path.starts_with("lab/node2/"));
+        entries
+    };
+    let before = others(&site);
+    let site = site.replace(
+        "cluster.yaml",
+        "bootstrap: node1",
+        "bootstrap: {alone: true, host: node1}",
+    );
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='yes' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+    assert_same_tree(&before, &others(&site));
+    let said = site.build().expect_exit(0);
+    assert!(said.stdout.contains(" bootstrap, alone "), "{said}");
+    let site = site.replace("cluster.yaml", "alone: true", "alone: false");
+    assert_eq!(
+        told(&site),
+        [
+            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
+    );
+}
+
 #[test]
 fn a_new_generation_changes_one_host_and_who_trusts_it() {
     let site = Site::copy_of("profiles");
@@ -150,6 +203,7 @@ fn a_new_generation_changes_one_host_and_who_trusts_it() {
             "lab/node1/user-data",
             "lab/node2/meta-data",
             "lab/node2/seed.iso",
+            "lab/node2/server.crt",
             "lab/node2/user-data",
         ])
     );
@@ -179,6 +233,7 @@ fn only_one_host_is_written_anew() {
         "lab/node2/network-config",
         "lab/node2/preseed.cfg",
         "lab/node2/seed.iso",
+        "lab/node2/user-data",
     ]);
     assert_eq!(changed(&before, &tree(&site.out())), of_node2);
     only("lab").expect_exit(0);
@@ -188,6 +243,7 @@ fn only_one_host_is_written_anew() {
         "lab/node1/network-config",
         "lab/node1/preseed.cfg",
         "lab/node1/seed.iso",
+        "lab/node1/user-data",
     ]));
     assert_eq!(changed(&before, &tree(&site.out())), of_lab);
     // What is kept has to be what was built.
@@ -210,7 +266,7 @@ fn only_one_host_can_be_the_first_build() {
     let run = only("lab/node2");
     assert!(
         run.stdout
-            .contains("out written: 1 cluster, 1 host, 10 files"),
+            .contains("out written: 1 cluster, 1 host, 11 files"),
         "{run}"
     );
     assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());

@@ -194,6 +194,11 @@ fn it_is_always_as_if_built_for_the_first_time() {
     );
     change(NODE2, "name: node2", "name: node7");
     change("lab/cluster.yaml", "bootstrap: node1", "bootstrap: node2");
+    change(
+        "lab/cluster.yaml",
+        "bootstrap: node1",
+        "bootstrap: {host: node1, alone: true}",
+    );
     change("lab/cluster.yaml", "user: ops", "user: admin");
     change("lab/cluster.yaml", "kernel: hwe", "kernel: ga");
     change("lab/cluster.yaml", "5.0/stable", "5.0/candidate");
@@ -520,7 +525,7 @@ fn verbose_tells_where_the_time_went_and_a_pipe_gets_no_progress() {
     let lines: Vec<&str> = first.stderr.lines().collect();
     assert_eq!(
         lines[0],
-        "5 hosts written anew, 0 unchanged; files: 44 added, 0 updated, 0 removed"
+        "5 hosts written anew, 0 unchanged; files: 49 added, 0 updated, 0 removed"
     );
     for phase in ["read, check", "derive", "render", "write", "in all"] {
         assert!(

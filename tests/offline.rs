@@ -257,6 +257,12 @@ fn a_medium_carries_the_snaps_and_late_command_plants_them() {
     }
     assert!(!said.stderr.contains("is not what was put on it"), "{said}");
 
+    // Of what a build writes for a host, what is for the desk does not travel.
+    assert_eq!(
+        names(&folder.join("lxseed/lab/node1")),
+        ["meta-data", "network-config", "preseed.cfg", "user-data"].map(str::to_owned)
+    );
+
     // What the installer's shell does with it.
     let preseed = fs::read_to_string(folder.join("lxseed/lab/node1/preseed.cfg")).unwrap();
     let early = preseed

@@ -48,7 +48,7 @@ fn the_shipped_schemas_are_up_to_date() {
 fn document(kind: Kind) -> Value {
     match kind {
         Kind::Cluster => json!({
-            "name": "lab", "ubuntu": "18.04", "kernel": "hwe", "lxd": {"channel": "5.0/stable"}, "bootstrap": "node1",
+            "name": "lab", "ubuntu": "18.04", "kernel": "hwe", "lxd": {"channel": "5.0/stable"}, "bootstrap": {"host": "node1", "alone": false},
             "network": {"subnet": "192.168.10.0/24", "gateway": "192.168.10.1", "nameservers": ["192.168.10.1"],
                 "search": ["example.org"], "overlay": "fan"},
             "pools": {"data1": {"driver": "zfs", "volume": "data1"}},
@@ -148,6 +148,10 @@ fn places(schema: &Value, document: Option<&Value>) -> Vec<Place> {
         let first = document.and_then(|document| document.get(0));
         below(Step::First, &schema["items"], first);
     }
+    // Of a value that may be of several types, what is below it if it is a mapping or a list.
+    for form in schema["anyOf"].as_array().into_iter().flatten() {
+        found.extend(places(form, document).into_iter().skip(1));
+    }
     found
 }
 
@@ -173,6 +177,14 @@ fn with(document: &Value, way: &[Step], value: Value) -> Value {
         }
     }
     document
+}
+
+/// The forms that a value may have: the schema itself, or what it lists.
+fn forms(schema: &Value) -> Vec<&Value> {
+    match schema["anyOf"].as_array() {
+        Some(forms) => forms.iter().collect(),
+        None => vec![schema],
+    }
 }
 
 fn at<'a>(document: &'a Value, way: &[Step]) -> Option<&'a Value> {
@@ -344,12 +356,16 @@ fn questions(kind: Kind) -> Vec<Question> {
     ask("as it is".to_owned(), base.clone(), Expected::Fits);
     for Place { way, schema } in places(&schema, Some(&base)) {
         let name = shown(kind, &way);
-        let taken = schema["type"].as_str().expect("every place has one type");
+        let forms = forms(&schema);
+        let taken: Vec<&str> = forms
+            .iter()
+            .map(|form| form["type"].as_str().expect("every form has one type"))
+            .collect();
         for value in one_of_each_type() {
             let expected = if way.is_empty() && value.is_null() {
                 // A file without a document is a finding of its own.
                 Expected::Refused("S005")
-            } else if type_name(&value) == taken {
+            } else if taken.contains(&type_name(&value)) {
                 Expected::Without(WRONG_TYPE)
             } else {
                 Expected::Refused(WRONG_TYPE)
@@ -360,9 +376,9 @@ fn questions(kind: Kind) -> Vec<Question> {
                 expected,
             );
         }
-        if taken == "string" {
+        if let Some(form) = forms.iter().find(|form| form["type"] == "string") {
             // Where any text will do, the empty one is the only edge.
-            let any = schema.get("pattern").is_none() && schema.get("enum").is_none();
+            let any = form.get("pattern").is_none() && form.get("enum").is_none();
             for text in if any { &TEXTS[..2] } else { TEXTS } {
                 ask(
                     format!("{name} = {text:?}"),
@@ -371,7 +387,7 @@ fn questions(kind: Kind) -> Vec<Question> {
                 );
             }
         }
-        if taken == "integer" {
+        if taken.contains(&"integer") {
             for number in [
                 json!(0),
                 json!(1),
@@ -386,8 +402,12 @@ fn questions(kind: Kind) -> Vec<Question> {
                 );
             }
         }
-        for key in ["examples", "enum", "default"] {
-            let values = match &schema[key] {
+        let words = forms.iter().flat_map(|form| {
+            let keys = ["examples", "enum", "default"];
+            keys.map(|key| (key, &form[key]))
+        });
+        for (key, values) in words {
+            let values = match values {
                 Value::Array(values) => values.clone(),
                 Value::Null => Vec::new(),
                 value => vec![value.clone()],
@@ -401,7 +421,10 @@ fn questions(kind: Kind) -> Vec<Question> {
                 );
             }
         }
-        if schema["additionalProperties"] == json!(false) {
+        if let Some(schema) = forms
+            .iter()
+            .find(|form| form["additionalProperties"] == json!(false))
+        {
             let there = at(&base, &way)
                 .filter(|value| value.is_object())
                 .cloned()

@@ -66,6 +66,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                 .clone(),
         })
     });
+    let bootstrap = profile.bootstrap.present("bootstrap")?;
     let admin = profile.admin.present("admin")?;
     let certificates = admin
         .lxd_certificates
@@ -77,7 +78,8 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         kernel: kernel(profile),
         channel,
         snaps: offline::carried(site, view),
-        bootstrap: parsed(profile.bootstrap.present("bootstrap")?)?,
+        bootstrap: parsed(bootstrap.host.present("bootstrap.host")?)?,
+        alone: bootstrap.is_alone().is_some(),
         network: Network {
             subnet: *network.subnet.present("subnet")?,
             gateway: *network.gateway.present("gateway")?,

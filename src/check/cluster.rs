@@ -35,6 +35,10 @@ pub(super) const CHECKS: &[Check] = &[
         rule: &EVEN_MEMBERS,
         run: even_members,
     },
+    Check {
+        rule: &FOUNDS_ALONE,
+        run: founds_alone,
+    },
 ];
 
 /// Two hosts of the example site, as they stand there.
@@ -69,7 +73,8 @@ fn no_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
 static UNKNOWN_BOOTSTRAP: Rule = Rule::error(
     "C002",
     "unknown-bootstrap",
-    "Exactly one host forms the cluster and all others join it. If nobody forms it, all wait for good.",
+    "Exactly one host forms the cluster, once a majority of all hosts has said that there is none yet, and all others join it. If nobody forms it, \
+     all wait for good.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "bootstrap: node1", "bootstrap: node01")],
@@ -80,7 +85,7 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
         let Some(bootstrap) = cluster
             .profile()
-            .and_then(|profile| profile.bootstrap.as_ref())
+            .and_then(|profile| profile.bootstrap_host())
         else {
             continue;
         };
@@ -153,7 +158,8 @@ static TWO_MEMBERS: Rule = Rule::warning(
     "C004",
     "two-members",
     "With two members only one of them votes in LXD's database: if that one is lost, the other's database stops until a person recovers it \
-     (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail.",
+     (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail. Two hosts also form their \
+     cluster only once both are switched on: one of two is no majority.",
 )
 .example(
     &[Edit::Replace("hosts/hosts.yaml", NODE3, "")],
@@ -298,4 +304,41 @@ fn even_members(site: &SiteView<'_>, report: &mut Report<'_>) {
         "the cluster has four members: no more of them may fail than of three",
         "add a fifth host if it is for safety",
     );
+}
+
+static FOUNDS_ALONE: Rule = Rule::warning(
+    "C008",
+    "founds-alone",
+    "With `alone: true` the bootstrap host forms the cluster although the others are silent, which is for a first day on which most of them are \
+     not there yet. It cannot tell that day from one in three years: installed anew while the others are switched off, it forms a second \
+     cluster of the same name and keys beside theirs. It is for as long as the first cluster is not formed, and is then taken out. \
+     Without it the bootstrap host waits until a majority of all hosts, itself counted, has said that there is no cluster yet.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "bootstrap: node1", "bootstrap: {host: node1, alone: true}")],
+    &[
+        Edit::Replace("cluster.yaml", "bootstrap: node1", "bootstrap: {host: node1, alone: true}"),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {founds-alone: until node2 and node3 are delivered}\nadmin:\n"),
+    ],
+);
+
+fn founds_alone(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        // A single host is the majority of all hosts by itself.
+        let is_single = cluster.hosts.len() < 2 && !cluster.folder.hosts_incomplete;
+        let Some(alone) = cluster
+            .profile()
+            .and_then(|profile| profile.bootstrap.as_ref()?.value.is_alone())
+            .filter(|_| !is_single)
+        else {
+            continue;
+        };
+        report
+            .add(
+                alone.span,
+                "the bootstrap host forms a cluster whenever it is installed anew and the others are off",
+                "take `alone` out once the cluster is formed; until then accept it in cluster.yaml: `allow: {founds-alone: \"why\"}`",
+            )
+            .label("without a majority");
+    }
 }

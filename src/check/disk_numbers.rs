@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_ids::{Stands, for_each_way, standing};
+use super::slots::wipe_parts;
 use super::view::SiteView;
 use super::{Check, Report};
 use crate::finding::{Edit, Rule};
@@ -116,9 +117,9 @@ fn placeholder_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
     for (_, slot) in site.written_slots() {
         if let Some(wipe) = &slot.value.wipe
-            && is_placeholder(&wipe.value)
+            && is_placeholder(wipe_parts(&wipe.value).0)
         {
-            tell(&wipe.value, wipe.span, "serial number");
+            tell(wipe_parts(&wipe.value).0, wipe.span, "serial number");
         }
     }
 }

@@ -84,7 +84,7 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
         if let Some(name) = profile.and_then(|profile| profile.name.as_ref()) {
             report_invalid(name, "cluster", None, report);
         }
-        let bootstrap = profile.and_then(|profile| profile.bootstrap.as_ref());
+        let bootstrap = profile.and_then(|profile| profile.bootstrap_host());
         for name in cluster
             .hosts
             .iter()

@@ -360,7 +360,9 @@ static WIPE_MISMATCH: Rule = Rule::error(
     "D013",
     "wipe-mismatch",
     "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
-     slot is found by another serial number, the permission can never apply.",
+     slot is found by another serial number, the permission can never apply. For what lxseed or LXD may have made of a disk, the machine's \
+     message prints a word to write behind the serial number, `SERIAL/WORD`: eight digits of 0 to 9 and a to f, which stand for what is on \
+     the disk then. It does not fit what is made of the disk afterwards.",
 )
 .example(
     &[Edit::Replace(
@@ -398,6 +400,44 @@ fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
     }
 }
 
+/// Digits of the word behind the serial number.
+const WORD_DIGITS: usize = 8;
+
+/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes itself.
+pub(super) fn wipe_parts(wipe: &str) -> (&str, Option<&str>) {
+    match wipe.rsplit_once('/') {
+        Some((serial, word)) if !serial.is_empty() && is_word(word) => (serial, Some(word)),
+        _ => (wipe, None),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() == WORD_DIGITS
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
+/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a serial number
+/// to go by, only what can hardly be meant otherwise.
+fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
+    let (serial, word) = wipe.rsplit_once('/')?;
+    if is_word(word) || serial.is_empty() || may_be_exactly(by, value, wipe) {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase();
+    let meant = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
+    (may_be_exactly(by, value, serial) || (meant && may_be_same_disk(by, value, serial)))
+        .then_some(word)
+}
+
+/// Whether the slot is found by this serial number, and by nothing that leaves it open.
+fn may_be_exactly(by: FindBy, value: &str, serial: &str) -> bool {
+    matches!(by, FindBy::Serial | FindBy::ById)
+        && may_be_same_disk(by, value, serial)
+        && !may_be_same_disk(by, value, "\0")
+}
+
 fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
     for disks in site.disks() {
         for (_, slot) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
@@ -413,18 +453,63 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
             }
         }
     }
+    for host in site.hosts() {
+        let mut named: Vec<(&str, Span)> = Vec::new();
+        for (wipe, (by, _)) in host
+            .slots
+            .values()
+            .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
+        {
+            let (serial, _) = wipe_parts(&wipe.value);
+            let first = named.iter().find(|(other, _)| *other == serial);
+            // Of slots that are found by their serial numbers, one is told below.
+            if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
+                report
+                    .add(
+                        wipe.span,
+                        format!("`wipe` of two slots names disk {}", quoted(serial)),
+                        "write each slot's own serial number; the halves of a mirror have one each",
+                    )
+                    .label("another slot's disk")
+                    .also(*first, "named here, too");
+            }
+            named.push((serial, wipe.span));
+        }
+    }
     for slot in site.hosts().flat_map(|host| host.slots.values()) {
         let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) else {
             continue;
         };
-        if may_be_same_disk(*by, &value.value, &wipe.value) {
+        if let Some(word) = bad_word(*by, &value.value, &wipe.value) {
+            let lower = wipe.value.to_ascii_lowercase();
+            let finding = report.add(
+                wipe.span,
+                format!(
+                    "`wipe` has {} behind the serial number, which is no word",
+                    quoted(word)
+                ),
+                "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
+            );
+            finding.label("no word");
+            if let (Some((serial, _)), (_, Some(word))) =
+                (wipe.value.rsplit_once('/'), wipe_parts(&lower))
+            {
+                finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
+            }
+            continue;
+        }
+        let (serial, word) = wipe_parts(&wipe.value);
+        if [serial, &wipe.value]
+            .iter()
+            .any(|named| may_be_same_disk(*by, &value.value, named))
+        {
             continue;
         }
         let finding = report.add(
             wipe.span,
             format!(
                 "`wipe` names disk {}, and the slot has {} {}",
-                quoted(&wipe.value),
+                quoted(serial),
                 by.word(),
                 quoted(&value.value)
             ),
@@ -434,10 +519,14 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
             .label("another serial number")
             .also(value.span, "the slot's disk");
         // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
-        let slip = strsim::damerau_levenshtein(&wipe.value, &value.value) <= 1
-            || wipe.value.eq_ignore_ascii_case(&value.value);
+        let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
+            || serial.eq_ignore_ascii_case(&value.value);
         if *by == FindBy::Serial && slip {
-            finding.fix(wipe.span, scalar(&value.value));
+            let meant = word.map_or_else(
+                || value.value.clone(),
+                |word| format!("{}/{word}", value.value),
+            );
+            finding.fix(wipe.span, scalar(&meant));
         }
     }
 }
@@ -502,5 +591,33 @@ mod tests {
         );
         assert!(!same("ata-WDC_WD40_WD-1", "WD-2"));
         assert!(!same("ata-WDC_WD40_WD-1", "D-1"));
+    }
+
+    #[test]
+    fn the_word_is_behind_the_last_slash() {
+        assert_eq!(wipe_parts("WD-1"), ("WD-1", None));
+        assert_eq!(wipe_parts("WD-1/0a1b2c3d"), ("WD-1", Some("0a1b2c3d")));
+        assert_eq!(wipe_parts("S/N/1/0a1b2c3d"), ("S/N/1", Some("0a1b2c3d")));
+        assert_eq!(wipe_parts("S/N/1"), ("S/N/1", None));
+        assert_eq!(wipe_parts("/0a1b2c3d"), ("/0a1b2c3d", None));
+        assert_eq!(wipe_parts("WD-1/0A1B2C3D"), ("WD-1/0A1B2C3D", None));
+        assert_eq!(wipe_parts("WD-1/0a1b2c3"), ("WD-1/0a1b2c3", None));
+    }
+
+    #[test]
+    fn what_is_no_word_is_told_from_a_serial_number() {
+        let serial = |wipe| bad_word(FindBy::Serial, "WD/1", wipe);
+        assert_eq!(serial("WD/1"), None);
+        assert_eq!(serial("WD/1/0a1b2c3d"), None);
+        assert_eq!(serial("WD/1/0A1B2C3D"), Some("0A1B2C3D"));
+        assert_eq!(serial("WD/1/0a1b2c"), Some("0a1b2c"));
+        assert_eq!(serial("WD/2/0a1b2c"), None);
+        let place = |wipe| bad_word(FindBy::ByPath, "pci-0000:00:17.0-ata-1", wipe);
+        assert_eq!(place("S/N"), None);
+        assert_eq!(place("WD-1/0a1b2c"), None);
+        assert_eq!(place("WD-1/WORD"), Some("WORD"));
+        assert_eq!(place("WD-1/0A1B2C3D"), Some("0A1B2C3D"));
+        // A serial number that ends like a word.
+        assert_eq!(bad_word(FindBy::Serial, "WD/0A1B2C3D", "WD/0A1B2C3D"), None);
     }
 }

@@ -381,10 +381,10 @@ fn summary(site: &Site, printer: &mut Printer) {
                     host.name.to_string(),
                     host.address.to_string(),
                     host.mac.to_string(),
-                    if host.name == cluster.bootstrap {
-                        "bootstrap"
-                    } else {
-                        "joins"
+                    match host.name == cluster.bootstrap {
+                        true if cluster.alone => "bootstrap, alone",
+                        true => "bootstrap",
+                        false => "joins",
                     }
                     .to_owned(),
                     volumes.collect::<Vec<_>>().join(", "),

@@ -44,6 +44,8 @@ pub struct ClusterParts {
     pub snaps: Vec<CarriedSnap>,
     /// The name of the bootstrap host.
     pub bootstrap: Name,
+    /// Whether it forms the cluster without a majority of the hosts.
+    pub alone: bool,
     /// The common network.
     pub network: Network,
     /// The pools, in the order written.

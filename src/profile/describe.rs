@@ -27,6 +27,12 @@ impl Describe for u32 {
     }
 }
 
+impl Describe for bool {
+    fn schema() -> Value {
+        json!({"type": "boolean"})
+    }
+}
+
 impl<T: Describe> Describe for Vec<Sp<T>> {
     fn schema() -> Value {
         json!({"type": "array", "items": T::schema()})

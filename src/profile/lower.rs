@@ -150,7 +150,7 @@ fn text<'a, T: FromText>(
     let expected = T::EXPECTED;
     let Kind::Text(text) = &node.kind else {
         let help = match node.kind {
-            Kind::Bool | Kind::Number | Kind::Unsigned(_) if expected == String::EXPECTED => {
+            Kind::Bool(_) | Kind::Number | Kind::Unsigned(_) if expected == String::EXPECTED => {
                 "put it in quotes, so that YAML keeps it as it is written".to_owned()
             }
             Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
@@ -164,7 +164,7 @@ fn text<'a, T: FromText>(
         if let Some(meant) = meant {
             finding.fix(node.span, scalar(&meant));
         }
-        if matches!(node.kind, Kind::Bool | Kind::Number | Kind::Unsigned(_))
+        if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_))
             && expected == String::EXPECTED
         {
             finding
@@ -246,6 +246,29 @@ impl Lower for u32 {
                 None
             }
         }
+    }
+}
+
+impl Lower for bool {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+        if let Kind::Bool(value) = node.kind {
+            return Some(value);
+        }
+        let help = "write true or false, without quotes".to_owned();
+        let finding = wrong_type(node, where_, "a boolean", help, findings);
+        // In YAML 1.2 `yes` is text; in quotes `true` is, too.
+        if let Kind::Text(text) = &node.kind {
+            match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "y" => {
+                    finding.fix(node.span, "true");
+                }
+                "false" | "no" | "off" | "n" => {
+                    finding.fix(node.span, "false");
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }
 

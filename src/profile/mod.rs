@@ -22,6 +22,6 @@ pub use lower::{Named, Sp};
 pub(crate) use rules::RULES;
 pub(crate) use scalar::scalar;
 pub use types::{
-    Admin, Cluster, ClusterNetwork, Disks, Host, HostNetwork, LxdSource, Offline, OsDisk, Pool,
-    Slot, Volume,
+    Admin, Bootstrap, Cluster, ClusterNetwork, Disks, Founding, Host, HostNetwork, LxdSource,
+    Offline, OsDisk, Pool, Slot, Volume,
 };

@@ -5,11 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::describe::merged;
-use super::lower::{FromText, Misfit, Named, Sp, did_you_mean, record};
+use super::describe::{Describe, merged};
+use super::lower::{FromText, Lower, Misfit, Named, Sp, Where, did_you_mean, record, wrong_type};
 use crate::contract::lxd::Channel;
 use crate::contract::ubuntu::Release;
+use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
+use crate::source::{Kind, Node};
 
 /// Names of pools, volumes, slots and disks profiles.
 const LABEL: &str = "^[a-z][a-z0-9_-]{0,23}$";
@@ -51,8 +53,8 @@ record! {
         optional kernel: Kernel = json!({"default": "hwe"}),
         /// Where LXD comes from.
         optional lxd: LxdSource,
-        /// The host that forms the cluster; all others join it.
-        required bootstrap: String = name(),
+        /// The host that forms the cluster, once a majority of all hosts answers that there is none yet; all others join it.
+        required bootstrap: Bootstrap,
         /// What all hosts of the cluster share.
         required network: ClusterNetwork,
         /// The storage pools that every member has.
@@ -61,6 +63,68 @@ record! {
         required admin: Admin,
         /// Warnings to silence: the rule's name and the reason.
         optional allow: Named<String>,
+    }
+}
+
+record! {
+    /// `bootstrap:` where it says more than the host's name.
+    pub struct Founding {
+        /// The host that forms the cluster, where there is none yet; all others join it.
+        required host: String = name(),
+        /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those that are
+        /// switched off nobody knows: they may be its members already.
+        optional alone: bool = json!({"default": false}),
+    }
+}
+
+/// `bootstrap:` in cluster.yaml: the name of the host, or a mapping.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// The host that forms the cluster.
+    pub host: Option<Sp<String>>,
+    /// Whether it does without a majority.
+    pub alone: Option<Sp<bool>>,
+}
+
+impl Bootstrap {
+    /// How it is written, for messages.
+    const EXAMPLE: &'static str =
+        "write `bootstrap: node1` or `bootstrap: {host: node1, alone: true}`";
+
+    /// Where `alone: true` is written.
+    #[must_use]
+    pub fn is_alone(&self) -> Option<&Sp<bool>> {
+        self.alone.as_ref().filter(|alone| alone.value)
+    }
+}
+
+impl Lower for Bootstrap {
+    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+        match node.kind {
+            Kind::Map(_) => {
+                let Founding { host, alone, .. } = Founding::lower(node, where_, findings)?;
+                Some(Self { host, alone })
+            }
+            Kind::List(_) | Kind::Null => {
+                let help = Self::EXAMPLE.to_owned();
+                wrong_type(node, where_, "text or a mapping", help, findings);
+                None
+            }
+            _ => {
+                let value = String::lower(node, where_, findings)?;
+                let span = node.span;
+                Some(Self {
+                    host: Some(Sp { value, span }),
+                    alone: None,
+                })
+            }
+        }
+    }
+}
+
+impl Describe for Bootstrap {
+    fn schema() -> Value {
+        json!({"anyOf": [merged(String::schema(), name()), Founding::schema()]})
     }
 }
 
@@ -202,7 +266,8 @@ record! {
         optional min_size: ByteSize,
         /// The disk is at most this large.
         optional max_size: ByteSize,
-        /// The serial number of the disk that may be overwritten although it is not blank.
+        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the word that the
+        /// machine's message prints, where the disk holds what lxseed or LXD may have made of it.
         optional wipe: String,
     }
 }
@@ -235,6 +300,14 @@ record! {
         required mac: Mac,
         /// The host's address; the prefix length is the subnet's.
         required address: IpAddr,
+    }
+}
+
+impl Cluster {
+    /// The name of the host that forms the cluster.
+    #[must_use]
+    pub fn bootstrap_host(&self) -> Option<&Sp<String>> {
+        self.bootstrap.as_ref()?.value.host.as_ref()
     }
 }
 

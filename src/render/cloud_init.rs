@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::network;
 use super::yaml::{self, YamlError};
 use crate::hex;
 use crate::model::{Cluster, Host};
@@ -57,7 +58,7 @@ struct UserData<'a> {
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
-    bootcmd: [[&'a str; 5]; 1],
+    bootcmd: [&'a [&'a str]; 3],
     write_files: Vec<WriteFile<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
@@ -75,6 +76,8 @@ struct User<'a> {
     // Unlike `passwd`, it also reaches an account that the installer has made.
     #[serde(skip_serializing_if = "Option::is_none")]
     hashed_passwd: Option<&'a str>,
+    // cloud-init's schema wants at least one in the list.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
     ssh_authorized_keys: &'a [String],
 }
 
@@ -109,11 +112,33 @@ struct WriteFile<'a> {
 /// again. So until the machine is sealed, what plants files, keys and accounts runs at every boot; each leaves the same
 /// behind however often it runs. The names are those of the semaphores of 18.2 and of 23.1.2.
 ///
+/// A seal is of one instance. cloud-init writes data/instance-id for the boot's own before it runs the first module (`instancify`
+/// in both of its first stages, 18.2 and 23.1.2 alike); a file that a power cut has emptied is equal to nothing.
+///
+/// A member of a cluster (/var/lib/lxseed/formed: host, address, cluster and more, with tabs) that is given the seed of another
+/// host keeps its name, its SSH host keys and its accounts: it would be locked out of, and known by another's key. A module
+/// whose semaphore is there is passed over. The seed's files are planted all the same: what says that the seed is a wrong one,
+/// and removes its keys, is among them.
+///
 /// The host's name is set here, too. cloud-init's own way writes /var/lib/cloud/data/set-hostname, and up to 22.4.2 (18.2
 /// included) cannot read that file when it is empty: both of its first stages then end at every boot before they plant
 /// anything. It goes that way when meta-data has a `local-hostname`, before it looks at user-data, and later unless
 /// `preserve_hostname` is set.
-const PREPARE: &str = "if [ ! -e /var/lib/lxseed/stages/seal.done ]; then echo \"$1\" >/etc/hostname; hostname \"$1\"; for name in write_files users_groups ssh runcmd scripts_user; do rm -f /var/lib/cloud/instance/sem/config_$name; done; fi";
+const PREPARE: &str = concat!(
+    "instance=$(cat /var/lib/cloud/data/instance-id 2>/dev/null); ",
+    "if [ -z \"$instance\" ] || [ \"$instance\" != \"$(cat /var/lib/lxseed/sealed 2>/dev/null)\" ]; then ",
+    "sem=/var/lib/cloud/instance/sem; ",
+    "own=\"users_groups ssh\"; ",
+    "formed=$(cut -f 1,3 /var/lib/lxseed/formed 2>/dev/null); ",
+    "if [ -n \"$formed\" ] && [ \"$formed\" != \"$(printf \"%s\\t%s\" \"$1\" \"$2\")\" ]; then ",
+    "mkdir -p $sem; for name in $own; do touch $sem/config_$name; done; own=; ",
+    "else echo \"$1\" >/etc/hostname; hostname \"$1\"; fi; ",
+    "for name in write_files $own runcmd scripts_user; do rm -f $sem/config_$name; done; fi",
+);
+
+/// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written the
+/// folder is closed: LXD's identity is read by root alone.
+const CLOSE: [&str; 5] = ["install", "-d", "-m", "0700", "/etc/lxseed/tls"];
 
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
 /// malformed item keeps cloud-init 18.2 from writing any of them.
@@ -130,6 +155,7 @@ pub(super) fn user_data(
     let private = std::str::from_utf8(ssh.private.expose())
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
+    let mac = host.mac.to_string();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -154,7 +180,25 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
-        bootcmd: [["sh", "-c", PREPARE, "lxseed", host.name.as_str()]],
+        bootcmd: [
+            &CLOSE,
+            &[
+                "sh",
+                "-c",
+                PREPARE,
+                "lxseed",
+                host.name.as_str(),
+                cluster.name.as_str(),
+            ],
+            &[
+                "sh",
+                "-c",
+                network::NARROW,
+                "lxseed",
+                &mac,
+                network::ON_A_BUS,
+            ],
+        ],
         write_files: planted
             .iter()
             .map(|file| {

@@ -37,6 +37,9 @@ struct ClusterValues<'a> {
     addresses: Vec<IpAddr>,
     bootstrap: String,
     endpoint: String,
+    /// `yes` or nothing. That and the certificates' names are of the bootstrap host alone: no other host's seed changes with them.
+    alone: &'static str,
+    clients: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +76,8 @@ struct PoolValues {
 impl<'a> Values<'a> {
     pub(super) fn of(cluster: &'a Cluster, at: usize) -> Self {
         let host = &cluster.hosts[at];
+        let founds = is_bootstrap(cluster, host);
+        let clients = founds.then_some(&cluster.admin.lxd_certificates);
         let size =
             |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
         let mut slots = SlotValues::default();
@@ -105,11 +110,7 @@ impl<'a> Values<'a> {
             host: HostValues {
                 name: host.name.to_string(),
                 address: host.address.to_string(),
-                role: if is_bootstrap(cluster, host) {
-                    "bootstrap"
-                } else {
-                    "joiner"
-                },
+                role: if founds { "bootstrap" } else { "joiner" },
                 position: at.to_string(),
                 os_slot: host.os_slot.clone(),
             },
@@ -125,6 +126,12 @@ impl<'a> Values<'a> {
                 addresses: cluster.hosts.iter().map(|host| host.address).collect(),
                 bootstrap: cluster.bootstrap.to_string(),
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),
+                alone: if founds && cluster.alone { "yes" } else { "" },
+                clients: clients
+                    .into_iter()
+                    .flatten()
+                    .map(|certificate| certificate.name.as_str())
+                    .collect(),
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),

@@ -46,6 +46,7 @@ impl<'a> Inputs<'a> {
             channel,
             snaps,
             bootstrap,
+            alone,
             network,
             pools,
             admin,
@@ -53,7 +54,7 @@ impl<'a> Inputs<'a> {
         } = &**cluster;
         let members: Vec<_> = hosts.iter().map(Member::of).collect();
         let shared = digest(&(
-            name, ubuntu, kernel, channel, snaps, bootstrap, network, pools, admin, members,
+            name, ubuntu, kernel, channel, snaps, bootstrap, alone, network, pools, admin, members,
         ))?;
         Ok(Self {
             cluster,

@@ -160,6 +160,11 @@ impl Renderer {
             ),
             file("preseed.cfg", Content::Secret(answers)),
             file("lxd-preseed.yaml", Content::Public(preseed.into_bytes())),
+            // For a cluster that this host was declared in after it was formed: a member is told to trust it.
+            file(
+                "server.crt",
+                Content::Public(keys.hosts[at].server.certificate_pem.clone().into_bytes()),
+            ),
             file(
                 "lxseed-firstboot",
                 Content::Script(firstboot.text.into_bytes()),

@@ -39,7 +39,26 @@ struct Ethernet {
 #[derive(Serialize)]
 struct Match {
     macaddress: String,
+    driver: &'static str,
 }
+
+/// What a VLAN has its card's address for, to networkd: netplan 0.36.1 and 0.99 write `MACAddress=` for `macaddress`, which
+/// every VLAN on the card fits as well, those that LXD makes for `vlan=` included; it would get the host's address and a second
+/// default route. netplan hands the glob to networkd as it is, where `!` inverts it, and a card without a driver's name fits.
+/// It is one glob, since netplan from 0.104 on refuses a blank in it.
+///
+/// `set-name` would keep VLANs off too, but it renames the card: networkd then finds it under the new name alone, udev 237 does
+/// not rename a card that the initramfs has named, and what speaks of the old name, such as the `parent` of LXD's NICs, breaks.
+const NO_VLAN: &str = "!802.1Q*";
+
+/// What else can have the card's hardware address has no common driver or name: bridges, bonds, macvlan, ipvlan, macsec. None
+/// has a place on a bus, which udev notes as `ID_PATH` of every card. netplan has no word for it, so this is laid beside what
+/// netplan makes of the entry `lan`.
+pub(super) const ON_A_BUS: &str = "[Match]\nPath=?*";
+
+/// Lays the text $2 there for the card with the hardware address $1, and has networkd read it: 237 does so at its start alone.
+/// A card for which udev knows no place is left as it is, for it would have no network at all.
+pub(super) const NARROW: &str = "file=/etc/systemd/network/10-netplan-lan.network.d/lxseed.conf; if [ \"$(cat \"$file\" 2>/dev/null)\" != \"$2\" ]; then for card in /sys/class/net/*; do [ \"$(cat \"$card/address\" 2>/dev/null)\" = \"$1\" ] || continue; case $(udevadm info --query=property --path=\"$card\") in *ID_PATH=*) mkdir -p \"${file%/*}\"; printf '%s\\n' \"$2\" >\"$file\"; sync \"$file\"; systemctl try-restart systemd-networkd; break ;; esac; done; fi";
 
 #[derive(Serialize)]
 struct Nameservers {
@@ -71,6 +90,7 @@ pub(super) fn network_config(
             lan: Ethernet {
                 matches: Match {
                     macaddress: host.mac.to_string(),
+                    driver: NO_VLAN,
                 },
                 dhcp4: false,
                 dhcp6: false,

@@ -277,6 +277,7 @@ mod tests {
             channel: channel.parse::<Channel>().unwrap(),
             snaps: Vec::new(),
             bootstrap: "node1".parse().unwrap(),
+            alone: false,
             network: Network {
                 subnet: "10.0.0.0/24".parse().unwrap(),
                 gateway: "10.0.0.254".parse().unwrap(),

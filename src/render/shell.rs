@@ -18,12 +18,16 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/firstboot/preflight.sh"),
     include_str!("../../templates/firstboot/purge.sh"),
     include_str!("../../templates/firstboot/snapd.sh"),
+    include_str!("../../templates/firstboot/layers.sh"),
     include_str!("../../templates/firstboot/disks.sh"),
     include_str!("../../templates/firstboot/volumes.sh"),
+    include_str!("../../templates/firstboot/peers.sh"),
     include_str!("../../templates/firstboot/lxd.sh"),
     include_str!("../../templates/firstboot/cluster.sh"),
+    include_str!("../../templates/firstboot/trust.sh"),
     include_str!("../../templates/firstboot/verify.sh"),
     include_str!("../../templates/firstboot/seal.sh"),
+    include_str!("../../templates/firstboot/converge.sh"),
     include_str!("../../templates/firstboot/main.sh"),
 ];
 

@@ -113,7 +113,8 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Option<Kind<'_>> {
     match bytes.first()? {
         // No number begins with a letter but these.
         b'a'..=b'z' | b'A'..=b'Z' => match &*text {
-            "true" | "false" => Some(Kind::Bool),
+            "true" => Some(Kind::Bool(true)),
+            "false" => Some(Kind::Bool(false)),
             _ if WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) => None,
             _ => Some(Kind::Text(text)),
         },

@@ -34,7 +34,7 @@ pub(crate) struct Key<'a> {
 #[cfg_attr(test, derive(PartialEq))]
 pub(crate) enum Kind<'a> {
     Null,
-    Bool,
+    Bool(bool),
     Number,
     /// A whole number that is not negative.
     Unsigned(u64),
@@ -49,7 +49,7 @@ impl Kind<'_> {
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
-            Self::Bool => "a boolean",
+            Self::Bool(_) => "a boolean",
             Self::Number | Self::Unsigned(_) => "a number",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
@@ -178,7 +178,7 @@ fn span_of(location: Location, text: &str, file: FileId) -> Span {
 /// The shape serde-saphyr fills; [`node`] turns it into [`Node`].
 enum Raw {
     Null,
-    Bool,
+    Bool(bool),
     Number,
     Unsigned(u64),
     Text(String),
@@ -199,8 +199,8 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool)
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Bool(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
@@ -261,7 +261,7 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
     let mut span = brought(written, alias);
     let kind = match raw.value {
         Raw::Null => Kind::Null,
-        Raw::Bool => Kind::Bool,
+        Raw::Bool(value) => Kind::Bool(value),
         Raw::Number => Kind::Number,
         Raw::Unsigned(value) => Kind::Unsigned(value),
         Raw::Text(text) => Kind::Text(text.into()),

@@ -194,8 +194,8 @@ fn parameters(
     parameters.not_after = not_after(created);
     parameters.serial_number = Some(SerialNumber::from_slice(serial));
     // No key usage: OpenSSL before 1.1.1h, so also 18.04's, does not take a self-signed certificate with a key usage
-    // that lacks keyCertSign for its own issuer, not even when it is the one that is pinned. A joiner's probe of the
-    // bootstrap host would never succeed.
+    // that lacks keyCertSign for its own issuer, not even when it is the one that is pinned. No host's probe of
+    // another would ever succeed.
     // Between members the same certificate is shown by clients as well. LXD asks for any client certificate and
     // compares its bytes, so serverAuth is enough there; clientAuth alone would fail when serving.
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

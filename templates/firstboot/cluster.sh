@@ -1,8 +1,16 @@
 
 # ---- cluster --------------------------------------------------------------------------------------------------------
-# Guarantees: this host is a member of the cluster of this seed and of no other. The bootstrap host opens it under the
-# certificate that was made at build time and trusts every declared host. A joiner waits until it sees that certificate
-# and is known, and joins in its turn. No password and no token is involved; trust is what was in the seeds.
+# Guarantees: this host is a member of the cluster of this seed and of no other. The bootstrap host opens it, once: only
+# when a majority of the declared hosts answers that it was never in a cluster, and nobody shows the cluster's certificate.
+# Everybody else, and a bootstrap host that comes late, joins through any member, in its turn. What a cluster has on
+# record under this host's name is left alone, but for what this very installation half made. No password and no token
+# is involved; trust is what was in the seeds.
+#
+# The marks: founding is the number of the cluster that this host founds or joins, begun stands while LXD is told to, asked
+# says that the cluster had nothing on record under this host's name before that, joined that this host became a member.
+
+# How this host enters: found, join, or member when it is one; and the cluster's pools, as "NAME<tab>DRIVER" lines.
+WAY='' CLUSTER_POOLS=''
 
 stage_cluster() {
     start_lxd
@@ -19,55 +27,383 @@ stage_cluster() {
     unknown) later "LXD does not answer" ;;
     yes) ;;
     no)
-        # The mark `begun` stands while LXD is told to form or join. It is still there when that was cut off.
+        ! marked joined || stop "this host was a member of the cluster $CLUSTER, and its LXD is in no cluster any more. To" \
+            "install it anew is the way back in"
+        # It is still there when the attempt was cut off.
         if marked begun; then
             say "the last attempt was interrupted"
             reset_lxd
         fi
-        if [[ $ROLE = joiner ]]; then
-            await_trust
-            await_turn
-            forget_earlier_join
-        fi
-        feed_preseed
+        enter_cluster
         ;;
     esac
     check_membership
     if [[ $ROLE = bootstrap ]]; then
-        take_certificate
+        # In this order: joiners take the certificate for the sign that the cluster knows them.
         trust_declared
+        take_certificate
     fi
+}
+
+# -- founding, or joining through whom?
+
+enter_cluster() {
+    local number
+    while :; do
+        await_cluster
+        if [[ $WAY = found ]]; then
+            number=$(od -A n -N 8 -t x1 /dev/urandom | tr -d ' \n')
+            mark founding "$number"
+            mark founded
+            say "founding the cluster $CLUSTER (founding $number)"
+            break
+        fi
+        compare_versions
+        read_record
+        decide_on_record
+        [[ -z $RECORD ]] || continue
+        compare_pools
+        mark asked
+        unmark founded
+        read_founding
+        await_turn
+        forget_earlier_join
+        break
+    done
+    feed_preseed
+}
+
+# Waits for a cluster that takes this host (WAY=join, through PEER), or for leave to found one (WAY=found).
+await_cluster() {
+    local seen reason='' told=-60 waited=0 now peer='' unknown=0
+    while :; do
+        # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody. Whoever has answered
+        # for the cluster is asked on, or the reason would change each time.
+        if [[ $ROLE = joiner ]] && ((waited % 30 != 0)); then
+            seen=$(survey "$BOOTSTRAP" "$PEER")
+        else
+            seen=$(survey)
+        fi
+        if find_peer "$seen"; then
+            if [[ $ROLE = bootstrap && $peer != "$PEER" ]]; then
+                say "the cluster $CLUSTER stands already ($PEER shows its certificate); $HOST founds no other"
+                peer=$PEER
+            fi
+            if trusted_by_peer; then
+                WAY="join"
+                return 0
+            fi
+            unknown=$((unknown + 3))
+            now=$(why_not_let_in "$unknown")
+        elif [[ $ROLE = bootstrap ]]; then
+            if may_found "$seen"; then
+                WAY=found
+                return 0
+            fi
+            now="to found the cluster $CLUSTER a majority of its ${#MEMBERS[@]} hosts has to answer as never clustered: $HOST does;"
+            now+=" $(not_never "$seen")"
+        else
+            now=$(why_not_there "$seen")
+        fi
+        if ((waited >= 600)); then
+            later "$now"
+        fi
+        if [[ $now != "$reason" ]] || ((waited - told >= 60)); then
+            say "waiting: $now"
+            reason=$now told=$waited
+        fi
+        sleep 3
+        waited=$((waited + 3))
+    done
+}
+
+# Two majorities of the declared hosts share a host, so a cluster that ever had one cannot be missed. Whoever answers under
+# a third certificate may be a member of a cluster whose certificate was replaced: then nobody can know.
+may_found() {
+    local name state never=1
+    while IFS=$'\t' read -r name state _; do
+        case $state in
+        never) never=$((never + 1)) ;;
+        other) [[ $ALONE = yes ]] || return 1 ;;
+        esac
+    done <<<"$1"
+    [[ $ALONE = yes ]] || ((never * 2 > ${#MEMBERS[@]}))
+}
+
+# The first few of those that do not answer as never clustered, and why.
+not_never() {
+    local name state detail told=0 rest=0
+    while IFS=$'\t' read -r name state detail; do
+        [[ -n $name && $state != never ]] || continue
+        if ((told >= 6)); then
+            rest=$((rest + 1))
+            continue
+        fi
+        told=$((told + 1))
+        if [[ $state = other ]]; then
+            printf '%s' "$name answers at $(at_port "$(address_of "$name")") under a certificate ($detail) that is neither its own" \
+                " nor the cluster's; "
+        else
+            printf '%s' "$name does not answer at $(at_port "$(address_of "$name")") ($detail); "
+        fi
+    done <<<"$1"
+    if ((rest > 0)); then
+        printf '%s' "and $rest more; "
+    fi
+    printf 'switch them on'
+}
+
+why_not_there() {
+    local name state detail
+    while IFS=$'\t' read -r name state detail; do
+        [[ $name = "$BOOTSTRAP" ]] || continue
+        if [[ $state = silent ]]; then
+            printf '%s' "the bootstrap host $name does not answer at $(at_port "$(address_of "$name")") ($detail)"
+        else
+            printf '%s' "$name answers at $(at_port "$(address_of "$name")"), but not under the certificate of the cluster" \
+                " $CLUSTER: it has not founded it yet, or that certificate was replaced since this seed was built"
+        fi
+    done <<<"$1"
+}
+
+# why_not_let_in SECONDS, for which it has been so.
+why_not_let_in() {
+    if [[ $PEER_ANSWER = '?'* ]]; then
+        printf '%s' "the cluster $CLUSTER stands ($PEER shows its certificate), but $PEER does not answer (${PEER_ANSWER#\? }): is a" \
+            " majority of its members on?"
+    elif (($1 <= 30)); then
+        # On a first day this is over in seconds, and nobody's work.
+        printf '%s' "the cluster $CLUSTER stands (asked $PEER), and does not know this host yet"
+    else
+        printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. At the desk: copy" \
+            " out/$CLUSTER/$HOST/server.crt to a member, and there: lxseed-firstboot trust $HOST server.crt"
+    fi
+}
+
+# -- what is compared before LXD makes anything
+
+# LXD takes a joiner only with the same version and the same number of API extensions, which even point releases change; and
+# it says so only after it has made its pools.
+compare_versions() {
+    local mine said
+    mine=$(lxd_api GET /1.0) || later "LXD does not answer"
+    said=$(printf '%s\n%s\n' "$mine" "$PEER_ANSWER" | python3 -c 'import json, sys
+mine, theirs = (json.loads(line) for line in sys.stdin)
+def of(d):
+    return d["environment"]["server_version"], len(d["api_extensions"])
+if of(mine) != of(theirs):
+    older = (of(mine)[1], of(mine)[0]) < (of(theirs)[1], of(theirs)[0])
+    print("LXD %s with %d API extensions, and this host LXD %s with %d: %s" % (of(theirs) + of(mine) + (
+        "this host has to move: snap refresh lxd" if older else
+        "the members have to move first: snap refresh lxd, on each of them",)))')
+    [[ -z $said ]] || stop "the cluster $CLUSTER runs $said. Nothing was made on any disk"
+}
+
+# The pools of the cluster that lie on members' own disks, as "NAME<tab>DRIVER" lines. A remote one (Ceph) needs nothing here.
+local_pools() {
+    json '["%s\t%s" % (p["name"], p["driver"]) for p in d if p["driver"] in ("btrfs", "dir", "lvm", "zfs")]'
+}
+
+# LXD copies the cluster's pools to a joiner, and where no source is given it makes a file on the system's disk.
+compare_pools() {
+    local answer name driver i unknown='' other=''
+    answer=$(ask GET '/1.0/storage-pools?recursion=1') || later "the cluster does not list its pools: ${answer#\? }"
+    CLUSTER_POOLS=$(local_pools <<<"$answer")
+    while IFS=$'\t' read -r name driver; do
+        [[ -n $name ]] || continue
+        if ! i=$(index_of "$name" "${POOL_NAMES[@]}"); then
+            unknown+=" $name"
+        elif [[ ${POOL_DRIVERS[$i]} != "$driver" ]]; then
+            other+=" $name is $driver there and ${POOL_DRIVERS[$i]} here;"
+        fi
+    done <<<"$CLUSTER_POOLS"
+    if [[ -n $unknown$other ]]; then
+        stop "the cluster $CLUSTER has the pools $(pool_list), and the profile of $HOST has" \
+            "$(words_list "${POOL_NAMES[@]}"):${unknown:+ nothing says where$unknown would lie on this host;}$other" \
+            "put the profile right, build and plant the seed anew"
+    fi
+    say_pools_not_there
+}
+
+words_list() { (IFS=,; echo "$*") | sed 's/,/, /g'; }
+pool_list() { cut -f 1 <<<"$CLUSTER_POOLS" | paste -sd, | sed 's/,/, /g'; }
+cluster_has_pool() { has_line "$(cut -f 1 <<<"$CLUSTER_POOLS")" "$1"; }
+
+# Pools of the profile that the cluster lacks. To make one is a decision for all members at once.
+pools_not_there() {
+    local pool
+    for pool in "${POOL_NAMES[@]}"; do
+        cluster_has_pool "$pool" || printf '%s ' "$pool"
+    done
+}
+
+say_pools_not_there() {
+    local lacking
+    lacking=$(pools_not_there)
+    if [[ -n $lacking ]] && [[ $(cat "$STATE/marks/pools-said" 2>/dev/null) != "$lacking" ]]; then
+        say "the profile has the pools $(words_list "${POOL_NAMES[@]}"), and the cluster $CLUSTER has $(pool_list): ${lacking}is in no" \
+            "cluster yet. Its volume is made and left empty; to add it: 'lxc storage create' with --target for each member," \
+            "then once without"
+        mark pools-said "$lacking"
+    fi
+}
+
+# The number is in the cluster's configuration. A member that joined a moment ago does not show it of itself.
+read_founding() {
+    local number answer
+    number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$PEER_ANSWER")
+    if [[ -z $number ]] && answer=$(ask GET "/1.0?target=$BOOTSTRAP"); then
+        number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$answer")
+    fi
+    mark founding "${number:--}"
+}
+
+# -- what the cluster has on record under this host's name
+
+# RECORD: its status there, or nothing. A member shows as Online until it has been silent for cluster.offline_threshold (20 s
+# unless somebody changed it), so one that may just have been cut off is looked at again.
+RECORD='' RECORD_AT=''
+read_record() {
+    local answer began=$SECONDS
+    while :; do
+        answer=$(ask GET '/1.0/cluster/members?recursion=1') ||
+            later "the cluster $CLUSTER stands ($PEER shows its certificate), but it does not list its members (${answer#\? }): is" \
+                "a majority of them on?"
+        answer=$(json "[m['status'] + ' ' + m['url'].split('//')[-1] for m in d if m['server_name'] == '$HOST']" <<<"$answer")
+        read -r RECORD RECORD_AT <<<"$answer" || true
+        if [[ $RECORD != Online ]] || ((SECONDS - began >= 40)); then
+            return 0
+        fi
+        sleep 3
+    done
+}
+
+# Returns when nothing is on record, or when it was this installation's own half-made membership, which is taken back.
+decide_on_record() {
+    local lost
+    case $RECORD in
+    '') return 0 ;;
+    Online)
+        stop "the cluster $CLUSTER has a living member $HOST at $RECORD_AT: is this a second machine with the seed of" \
+            "$HOST? Nothing was changed there or here"
+        ;;
+    esac
+    lost=$(on_record)
+    if marked asked && [[ -z $lost ]]; then
+        withdraw
+        return 0
+    fi
+    stop "$HOST is on record in the cluster $CLUSTER, ${RECORD,,}, with ${lost:-no instance and no volume}. This installation is" \
+        "not that member, and would forget it by joining. To give that up: lxc cluster remove --force $HOST (on a member)," \
+        "then there: lxseed-firstboot trust $HOST"
+}
+
+# What would be forgotten with the member: "1 instance (web1) and 2 volumes (data2/a, data2/b)"; nothing if there is nothing.
+on_record() {
+    local answer instances volumes='' pools projects pool project
+    answer=$(ask GET '/1.0/instances?recursion=1&all-projects=true') || later "the cluster does not list its instances: ${answer#\? }"
+    instances=$(json "[i['name'] for i in d if i['location'] == '$HOST']" <<<"$answer")
+    pools=$(ask GET '/1.0/storage-pools') || later "the cluster does not list its pools: ${pools#\? }"
+    projects=$(ask GET '/1.0/projects') || later "the cluster does not list its projects: ${projects#\? }"
+    # Answers without recursion are paths; the last part is the name.
+    for pool in $(json '[p.split("/")[-1] for p in d]' <<<"$pools"); do
+        for project in $(json '[p.split("/")[-1].split("?")[0] for p in d]' <<<"$projects"); do
+            answer=$(ask GET "/1.0/storage-pools/$pool/volumes?recursion=1&project=$project") ||
+                later "the cluster does not list the volumes of $pool: ${answer#\? }"
+            volumes+=$(json "['$pool/' + v['name'] for v in d if v['type'] == 'custom' and v.get('location') == '$HOST']" <<<"$answer")
+            volumes+=$'\n'
+        done
+    done
+    { counted instance <<<"$instances"; sort -u <<<"$volumes" | counted volume; } | paste -sd' ' | sed 's/) \([0-9]\)/) and \1/'
+}
+
+# counted WORD <NAMES: "2 volumes (a, b)", or nothing.
+counted() {
+    local names
+    names=$(sed '/^$/d')
+    if [[ -n $names ]]; then
+        local number
+        number=$(grep -c . <<<"$names")
+        echo "$number $1$([[ $number = 1 ]] || echo s) ($(paste -sd, <<<"$names" | sed 's/,/, /g'))"
+    fi
+}
+
+# This host's own identity is trusted, so it may take its own half-made membership out again. LXD forgets the certificate
+# with the member, so a word is left for the bootstrap host, which trusts it anew while it waits for its members.
+withdraw() {
+    local answer
+    say "taking this host's own half-made membership out of the cluster; if it is not let in again within minutes:" \
+        "lxseed-firstboot trust $HOST, on $BOOTSTRAP"
+    answer=$(printf '{"config": {"user.lxseed.rejoin.%s": "%s"}}' "$HOST" "$(fingerprint "$LXD_DIR/server.crt")" |
+        ask PATCH /1.0) || later "the cluster takes no note: ${answer#\? }"
+    answer=$(ask DELETE "/1.0/cluster/members/$HOST?force=1") || later "the cluster keeps the half-made member: ${answer#\? }"
+    mark rejoin
 }
 
 idle_lxd() {
     [[ $(lxd_api GET '/1.0/operations?recursion=1' | json 'sum(len(v) for k, v in d.items() if k in ("running", "pending"))') = 0 ]]
 }
 
-# The preseed as LXD shall read it: the disks stage knows under which path each volume lies on this machine. JSON is
-# YAML too, and needs no quoting rules.
+# The preseed as LXD shall read it: the disks stage knows under which path each volume lies on this machine, and only the
+# cluster knows its pools. Every pool has its source, or nothing is printed. JSON is YAML too, and needs no quoting rules.
 read -r -d '' PY_PRESEED <<'PY' || true
-import json, sys, yaml
+import json, os, sys, yaml
 seed = yaml.safe_load(open(sys.argv[1]))
+way, address, peer, founding = sys.argv[2:]
 sources = dict(line.rstrip("\n").split("\t") for line in sys.stdin)
+pools = os.environ["CLUSTER_POOLS"].split()
+own = {}
 for pool in seed.get("storage_pools") or []:
-    pool["config"]["source"] = sources[pool["name"]]
+    own[pool["name"]] = dict(pool["config"])
 for item in seed["cluster"].get("member_config") or []:
-    if item["entity"] == "storage-pool" and item["key"] == "source":
-        item["value"] = sources[item["name"]]
+    own.setdefault(item["name"], {})[item["key"]] = item["value"]
+for name, config in own.items():
+    if "source" in config:
+        config["source"] = sources[name]
+wanted = pools[0::2] if way == "join" else list(own)
+if not all(own[name].get("source") for name in wanted):
+    sys.exit("a pool has no source")
+if way == "found":
+    for pool in seed["storage_pools"]:
+        pool["config"] = own[pool["name"]]
+    seed["config"]["user.lxseed.founding"] = founding
+else:
+    # The bootstrap host's own seed says how to found; what it takes to join follows from it.
+    seed = {"cluster": {
+        "server_name": seed["cluster"]["server_name"], "enabled": True,
+        "server_address": address, "cluster_address": peer, "cluster_certificate": open(os.environ["PIN"]).read(),
+        "member_config": [{"entity": "storage-pool", "name": name, "key": key, "value": value}
+                          for name in wanted for key, value in sorted(own[name].items())]}}
 print(json.dumps(seed))
 PY
 
-preseed() { pool_sources | python3 -c "$PY_PRESEED" "$ETC/lxd-preseed.yaml"; }
+preseed() {
+    local peer=''
+    [[ $WAY = found ]] || peer=$(at_port "$(address_of "$PEER")")
+    pool_sources | CLUSTER_POOLS=$CLUSTER_POOLS PIN=$ETC/tls/cluster.crt python3 -c "$PY_PRESEED" "$ETC/lxd-preseed.yaml" "$WAY" \
+        "$(at_port "$ADDRESS")" "$peer" "$(cat "$STATE/marks/founding")"
+}
+
+# volumes_become STATE: the volumes whose pools LXD is told of; those without a pool are never told of, and count as made.
+volumes_become() {
+    local name pool
+    for name in "${VOLUME_NAMES[@]}"; do
+        pool=$(pool_of "$name")
+        if [[ -n $pool && $WAY != found ]] && ! cluster_has_pool "${POOL_NAMES[$pool]}"; then
+            continue
+        fi
+        volume_read "$name"
+        [[ $V_STATE = made || $V_STATE = "$1" ]] || volume_state "$name" "$1"
+    done
+}
 
 feed_preseed() {
     local said status=0
-    preseed >"$RUN/preseed" || stop "$ETC/lxd-preseed.yaml cannot be read"
-    volumes_state handed
+    preseed >"$RUN/preseed" || stop "$ETC/lxd-preseed.yaml does not say where each pool lies; plant the seed anew"
+    volumes_become handed
     mark begun
-    if [[ $ROLE = bootstrap ]]; then
-        say "forming the cluster $CLUSTER"
-    else
-        say "joining the cluster $CLUSTER at $ENDPOINT"
+    if [[ $WAY = join ]]; then
+        say "joining the cluster $CLUSTER through $PEER"
     fi
     said=$(timeout 600 "$LXD" init --preseed <"$RUN/preseed" 2>&1) || status=$?
     if [[ $status = 0 && $(clustered) = yes ]]; then
@@ -99,10 +435,8 @@ feed_preseed() {
         ;;
     *"Failed to parse the preseed"* | *"version doesn't match"* | *"already has a member with"* | *"Mismatching"* | \
         *"Missing storage pool"* | *"Failed to create storage pool"*)
-        if [[ $said = *"already has a member with"* && $ROLE = joiner ]] && marked fresh; then
-            leave_cluster
-            later "a half-finished join of this host was taken out of the cluster"
-        fi
+        # An earlier attempt of this host got further than was known when the cluster was asked; the next try looks again.
+        [[ $said != *"already has a member with"* ]] || later "the cluster has an entry for this host: $said"
         stop "LXD refuses: $said"
         ;;
     esac
@@ -125,11 +459,36 @@ check_membership() {
         fi
         later "the cluster does not list $HOST"
     fi
+    if ! marked joined; then
+        printf '%s\t%s\t%s\t%s\n' "$HOST" "$ADDRESS" "$CLUSTER" "$(cat "$STATE/marks/founding" 2>/dev/null || echo -)" |
+            put "$STATE/formed" 0644
+        mark joined "$(instance)"
+    fi
+    read_own_pools
+    volumes_become made
     unmark begun
-    volumes_state made
-    mark joined
     unmark fresh
     unmark rejoin
+    check_founding
+}
+
+# What LXD here says of the cluster's pools, once this host is a member.
+read_own_pools() {
+    local answer
+    answer=$(lxd_api GET '/1.0/storage-pools?recursion=1') || later "LXD does not list its pools: $answer"
+    CLUSTER_POOLS=$(local_pools <<<"$answer")
+    WAY=member
+}
+
+# This host's LXD may have been up when a cluster that was founded anew under the same keys reached it.
+check_founding() {
+    local number
+    formed
+    number=$(lxd_api GET /1.0 | json 'd["config"].get("user.lxseed.founding")') || later "LXD does not answer"
+    if [[ -n $number && -n $F_FOUNDING && $F_FOUNDING != - && $number != "$F_FOUNDING" ]]; then
+        stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and its LXD follows the founding $number:" \
+            "the cluster was founded anew. Stop LXD here (snap stop lxd) before anything is written, and compare both databases"
+    fi
 }
 
 # -- the bootstrap host
@@ -137,8 +496,11 @@ check_membership() {
 # LXD makes a certificate of its own for a new cluster. Joiners have been told another one at build time, and take its
 # appearance as the sign that the cluster stands. Once taken, it is the administrator's: a later rotation is not undone.
 take_certificate() {
-    if marked certificate || cmp -s "$ETC/tls/cluster.crt" "$LXD_DIR/cluster.crt"; then
-        marked certificate || mark certificate
+    if ! marked founded || marked certificate; then
+        return 0
+    fi
+    if cmp -s "$ETC/tls/cluster.crt" "$LXD_DIR/cluster.crt"; then
+        mark certificate
         return 0
     fi
     [[ -e $ETC/tls/cluster.key ]] || stop "the cluster's key is not on this host any more, and LXD shows another certificate"
@@ -150,132 +512,7 @@ print(json.dumps({"cluster_certificate": crt, "cluster_certificate_key": key}))'
     mark certificate
 }
 
-# What has to be done so that LXD trusts exactly what the folder TRUST declares: lines of "delete FINGERPRINT NAME",
-# "add NAME FILE" and "keep NAME TEXT". One certificate per server name: a host that was rebuilt with a new generation
-# has a new one, and the old one would stand in its way (LXD from 5.21.5 wants names to be unique).
-read -r -d '' PY_TRUST <<'PY' || true
-import hashlib, json, os, ssl, sys
-store = json.load(sys.stdin)
-folder, kind, members = sys.argv[1], sys.argv[2], sys.argv[3].split()
-for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-    if not file.endswith(".crt"):
-        continue
-    name, path = file[:-4], os.path.join(folder, file)
-    mine = hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(path).read())).hexdigest()
-    same = [c for c in store if c["fingerprint"] == mine]
-    if same and same[0]["type"] == kind and (kind == "client" or same[0]["name"] == name):
-        continue
-    stale = same or [c for c in store if kind == "server" and c["type"] == kind and c["name"] == name]
-    if stale and name in members:
-        print("keep", name, stale[0]["fingerprint"][:12])
-        continue
-    for old in stale:
-        print("delete", old["fingerprint"], name)
-    print("add", name, path)
-PY
-
-trust_declared() {
-    local members
-    members=$(members_listed | tr '\n' ' ') || later "LXD does not list its members"
-    trust_folder server "$ETC/trust/servers" "$members"
-    trust_folder client "$ETC/trust/clients" "$members"
-}
-
-trust_folder() {
-    local kind=$1 verb name what plan
-    plan=$(lxd_api GET '/1.0/certificates?recursion=1' | python3 -c "$PY_TRUST" "$2" "$kind" "$3") ||
-        later "LXD does not list its certificates"
-    while read -r verb name what; do
-        case $verb in
-        delete)
-            say "forgetting the earlier certificate of $what"
-            lxd_api DELETE "/1.0/certificates/$name" >"$RUN/answer" || later "LXD keeps it: $(cat "$RUN/answer")"
-            ;;
-        add)
-            say "trusting $name as $kind"
-            python3 -c 'import base64, json, ssl, sys
-name, kind, path = sys.argv[1:]
-der = ssl.PEM_cert_to_DER_cert(open(path).read())
-print(json.dumps({"name": name, "type": kind, "certificate": base64.b64encode(der).decode()}))' "$name" "$kind" "$what" |
-                lxd_api POST /1.0/certificates >"$RUN/answer" || grep -q "already in trust store" "$RUN/answer" ||
-                later "LXD does not trust $name: $(cat "$RUN/answer")"
-            ;;
-        keep)
-            say "$name is a member under the certificate $what and was rebuilt with another one; to let the new machine in:" \
-                "lxc cluster remove --force $name, then lxseed-firstboot cluster"
-            ;;
-        esac
-    done <<<"$plan"
-}
-
 # -- a joiner
-
-# One question to the cluster, under the pinned certificate and with this host's own: the answer's metadata as JSON, or
-# "? REASON". LXD 5 speaks TLS 1.3 only, which OpenSSL has since 1.1.1; the 18.04.0 media have 1.1.0, and there the gate
-# stays open and LXD's own answers decide.
-read -r -d '' PY_PEER <<'PY' || true
-import http.client, json, socket, ssl, sys
-host, port = sys.argv[1].rsplit(":", 1)
-method, path, name, pinned, crt, key = sys.argv[2:]
-if ssl.OPENSSL_VERSION_INFO < (1, 1, 1):
-    print("? no TLS 1.3 here")
-    sys.exit(2)
-context = ssl.create_default_context(cafile=pinned)
-context.load_cert_chain(crt, key)
-try:
-    # No http.client.HTTPSConnection: the name in the certificate is not the address that is dialled.
-    plain = socket.create_connection((host, int(port)), 10)
-    link = http.client.HTTPConnection(host)
-    link.sock = context.wrap_socket(plain, server_hostname=name)
-    link.request(method, path)
-    answer = json.loads(link.getresponse().read().decode())
-    if answer.get("type") == "error":
-        raise ValueError(answer.get("error"))
-    print(json.dumps(answer["metadata"]))
-except (OSError, ValueError, ssl.CertificateError, http.client.HTTPException) as problem:
-    print("? %s" % problem)
-    sys.exit(1)
-PY
-
-# ask_cluster METHOD PATH
-ask_cluster() {
-    python3 -c "$PY_PEER" "$ENDPOINT" "$1" "$2" "$CLUSTER" "$ETC/tls/cluster.crt" "$LXD_DIR/server.crt" "$LXD_DIR/server.key"
-}
-
-# Two signs in one answer: the handshake under the pinned certificate succeeds only after the bootstrap host has taken it,
-# and "trusted" only after it has been told of this host. Both take as long as somebody takes to switch that host on.
-await_trust() {
-    local answer reason='' told=-60 waited=0 now
-    while :; do
-        answer=$(ask_cluster GET /1.0) || true
-        case $answer in
-        "? no TLS"*) return 0 ;;
-        "?"*CERTIFICATE_VERIFY* | "?"*"certificate verify"*)
-            now="what answers at $ENDPOINT does not (yet) show the certificate of the cluster $CLUSTER" ;;
-        "?"*) now="the bootstrap host $BOOTSTRAP does not answer at $ENDPOINT (${answer#\? })" ;;
-        *'"auth": "trusted"'*) return 0 ;;
-        *) now="the cluster at $ENDPOINT does not (yet) know this host's certificate; is $HOST declared in the same site?" ;;
-        esac
-        if ((waited >= 600)); then
-            later "$now"
-        fi
-        if [[ $now != "$reason" ]] || ((waited - told >= 60)); then
-            say "waiting: $now"
-            reason=$now told=$waited
-        fi
-        sleep 3
-        waited=$((waited + 3))
-    done
-}
-
-# This host's own identity is trusted, so it may take its own half-made membership out again. LXD forgets the certificate
-# with the member; the bootstrap host trusts it anew as long as it waits for its members, and later when told to.
-leave_cluster() {
-    local answer
-    say "taking the half-made member $HOST out of the cluster; if this host is not let in again within minutes:" \
-        "lxseed-firstboot cluster, on $BOOTSTRAP"
-    answer=$(ask_cluster DELETE "/1.0/cluster/members/$HOST?force=1") || later "the cluster keeps it: ${answer#\? }"
-}
 
 # A join that was cut off late has told the cluster's database of this address already. LXD before 5.0.4 leaves that entry
 # behind, and the next join waits for it in vain; this is what `lxd cluster remove-raft-node` does on a member.
@@ -284,9 +521,9 @@ forget_earlier_join() {
     if ! marked rejoin; then
         return 0
     fi
-    members=$(ask_cluster GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') || return 0
+    members=$(ask GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') || return 0
     if ! grep -qxF -- "$HOST" <<<"$members" &&
-        ask_cluster DELETE "/internal/cluster/raft-node/$ADDRESS:${ENDPOINT##*:}" >"$RUN/answer"; then
+        ask DELETE "/internal/cluster/raft-node/$(at_port "$ADDRESS")" >"$RUN/answer"; then
         say "the cluster has forgotten the earlier attempt of this host"
     fi
 }
@@ -294,7 +531,7 @@ forget_earlier_join() {
 # Hosts of an earlier position that are not members yet, in their order.
 before_me() {
     local members name
-    members=$(ask_cluster GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
+    members=$(ask GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
     for name in "${MEMBERS[@]:0:$POSITION}"; do
         grep -qxF -- "$name" <<<"$members" || printf '%s ' "$name"
     done
@@ -321,9 +558,9 @@ await_turn() {
             say "waiting for its turn after $name"
             told=$name
         fi
-        sleep 3
-        waited[$name]=$((${waited[$name]:-0} + 3))
-        still=$((still + 3))
+        sleep 1
+        waited[$name]=$((${waited[$name]:-0} + 1))
+        still=$((still + 1))
     done
     [[ -z $line ]] || say "going ahead of ${line% }"
 }

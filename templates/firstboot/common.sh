@@ -230,6 +230,12 @@ fingerprint() {
 print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(sys.argv[1]).read())).hexdigest())' "$1"
 }
 
+# The instance-id that cloud-init gave the seed of this boot; it follows from the seed's content.
+instance() { cat /var/lib/cloud/data/instance-id 2>/dev/null || true; }
+
+# of_this_instance FILE: whether it names this instance. Without cloud-init's note there is no other seed either.
+of_this_instance() { [[ -e $1 && ( -z $(instance) || $(cat "$1") = "$(instance)" ) ]]; }
+
 # Index of a word in a list, or nothing: index_of WORD LIST...
 index_of() {
     local word=$1 i=0

@@ -1,18 +1,22 @@
 
 # ---- lxd ------------------------------------------------------------------------------------------------------------
-# Guarantees: the daemon runs under the identity that was made for this host at build time, and never talks to another
-# member through a proxy. An LXD that somebody already uses is not touched.
+# Guarantees: the daemon runs under the identity that was made for this host at build time, never talks to another member
+# through a proxy, and answers on the network, so that others can ask whether this host was ever in a cluster. A member
+# whose cluster was founded anew without it does not start its LXD. An LXD that somebody already uses is not touched.
 #
 # The mark `fresh` says that LXD had never run when this script came first: all that is in it comes from here, and as
 # long as this host is not a member it may be thrown away.
 
 stage_lxd() {
     [[ -x $LXD ]] || later "$LXD is not there; the snap stage has to run first"
+    bring_tls13
     bypass_proxies
+    guard_starts
     mend_cluster_pair
     place_identity
     start_lxd
     check_identity
+    listen
     say "lxd $(timeout 30 "$LXD" --version 2>/dev/null || true) runs as $(fingerprint "$LXD_DIR/server.crt" | cut -c 1-12)"
 }
 
@@ -36,23 +40,33 @@ start_lxd() {
 # LXD before 5.0.4 does not come up any more when it was cut off inside a join: it is a member to itself and none to the
 # cluster. The cluster knows which; where it cannot be asked, nothing is thrown away.
 give_up_half_made() {
-    local members
-    if [[ $ROLE = joiner ]] && marked begun; then
-        members=$(ask_cluster GET '/1.0/cluster/members?recursion=1') ||
-            later "LXD is not ready after an interrupted join, and the cluster cannot be asked (${members#\? })"
-        if json '[m["server_name"] for m in d]' <<<"$members" | grep -xF -- "$HOST" >/dev/null; then
-            if ! marked stuck; then
-                mark stuck
-                later "LXD is not ready, although the cluster lists $HOST as a member"
-            fi
-            leave_cluster
+    if marked asked && marked begun; then
+        find_peer "$(survey)" || true
+        trusted_by_peer ||
+            later "LXD is not ready after an interrupted join, and no member of the cluster $CLUSTER can be asked"
+        read_record
+        if [[ -n $RECORD ]] && ! marked stuck; then
+            mark stuck
+            later "LXD is not ready, although the cluster lists $HOST as a member"
         fi
+        decide_on_record
     fi
     say "LXD does not come up after it was cut off: $SAID"
     reset_lxd
 }
 
 stop_lxd() { quietly timeout 300 snap stop lxd || later "the LXD daemon does not stop: $SAID"; }
+
+# No other host can be asked without it, and nothing is founded or joined unasked.
+bring_tls13() {
+    if speaks_tls13; then
+        return 0
+    fi
+    say "python3's OpenSSL is older than 1.1.1 and cannot ask other hosts (TLS 1.3); upgrading libssl1.1"
+    apt_get "apt-get update" update || say "apt-get update failed: $SAID"
+    apt_get "the upgrade of libssl1.1" install libssl1.1 || later "upgrading libssl1.1 failed: $SAID"
+    speaks_tls13 || stop "python3 cannot speak TLS 1.3, with which LXD is asked; upgrade libssl1.1 to 1.1.1 or later"
+}
 
 # snapd hands /etc/environment to every service of a snap, so a proxy set there reaches the daemon. A later EnvironmentFile
 # wins over an earlier one; an Environment= line would lose against it.
@@ -65,6 +79,58 @@ bypass_proxies() {
         printf '# Made by lxseed: members talk to each other directly, whatever proxy this machine has.\n%s\n' \
             "[Service]"$'\n'"EnvironmentFile=-$file" | put "$drop" 0644
         systemctl daemon-reload
+    fi
+}
+
+# systemd leaves a service alone whose ExecStartPre= fails. Only the one answer that says so may keep LXD from starting:
+# not a script that is missing, and not hosts that cannot be asked. ($$ is systemd's way to write a dollar.)
+guard_starts() {
+    local drop=/etc/systemd/system/snap.lxd.daemon.service.d/lxseed-guard.conf text
+    text='# Made by lxseed: a member whose cluster was founded anew without it must not be swallowed by the new one.
+[Service]
+ExecStartPre=/bin/sh -c "timeout 60 /usr/local/sbin/lxseed-firstboot guard; test $$? != 78"'
+    if [[ $(cat "$drop" 2>/dev/null) != "$text" ]]; then
+        printf '%s\n' "$text" | put "$drop" 0644
+        systemctl daemon-reload
+    fi
+}
+
+# What this host was formed under, one line: host, address, cluster, the number of the founding ("-": it has none).
+formed() {
+    F_HOST='' F_ADDRESS='' F_CLUSTER='' F_FOUNDING=''
+    if [[ -e $STATE/formed ]]; then
+        IFS=$'\t' read -r F_HOST F_ADDRESS F_CLUSTER F_FOUNDING <"$STATE/formed" || true
+    fi
+}
+
+# Run by systemd before each start of the daemon. A founding that others tell of and nobody shares with this host means
+# that most hosts were installed anew at once and formed another cluster under the same keys: raft would take this
+# member's database for an old copy of theirs, or theirs for one of its own.
+guard() {
+    local told name number
+    STAGE=guard
+    formed
+    if [[ -z $F_FOUNDING || $F_FOUNDING = - ]]; then
+        return 0
+    fi
+    told=$(peer_rows | PATIENCE=5 peers founding) || true
+    while IFS=$'\t' read -r name number; do
+        if [[ $number = "$F_FOUNDING" ]]; then
+            unmark founded-anew
+            [[ $(cat "$STATE/problem" 2>/dev/null) != guard:* ]] || rm -f "$STATE/problem"
+            return 0
+        fi
+    done <<<"$told"
+    while IFS=$'\t' read -r name number; do
+        if [[ -n $number && $number != - ]]; then
+            mark founded-anew "$name to $number"
+        fi
+    done <<<"$told"
+    # Seen once it holds, too, while those that said so are off: they may be switched on a moment after this host.
+    if marked founded-anew; then
+        stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and $(cat "$STATE/marks/founded-anew"):" \
+            "most hosts were installed anew and formed another cluster. LXD is not started here; its database and its pools" \
+            "are as they were. When that other cluster has been given up: rm $STATE/marks/founded-anew"
     fi
 }
 
@@ -101,6 +167,20 @@ place_identity() {
     # certificate is what the next run looks at.
     put "$LXD_DIR/server.key" 0600 <"$ETC/tls/server.key"
     put "$LXD_DIR/server.crt" 0644 <"$ETC/tls/server.crt"
+}
+
+# The certificate that it shows tells the bootstrap host that this host was never in a cluster: it is this host's own until
+# it forms or joins one, and the cluster's from then on.
+listen() {
+    local answer
+    if [[ $(clustered) != no ]]; then
+        return 0
+    fi
+    answer=$(lxd_api GET /1.0 | json 'd["config"].get("core.https_address")') || later "LXD does not answer"
+    if [[ $answer != "$(at_port "$ADDRESS")" ]]; then
+        printf '{"config": {"core.https_address": "%s"}}' "$(at_port "$ADDRESS")" | lxd_api PATCH /1.0 >"$RUN/answer" ||
+            later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
+    fi
 }
 
 # The daemon reads its certificate when it starts; one that was already up still shows its old one.
@@ -149,7 +229,8 @@ reset_lxd() {
     clear_handed_volumes
     unmark begun
     unmark stuck
-    [[ $ROLE = bootstrap ]] || mark rejoin
+    ! marked asked || mark rejoin
     place_identity
     start_lxd
+    listen
 }

@@ -6,12 +6,13 @@
 
 usage() {
     cat <<USAGE
-usage: lxseed-firstboot            run all stages, and wait for what is not there yet
-       lxseed-firstboot STAGE      run one stage once: ${STAGES[*]}
-       lxseed-firstboot status     where this machine stands
+usage: lxseed-firstboot                    run all stages, and wait for what is not there yet
+       lxseed-firstboot STAGE              run one stage once: ${STAGES[*]}
+       lxseed-firstboot status             where this machine stands, and what its LXD says
+       lxseed-firstboot trust NAME [FILE]  let the host NAME into the cluster; FILE is its server.crt from out/
 
 Exit: 0 done, $TRY_AGAIN to be tried again, $NEEDS_A_PERSON a person has to decide. Run as the service lxseed-firstboot it starts at
-boot and goes on until the machine is sealed; see 'journalctl -u lxseed-firstboot'.
+boot and goes on until the work for this seed is complete; see 'journalctl -u lxseed-firstboot'.
 USAGE
 }
 
@@ -64,14 +65,39 @@ status() {
     done
     if [[ -e $STATE/problem ]]; then
         printf 'STOPPED at %s\n' "$(cat "$STATE/problem")"
-    elif [[ -e $STATE/stages/seal.done ]]; then
-        printf 'done; the receipt is %s\n' "$RECEIPT"
-        python3 -c 'import json, sys
+    elif ! marked joined; then
+        printf 'NOT DONE: %s\n' "$(cat "$RUN/last" 2>/dev/null || echo "not a member yet")"
+    elif [[ $EUID != 0 ]]; then
+        printf 'was a member when it was set up; LXD cannot be asked without root\n'
+    else
+        cluster_now
+    fi
+    python3 -c 'import json, sys
 medium = (json.load(open(sys.argv[1])).get("sealed") or {}).get("medium_with_keys")
 if medium:
     print("the seed medium %s still holds this host'"'"'s keys" % medium)' "$RECEIPT" 2>/dev/null || true
-    elif [[ -e $RUN/last ]]; then
-        printf 'last: %s\n' "$(cat "$RUN/last")"
+}
+
+# What this host's LXD says at this moment; a stamp of the first boot says nothing of today.
+cluster_now() {
+    local answer members
+    if ! answer=$(lxd_api GET /1.0/cluster 5); then
+        if grep -Eqs 'other cluster (nodes|members) to upgrade' <(tail -n 50 "$LXD_DIR/logs/lxd.log" 2>/dev/null); then
+            echo "NOT DONE: LXD waits for the other members to run its version; until then it answers nobody"
+        else
+            echo "NOT DONE: LXD does not answer (${answer:-no reason}): is a majority of the cluster's members on?"
+        fi
+    elif [[ $(json 'd["enabled"]' <<<"$answer") != True ]]; then
+        echo "NOT DONE: this LXD is in no cluster any more; it was a member of $CLUSTER"
+    elif ! members=$(lxd_api GET '/1.0/cluster/members?recursion=1' 5); then
+        echo "NOT DONE: the cluster does not answer (${members:-no reason}): is a majority of its members on?"
+    else
+        json "'%s: member of the cluster $CLUSTER, %d of %d members online; the receipt is $RECEIPT' % (
+            'done' if any(m['server_name'] == '$HOST' and m['status'] == 'Online' for m in d) else 'NOT DONE: this member is not online',
+            len([m for m in d if m['status'] == 'Online']), len(d))" <<<"$members"
+    fi
+    if ! sealed; then
+        echo "not sealed: private keys of the seed $(instance) are on this machine"
     fi
 }
 
@@ -92,9 +118,30 @@ run_stage() {
     fi
 }
 
+# The instance whose work is complete: nothing is left to do until another seed is planted.
+complete() { of_this_instance "$STATE/complete"; }
+
 run_all() {
-    local stage status pause
+    local status=0
+    if complete; then
+        seal_again
+        return 0
+    fi
     rm -f "$STATE/problem"
+    if joined_otherwise; then
+        converge || status=$?
+    else
+        first_boot
+    fi
+    if [[ $status = 0 ]]; then
+        instance | put "$STATE/complete" 0644
+        say "all is done"
+    fi
+    return "$status"
+}
+
+first_boot() {
+    local stage status pause
     say "$ROLE of the cluster $CLUSTER"
     for stage in "${STAGES[@]}"; do
         pause=5
@@ -104,14 +151,24 @@ run_all() {
             LXSEED_LOCKED=yes "$SELF" "$stage" || status=$?
             case $status in
             0) break ;;
-            "$NEEDS_A_PERSON") exit "$NEEDS_A_PERSON" ;;
+            "$NEEDS_A_PERSON")
+                seal_early
+                exit "$NEEDS_A_PERSON"
+                ;;
             esac
+            seal_early
             say "$stage ended with $status; next try in $pause s"
             sleep "$pause"
             pause=$((pause < 60 ? pause * 2 : 120))
         done
     done
-    say "all stages are done"
+}
+
+# The keys go as soon as this host is a member, whatever another stage still waits for.
+seal_early() {
+    if ready_to_seal && ! sealed; then
+        LXSEED_LOCKED=yes "$SELF" seal || true
+    fi
 }
 
 main() {
@@ -125,8 +182,16 @@ main() {
         status
         return 0
         ;;
+    guard | trust) ;;
+    converge) [[ -n ${LXSEED_LOCKED:-} ]] || return 64 ;;
+    *)
+        if [[ $# -gt 1 ]] || [[ $# = 1 && -z $(index_of "$1" "${STAGES[@]}" || true) ]]; then
+            usage >&2
+            return 64
+        fi
+        ;;
     esac
-    if [[ $# -gt 1 ]] || [[ $# = 1 && -z $(index_of "$1" "${STAGES[@]}" || true) ]]; then
+    if [[ ${1:-} = trust && ($# -lt 2 || $# -gt 3) ]]; then
         usage >&2
         return 64
     fi
@@ -135,6 +200,18 @@ main() {
         return 77
     fi
     mkdir -p "$RUN" "$STATE"
+    case ${1:-} in
+    # systemd runs it when a stage starts LXD, and that stage holds the lock.
+    guard)
+        guard
+        return
+        ;;
+    # While a bootstrap host waits for its members, a person must not have to.
+    trust)
+        trust_host "${@:2}"
+        return
+        ;;
+    esac
     if [[ -z ${LXSEED_LOCKED:-} ]]; then
         # One run at a time. The lock is not handed down (-o): a daemon that a stage starts would hold it for ever.
         LXSEED_LOCKED=yes flock -n -o -E 73 "$RUN/lock" "$SELF" "$@" || busy=$?
@@ -144,11 +221,21 @@ main() {
         fi
         return "${busy:-0}"
     fi
-    if [[ $# = 1 ]]; then
-        run_stage "$1"
-    else
-        run_all
-    fi
+    case ${1:-} in
+    '') run_all ;;
+    converge)
+        STAGE=$2
+        # shellcheck disable=SC2154 # status is set by the trap itself
+        trap 'unexpected "$?" "$LINENO" "$BASH_COMMAND"' ERR
+        converge_step "$2"
+        ;;
+    *) run_stage "$1" ;;
+    esac
 }
 
-main "$@"
+# A block is read to its end before it runs: cloud-init may write this file anew meanwhile (it does so while the guard runs),
+# and bash would go on reading in the middle of the new one.
+if [[ -n $SELF ]]; then
+    main "$@"
+    exit
+fi

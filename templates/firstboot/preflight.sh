@@ -8,6 +8,7 @@ stage_preflight() {
     settle
     set_name
     mend_network
+    keep_instance
     wait_for_address
     wait_for_clock
     bring_kernel

@@ -21,12 +21,15 @@ MEMBERS=(<{ cluster.members | words }>)
 ADDRESSES=(<{ cluster.addresses | words }>)
 BOOTSTRAP=<{ cluster.bootstrap }>
 ENDPOINT=<{ cluster.endpoint }>
+# Of the bootstrap host: whether it founds without a majority of MEMBERS, and whose certificates LXD shall trust.
+ALONE=<{ cluster.alone }>
+CLIENTS=(<{ cluster.clients | words }>)
 
 CHANNEL=<{ lxd.channel }>
 # The carried snaps in the order to install them in; none if they come from the store.
 OFFLINE=(<{ lxd.offline | words }>)
 
-# One disk per column. WIPE holds the serial of a disk that may be emptied once, or nothing.
+# One disk per column. WIPE holds the serial of a disk that may be emptied, with a word behind it or without, or nothing.
 SLOT_NAMES=(<{ slots.names | words }>)
 SLOT_BY=(<{ slots.by | words }>)
 SLOT_VALUES=(<{ slots.values | words }>)

@@ -1,15 +1,16 @@
 
 # ---- verify ---------------------------------------------------------------------------------------------------------
 # Guarantees: the cluster sees this host ONLINE and all its pools are usable here, and a receipt says what came to be.
-# The bootstrap host also waits for the others, but not for ever: what it has told them stays valid for who comes late.
+# The host that founded also waits for the others, but not for ever: what it has told them stays valid for who comes late.
 
 stage_verify() {
     local missing=''
     start_lxd
     wait_for 180 3 "this member to be online" online || later "the cluster does not see $HOST online"
+    read_own_pools
     check_pools
-    if [[ $ROLE = bootstrap ]]; then
-        if ! wait_for 600 10 "all ${#MEMBERS[@]} members" all_let_in; then
+    if marked founded; then
+        if ! wait_for 600 5 "all ${#MEMBERS[@]} members" all_let_in; then
             missing=$(absent)
             say "not online yet: $missing- they may still come; this host goes on"
         else
@@ -33,12 +34,15 @@ absent() {
     done
 }
 
-# A joiner that takes its own half-made membership back loses its trust with it.
+# A joiner that takes its own half-made membership back loses its trust with it, and leaves word of that. To look for it is a
+# dozen processes, so not each time.
+LOOKS=0
 all_let_in() {
     local missing
     missing=$(absent)
     if [[ -n $missing ]]; then
-        trust_declared
+        ((LOOKS % 6 != 0)) || trust_declared
+        LOOKS=$((LOOKS + 1))
         return 1
     fi
 }
@@ -46,7 +50,9 @@ all_let_in() {
 # "Created" is said of the cluster's pool as a whole; that it can be used here shows only in asking for its space here.
 check_pools() {
     local pool answer
+    say_pools_not_there
     for pool in "${POOL_NAMES[@]}"; do
+        cluster_has_pool "$pool" || continue
         answer=$(lxd_api GET "/1.0/storage-pools/$pool?target=$HOST") || later "pool $pool is not on this member: $answer"
         answer=$(json 'd["status"]' <<<"$answer")
         [[ $answer = Created ]] || later "pool $pool is $answer on this member"
@@ -70,9 +76,10 @@ receipt = {
     "pools": [{"name": n, "driver": d, "volume": v, "source": s} for n, d, v, s in rows("pools")],
     "volumes": [{"name": n, "kind": k, "device": d, "disks": s.split()} for n, k, d, s in rows("volumes")],
     "disks": [{"slot": n, "device": d, "serial": s, "bytes": int(b)} for n, d, s, b in rows("disks")],
+    "founding": fact["founding"], "pools_not_in_cluster": fact["lacking"].split(),
 }
-# Only the bootstrap host waits for the others; what a joiner sees of them depends on who was faster.
-if fact["role"] == "bootstrap":
+# Only the host that founded waits for the others; what a joiner sees of them depends on who was faster.
+if fact["founded"]:
     receipt.update(members=fact["members"].split(), missing=fact["missing"].split())
 path = sys.argv[1]
 try:
@@ -100,8 +107,11 @@ write_receipt() {
         printf '%s\0' snapd "$(snapd_version)" lxd "$(timeout 30 "$LXD" --version)"
         printf '%s\0' revision "$(snap list lxd | awk '$1 == "lxd" { print $3 }')"
         printf '%s\0' server "$(fingerprint "$LXD_DIR/server.crt")" cluster_certificate "$(fingerprint "$LXD_DIR/cluster.crt")"
+        formed
+        printf '%s\0' founding "$F_FOUNDING" lacking "$(pools_not_there)" founded "$(cat "$STATE/marks/founded" 2>/dev/null || true)"
         printf 'pools\0'
         for i in "${!POOL_NAMES[@]}"; do
+            cluster_has_pool "${POOL_NAMES[$i]}" || continue
             volume_read "${POOL_VOLUMES[$i]}"
             printf '%s\t%s\t%s\t%s\n' "${POOL_NAMES[$i]}" "${POOL_DRIVERS[$i]}" "${POOL_VOLUMES[$i]}" "$V_SOURCE"
         done

@@ -27,10 +27,7 @@ bring_volume() {
     first=$(index_of "${VOLUME_FIRST[$1]}" "${SLOT_NAMES[@]}")
     [[ -z ${VOLUME_SECOND[$1]} ]] || second=$(index_of "${VOLUME_SECOND[$1]}" "${SLOT_NAMES[@]}")
     volume_read "$name"
-    if [[ -z $V_STATE ]]; then
-        wipe_if_allowed "$first"
-        [[ -z $second ]] || wipe_if_allowed "$second"
-    fi
+    empty_as_allowed "$first" ${second:+"$second"}
     if [[ -z ${SLOT_DISK[$first]} ]]; then
         missing_disk "$kind" "$first" "$second"
     elif [[ -n $second && -z ${SLOT_DISK[$second]} ]]; then
@@ -51,8 +48,8 @@ bring_volume() {
 # A mirror of ours runs on one leg; everything else needs its disk: missing_disk KIND MISSING OTHER
 missing_disk() {
     local here
-    if [[ $1 != device && -n $V_STATE && $V_STATE != making && -n ${SLOT_DISK[$3]} ]] ||
-        [[ $1 = mirror && -n ${SLOT_DISK[$3]} && $(md_name "${SLOT_DISK[$3]}") = "$HOST:"* ]]; then
+    if [[ $V_STATE != making && $1 != device && -n ${SLOT_DISK[$3]} ]] &&
+        { [[ -n $V_STATE ]] || [[ $1 = mirror && $(md_name "${SLOT_DISK[$3]}") = "$HOST:"* ]]; }; then
         return 0
     fi
     here=$(for name in $(all_disks); do describe "$name"; done | paste -sd';' | sed 's/;/; /g')
@@ -72,14 +69,19 @@ bring_device() {
     sane_disk "$slot"
     case $V_STATE in
     '')
-        blank_slot "$slot"
+        blank_slots "$slot"
         say "volume $name: $(describe "${SLOT_DISK[$slot]}") is blank"
         volume_write "$name" ready "$device" "$device" "$disks"
         ;;
     ready)
-        # Nothing was made of it yet, so another disk may have come into the slot since.
-        [[ $(driver_of "$name") = dir ]] || blank_slot "$slot"
-        volume_write "$name" ready "$device" "$device" "$disks"
+        # Nothing was handed out of it yet, so another disk may have come into the slot since.
+        if [[ $(driver_of "$name") != dir || $V_DISKS != "$disks" ]]; then
+            blank_slots "$slot"
+            unmark "mkfs-$name"
+            V_SOURCE=$device
+        fi
+        [[ $V_SOURCE != "$V_DEVICE" ]] || V_SOURCE=$device
+        volume_write "$name" ready "$device" "$V_SOURCE" "$disks"
         ;;
     *) same_disks "$name" "$disks" ;;
     esac
@@ -95,8 +97,9 @@ same_disks() {
 
 # -- md mirrors
 
-md_name() { mdadm --examine --export "/dev/$1" 2>/dev/null | sed -n 's/^MD_NAME=//p'; }
-md_uuid() { mdadm --examine --export "/dev/$1" 2>/dev/null | sed -n 's/^MD_UUID=//p'; }
+# mdadm says that a disk is no member by its exit code, too.
+md_name() { mdadm --examine --export "/dev/$1" 2>/dev/null | sed -n 's/^MD_NAME=//p' || true; }
+md_uuid() { mdadm --examine --export "/dev/$1" 2>/dev/null | sed -n 's/^MD_UUID=//p' || true; }
 
 bring_mirror() {
     local name=$1 first=$2 second=$3 disks=$4 a=${SLOT_DISK[$2]} b=${SLOT_DISK[$3]} mine="$HOST:$1" slot ours=0 here=0 uuid=''
@@ -114,43 +117,63 @@ bring_mirror() {
         fi
     done
     if [[ $V_STATE = making && $ours -lt 2 ]]; then
-        # `mdadm --create` was cut off between its two members, which were blank before it.
+        # `mdadm --create` was cut off between its two members. Its array has the identity that was written down before.
         for slot in "$first" "$second"; do
-            if [[ $(md_name "${SLOT_DISK[$slot]}") = "$mine" ]]; then
-                release_layers "${SLOT_DISK[$slot]}"
+            if [[ -n ${SLOT_DISK[$slot]} ]] && made_here "$name" "${SLOT_DISK[$slot]}"; then
+                take_down_above "${SLOT_DISK[$slot]}"
                 erase "${SLOT_DISK[$slot]}"
+                ours=0
             fi
         done
-        ours=0
     fi
     if [[ $ours = 0 ]]; then
         if [[ $V_STATE = handed || $V_STATE = made ]]; then
             stop "volume $name: neither $(describe "$a") nor $(describe "$b") is a member of $mine any more"
         fi
-        blank_slot "$first"
-        blank_slot "$second"
+        blank_slots "$first" "$second"
         create_mirror "$name" "$a" "$b" "$disks"
         uuid=$(md_uuid "$a")
+        V_STATE=making
     else
         if [[ $ours -lt $here ]]; then
-            [[ $V_STATE = handed || $V_STATE = made ]] ||
-                stop "volume $name: only one of $(describe "$a") and $(describe "$b") is a member of $mine; take out the" \
-                    "other one, or wipe both"
+            case $V_STATE in
+            ready)
+                stop "volume $name: only one of $(describe "$a") and $(describe "$b") is a member of $mine; put the old disk" \
+                    "back, or take the other one out"
+                ;;
+            '' | making) half_a_mirror "$name" "$first" "$second" ;;
+            esac
             say "volume $name: one disk is no member of $mine; running degraded. To rebuild: mdadm /dev/md/$name --add DISK"
         elif [[ $here = 1 ]]; then
             say "volume $name: one of the two disks is missing; running degraded"
         fi
+        if [[ -z $V_STATE ]] || { [[ $V_STATE = making ]] && ! made_here "$name" "${a:-$b}"; }; then
+            V_STATE=
+            old_array_blank "$name" "$first" "$second"
+        elif [[ $V_STATE = making ]]; then
+            # udev may have started it under another name, and what an earlier array left in it, too.
+            take_down_above "$a"
+            take_down_above "$b"
+        fi
         assemble_mirror "$name" "$uuid" "$a" "$b"
+    fi
+    if [[ $V_STATE = making ]]; then
+        empty_new_array "$name" "${a:-$b}"
     fi
     remember_array "$name" "$uuid"
     if [[ -z $V_STATE || $V_STATE = making ]]; then
-        check_array_blank "$name" "$first" "$second"
         volume_write "$name" ready "/dev/md/$name" "$(md_path "$name" "$uuid")" "$disks"
+        unmark "array-$name"
     fi
 }
 
+# Whether a disk is a member of the array that this installation has begun to make of the volume.
+made_here() { [[ $(md_uuid "$2") = "$(cat "$STATE/marks/array-$1" 2>/dev/null || echo none)" ]]; }
+
 create_mirror() {
-    local name=$1 a=$2 b=$3
+    local name=$1 a=$2 b=$3 uuid
+    uuid=$(od -An -N16 -tx4 /dev/urandom | sed 's/^ *//; s/ /:/g')
+    mark "array-$name" "$uuid"
     say "volume $name: mirroring $(describe "$a") and $(describe "$b")"
     volume_write "$name" making "/dev/md/$name" "/dev/md/$name" "$4"
     udevadm settle --timeout=60 2>/dev/null || true
@@ -158,7 +181,7 @@ create_mirror() {
     # about what is on the disks, so the guard above is the only one there is.
     udevadm control --stop-exec-queue 2>/dev/null || true
     if ! quietly timeout 120 mdadm --create "/dev/md/$name" --run "--homehost=$HOST" --raid-devices=2 --metadata=1.2 \
-        --level=1 "--name=$name" "/dev/$a" "/dev/$b"; then
+        --level=1 "--name=$name" "--uuid=$uuid" "/dev/$a" "/dev/$b"; then
         udevadm control --start-exec-queue 2>/dev/null || true
         later "mdadm --create of $name failed: $SAID"
     fi
@@ -215,14 +238,48 @@ renew_initramfs() {
     fi
 }
 
-# An array of ours from an earlier installation may still hold that installation's pool.
-check_array_blank() {
-    local on
-    on=$(what_is_on "md/$1")
-    if [[ -n $on ]]; then
-        stop "volume $1: the array /dev/md/$1 on $(describe "${SLOT_DISK[$2]}") is this host's own, and it is not blank: $on." \
-            "It was left untouched. To empty it, allow 'wipe' with their serials at both slots in the host's profile"
-    fi
+# The data of an array begins far behind its superblock: 129 MiB on disks from 128 GiB on. What a former array had there is at the
+# same place in the new one, and no look at the blank disks could see it: the label of a file system, or a volume group, which
+# udev may have activated by now. The array is this installation's own, made of disks that were blank, and nobody was given it.
+empty_new_array() {
+    local array=/dev/md/$1 on
+    made_here "$1" "$2" || stop "volume $1: the array $array is not the one that was made of its disks"
+    on=$(what_is_on "$array")
+    [[ -z $on ]] || say "volume $1: emptying the new array of what an earlier one has left on its disks ($on)"
+    # Whatever was seen: md reads from one half only, and the other may still hold the old content.
+    array=$(basename "$(readlink -f "$array")")
+    take_down_above "$array"
+    erase "$array"
+}
+
+# An array of ours from an earlier installation may still hold that installation's pool. Looked at on its members, before anything
+# starts it.
+old_array_blank() {
+    local slot name refused=''
+    for slot in "$2" "$3"; do
+        name=${SLOT_DISK[$slot]}
+        if [[ -n $name ]] && md_holds_something "$name"; then
+            refused+="${refused:+. And }$(not_blank "$slot" "$(what_is_on "$name")")"
+        fi
+    done
+    [[ -z $refused ]] || stop "volume $1: this host's own array of an earlier installation is not blank. $refused"
+}
+
+# One disk is a member of this host's array and the other is not: an earlier installation's, whose other half was exchanged.
+half_a_mirror() {
+    local slot on refused=''
+    for slot in "$2" "$3"; do
+        on=$(what_is_on "${SLOT_DISK[$slot]}")
+        [[ -z $on ]] || refused+="${refused:+. And }$(not_blank "$slot" "$on")"
+    done
+    stop "volume $1: only one of its two disks is a member of this host's own array of an earlier installation; put its other half" \
+        "back, or take the strange disk out. $refused"
+}
+
+# Whether there is more in it than the array itself.
+md_holds_something() {
+    look_into "$1"
+    [[ -n $(layer on | grep -v '^member of the md array \|^linux_raid_member$' || true) ]]
 }
 
 # -- zpools that are mirrors themselves
@@ -233,9 +290,11 @@ bring_zfs_mirror() {
     pool=$(pool_of "$1")
     [[ -n $pool ]] || stop "volume $1: no pool uses it, and a zpool is made for one alone"
     pool=${POOL_NAMES[$pool]}
-    if [[ $V_STATE = making ]] && ! zpool list -H "$pool" >/dev/null 2>&1; then
-        # `zpool create` was cut off. If it was far enough to be imported it is whole.
-        if ! quietly timeout 120 zpool import -N -d /dev/disk/by-id "$pool"; then
+    if [[ $V_STATE = making ]]; then
+        same_disks "$name" "$disks"
+        if ! zpool_of_disks "$pool" "$first" "$second"; then
+            # `zpool create` was cut off. If it was far enough to be imported it is whole.
+            left_by_zpool_create "$pool" "$first" "$second"
             erase "${SLOT_DISK[$first]}"
             erase "${SLOT_DISK[$second]}"
             V_STATE=
@@ -243,11 +302,10 @@ bring_zfs_mirror() {
     fi
     case $V_STATE in
     '')
+        blank_slots "$first" "$second"
         if zpool list -H "$pool" >/dev/null 2>&1; then
             stop "volume $name: a zpool named $pool is already here, and it was not made by this installation"
         fi
-        blank_slot "$first"
-        blank_slot "$second"
         say "volume $name: zpool $pool mirrors $(describe "${SLOT_DISK[$first]}") and $(describe "${SLOT_DISK[$second]}")"
         volume_write "$name" making "$pool" "$pool" "$disks"
         # Without -f: zpool has a guard of its own.
@@ -264,11 +322,41 @@ bring_zfs_mirror() {
     esac
 }
 
+# zpool_of_disks POOL SLOT SLOT: whether the pool that is imported, or can be, is the one on these two disks. One of the same name
+# on other disks is somebody else's.
+zpool_of_disks() {
+    local slot guid=''
+    for slot in "$2" "$3"; do
+        look_into "${SLOT_DISK[$slot]}"
+        guid+="${guid:+ }$(layer part | awk -F '\t' -v pool="$1" '$1 == "zpool" && $3 == pool { print $2 }' | sort -u | paste -sd,)"
+    done
+    [[ -n ${guid% *} && ${guid% *} = "${guid#* }" && $guid != *,* ]] || return 1
+    guid=${guid% *}
+    if ! zpool list -H "$1" >/dev/null 2>&1; then
+        quietly timeout 120 zpool import -N -d /dev/disk/by-id "$guid" || return 1
+    fi
+    [[ $(zpool get -H -o value guid "$1" 2>/dev/null || true) = "$guid" ]] ||
+        stop "a zpool named $1 is already here, on other disks than those of its slots"
+}
+
+# What an interrupted `zpool create` can have left on disks that were blank: its partitions and its own pool, and nothing else.
+left_by_zpool_create() {
+    local slot strange
+    for slot in "$2" "$3"; do
+        look_into "${SLOT_DISK[$slot]}"
+        strange=$(layer on | grep -vxE "(gpt|zfs_member|ZFS pool $1|zfs_member labelled $1)( in partition [19])?" || true)
+        if [[ -n $strange ]]; then
+            stop "slot ${SLOT_NAMES[$slot]}: $(describe "${SLOT_DISK[$slot]}") was blank when a zpool was begun on it, and now it carries" \
+                "$(paste -sd, <<<"$strange" | sed 's/,/, /g')"
+        fi
+    done
+}
+
 # -- a file system for the driver dir
 
 # LXD wants an empty folder, and the root of an ext4 is not empty: it has lost+found.
 bring_folder() {
-    local name=$1 pool at uuid
+    local name=$1 pool at uuid on
     if [[ $(driver_of "$name") != dir ]]; then
         return 0
     fi
@@ -276,13 +364,19 @@ bring_folder() {
     at=/srv/lxseed/$pool
     if [[ $V_STATE = ready && $V_SOURCE != "$at/lxd" ]]; then
         if marked "mkfs-$name"; then
+            on=$(signs_on "$V_DEVICE")
+            if [[ -n $(tr ',' '\n' <<<"$on" | sed 's/^ *//' | grep -vxE "(ext[234]( labelled .*)?)?" || true) ]]; then
+                stop "volume $name: $V_DEVICE was blank when a file system was begun on it, and now it carries $on"
+            fi
             unmount_volume "$V_DEVICE"
             erase "$(basename "$(readlink -f "$V_DEVICE")")"
         fi
-        [[ -z $(what_is_on "$V_DEVICE") ]] || stop "volume $name: $V_DEVICE is not blank: $(what_is_on "$V_DEVICE")"
+        on=$(signs_on "$V_DEVICE")
+        [[ -z $on ]] || stop "volume $name: $V_DEVICE is not blank: $on"
         say "volume $name: making a file system"
         mark "mkfs-$name"
-        quietly timeout 1800 mkfs.ext4 -q -L "$pool" "$V_DEVICE" || later "mkfs.ext4 on $V_DEVICE failed: $SAID"
+        # Label and place say whose it is, to whoever finds the disk; an installation of this host to come, above all.
+        quietly timeout 1800 mkfs.ext4 -q -L "$pool" -M "$at" "$V_DEVICE" || later "mkfs.ext4 on $V_DEVICE failed: $SAID"
     fi
     uuid=$(blkid -p -o value -s UUID "$V_DEVICE") || later "the file system of volume $name cannot be read"
     if ! grep -qs "^UUID=$uuid " /etc/fstab; then
@@ -307,17 +401,6 @@ pool_sources() {
     done
 }
 
-volumes_state() {
-    local name
-    for name in "${VOLUME_NAMES[@]}"; do
-        volume_read "$name"
-        case $V_STATE:$1 in
-        made:*) ;;
-        *) [[ $V_STATE = "$1" ]] || volume_state "$name" "$1" ;;
-        esac
-    done
-}
-
 # Whether LXD has not begun with any of its pools. Of a zpool that it was handed, nobody looks: that only costs a reset.
 handed_volumes_blank() {
     local name
@@ -328,7 +411,7 @@ handed_volumes_blank() {
         elif [[ $(driver_of "$name") = dir ]]; then
             [[ -z $(find "$V_SOURCE" -mindepth 1 -print -quit) ]] || return 1
         else
-            [[ $V_SOURCE = /* && -z $(what_is_on "$V_SOURCE") ]] || return 1
+            [[ $V_SOURCE = /* && -z $(signs_on "$V_SOURCE") ]] || return 1
         fi
     done
 }
@@ -338,6 +421,8 @@ handed_volumes_blank() {
 # The types are compared all the same: anything else than what the driver writes stops the host.
 clear_handed_volumes() {
     local name on sign found
+    # A sealed machine has been a member, and what lies on its disks was in use.
+    [[ -z ${CONVERGE:-} ]] || stop "LXD does not have what it was told to make, and nothing is cleared on a machine that is sealed"
     for name in "${VOLUME_NAMES[@]}"; do
         volume_read "$name"
         if [[ $V_STATE != handed ]]; then
@@ -359,7 +444,7 @@ clear_handed_volumes() {
             continue
         fi
         unmount_volume "$V_SOURCE"
-        on=$(what_is_on "$V_SOURCE")
+        on=$(signs_on "$V_SOURCE")
         if [[ -z $on ]]; then
             continue
         fi

@@ -55,6 +55,12 @@ look_at() {
             name=$(of_mark "$LOOK/$MARK" host)
             [ -z "$name" ] || WHO="$name of $(of_mark "$LOOK/$MARK" cluster)"
             SINCE=$(of_mark "$LOOK/$MARK" since)
+        elif [ -e "$LOOK/var/lib/lxseed/stages" ]; then
+            # Imaged and not installed, or by an earlier lxseed: its first boot has left traces.
+            NUMBER=${NUMBER:-unknown}
+            WHO=$(tr '\t' ' ' <"$LOOK/var/lib/lxseed/formed" 2>/dev/null |
+                sed -n 's/^\([a-z0-9-]*\) [^ ]* \([a-z0-9-]*\) .*/\1 of \2/p' | head -n 1)
+            SINCE=$(sed -n 's/^\([0-9TZ:-]*\)$/\1/p' "$LOOK/var/lib/lxseed/stages/preflight.done" 2>/dev/null | head -n 1)
         fi
         look_away "$1"
     fi

@@ -29,27 +29,49 @@ DISK_BYTES = 512 * 1024 * 1024
 class Host:
     """One machine. What it keeps over a power cut lies in its folder; what it loses, in its namespaces."""
 
-    def __init__(self, bench, name, seed):
+    def __init__(self, bench, name, seed, machine=None):
+        """MACHINE tells apart two machines that are set up as the same host."""
         self.bench, self.name, self.seed = bench, name, seed
-        self.folder = bench.folder / "hosts" / name
+        self.folder = bench.folder / "hosts" / (machine or name)
         self.upper = self.folder / "upper"
-        self.space = "%s-%s" % (bench.tag, name)
+        self.space = "%s-%s" % (bench.tag, machine or name)
         self.process, self.init = None, None
         self.loops = {}
-        self.values = variables(bench.planted(seed, "/usr/local/sbin/lxseed-firstboot").decode())
-        for part in ("upper", "work", "root", "lxd"):
+        for part in ("work", "root"):
             (self.folder / part).mkdir(parents=True)
+        self.install()
+        self.make_disks()
+        self.wire()
+
+    # -- what is on the machine before it is switched on
+
+    def install(self):
+        """A system disk as the installer leaves it, and no LXD yet."""
+        for part in ("upper", "lxd"):
+            shutil.rmtree(self.folder / part, ignore_errors=True)
+            (self.folder / part).mkdir()
         (self.folder / "lxd").chmod(0o711)
         local = self.upper / "usr/local/bin"
         local.mkdir(parents=True)
         for tool in STAND_INS:
             (local / os.path.basename(tool)).symlink_to("/opt/" + tool)
-        self.setting("speed", bench.speed)
+        self.setting("speed", self.bench.speed)
         self.plant()
-        self.make_disks()
-        self.wire()
 
-    # -- what is on the machine before it is switched on
+    def reinstall(self, seed=None, blank=False):
+        """Its system disk is thrown away and installed anew; the data disks stay as they are, or are new ones."""
+        if self.process:
+            raise Failed("%s is on" % self.name)
+        self.seed = seed or self.seed
+        self.install()
+        if blank:
+            for slot in self.loops:
+                self.blank(slot)
+
+    def blank(self, slot):
+        """A new disk of the same identity in the place of the old one."""
+        run("blkdiscard", self.loops[slot])
+        run("blockdev", "--flushbufs", self.loops[slot])
 
     def setting(self, name, value):
         path = self.upper / "etc/bench" / name
@@ -59,6 +81,7 @@ class Host:
     def plant(self, seed=None):
         """The seed as a medium or an installer would leave it."""
         self.seed = seed or self.seed
+        self.values = variables(self.bench.planted(self.seed, "/usr/local/sbin/lxseed-firstboot").decode())
         into = self.upper / "var/lib/cloud/seed/nocloud"
         into.mkdir(parents=True, exist_ok=True)
         for name in ("user-data", "meta-data", "network-config"):
@@ -92,6 +115,8 @@ class Host:
             file.truncate(size)
         with Bench.losetup:
             device = run("losetup", "--find", "--show", image).strip()
+            # Whoever had this device before may have left it read-only, and the kernel remembers that.
+            run("blockdev", "--setrw", device)
         self.bench.loops.append(device)
         self.loops[slot] = device
         self.disks.append({"slot": slot, "name": device[len("/dev/"):], "number": os.stat(device).st_rdev,
@@ -101,7 +126,7 @@ class Host:
         return next(d for d in self.disks if d["slot"] == slot)
 
     def wire(self):
-        outside, inside = "host%d" % len(self.bench.hosts), "eth0"
+        outside, inside = "host%d" % next(self.bench.plugs), "eth0"
         run("ip", "netns", "add", self.space)
         self.bench.spaces.append(self.space)
         run("ip", "-n", self.bench.wire, "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", self.space)
@@ -112,6 +137,21 @@ class Host:
 
     def cable(self, plugged):
         run("ip", "-n", self.space, "link", "set", "eth0", "up" if plugged else "down")
+
+    def speak_from(self, address):
+        """Its packets come from another address, and nobody is told that its own is here: what two cards make of a machine. With
+        the same address on one wire twice, each of the two would take the other off it."""
+        own = self.values["ADDRESS"][0]
+        run("ip", "-n", self.space, "addr", "del", own + "/24", "dev", "eth0")
+        run("ip", "-n", self.space, "addr", "add", own + "/32", "dev", "lo")
+        run("ip", "-n", self.space, "addr", "add", address + "/24", "dev", "eth0")
+        run("ip", "netns", "exec", self.space, "sysctl", "-q", "-w", "net.ipv4.conf.eth0.arp_ignore=1")
+
+    def speak_from_own(self, address):
+        own = self.values["ADDRESS"][0]
+        run("ip", "-n", self.space, "addr", "del", address + "/24", "dev", "eth0")
+        run("ip", "-n", self.space, "addr", "del", own + "/32", "dev", "lo")
+        run("ip", "-n", self.space, "addr", "add", own + "/24", "dev", "eth0")
 
     # -- power
 
@@ -152,6 +192,12 @@ class Host:
             # Namespaces end after their last process; loops and the overlay are busy until then.
             wait(20, "%s ends" % self.name, lambda: not os.path.exists("/proc/%d" % self.init))
             self.process, self.init = None, None
+
+    def shut_down(self):
+        """In order: the first boot is ended, LXD hands over and unmounts, what is written is on the disk."""
+        self.inside("systemctl", "stop", "lxseed-firstboot")
+        self.inside("/opt/bench/bin/lxd-daemon", "stop")
+        self.power_cut()
 
     def inside(self, *words, **options):
         environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C"}
@@ -208,8 +254,19 @@ for entry in os.listdir("/proc"):
     def state(self):
         return self.text("/var/log/unit-state").strip()
 
+    def instance(self):
+        return self.text("/var/lib/cloud/data/instance-id").strip()
+
+    def noted(self, name):
+        """What the first boot has noted of itself: `joined`, `sealed`, `complete`, each with the instance it is true of."""
+        for folder in ("/var/lib/lxseed/", "/var/lib/lxseed/marks/"):
+            if self.text(folder + name):
+                return self.text(folder + name).strip()
+        return ""
+
     def sealed(self):
-        return (self.upper / "var/lib/lxseed/stages/seal.done").exists() and self.state() in ("exited", "skipped")
+        """All is done, and nothing is left to do for this instance."""
+        return self.state() == "exited" and self.noted("complete") == self.instance() != ""
 
     def stopped(self):
         return self.state() == "failed 78"
@@ -224,6 +281,59 @@ for entry in os.listdir("/proc"):
         except ValueError:
             raise Failed("%s: lxc query %s says: %s" % (self.name, path, said[-300:])) from None
 
+    def lxc(self, *words, **options):
+        return self.inside("/usr/bin/lxc", *words, stdin=subprocess.DEVNULL, **options)
+
+    def try_inside(self, *words, seconds=60):
+        """The exit code and all that was said."""
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C"}
+        done = subprocess.run(["nsenter", "-t", str(self.init), "-m", "-p", "-u", "-n", "--", *words], env=environment, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+                              timeout=seconds)
+        return done.returncode, done.stdout
+
+    def firstboot(self, *words, seconds=60):
+        return self.try_inside("/usr/local/sbin/lxseed-firstboot", *words, seconds=seconds)
+
+    def status(self):
+        """The last line, which is the verdict."""
+        return self.firstboot("status")[1].strip().splitlines()[-1]
+
+    def problem(self):
+        return self.text("/var/lib/lxseed/problem").strip()
+
+    def restart_unit(self):
+        """`systemctl restart lxseed-firstboot`, as messages say."""
+        # Inside: what is removed behind the back of a mounted overlay is not gone for it.
+        self.inside("rm", "-f", "/var/log/unit-state")
+        self.inside("systemctl", "restart", "lxseed-firstboot")
+
+    def lxd_runs(self):
+        return self.inside("pgrep", "-f", "^/usr/bin/lxd --logfile", check=False).strip() != ""
+
+    def dump(self):
+        """The global database as this member has it, without what each heartbeat and each offline member changes in it."""
+        text = self.inside("/usr/bin/lxd", "sql", "global", ".dump")
+        if "CREATE TABLE" not in text:
+            raise Failed("%s: no dump: %s" % (self.name, text[-300:]))
+        lines = []
+        for line in text.splitlines():
+            if re.match(r"INSERT INTO \"?(warnings|operations|sqlite_sequence)\"? ", line):
+                continue
+            if re.match(r"INSERT INTO \"?nodes\"? ", line):
+                line = re.sub(r"'?\d{4}-\d\d-\d\d[T ][0-9:.]+[^,')]*'?", "TIME", line)
+            lines.append(line)
+        return lines
+
+    def database(self):
+        """SHA-256 of each file of its LXD's database, for a host whose LXD does not run."""
+        folder = self.folder / "lxd/database"
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    def digests(self):
+        return {slot: self.digest(slot) for slot in self.loops}
+
     def rebooted(self):
         """Carries out a reboot that the host asked for."""
         if (self.upper / "var/log/reboot-wanted").exists():
@@ -233,7 +343,7 @@ for entry in os.listdir("/proc"):
     def await_sealed(self, seconds=150):
         def ready():
             if self.stopped():
-                raise Failed("%s stopped: %s" % (self.name, self.text("/var/lib/lxseed/problem").strip()))
+                raise Failed("%s stopped: %s" % (self.name, self.problem()))
             return not self.rebooted() and self.sealed()
 
         wait(seconds, "%s sealed (stands in %s)" % (self.name, self.stage()), ready)
@@ -244,11 +354,11 @@ for entry in os.listdir("/proc"):
         wait(seconds, "%s is a member (stands in %s)" % (self.name, self.stage()),
              lambda: self.rebooted() or stamp.exists() or self.stopped())
         if self.stopped():
-            raise Failed("%s stopped: %s" % (self.name, self.text("/var/lib/lxseed/problem").strip()))
+            raise Failed("%s stopped: %s" % (self.name, self.problem()))
 
     def await_stopped(self, seconds=90):
-        wait(seconds, "%s stopped by its guard" % self.name, self.stopped)
-        return self.text("/var/lib/lxseed/problem").strip()
+        wait(seconds, "%s stopped by its guard (stands in %s)" % (self.name, self.stage()), self.stopped)
+        return self.problem()
 
     def await_said(self, text, seconds=60):
         wait(seconds, "%s says '%s'" % (self.name, text), lambda: text in self.journal())
@@ -270,6 +380,7 @@ class Bench:
         self.folder = pathlib.Path(scratch) / self.tag
         self.folder.mkdir()
         self.hosts, self.spaces, self.loops = {}, [], []
+        self.plugs = itertools.count()
         self.wire = self.tag + "-wire"
         run("ip", "netns", "add", self.wire)
         self.spaces.append(self.wire)
@@ -287,9 +398,20 @@ for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
         sys.stdout.buffer.write(decode[entry.get("encoding")](entry["content"]))
 """, path], input=(seed / "user-data").read_bytes(), stdout=subprocess.PIPE, check=True).stdout
 
-    def add(self, name, seed=None):
-        self.hosts[name] = Host(self, name, seed or self.out / self.cluster / name)
-        return self.hosts[name]
+    def add(self, name, seed=None, machine=None):
+        """A host; under MACHINE a second machine with its seed and address, and disks of its own."""
+        self.hosts[machine or name] = Host(self, name, seed or self.out / self.cluster / name, machine)
+        return self.hosts[machine or name]
+
+    def remove(self, host):
+        """A machine that is carried away."""
+        host.power_cut()
+        self.hosts = {key: one for key, one in self.hosts.items() if one is not host}
+        for device in host.loops.values():
+            self.loops.remove(device)
+            subprocess.run(["losetup", "-d", device], check=False, capture_output=True)
+        self.spaces.remove(host.space)
+        run("ip", "netns", "del", host.space)
 
     def add_all(self):
         """All hosts of the cluster, the bootstrap host first, in joining order."""
@@ -297,8 +419,8 @@ for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
         one = variables(self.planted(self.out / self.cluster / names[0], "/usr/local/sbin/lxseed-firstboot").decode())
         return [self.add(name) for name in one["MEMBERS"]]
 
-    def expect_formed(self, names=None, pools=None):
-        """Every member ONLINE, every pool Created and usable on every member; asked of each member."""
+    def expect_formed(self, names=None, pools=None, offline=()):
+        """Every member ONLINE but those that are off, every pool Created and usable on every member; asked of each member."""
         names = sorted(names or self.hosts)
         for name in names:
             host = self.hosts[name]
@@ -312,7 +434,7 @@ for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
                 return members if online == names else None
 
             members = wait(40, "%s sees %s online" % (name, names), seen)
-            if len(members) != len(names):
+            if sorted(m["server_name"] for m in members) != sorted([*names, *offline]):
                 raise Failed("%s lists members %s" % (name, [m["server_name"] for m in members]))
             for pool in pools or host.values["POOL_NAMES"]:
                 if host.api("/1.0/storage-pools/%s?target=%s" % (pool, name))["status"] != "Created":

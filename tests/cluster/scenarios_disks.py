@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -11,8 +12,8 @@ import uuid
 
 import iso
 import snaps
-from bench import run, wait
-from scenarios import test
+from bench import STAND_INS, run, wait
+from scenarios import ALONE, test
 
 MIB = 1024 * 1024
 
@@ -98,15 +99,11 @@ def empty(host, slot):
 
 
 def again(host):
-    """`systemctl restart lxseed-firstboot`, as the message says."""
-    # Inside: what is removed behind the back of a mounted overlay is not gone for it.
-    host.inside("rm", "-f", "/var/log/unit-state")
-    host.inside("systemctl", "restart", "lxseed-firstboot")
+    host.restart_unit()
 
 
-def alone(stage, **options):
-    b = stage.bench("three", speed=60, **options)
-    return b.add("node1")
+def alone(stage):
+    return stage.bench("three", edits=[ALONE], speed=60).add("node1")
 
 
 def put_on(host, slot, write):
@@ -211,10 +208,11 @@ def wipe_once(stage):
     b = stage.bench("two", speed=20, edits=[("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: WD-1-1}")])
     host, other = b.add_all()
     other.boot()
-    put_on(host, "d1", ext4)
+    put_on(host, "d1", lambda device: run("mkfs.ext4", "-q", "-F", "-L", "Photos 2019", device.name))
     host.boot()
     host.await_sealed()
-    assert "emptying" in host.journal() and "ext4 labelled photos" in host.journal(), host.journal()
+    assert "emptying" in host.journal() and "ext4 labelled Photos 2019" in host.journal(), host.journal()
+    assert "unexpected:" not in host.journal(), host.journal()
     # A pool names its members, and one that is online may not be among them yet.
     other.await_sealed()
     before = pool_of(host)
@@ -225,11 +223,105 @@ def wipe_once(stage):
     # The snap was purged by hand after the cluster stood: the book says the pool was made, so nothing is emptied.
     host.inside("/opt/bench/bin/lxd-daemon", "stop")
     digest = host.digest("d1")
-    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/stages/seal.done")
+    host.inside("sh", "-c", "rm -rf /var/lib/lxd/*; rm -f /var/lib/lxseed/complete")
     again(host)
     said = host.await_stopped()
     assert host.digest("d1") == digest, "a made pool was written to"
     assert "the key left the machine when it was sealed" in said, said
+
+
+def installed_anew(host, seed):
+    """The system's disk is a new one, and the data disks are the old ones."""
+    host.power_cut()
+    for part in ("upper", "lxd"):
+        shutil.rmtree(host.folder / part)
+        (host.folder / part).mkdir()
+    (host.folder / "lxd").chmod(0o711)
+    local = host.upper / "usr/local/bin"
+    local.mkdir(parents=True)
+    for tool in STAND_INS:
+        (local / os.path.basename(tool)).symlink_to("/opt/" + tool)
+    host.setting("speed", host.bench.speed)
+    host.plant(seed)
+    host.boot()
+
+
+@test
+def wipe_left_in_the_profile(stage):
+    """Installed anew with `wipe` still in the profile, plain or with the word that was used up: the pool's bytes stay as they are."""
+    def seed(name, wipe):
+        edits = [("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % wipe)]
+        return stage.build("three", edits, into=name) / "three/node1"
+
+    def refuses(seed):
+        before = host.digest("d1"), host.digest("d2")
+        installed_anew(host, seed)
+        said = host.await_stopped()
+        assert (host.digest("d1"), host.digest("d2")) == before, "a disk was written to: " + said
+        assert "btrfs labelled data1" in said and "emptying the disk loses it for good" in said, said
+        assert "unexpected:" not in host.journal(), host.journal()
+        # The last one is to be written; one before it is quoted from the profile.
+        found = re.findall(r"'wipe: (WD-1-1/[0-9a-f]{8})'", said)
+        assert found, said
+        return found[-1]
+
+    def empties(seed):
+        installed_anew(host, seed)
+        # The guard of the next volume: that disk has no permission at all.
+        said = host.await_stopped()
+        assert "slot d2" in said and "btrfs labelled data2" in said, said
+        assert "emptying" in host.journal(), host.journal()
+        empty(host, "d2")
+        again(host)
+        host.await_member()
+
+    plain = seed("plain", "WD-1-1")
+    host = stage.bench("three", out=plain.parent.parent, speed=60).add("node1")
+    put_on(host, "d1", lambda device: run("mkfs.ext4", "-q", "-F", device.name))
+    host.boot()
+    host.await_member()
+    first = refuses(plain)
+    assert refuses(plain) == first
+    # As the message says, and then the same seed once more: the pool that came since is another.
+    worded = seed("worded", first)
+    empties(worded)
+    second = refuses(worded)
+    assert second != first, first
+
+
+@test
+def wipe_cut_off(stage):
+    """The power is cut at each step of emptying a pool's disk by its word: the next boot goes on with it, and with nothing else."""
+    host = alone(stage)
+    put_on(host, "d1", lambda device: run("mkfs.ext4", "-q", "-F", "-L", "data1", device.name))
+    host.boot()
+    word = re.search(r"'wipe: (WD-1-1/[0-9a-f]{8})'", host.await_stopped())[1]
+    edits = [("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % word)]
+    host.plant(stage.build("three", edits, into="worded") / "three/node1")
+    # What stands in for each step's program ends the whole run there: the first, before a byte is written; the second, in the
+    # middle of it, with the superblock gone at one place; the third, when all is done but the note of it.
+    real = "/usr/bin/python3"
+    for number, act in enumerate(("", "dd if=/dev/zero of=$DISK bs=1M count=1 conv=notrunc,fsync", real + ' "$@"')):
+        cutter = host.upper / "usr/local/sbin/python3"
+        cutter.parent.mkdir(parents=True, exist_ok=True)
+        cutter.write_text("""#!/bin/sh
+case "$*" in
+*O_EXCL*) DISK=%s; %s; touch /var/log/cut; sleep 1000 ;;
+*) exec %s "$@" ;;
+esac
+""" % (host.loops["d1"], act or ":", real))
+        cutter.chmod(0o755)
+        host.power_cut()
+        shutil.rmtree(host.upper / "var/lib/cloud/instances", ignore_errors=True)
+        host.boot()
+        wait(90, "cut %d" % number, lambda: (host.upper / "var/log/cut").exists())
+        host.power_cut()
+        (host.upper / "var/log/cut").unlink()
+        cutter.unlink()
+    host.boot()
+    host.await_member()
+    assert (host.upper / "var/lib/lxseed/marks/wiped-d1").exists()
+    assert not (host.upper / "var/lib/lxseed/marks/wiping-d1").exists()
 
 
 @test
@@ -271,7 +363,7 @@ def offline(stage):
     snaps.make(made, "snapd", 20092, "2.60.3")
     snaps.make(made, "core22", 1122, "20231123")
     snaps.make(made, "lxd", 26881, "5.0.3-80aeff7", "core22", "gzip")
-    edits = [("cluster.yaml", "lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable")]
+    edits = [ALONE, ("cluster.yaml", "lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable")]
     return made, stage.build("three", edits, carry=made)
 
 

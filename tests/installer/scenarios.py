@@ -406,8 +406,18 @@ def the_look_at_a_disk_writes_nothing(stage):
     # What is taken away; what is seen of it on another disk than the slot's, and on the slot's.
     for what, expected, expected_all in [("", who, who), ("label", who, who), ("name", who, who), ("label name", "-", who), ("file", number, number),
                                          ("file label", number, number), ("file name", number, number), ("superblock", number, number),
-                                         ("file label name", "-", "-"), ("superblock name", "-", "-")]:
+                                         ("file label name", "-", "-"), ("superblock name", "-", "-"),
+                                         # Imaged, or installed by an earlier lxseed: only its first boot has left traces.
+                                         ("file label name traces", "-", "unknown node1 of fleet 2026-01-02T")]:
         disk.write_bytes(whole)
+        if "traces" in what:
+            (stage.folder / "formed").write_text("node1\t10.0.0.1\tfleet\t0123456789abcdef\n")
+            (stage.folder / "stamp").write_text("2026-01-02T03:04:05Z\n")
+            wanted = ["mkdir /var", "mkdir /var/lib", "mkdir /var/lib/lxseed", "mkdir /var/lib/lxseed/stages",
+                      "write %s /var/lib/lxseed/formed" % (stage.folder / "formed"),
+                      "write %s /var/lib/lxseed/stages/preflight.done" % (stage.folder / "stamp")]
+            subprocess.run(["/usr/sbin/debugfs", "-w", "-f", "-", "%s?offset=%d" % (disk, begin)], input="\n".join(wanted), text=True,
+                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if "file" in what:
             subprocess.run(["/usr/sbin/debugfs", "-w", "-R", "rm /etc/lxseed/installed", "%s?offset=%d" % (disk, begin)], check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

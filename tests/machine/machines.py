@@ -164,8 +164,9 @@ class Machine:
     def blank(self, slot):
         """A new disk in the slot."""
         self.image(slot).unlink(missing_ok=True)
+        declared = self.values["SLOT_MIN"][self.values["SLOT_NAMES"].index(slot)]
         with open(self.image(slot), "wb") as file:
-            file.truncate(DISK_BYTES)
+            file.truncate(max(DISK_BYTES, int(declared or 0)))
 
     def digest(self, slot):
         with open(self.image(slot), "rb") as file:
@@ -178,7 +179,12 @@ class Machine:
 
     # -- power
 
-    def power_on(self, seed=True):
+    def plant(self, process_1, *beside):
+        """Another process 1 than the system's, for a boot that is told so, and files that it finds beside it."""
+        self.in_its_root('mkdir -p opt/trials; cp "$@" opt/trials/', *beside)
+        self.in_its_root('cp "$1" opt/trials/init; chmod 755 opt/trials/init', process_1)
+
+    def power_on(self, seed=True, arguments="", drives=""):
         if self.process:
             raise Failed("%s is on already" % self.name)
         words = [*self.fleet.processor, "-machine", "pc", "-smp", "1", "-m", str(MEMORY),
@@ -189,12 +195,12 @@ class Machine:
                  "-device", "virtio-net-pci,netdev=wire,mac=%s,romfile=" % self.mac,
                  "-device", "virtio-rng-pci",
                  "-device", "virtio-scsi-pci,id=scsi,addr=0x%x" % SCSI_AT,
-                 "-kernel", str(self.fleet.base / "vmlinuz"), "-initrd", str(self.initramfs()), "-append", KERNEL_ARGUMENTS]
+                 "-kernel", str(self.fleet.base / "vmlinuz"), "-initrd", str(self.initramfs()), "-append", KERNEL_ARGUMENTS + arguments]
         for slot, device in self.disks.items():
             if slot in self.pulled:
                 continue
             # The host outlives each power cut, and with it what a disk was told to write.
-            words += ["-drive", "if=none,id=disk-%s,format=raw,cache=unsafe,file=%s" % (slot, self.image(slot)),
+            words += ["-drive", "if=none,id=disk-%s,format=raw,cache=unsafe%s,file=%s" % (slot, drives, self.image(slot)),
                       "-device", "%s,drive=disk-%s,id=slot-%s" % (device, slot, slot)]
         if seed:
             image, drive = (self.fleet.fat, "scsi-hd") if self.on_fat() else (self.seed / "seed.iso", "scsi-cd")
@@ -352,7 +358,7 @@ class Machine:
 
     def sealed(self):
         """In this boot or an earlier one: a sealed machine says nothing more."""
-        return any(" main: all stages are done" in line for _, line in self.console.lines)
+        return any(" main: all is done" in line for _, line in self.console.lines)
 
     def problem(self):
         return next((text for _, _, text in self.console.said() if text.startswith("STOPPED: ")), None)

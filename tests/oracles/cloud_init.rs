@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_yaml::Value;
 
-use crate::built::{built, hosts};
-use crate::support::{Run, temp_dir, tool};
+use crate::built::{build, built, hosts};
+use crate::support::{Run, root, temp_dir, tool};
 
 #[test]
 fn schema_accepts_every_user_data() {
@@ -50,11 +52,15 @@ fn the_user_data_of_an_image_is_unpacked() {
 }
 
 /// What the schema must object to, so that its silence above means something.
-const WRONG: [(&str, &str); 6] = [
+const WRONG: [(&str, &str); 7] = [
     ("no header", "\"hostname\": \"a\"\n"),
     (
         "an unknown key in a user",
         "#cloud-config\n\"users\": [{\"name\": \"ops\", \"bogus\": \"1\"}]\n",
+    ),
+    (
+        "an empty list of keys",
+        "#cloud-config\n\"users\": [{\"name\": \"ops\", \"ssh_authorized_keys\": []}]\n",
     ),
     (
         "an unquoted mode",
@@ -89,6 +95,81 @@ fn schema_is_alive() {
             run.stdout.contains(&said),
             "nothing was said about {said}\n{run}"
         );
+    }
+}
+
+/// A machine whose administrator has a password alone.
+#[test]
+fn schema_accepts_an_administrator_without_keys() {
+    let Some(schema) = tool("cloud-init-schema") else {
+        return;
+    };
+    let sites = [build("tests/good/console-login-alone-allowed")];
+    for host in hosts(&sites) {
+        let user_data = host.yaml("user-data");
+        let user = user_data.get("users").and_then(|users| users.get(0));
+        let user = user.unwrap_or_else(|| panic!("{}: no user", host.name));
+        assert!(user.get("hashed_passwd").is_some(), "{}", host.name);
+        assert_eq!(user.get("ssh_authorized_keys"), None, "{}", host.name);
+        Run::of(Command::new(&schema).arg(host.file("user-data")))
+            .expect_exit(0)
+            .expect_stdout("");
+    }
+}
+
+/// cloud-init opens a file, writes it and only then sets its mode, in 18.2 as in 23.1.2: what closes a key for that instant is
+/// its folder.
+#[test]
+fn a_key_lies_in_a_closed_folder_when_it_is_written() {
+    let (Some(schema), Some(unshare)) = (tool("cloud-init-schema"), tool("unshare")) else {
+        return;
+    };
+    // Beside the wrapper lies what it imports.
+    let packages = schema
+        .canonicalize()
+        .unwrap()
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("root/usr/lib/python3/dist-packages");
+    let sites = [build("profiles")];
+    for host in hosts(&sites) {
+        let etc = temp_dir();
+        for name in ["passwd", "group"] {
+            fs::copy(Path::new("/etc").join(name), etc.path().join(name)).unwrap();
+        }
+        let run = Run::of(
+            Command::new(&unshare)
+                .args(["--map-root-user", "--mount", "--uts", "sh", "-euc"])
+                .arg(
+                    "for at in /usr/local /var/lib /run; do mount -t tmpfs none $at; done
+                    mount --bind \"$1\" /etc
+                    exec /usr/bin/python3 \"$2\" \"$3\"",
+                )
+                .arg("sh")
+                .arg(etc.path())
+                .arg(root().join("tests/oracles/cloud_init_plants.py"))
+                .arg(host.file("user-data"))
+                .env("PYTHONPATH", &packages)
+                .env("PYTHONDONTWRITEBYTECODE", "1"),
+        )
+        .expect_exit(0);
+        let keys: Vec<&str> = run.stdout.lines().collect();
+        assert!(
+            keys.contains(&"/etc/lxseed/tls/server.key 0644 0700"),
+            "{}: {run}",
+            host.name
+        );
+        for key in keys {
+            assert!(key.ends_with(" 0700"), "{}: {key}", host.name);
+        }
+        let mode = |name: &str| {
+            let meta = fs::metadata(etc.path().join("lxseed").join(name)).unwrap();
+            meta.permissions().mode() & 0o7777
+        };
+        assert_eq!(mode("tls/server.key"), 0o600, "{}", host.name);
+        assert_eq!(mode("tls"), 0o700, "{}", host.name);
+        assert_eq!(mode("."), 0o755, "{}", host.name);
     }
 }
 
@@ -250,4 +331,205 @@ fn nothing_is_used_that_18_2_lacks() {
             }
         }
     }
+}
+
+/// The folders of a machine that `bootcmd` looks into.
+struct Machine {
+    dir: tempfile::TempDir,
+}
+
+impl Machine {
+    /// One to which cloud-init has given the instance `i-2`, and each of whose modules has run for that instance already.
+    fn new() -> Self {
+        let machine = Self { dir: temp_dir() };
+        for name in MODULES.iter().chain(&["mounts"]) {
+            machine.write(&format!("var/lib/cloud/instance/sem/config_{name}"), "");
+        }
+        machine.write("var/lib/cloud/data/instance-id", "i-2\n");
+        machine.write("etc/hostname", "old\n");
+        machine.write("var/lib/lxseed/other", "");
+        machine.write(
+            "bin/hostname",
+            "#!/bin/sh\necho \"$1\" >\"${0%/bin/*}/name\"\n",
+        );
+        let program = machine.dir.path().join("bin/hostname");
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+        machine
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The entry of `bootcmd` that looks for the seal, with this machine's folders in place of the real ones, twice: a boot after a boot.
+    fn boot(&self, user_data: &Value) {
+        let top = self.dir.path().to_str().unwrap();
+        let mut entries = user_data["bootcmd"].as_sequence().unwrap().iter();
+        let words = entries
+            .find(|words| {
+                words[2]
+                    .as_str()
+                    .is_some_and(|text| text.contains("lxseed/sealed"))
+            })
+            .and_then(Value::as_sequence)
+            .unwrap();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .map(|word| word.replace("/var/", &format!("{top}/var/")))
+            .map(|word| word.replace("/etc/", &format!("{top}/etc/")))
+            .collect();
+        for _ in 0..2 {
+            Run::of(
+                Command::new(&words[0])
+                    .args(&words[1..])
+                    .env("PATH", format!("{top}/bin:/usr/bin:/bin")),
+            )
+            .expect_exit(0)
+            .expect_stderr("");
+        }
+    }
+
+    /// The name in /etc/hostname and the kernel's, and what will not run again.
+    fn state(&self) -> (String, Option<String>, Vec<String>) {
+        let read = |path: &str| fs::read_to_string(self.dir.path().join(path)).ok();
+        let sem = self.dir.path().join("var/lib/cloud/instance/sem");
+        let mut passed_over: Vec<String> = fs::read_dir(sem)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| name.trim_start_matches("config_").to_owned())
+            .filter(|name| name != "mounts")
+            .collect();
+        passed_over.sort();
+        (read("etc/hostname").unwrap(), read("name"), passed_over)
+    }
+}
+
+/// What is planted, in the words of the semaphores, in order.
+const MODULES: [&str; 5] = [
+    "runcmd",
+    "scripts_user",
+    "ssh",
+    "users_groups",
+    "write_files",
+];
+
+/// A power cut may leave anything that was planted empty, so it is planted at every boot until this very seed has been carried
+/// out; and a seed that was meant for another machine takes neither name nor accounts from a member.
+#[test]
+fn a_boot_plants_anew_until_this_instance_is_sealed() {
+    let sites = built();
+    let host = hosts(&sites)
+        .into_iter()
+        .find(|host| host.name == "node2")
+        .unwrap();
+    let user_data = host.yaml("user-data");
+    let new = ("node2\n", Some("node2\n"), &MODULES[..0]);
+    let sealed = ("old\n", None, &MODULES[..]);
+    let others = ("old\n", None, &["ssh", "users_groups"][..]);
+    let own = "node2\t192.168.10.12\tlab\t0123456789abcdef\n";
+    let cases = [
+        ("a first boot", "i-2\n", None, None, new),
+        ("sealed", "i-2\n", Some("i-2\n"), Some(own), sealed),
+        (
+            "sealed, before members were noted",
+            "i-2\n",
+            Some("i-2\n"),
+            None,
+            sealed,
+        ),
+        ("a member, not yet sealed", "i-2\n", None, Some(own), new),
+        (
+            "a new seed of a member",
+            "i-2\n",
+            Some("i-1\n"),
+            Some(own),
+            new,
+        ),
+        (
+            "one that begins alike",
+            "i-2\n",
+            Some("i-23\n"),
+            Some(own),
+            new,
+        ),
+        (
+            "a member at another address",
+            "i-2\n",
+            None,
+            Some("node2\t10.0.0.9\tlab\t-\n"),
+            new,
+        ),
+        (
+            "another host's seed",
+            "i-2\n",
+            Some("i-1\n"),
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            others,
+        ),
+        (
+            "the same in a first boot",
+            "i-2\n",
+            None,
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            others,
+        ),
+        (
+            "another cluster's seed",
+            "i-2\n",
+            Some("i-1\n"),
+            Some("node2\t10.0.0.1\track\t-\n"),
+            others,
+        ),
+        (
+            "another host's seed, sealed",
+            "i-2\n",
+            Some("i-2\n"),
+            Some("node1\t10.0.0.1\tlab\t-\n"),
+            sealed,
+        ),
+        (
+            "a seal emptied by a power cut",
+            "i-2\n",
+            Some(""),
+            Some(own),
+            new,
+        ),
+        (
+            "two files emptied by a power cut",
+            "",
+            Some(""),
+            Some(own),
+            new,
+        ),
+        ("three of them", "", Some(""), Some(""), new),
+    ];
+    for (what, instance, sealed, formed, (file, kernel, passed_over)) in cases {
+        let machine = Machine::new();
+        machine.write("var/lib/cloud/data/instance-id", instance);
+        for (name, text) in [("sealed", sealed), ("formed", formed)] {
+            if let Some(text) = text {
+                machine.write(&format!("var/lib/lxseed/{name}"), text);
+            }
+        }
+        machine.boot(&user_data);
+        let (is_file, is_kernel, is_passed_over) = machine.state();
+        assert_eq!(is_file, file, "{what}");
+        assert_eq!(is_kernel.as_deref(), kernel, "{what}");
+        assert_eq!(is_passed_over, passed_over, "{what}");
+    }
+    // Nothing at all of lxseed's or cloud-init's is there.
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/lxseed")).unwrap();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/cloud/data")).unwrap();
+    machine.boot(&user_data);
+    assert_eq!(machine.state().0, "node2\n");
+    // The first boot of a member with another host's seed: the modules have not run for this instance.
+    let machine = Machine::new();
+    fs::remove_dir_all(machine.dir.path().join("var/lib/cloud/instance/sem")).unwrap();
+    machine.write("var/lib/lxseed/formed", "node1\t10.0.0.1\tlab\t-\n");
+    machine.boot(&user_data);
+    assert_eq!(machine.state().2, ["ssh", "users_groups"]);
 }

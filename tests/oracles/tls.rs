@@ -162,6 +162,44 @@ fn openssl_accepts_every_certificate_and_its_key() {
     }
 }
 
+/// What is taken from the desk to a member that does not know this host is what the host will show.
+#[test]
+fn the_certificate_beside_a_seed_is_the_one_in_it() {
+    let sites = built();
+    let mut of_joiners = 0;
+    let hosts = hosts(&sites);
+    for host in &hosts {
+        let path = host.file("server.crt");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o644
+        );
+        let beside = host.read("server.crt");
+        let planted = |host: &Host, path: &str| {
+            let file = host
+                .write_files()
+                .into_iter()
+                .find(|file| file.path == path);
+            file.map(|file| file.content)
+        };
+        let own = planted(host, "/etc/lxseed/tls/server.crt");
+        assert!(own.as_ref() == Some(&beside), "{}", host.name);
+        let known = format!("/etc/lxseed/trust/servers/{}.crt", host.name);
+        for other in hosts.iter().filter(|other| other.cluster == host.cluster) {
+            if let Some(known) = planted(other, &known) {
+                assert!(
+                    known == beside,
+                    "{} knows another {}",
+                    other.name,
+                    host.name
+                );
+                of_joiners += 1;
+            }
+        }
+    }
+    assert!(of_joiners > 0);
+}
+
 /// Each host has its own key pair, and no key of another: one machine in wrong hands gives away one machine.
 #[test]
 fn no_two_hosts_share_a_key() {
