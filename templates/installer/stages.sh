@@ -34,6 +34,10 @@ stage_disk() {
     if [ -e /usr/bin/os-prober ]; then
         printf '#!/bin/sh\nexit 0\n' >/usr/bin/os-prober
     fi
+    # partman-md starts every mirror it finds, those of the data disks as well. Linux then copies one half onto the other where the machine
+    # was cut off, or drops a half that is behind; like this it does neither before somebody writes to the mirror.
+    modprobe -q md_mod 2>/dev/null || true
+    echo 1 2>/dev/null >/sys/module/md_mod/parameters/start_ro || say "mirrors are started as partman does it"
 }
 
 # With the new system in /target: what cloud-init needs to know.
