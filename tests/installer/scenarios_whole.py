@@ -145,7 +145,7 @@ def to_partman(stage, uefi):
     return "committed after %.1f minutes" % (seconds / 60)
 
 
-@test
+@long_test
 def uefi_partman_writes_to_the_named_disk_alone(stage):
     """Debian 13's partman under OVMF, up to its commit, between the halves of a mirror that was cut off."""
     return to_partman(stage, True)
