@@ -250,7 +250,7 @@ def installed_anew(host, seed):
 def wipe_left_in_the_profile(stage):
     """Installed anew with `wipe` still in the profile, plain or with the word that was used up: the pool's bytes stay as they are."""
     def seed(name, wipe):
-        edits = [("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % wipe)]
+        edits = [ALONE, ("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % wipe)]
         return stage.build("three", edits, into=name) / "three/node1"
 
     def refuses(seed):
@@ -296,7 +296,7 @@ def wipe_cut_off(stage):
     put_on(host, "d1", lambda device: run("mkfs.ext4", "-q", "-F", "-L", "data1", device.name))
     host.boot()
     word = re.search(r"'wipe: (WD-1-1/[0-9a-f]{8})'", host.await_stopped())[1]
-    edits = [("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % word)]
+    edits = [ALONE, ("hosts/hosts.yaml", "d1: {serial: WD-1-1}", "d1: {serial: WD-1-1, wipe: %s}" % word)]
     host.plant(stage.build("three", edits, into="worded") / "three/node1")
     # What stands in for each step's program ends the whole run there: the first, before a byte is written; the second, in the
     # middle of it, with the superblock gone at one place; the third, when all is done but the note of it.
