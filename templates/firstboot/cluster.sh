@@ -259,11 +259,10 @@ pools_not_there() {
 say_pools_not_there() {
     local lacking
     lacking=$(pools_not_there)
-    if [[ -n $lacking ]] && [[ $(cat "$STATE/marks/pools-said" 2>/dev/null) != "$lacking" ]]; then
-        say "the profile has the pools $(words_list "${POOL_NAMES[@]}"), and the cluster $CLUSTER has $(pool_list): ${lacking}is in no" \
-            "cluster yet. Its volume is made and left empty; to add it: 'lxc storage create' with --target for each member," \
-            "then once without"
-        mark pools-said "$lacking"
+    if [[ -n $lacking ]]; then
+        say_once pools-said "$lacking" "the profile has the pools $(words_list "${POOL_NAMES[@]}"), and the cluster $CLUSTER has" \
+            "$(pool_list): ${lacking}is in no cluster yet. Its volume is made and left empty; to add it: 'lxc storage create' with" \
+            "--target for each member, then once without"
     fi
 }
 
@@ -324,9 +323,12 @@ on_record() {
     instances=$(json "[i['name'] for i in d if i['location'] == '$HOST']" <<<"$answer")
     pools=$(ask GET '/1.0/storage-pools') || later "the cluster does not list its pools: ${pools#\? }"
     projects=$(ask GET '/1.0/projects') || later "the cluster does not list its projects: ${projects#\? }"
-    # Answers without recursion are paths; the last part is the name.
-    for pool in $(json '[p.split("/")[-1] for p in d]' <<<"$pools"); do
-        for project in $(json '[p.split("/")[-1].split("?")[0] for p in d]' <<<"$projects"); do
+    # Answers without recursion are paths; the last part is the name. Not in the heads of the loops, where a failure would pass for
+    # an empty list, and so for nothing that could be lost.
+    pools=$(json '[p.split("/")[-1] for p in d]' <<<"$pools") || later "the cluster's list of pools cannot be read"
+    projects=$(json '[p.split("/")[-1].split("?")[0] for p in d]' <<<"$projects") || later "the cluster's list of projects cannot be read"
+    for pool in $pools; do
+        for project in $projects; do
             answer=$(ask GET "/1.0/storage-pools/$pool/volumes?recursion=1&project=$project") ||
                 later "the cluster does not list the volumes of $pool: ${answer#\? }"
             volumes+=$(json "['$pool/' + v['name'] for v in d if v['type'] == 'custom' and v.get('location') == '$HOST']" <<<"$answer")
