@@ -8,7 +8,6 @@ mod facts;
 mod fat;
 mod inspect;
 mod iso9660;
-mod packed;
 pub mod seed;
 
 use std::fs::File;

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
+use flate2::Compression;
+
 use super::facts::{Facts, facts};
 use super::iso9660::{Image, Member, Names};
-use super::{MediaError, fat, iso9660, packed};
+use super::{MediaError, fat, iso9660};
+use crate::gzip;
 use crate::render::{Content, File};
 use crate::trust::SecretBytes;
 
@@ -102,10 +105,11 @@ impl Seed {
     /// # Errors
     /// If the files do not fit, or the image does not hold what it should.
     pub fn image(&self, format: Format) -> Result<SecretBytes, MediaError> {
-        let packed = match format {
-            Format::Iso => self.packed_user_data()?,
-            Format::Fat => None,
-        };
+        let packed = self
+            .file(USER_DATA)
+            .filter(|_| format == Format::Iso)
+            .map(pack)
+            .transpose()?;
         let files: Vec<(&str, &[u8])> = self
             .files()
             .map(|(name, bytes)| match (name, &packed) {
@@ -135,13 +139,15 @@ impl Seed {
         compared?;
         Ok(image)
     }
+}
 
-    /// user-data packed, if it is there and is text.
-    fn packed_user_data(&self) -> Result<Option<SecretBytes>, MediaError> {
-        self.file(USER_DATA)
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .map(packed::pack)
-            .transpose()
+/// Packs user-data by gzip, which cloud-init has unpacked by itself since long before 18.2, and unpacks it again to see that
+/// nothing is lost.
+fn pack(user_data: &[u8]) -> Result<SecretBytes, MediaError> {
+    let packed = SecretBytes::new(gzip::pack(user_data, Compression::default()));
+    match gzip::unpack(packed.expose(), user_data.len() as u64 + 1).map(SecretBytes::new) {
+        Ok(again) if again.expose() == user_data => Ok(packed),
+        _ => Err(MediaError::NotReadBack("user-data, packed".to_owned())),
     }
 }
 
@@ -206,7 +212,11 @@ fn compare(
 /// If it is damaged.
 pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, MediaError> {
     match name {
-        USER_DATA => Ok(packed::unpack(&bytes, MAX_BYTES)?.unwrap_or(bytes)),
+        USER_DATA if bytes.expose().starts_with(&[0x1f, 0x8b]) => {
+            gzip::unpack(bytes.expose(), MAX_BYTES.into())
+                .map(SecretBytes::new)
+                .map_err(|_| MediaError::Malformed("its user-data is damaged".to_owned()))
+        }
         _ => Ok(bytes),
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Everything here is in the intersection of cloud-init 18.2 (18.04's install media) and 23.1.2 (its last update).
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -25,16 +23,16 @@ pub(super) struct Planted<'a> {
 pub(super) enum Planting<'a> {
     /// In base64.
     Plain(&'a [u8]),
-    /// Packed by gzip, and this is its base64. For what is long and no secret: compression leaves copies in memory.
-    Packed(&'a str),
+    /// Packed by gzip.
+    Packed(&'a [u8]),
 }
 
 impl Planting<'_> {
     /// The encoding's name, known to cloud-init since long before 18.2, and the text.
-    fn encoded(&self) -> (&'static str, Cow<'_, str>) {
+    fn encoded(&self) -> (&'static str, String) {
         match self {
-            Self::Plain(content) => ("b64", super::trust_files::base64(content).into()),
-            Self::Packed(encoded) => ("gz+b64", Cow::Borrowed(encoded)),
+            Self::Plain(content) => ("b64", super::trust_files::base64(content)),
+            Self::Packed(content) => ("gz+b64", super::trust_files::base64(content)),
         }
     }
 }
@@ -104,7 +102,7 @@ struct WriteFile<'a> {
     owner: &'a str,
     permissions: &'a str,
     encoding: &'a str,
-    content: Cow<'a, str>,
+    content: String,
 }
 
 /// cloud-init notes that a module has run, but does not wait until what it wrote is on the disk. ext4 keeps the note after five

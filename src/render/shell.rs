@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
+use flate2::Compression;
 use serde::Serialize;
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 use thiserror::Error;
 
-use super::trust_files::base64;
 use crate::gzip;
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
@@ -52,8 +52,8 @@ pub enum ShellError {
 /// A text of a machine, as a person reads it and as user-data carries it.
 pub(super) struct Script {
     pub(super) text: String,
-    /// gzip in base64 that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
-    pub(super) packed: String,
+    /// gzip that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
+    pub(super) packed: Vec<u8>,
 }
 
 /// The templates, parsed once.
@@ -75,11 +75,11 @@ impl Scripts {
         Ok(Self {
             tera,
             constant: Script {
-                packed: base64(&gzip::member(without_comments(&constant).as_bytes())),
+                packed: gzip::pack(without_comments(&constant).as_bytes(), Compression::best()),
                 text: constant,
             },
             unit: Script {
-                packed: base64(&gzip::member(UNIT.as_bytes())),
+                packed: gzip::pack(UNIT.as_bytes(), Compression::best()),
                 text: UNIT.to_owned(),
             },
         })
@@ -88,10 +88,10 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn firstboot(&self, values: &impl Serialize) -> Result<Script, ShellError> {
         let mut text = rendered(&self.tera, VALUES, values)?;
-        // A multiple of three bytes, so that the two follow each other in base64 as they do unpacked.
-        let mut packed = base64(&gzip::member_before_others(text.as_bytes()));
+        let mut packed = gzip::pack(text.as_bytes(), Compression::fast());
+        // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
+        packed.extend(&self.constant.packed);
         text.push_str(&self.constant.text);
-        packed.push_str(&self.constant.packed);
         Ok(Script { text, packed })
     }
 

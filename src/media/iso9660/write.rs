@@ -1,7 +1,5 @@
 //! Writes a small image: a few files in the root folder, under three sets of names.
 
-use std::ops::Range;
-
 use super::{
     BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
     field,
@@ -40,11 +38,6 @@ const LONG_TIME: &[u8; 17] = b"2018042600000000\0";
 const NO_LONG_TIME: &[u8; 17] = b"0000000000000000\0";
 
 const PATH_TABLE_BYTES: u32 = 10;
-
-/// The sixteen blocks before the descriptors are half of a small image and no part of what the standard describes; readers
-/// take a file that lies there as any other. The first is left empty: in it Linux and blkid look for partition tables and most kinds
-/// of file systems, and who makes a partition table writes it.
-const SYSTEM_AREA: Range<u32> = 1..FIRST_DESCRIPTOR;
 
 /// A file and where it goes.
 struct Placed<'a> {
@@ -129,12 +122,8 @@ pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec
 /// Gives each file its place, and returns the number of blocks up to the end of the last one.
 fn place(files: &mut [Placed<'_>]) -> Result<u32, MediaError> {
     let blocks = |file: &Placed<'_>| file.size.div_ceil(BLOCK as u32);
-    let fits = |file: &&mut Placed<'_>| blocks(file) as usize <= SYSTEM_AREA.len();
-    if let Some(largest) = files.iter_mut().filter(fits).max_by_key(|file| file.size) {
-        largest.block = SYSTEM_AREA.start;
-    }
     let mut next = DATA;
-    for file in files.iter_mut().filter(|file| file.block == 0) {
+    for file in files {
         file.block = next;
         next = blocks(file)
             .checked_add(next)
