@@ -8,9 +8,9 @@ use std::hint::black_box;
 
 use camino::Utf8Path;
 use divan::Bencher;
-use lxseed::media::seed::iso_beside;
+use lxseed::media::seed_image::iso_beside;
 use lxseed::model::{Cluster, Site};
-use lxseed::render::{ClusterKeys, HostKeys, Inputs, Renderer};
+use lxseed::seed::{ClusterKeys, HostKeys, Inputs, Renderer};
 use lxseed::trust::SiteSecret;
 use sha2::{Digest, Sha256};
 

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lxseed::media::seed::{Format, Seed};
+use lxseed::media::seed_image::{Format, Seed};
 use lxseed::trust::SecretBytes;
 use rayon::prelude::*;
 

@@ -6,20 +6,23 @@
 //! [`schema`] what an editor is told of profiles, [`phases`] where the time goes.
 
 pub mod check;
-pub mod contract;
 pub mod finding;
 mod git;
 mod gzip;
 mod hex;
+pub mod installer;
+mod manager;
 pub mod media;
 pub mod model;
-pub mod output;
 pub mod phases;
 mod pieces;
 pub mod profile;
-pub mod render;
 pub mod report;
-pub mod schema;
+pub mod seed;
+mod shell;
 mod snap;
 pub mod source;
+pub mod target;
+pub mod tree;
 pub mod trust;
+pub mod yaml;

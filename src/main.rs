@@ -2,7 +2,7 @@
 
 mod cli;
 mod commands;
-mod printer;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let mut printer = printer::Printer::default();
+    let mut printer = terminal::printer::Printer::default();
     match commands::run(cli, &mut printer) {
         Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
         Ok(commands::Outcome::Findings) => ExitCode::from(1),

@@ -9,7 +9,7 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use lxseed::render::{ClusterKeys, HostKeys, Renderer};
+use lxseed::seed::{ClusterKeys, HostKeys, Renderer};
 use lxseed::trust::SiteSecret;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

@@ -17,7 +17,7 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Severity;
-use lxseed::schema::Kind;
+use lxseed::profile::schema::Kind;
 use lxseed::source::Content;
 use serde::Deserialize as _;
 use serde_json::{Value, json};

@@ -25,8 +25,8 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PARTS = ["common", "preflight", "purge", "snapd", "disks", "volumes", "lxd", "cluster", "verify", "seal", "main"]
-CONSTANT = "\n".join((ROOT / f"templates/firstboot/{part}.sh").read_text() for part in PARTS)
-UNIT = (ROOT / "templates/firstboot/lxseed-firstboot.service").read_text()
+CONSTANT = "\n".join((ROOT / f"templates/first-boot/{part}.sh").read_text() for part in PARTS)
+UNIT = (ROOT / "templates/first-boot/lxseed-firstboot.service").read_text()
 
 ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
 ENVIRONMENT.filters["json"] = json.dumps
@@ -41,9 +41,9 @@ INSTALLER = jinja2.Environment(
     comment_end_string="#>",
     keep_trailing_newline=True,
 )
-ANSWERS = INSTALLER.from_string((ROOT / "templates/installer/preseed.cfg").read_text())
+ANSWERS = INSTALLER.from_string((ROOT / "templates/installer/debian/preseed.cfg").read_text())
 ANSWERS_VALUES = INSTALLER.overlay(finalize=lambda value: shlex.quote(str(value))).from_string(
-    (ROOT / "templates/installer/values.sh").read_text()
+    (ROOT / "templates/installer/debian/values.sh").read_text()
 )
 
 
@@ -54,7 +54,7 @@ def printf(text):
     return text
 
 
-ANSWERS_CONSTANT = printf("\n".join((ROOT / f"templates/installer/{part}.sh").read_text() for part in ("common", "host")))
+ANSWERS_CONSTANT = printf("\n".join((ROOT / f"templates/installer/debian/{part}.sh").read_text() for part in ("common", "host")))
 
 VALUES = ENVIRONMENT.from_string("""#!/bin/bash
 HOST='{{ host.name }}'

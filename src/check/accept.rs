@@ -2,15 +2,15 @@
 
 use rayon::prelude::*;
 
-use super::offline;
-use super::release::kernel;
+use super::rules::offline;
+use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
-use crate::contract::lxd::Channel;
 use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
     Overlay, Pool, Site, Volume, VolumeKind,
 };
 use crate::profile::Sp;
+use crate::target::lxd::Channel;
 use crate::trust;
 
 /// A part that must be there by now.

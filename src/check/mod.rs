@@ -1,27 +1,11 @@
 //! Is what the profiles say true and wise? One function per rule; all findings of a site in one run.
 
 mod accept;
-mod access;
 mod allow;
-mod budget;
-mod certificates;
-mod cluster;
-mod disk_ids;
-mod disk_numbers;
-mod disks;
 pub mod example;
-mod media;
-mod mend;
-mod names;
-mod network;
-mod offline;
-mod release;
-mod resolver;
-mod sizes;
-mod slots;
-mod subnet;
+mod free_addresses;
+mod rules;
 mod view;
-mod volumes;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -57,27 +41,7 @@ impl Report<'_> {
 
 /// Every check, family by family.
 fn checks() -> impl Iterator<Item = &'static Check> {
-    [
-        names::CHECKS,
-        network::CHECKS,
-        subnet::CHECKS,
-        resolver::CHECKS,
-        disks::CHECKS,
-        slots::CHECKS,
-        disk_ids::CHECKS,
-        disk_numbers::CHECKS,
-        sizes::CHECKS,
-        volumes::CHECKS,
-        cluster::CHECKS,
-        release::CHECKS,
-        access::CHECKS,
-        certificates::CHECKS,
-        budget::CHECKS,
-        media::CHECKS,
-        offline::CHECKS,
-    ]
-    .into_iter()
-    .flatten()
+    rules::FAMILIES.iter().copied().flatten()
 }
 
 /// Every rule there is, of shape and of meaning, by code.

@@ -1,21 +1,23 @@
 //! `lxseed bake`
 
 use camino::Utf8Path;
-use lxseed::media::baked::{self, Fleet, Source};
+use lxseed::installer::debian::{self, DebianError, Menu, Source};
 use lxseed::media::carried::{self, Carried};
-use lxseed::media::{MediaError, seed};
+use lxseed::media::install_iso::{self, Base, Fleet};
+use lxseed::media::{MediaError, seed_image};
 use lxseed::model::{CarriedSnap, Cluster, Host, Kernel, Site};
-use lxseed::output::{About, ClusterAbout, HostAbout, Manifest, NewFile};
-use lxseed::render::{File, PROGRAM, Renderer, medium};
 use lxseed::report::sanitize;
+use lxseed::seed::{File, PROGRAM};
+use lxseed::tree::{About, ClusterAbout, HostAbout, Manifest, NewFile};
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source;
 
 use super::build::Selection;
 use super::check::{counted, show};
+use super::files::Files;
 use super::{CommandError, Outcome, bake_image, current_folder, keys, secret_options};
 use crate::cli::{BakeArgs, Finish};
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let checked = lxseed::check::check(&args.site);
@@ -63,10 +65,19 @@ fn bake_iso(
     let wants_hwe = chosen
         .iter()
         .any(|(cluster, _)| cluster.kernel == Kernel::Hwe);
-    let fleet = Fleet {
-        title: title(chosen),
-        kernel_args: args.kernel_args.clone(),
+    let title = title(chosen);
+    let menu = Menu {
+        title: &title,
+        kernel_args: &args.kernel_args,
         hwe: wants_hwe && image.hwe,
+    };
+    let base = Base {
+        file: image.file(),
+        path: image.path(),
+    };
+    let fleet = Fleet {
+        replaced: image.menus(&menu).map_err(refused)?,
+        folder: debian::FOLDER,
         files: &files,
         carried: &carried,
         manifest: &manifest,
@@ -77,18 +88,20 @@ fn bake_iso(
                 let what = format!("{output} cannot be written");
                 refused_or_full(error, what, "nothing was left behind")
             };
-            let target = NewFile::begin(output, |path| matches!(baked::read(path), Ok(Some(_))))?;
+            let target = NewFile::begin(output, |path| {
+                matches!(install_iso::read(path, &debian::layout()), Ok(Some(_)))
+            })?;
             let (digest, session) =
-                baked::copy_and_session(&image, target.file(), target.folder(), &fleet)
+                install_iso::copy_and_session(base, target.file(), target.folder(), &fleet)
                     .map_err(refused)?;
             check_digest(args, iso, &image, &digest, printer)?;
-            session.put(&image, target.file()).map_err(refused)?;
+            session.put(base, target.file()).map_err(refused)?;
             target.commit()?;
             output
         }
         None => {
-            let session = baked::session(&image, image.folder(), &fleet).map_err(refused)?;
-            session.put_in_place(&image).map_err(|error| {
+            let session = install_iso::session(base, image.folder(), &fleet).map_err(refused)?;
+            session.put_in_place(base).map_err(|error| {
                 refused_or_full(error, format!("{iso} cannot grow"), "it is as it was")
             })?;
             iso
@@ -98,7 +111,7 @@ fn bake_iso(
         "{} written: {}, installs {}; it holds their keys",
         sanitize(target.as_str()),
         sanitize(&image.info),
-        sanitize(&fleet.title),
+        sanitize(&title),
     ));
     for (cluster, hosts) in chosen {
         for at in hosts {
@@ -214,19 +227,19 @@ fn files(
     secret: &SiteSecret,
     poweroff: bool,
 ) -> Result<Vec<File>, CommandError> {
-    let renderer = Renderer::new()?;
+    let renderer = Files::new(false);
     let hosts = chosen
         .iter()
         .flat_map(|(cluster, hosts)| hosts.iter().map(|at| (*cluster, &cluster.hosts[*at])));
     let hosts: Vec<(&Cluster, &Host)> = hosts.collect();
-    let mut files = medium::medium(hosts.into_iter(), poweroff)?;
+    let mut files = debian::medium(hosts.into_iter(), poweroff).map_err(DebianError::from)?;
     for (cluster, hosts) in chosen {
         let keys = keys::derive(cluster, secret)?;
         for at in hosts {
             let of_host = renderer.host(cluster, *at, &keys)?;
             files.extend(of_host.into_iter().filter(|file| {
                 let name = file.path.file_name().unwrap_or_default();
-                name == "preseed.cfg" || seed::FILES.contains(&name)
+                name == "preseed.cfg" || seed_image::FILES.contains(&name)
             }));
         }
     }

@@ -2,17 +2,17 @@
 
 use camino::Utf8Path;
 use lxseed::media::carried::Carried;
-use lxseed::media::cloud::{self, Format, Image, Source};
+use lxseed::media::cloud_image::{self, Format, Image, Source};
 use lxseed::model::CarriedSnap;
-use lxseed::output::{Manifest, NewFile};
-use lxseed::render::Renderer;
 use lxseed::report::sanitize;
+use lxseed::tree::{Manifest, NewFile};
 
 use super::bake::{Chosen, about, refuse_itself, secret};
-use super::progress::Progress;
+use super::files::Files;
 use super::{CommandError, Outcome, keys};
 use crate::cli::{BakeArgs, DiskFormat};
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
+use crate::terminal::progress::Progress;
 
 /// One cloud image for one machine.
 pub(super) fn bake_image(
@@ -44,13 +44,13 @@ pub(super) fn bake_image(
     };
     let loaded = secret(args)?;
     let keys = keys::derive(cluster, &loaded.secret)?;
-    let files = cloud::seed_files(&Renderer::new()?.host(cluster, at, &keys)?);
-    let carried = Carried::snaps(cluster, cloud::CARRIED.into())
+    let files = cloud_image::seed_files(&Files::new(false).host(cluster, at, &keys)?);
+    let carried = Carried::snaps(cluster, cloud_image::CARRIED.into())
         .map_err(|error| CommandError::Refused(error.to_string()))?;
     let entries = carried.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(about(chosen, &loaded.secret), &files, entries);
 
-    let ours = |path: &Utf8Path| matches!(cloud::read(path), Ok(Some(_)));
+    let ours = |path: &Utf8Path| matches!(cloud_image::read(path), Ok(Some(_)));
     let target = NewFile::begin(output, ours)?;
     // Where it is packed in the end, the disk as such lies beside it for a while, without a name.
     let unpacked = match format {
@@ -72,7 +72,7 @@ pub(super) fn bake_image(
         .map_err(refused)?;
     if unpacked.is_some() {
         progress.phase("packing the image");
-        cloud::pack(disk.file(), target.file(), format).map_err(refused)?;
+        cloud_image::pack(disk.file(), target.file(), format).map_err(refused)?;
     }
     progress.finish();
     drop(unpacked);

@@ -6,20 +6,20 @@ use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::output::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
 use lxseed::phases::{Phase, Phases};
-use lxseed::render::{CLUSTER_FILES, PROGRAM};
 use lxseed::report::sanitize;
+use lxseed::seed::{CLUSTER_FILES, PROGRAM};
+use lxseed::tree::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
 use super::check::{counted, show};
 use super::files::Files;
-use super::progress::{Progress, show_times};
 use super::survey::{Survey, Verdict, Why};
 use super::{CommandError, Outcome, keys, outdated};
 use crate::cli::BuildArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
+use crate::terminal::progress::{Progress, show_times};
 
 pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let begin = Instant::now();

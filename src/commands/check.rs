@@ -5,7 +5,7 @@ use lxseed::report::{self, Options, Report};
 
 use super::Outcome;
 use crate::cli::{CheckArgs, Format};
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Outcome {
     let checked = lxseed::check::check(&args.site);

@@ -2,20 +2,20 @@
 
 use camino::Utf8Path;
 use lxseed::model::Cluster;
-use lxseed::output::{Fault, Standing, State};
-use lxseed::render::{ClusterKeys, File};
 use lxseed::report::sanitize;
+use lxseed::seed::{ClusterKeys, File};
+use lxseed::tree::{Fault, Standing, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 use similar::TextDiff;
 
 use super::check::show;
 use super::files::Files;
-use super::redact::Redactor;
 use super::survey::{Survey, Verdict, Why};
 use super::{CommandError, Outcome, keys};
 use crate::cli::DiffArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
+use crate::terminal::redact::Redactor;
 
 /// Clusters that are compared before what they differ in is printed: enough for all cores, and few enough for memory.
 const AT_ONCE: usize = 16;

@@ -6,7 +6,7 @@ use lxseed::report;
 
 use super::{CommandError, Outcome};
 use crate::cli::ExplainArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let rules = rules();

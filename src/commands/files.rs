@@ -2,16 +2,17 @@
 
 use std::sync::OnceLock;
 
-use lxseed::media;
+use lxseed::installer::debian;
+use lxseed::media::seed_image;
 use lxseed::model::Cluster;
-use lxseed::render::{ClusterKeys, File, RenderError, Renderer};
+use lxseed::seed::{ClusterKeys, File, Renderer};
 
 use super::CommandError;
 
 /// Makes the files of a site's clusters.
 pub(super) struct Files {
     /// Made for the first that is rendered: it packs the scripts, which takes as long as checking hundreds of hosts.
-    renderer: OnceLock<Renderer>,
+    templates: OnceLock<(Renderer, debian::Installer)>,
     images: bool,
 }
 
@@ -19,21 +20,21 @@ impl Files {
     /// `images`: with the image of each host's seed.
     pub(super) fn new(images: bool) -> Self {
         Self {
-            renderer: OnceLock::new(),
+            templates: OnceLock::new(),
             images,
         }
     }
 
-    fn renderer(&self) -> Result<&Renderer, RenderError> {
-        if let Some(renderer) = self.renderer.get() {
-            return Ok(renderer);
+    fn templates(&self) -> Result<&(Renderer, debian::Installer), CommandError> {
+        if let Some(templates) = self.templates.get() {
+            return Ok(templates);
         }
-        // Threads that meet here make one each, and one of them is kept: no thread waits for another.
-        let made = Renderer::new()?;
-        Ok(self.renderer.get_or_init(|| made))
+        // Threads that meet here make them each, and one is kept: no thread waits for another.
+        let made = (Renderer::new()?, debian::Installer::new()?);
+        Ok(self.templates.get_or_init(|| made))
     }
 
-    /// Those of the `at`-th host. What they follow from has to be in [`lxseed::render::Inputs::host`], or a build takes a host
+    /// Those of the `at`-th host. What they follow from has to be in [`lxseed::seed::Inputs::host`], or a build takes a host
     /// for unchanged that is not.
     pub(super) fn host(
         &self,
@@ -41,19 +42,21 @@ impl Files {
         at: usize,
         keys: &ClusterKeys,
     ) -> Result<Vec<File>, CommandError> {
-        let mut files = self.renderer()?.host(cluster, at, keys)?;
+        let (renderer, installer) = self.templates()?;
+        let mut files = renderer.host(cluster, at, keys)?;
+        files.push(installer.answers(cluster, &cluster.hosts[at])?);
         if self.images {
-            files.push(media::seed::iso_beside(&files)?);
+            files.push(seed_image::iso_beside(&files)?);
         }
         Ok(files)
     }
 
-    /// Those of the cluster as a whole; the same holds for [`lxseed::render::Inputs::cluster`].
+    /// Those of the cluster as a whole; the same holds for [`lxseed::seed::Inputs::cluster`].
     pub(super) fn cluster(
         &self,
         cluster: &Cluster,
         keys: &ClusterKeys,
     ) -> Result<Vec<File>, CommandError> {
-        Ok(self.renderer()?.cluster(cluster, keys))
+        Ok(self.templates()?.0.cluster(cluster, keys))
     }
 }

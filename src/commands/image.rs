@@ -2,13 +2,13 @@
 
 use std::io::Write as _;
 
-use lxseed::media::{self, MediaError, seed};
-use lxseed::output::{self, NewFile, OutputError};
+use lxseed::media::{self, MediaError, seed_image};
 use lxseed::report::sanitize;
+use lxseed::tree::{self, NewFile, OutputError};
 
 use super::{CommandError, Outcome};
 use crate::cli::{ImageArgs, ImageFormat};
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let refused = |error: MediaError| CommandError::Refused(format!("{}: {error}", args.seed));
@@ -24,12 +24,12 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
             ))
         })?;
     // What was edited by hand after the build would no longer be what was checked.
-    output::as_built(&folder, &seed::FILES)?;
+    tree::as_built(&folder, &seed_image::FILES)?;
     let found = media::folder_seed(&folder).map_err(refused)?;
     let facts = found.facts().map_err(refused)?;
     let (format, words) = match args.format {
-        ImageFormat::Iso => (seed::Format::Iso, "ISO 9660"),
-        ImageFormat::Fat => (seed::Format::Fat, "FAT"),
+        ImageFormat::Iso => (seed_image::Format::Iso, "ISO 9660"),
+        ImageFormat::Fat => (seed_image::Format::Fat, "FAT"),
     };
     let file = NewFile::begin(&args.output, media::is_seed_image)?;
     let image = found.image(format).map_err(refused)?;
@@ -40,7 +40,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
     printer.line(&format!(
         "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",
         sanitize(args.output.as_str()),
-        seed::LABEL,
+        seed_image::LABEL,
         sanitize(&facts.host),
         image.expose().len(),
     ));

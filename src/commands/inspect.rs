@@ -3,30 +3,31 @@
 use std::collections::HashSet;
 
 use camino::Utf8Path;
-use lxseed::media::baked::{self, Baked};
+use lxseed::installer::debian;
 use lxseed::media::carried::SNAPS;
-use lxseed::media::cloud::{self, Planted};
-use lxseed::media::{self, Facts, SeedImage, seed};
-use lxseed::output::{self, Inspected};
+use lxseed::media::cloud_image::{self, Planted};
+use lxseed::media::install_iso::{self, Baked};
+use lxseed::media::{self, Facts, SeedImage, seed_image};
 use lxseed::report::sanitize;
+use lxseed::tree::{self, Inspected};
 
 use super::build::aligned;
 use super::check::counted;
 use super::{CommandError, Outcome};
 use crate::cli::InspectArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let path = &args.file;
     if path.is_dir() {
-        return match output::inspect(path)? {
+        return match tree::inspect(path)? {
             Some(standing) => Ok(tree(path, &standing, printer)),
             None => {
                 // The folder of one cluster or host.
                 let above = path.canonicalize_utf8().ok().and_then(|whole| {
                     let mut above = whole.ancestors().skip(1);
                     above
-                        .find(|above| above.join(output::MANIFEST).is_file())
+                        .find(|above| above.join(tree::MANIFEST).is_file())
                         .map(Utf8Path::to_owned)
                 });
                 let give = above.map_or_else(
@@ -40,21 +41,21 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
         };
     }
     // Whatever is no ISO 9660 image at all is said below.
-    if let Ok(Some(image)) = baked::read(path) {
+    if let Ok(Some(image)) = install_iso::read(path, &debian::layout()) {
         return Ok(baked_image(path, &image, printer));
     }
-    match cloud::read(path) {
+    match cloud_image::read(path) {
         Ok(Some(image)) => return Ok(cloud_image(path, &image, printer)),
         Ok(None) => {}
         // What is stored like a disk is nothing else.
-        Err(error) if cloud::is_disk(path) => {
+        Err(error) if cloud_image::is_disk(path) => {
             return Err(CommandError::Refused(format!("{path}: {error}")));
         }
         Err(_) => {}
     }
     let image = media::seed_image(path)
         .map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
-    Ok(seed_image(path, &image, printer))
+    Ok(show_seed(path, &image, printer))
 }
 
 fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome {
@@ -72,7 +73,7 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
     let images: HashSet<&Utf8Path> = manifest
         .files
         .iter()
-        .filter(|entry| entry.path.file_name() == Some(seed::ISO))
+        .filter(|entry| entry.path.file_name() == Some(seed_image::ISO))
         .filter_map(|entry| entry.path.parent())
         .collect();
     for cluster in &manifest.clusters {
@@ -94,7 +95,7 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
                     list(&facts.macs),
                     sanitize(&facts.instance_id).into_owned(),
                     if image {
-                        seed::ISO.to_owned()
+                        seed_image::ISO.to_owned()
                     } else {
                         String::new()
                     },
@@ -221,10 +222,10 @@ fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outco
     }
 }
 
-fn seed_image(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outcome {
+fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outcome {
     let format = match image.format {
-        seed::Format::Iso => "ISO 9660",
-        seed::Format::Fat => "FAT",
+        seed_image::Format::Iso => "ISO 9660",
+        seed_image::Format::Fat => "FAT",
     };
     let preparer = match image.preparer.strip_prefix("LXSEED ") {
         Some(version) => format!(", made by lxseed {}", sanitize(version)),
@@ -292,10 +293,10 @@ fn seed_image(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outc
     for line in aligned(&rows) {
         printer.line(&sanitize(&line));
     }
-    if image.label != seed::LABEL {
+    if image.label != seed_image::LABEL {
         printer.note(&format!(
             "cloud-init of Ubuntu 18.04 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
-            seed::LABEL
+            seed_image::LABEL
         ));
         return Outcome::Findings;
     }

@@ -2,16 +2,16 @@
 
 use camino::Utf8Path;
 use lxseed::model::Cluster;
-use lxseed::output::Standing;
-use lxseed::render::{ClusterKeys, HostKeys};
 use lxseed::report::sanitize;
+use lxseed::seed::{ClusterKeys, HostKeys};
+use lxseed::tree::Standing;
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source::{self, Loaded, Origin};
 use rayon::prelude::*;
 
 use super::{CommandError, current_folder, secret_options};
 use crate::cli::SecretArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 /// The cluster's own certificate has no way to be rotated in a profile yet: the running cluster would have to follow.
 const FIRST_GENERATION: u32 = 1;

@@ -11,8 +11,6 @@ mod image;
 mod inspect;
 mod keys;
 mod outdated;
-mod progress;
-mod redact;
 mod schema;
 mod secret;
 mod survey;
@@ -20,11 +18,12 @@ mod survey;
 use thiserror::Error;
 
 use crate::cli::{Cli, Command, SecretArgs};
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
+use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
-use lxseed::output::OutputError;
-use lxseed::render::RenderError;
+use lxseed::seed::RenderError;
+use lxseed::tree::OutputError;
 use lxseed::trust::source::SecretOptions;
 use lxseed::trust::{SecretError, TrustError};
 
@@ -50,6 +49,8 @@ pub(crate) enum CommandError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Render(#[from] RenderError),
+    #[error(transparent)]
+    Installer(#[from] DebianError),
     #[error(transparent)]
     Media(#[from] MediaError),
     #[error(transparent)]

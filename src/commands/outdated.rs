@@ -2,15 +2,15 @@
 
 use camino::Utf8Path;
 use lxseed::model::Site;
-use lxseed::output::Standing;
 use lxseed::report::sanitize;
+use lxseed::tree::Standing;
 use rayon::prelude::*;
 
 use super::check::counted;
 use super::survey::{Survey, Verdict, Why};
 use super::{CommandError, Outcome, keys};
 use crate::cli::BuildArgs;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 /// Says what is out of date and why. Nothing is written, no lock is taken, and no secret is made.
 pub(super) fn outdated(
@@ -22,7 +22,7 @@ pub(super) fn outdated(
     let output = sanitize(args.output.as_str()).into_owned();
     let Some(other_program) = standing
         .manifest()
-        .map(|manifest| manifest.program != lxseed::render::PROGRAM)
+        .map(|manifest| manifest.program != lxseed::seed::PROGRAM)
     else {
         printer.line(&format!("{output} is out of date: nothing was built yet"));
         return Ok(Outcome::OutOfDate);

@@ -1,12 +1,12 @@
 //! `lxseed schema`
 
 use clap::ValueEnum;
+use lxseed::profile::schema::Kind;
 use lxseed::report;
-use lxseed::schema::Kind;
 
 use super::Outcome;
 use crate::cli::SchemaOf;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn schema(what: Option<SchemaOf>, printer: &mut Printer) -> Outcome {
     let text = match what {

@@ -4,7 +4,7 @@ use lxseed::trust::source::{self, Origin};
 
 use super::{CommandError, Outcome, current_folder, secret_options};
 use crate::cli::SecretCommand;
-use crate::printer::Printer;
+use crate::terminal::printer::Printer;
 
 pub(super) fn secret(
     command: SecretCommand,

@@ -5,8 +5,8 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::output::{ClusterAbout, Fault, HostAbout, Standing, State};
-use lxseed::render::{CLUSTER_FILES, Inputs, PROGRAM, RenderError};
+use lxseed::seed::{CLUSTER_FILES, Inputs, PROGRAM, RenderError};
+use lxseed::tree::{ClusterAbout, Fault, HostAbout, Standing, State};
 use rayon::prelude::*;
 
 /// Why files have to be written anew.

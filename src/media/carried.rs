@@ -7,7 +7,7 @@ use md5::Digest as _;
 
 use crate::hex;
 use crate::model::Cluster;
-use crate::output::Entry;
+use crate::tree::Entry;
 
 /// The folder of a cluster's snaps, beside those of its hosts. No host has an underscore in its name.
 pub const SNAPS: &str = "lxd_snaps";

@@ -6,9 +6,9 @@ use camino::Utf8Path;
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
-use super::facts::Facts;
 use super::iso9660::Image;
-use super::seed::{self, Format, Seed};
+use super::seed_image::{self, Format, Seed};
+use super::seed_summary::Facts;
 use super::{MediaError, fat};
 use crate::hex;
 use crate::trust::SecretBytes;
@@ -44,7 +44,7 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
     let (label, preparer, seed, mut others) = match format {
         Some(Format::Iso) => {
             let mut image = Image::open(file)?;
-            if image.label != seed::LABEL && image.find("user-data")?.is_none() {
+            if image.label != seed_image::LABEL && image.find("user-data")?.is_none() {
                 return Err(MediaError::Malformed(format!(
                     "an ISO 9660 image labelled `{}`, neither a seed nor an install medium that was baked",
                     image.label.escape_debug()
@@ -53,8 +53,8 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
             let seed = Seed::new(|name| {
                 Ok(match image.find(name)? {
                     Some(node) if !node.is_folder => {
-                        let bytes = SecretBytes::new(image.read(&node, seed::MAX_BYTES)?);
-                        Some(seed::plain(name, bytes)?)
+                        let bytes = SecretBytes::new(image.read(&node, seed_image::MAX_BYTES)?);
+                        Some(seed_image::plain(name, bytes)?)
                     }
                     _ => None,
                 })
@@ -63,14 +63,14 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
             (image.label, image.preparer, seed, paths)
         }
         Some(Format::Fat) => {
-            if size > u64::from(seed::MAX_BYTES) {
+            if size > u64::from(seed_image::MAX_BYTES) {
                 return Err(MediaError::Malformed(format!(
                     "a FAT image of {size} bytes is too large for a seed"
                 )));
             }
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             file.read_to_end(&mut bytes)?;
-            let (label, mut files) = fat::read(&mut bytes, seed::MAX_BYTES.into())?;
+            let (label, mut files) = fat::read(&mut bytes, seed_image::MAX_BYTES.into())?;
             let seed = Seed::new(|name| {
                 let found = files.iter().position(|(known, _)| known == name);
                 Ok(found.map(|at| SecretBytes::new(files.swap_remove(at).1)))
@@ -86,7 +86,7 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
             ));
         }
     };
-    others.retain(|path| !seed::FILES.contains(&path.as_str()));
+    others.retain(|path| !seed_image::FILES.contains(&path.as_str()));
     Ok(SeedImage {
         format: format.unwrap_or(Format::Iso),
         label,
@@ -123,7 +123,7 @@ fn format_of<S: Read + Seek>(source: &mut S) -> Result<Option<Format>, MediaErro
 /// Whether these bytes begin like an image that lxseed may have made: what may be overwritten.
 #[must_use]
 pub fn is_seed_image(path: &Utf8Path) -> bool {
-    seed_image(path).is_ok_and(|image| image.label == seed::LABEL)
+    seed_image(path).is_ok_and(|image| image.label == seed_image::LABEL)
 }
 
 /// The seed that lies in a folder as files.
@@ -138,7 +138,7 @@ pub fn folder_seed(folder: &Utf8Path) -> Result<Seed, MediaError> {
             Err(error) => return Err(error.into()),
         };
         let size = file.metadata()?.len();
-        if size > u64::from(seed::MAX_BYTES) {
+        if size > u64::from(seed_image::MAX_BYTES) {
             return Err(MediaError::Malformed(format!(
                 "{name} has {size} bytes, which no seed has"
             )));

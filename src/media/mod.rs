@@ -1,21 +1,21 @@
 //! Media: the seed as an image a machine finds by its label, and install media for a fleet.
 
-pub mod baked;
 pub mod carried;
-pub mod cloud;
+pub mod cloud_image;
 mod error;
-mod facts;
 mod fat;
 mod inspect;
-mod iso9660;
-pub mod seed;
+pub mod install_iso;
+pub(crate) mod iso9660;
+pub mod seed_image;
+mod seed_summary;
 
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
 pub use error::MediaError;
-pub use facts::Facts;
 pub use inspect::{SeedImage, folder_seed, is_seed_image, seed_image};
+pub use seed_summary::Facts;
 
 /// The day of 18.04's release, in seconds: for every date that another program writes, so that the same input gives the same
 /// bytes.

@@ -9,9 +9,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::scalar::{ByteSize, Mac, Name};
-use super::word::{Driver, FindBy, Kernel, Overlay, VolumeKind};
-use crate::contract::lxd::Channel;
-use crate::contract::ubuntu::Release;
+use crate::target::Release;
+use crate::target::lxd::Channel;
+use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 
 /// LXD's API port: what the snap listens on by convention, and what `lxc remote add` tries first.
 const LXD_PORT: u16 = 8443;
@@ -255,6 +255,12 @@ impl std::ops::Deref for Host {
 }
 
 impl Cluster {
+    /// Whether this host forms the cluster; the others join it.
+    #[must_use]
+    pub fn is_bootstrap(&self, host: &Host) -> bool {
+        host.name == self.bootstrap
+    }
+
     /// Makes a cluster; the hosts are put in joining order, the bootstrap host first and the others by name.
     ///
     /// # Errors

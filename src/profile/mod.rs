@@ -10,6 +10,7 @@ mod lower;
 mod placeholders;
 mod rules;
 mod scalar;
+pub mod schema;
 mod types;
 
 pub(crate) use describe::{Describe, merged};

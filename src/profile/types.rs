@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Sp, Where, did_you_mean, record, wrong_type};
-use crate::contract::lxd::Channel;
-use crate::contract::ubuntu::Release;
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
+use crate::target::Release;
+use crate::target::lxd::Channel;
 
 /// Names of pools, volumes, slots and disks profiles.
 const LABEL: &str = "^[a-z][a-z0-9_-]{0,23}$";

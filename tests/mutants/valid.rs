@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use lxseed::model::{Cluster, Driver, FindBy, Host, Site, VolumeKind};
-use lxseed::render::{ClusterKeys, File, HostKeys, Renderer};
+use lxseed::seed::{ClusterKeys, File, HostKeys, Renderer};
 use lxseed::trust::SiteSecret;
 use serde_yaml::Value;
 

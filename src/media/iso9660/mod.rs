@@ -5,7 +5,7 @@ mod read;
 mod tests;
 mod write;
 
-pub(super) use read::{Image, Names, Node};
+pub(crate) use read::{Image, Names, Node};
 pub(super) use write::{Member, write};
 
 /// The size of a logical block, in bytes.

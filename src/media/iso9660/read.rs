@@ -11,7 +11,7 @@ use crate::media::MediaError;
 
 /// Which names of the files are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::media) enum Names {
+pub(crate) enum Names {
     /// POSIX names; what Linux shows.
     RockRidge,
     /// What Windows shows.
@@ -22,27 +22,27 @@ pub(in crate::media) enum Names {
 
 /// A file or a folder.
 #[derive(Clone, Debug)]
-pub(in crate::media) struct Node {
-    pub(in crate::media) name: String,
-    pub(in crate::media) is_folder: bool,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) is_folder: bool,
     /// In bytes.
-    pub(in crate::media) size: u32,
+    pub(crate) size: u32,
     /// Where its bytes begin.
-    pub(in crate::media) block: u32,
+    pub(crate) block: u32,
     /// The file type and permission bits, where Rock Ridge says them.
-    pub(in crate::media) mode: Option<u32>,
+    pub(crate) mode: Option<u32>,
 }
 
 /// An image.
 #[derive(Debug)]
-pub(in crate::media) struct Image<S> {
+pub(crate) struct Image<S> {
     source: S,
     /// The volume's label.
-    pub(in crate::media) label: String,
+    pub(crate) label: String,
     /// Its declared size, in blocks.
-    pub(in crate::media) blocks: u32,
+    pub(crate) blocks: u32,
     /// Who prepared it, in the descriptor's words.
-    pub(in crate::media) preparer: String,
+    pub(crate) preparer: String,
     root: Node,
     joliet: Option<Node>,
     /// The bytes of each system use field that SUSP skips, if there is SUSP.
@@ -65,7 +65,7 @@ impl<S: Read + Seek> Image<S> {
     ///
     /// # Errors
     /// If there are none, or reading fails.
-    pub(in crate::media) fn open(mut source: S) -> Result<Self, MediaError> {
+    pub(crate) fn open(mut source: S) -> Result<Self, MediaError> {
         let mut primary = None;
         let mut joliet = None;
         for at in 0..MAX_DESCRIPTORS {
@@ -115,7 +115,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// Whether the image has names of that kind.
-    pub(in crate::media) fn has(&self, names: Names) -> bool {
+    pub(crate) fn has(&self, names: Names) -> bool {
         match names {
             Names::RockRidge => self.susp.is_some(),
             Names::Joliet => self.joliet.is_some(),
@@ -124,7 +124,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// The best names there are.
-    pub(in crate::media) fn best(&self) -> Names {
+    pub(crate) fn best(&self) -> Names {
         [Names::RockRidge, Names::Joliet]
             .into_iter()
             .find(|names| self.has(*names))
@@ -132,7 +132,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// The root folder.
-    pub(in crate::media) fn root(&self, names: Names) -> &Node {
+    pub(crate) fn root(&self, names: Names) -> &Node {
         match (names, &self.joliet) {
             (Names::Joliet, Some(root)) => root,
             _ => &self.root,
@@ -140,11 +140,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// What is in a folder, `.` and `..` left out.
-    pub(in crate::media) fn list(
-        &mut self,
-        folder: &Node,
-        names: Names,
-    ) -> Result<Vec<Node>, MediaError> {
+    pub(crate) fn list(&mut self, folder: &Node, names: Names) -> Result<Vec<Node>, MediaError> {
         let bytes = self.read(folder, MAX_FOLDER_BYTES)?;
         let mut nodes = Vec::new();
         for block in bytes.chunks(BLOCK) {
@@ -171,7 +167,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// The file or folder at a path such as `boot/grub/grub.cfg`, if it is there.
-    pub(in crate::media) fn find(&mut self, path: &str) -> Result<Option<Node>, MediaError> {
+    pub(crate) fn find(&mut self, path: &str) -> Result<Option<Node>, MediaError> {
         let names = self.best();
         let mut node = self.root(names).clone();
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -191,7 +187,7 @@ impl<S: Read + Seek> Image<S> {
     }
 
     /// Every file of the image, by its path, in the image's own order.
-    pub(in crate::media) fn files(&mut self) -> Result<Vec<(String, Node)>, MediaError> {
+    pub(crate) fn files(&mut self) -> Result<Vec<(String, Node)>, MediaError> {
         let names = self.best();
         let mut files = Vec::new();
         // A folder that is below itself would never end.
@@ -217,11 +213,7 @@ impl<S: Read + Seek> Image<S> {
     ///
     /// # Errors
     /// If it is larger than `limit`, ends beyond the image, or reading fails.
-    pub(in crate::media) fn read(
-        &mut self,
-        node: &Node,
-        limit: u32,
-    ) -> Result<Vec<u8>, MediaError> {
+    pub(crate) fn read(&mut self, node: &Node, limit: u32) -> Result<Vec<u8>, MediaError> {
         if node.size > limit {
             return Err(malformed(&format!(
                 "{} is said to have {} bytes, and at most {limit} make sense",
@@ -246,7 +238,7 @@ impl<S: Read + Seek> Image<S> {
     ///
     /// # Errors
     /// If it ends beyond the image, or reading fails.
-    pub(in crate::media) fn pieces(
+    pub(crate) fn pieces(
         &mut self,
         node: &Node,
         mut take: impl FnMut(&[u8]),
@@ -345,7 +337,7 @@ impl<'a> Image<Cursor<&'a [u8]>> {
     ///
     /// # Errors
     /// If it ends beyond the image.
-    pub(in crate::media) fn bytes_of(&self, node: &Node) -> Result<&'a [u8], MediaError> {
+    pub(crate) fn bytes_of(&self, node: &Node) -> Result<&'a [u8], MediaError> {
         let begin = node.block as usize * BLOCK;
         self.source
             .get_ref()

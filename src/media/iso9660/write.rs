@@ -8,12 +8,12 @@ use crate::media::MediaError;
 
 /// A file to write.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::media) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// Its name, of ASCII letters, digits, `-`, `_` and `.`.
-    pub(in crate::media) name: &'a str,
+    pub(crate) name: &'a str,
     /// Whether only root may read it once it is mounted.
-    pub(in crate::media) private: bool,
-    pub(in crate::media) bytes: &'a [u8],
+    pub(crate) private: bool,
+    pub(crate) bytes: &'a [u8],
 }
 
 /// The layout, in blocks. Each of these is one block long, since a seed has one folder with few files.
@@ -50,7 +50,7 @@ struct Placed<'a> {
 ///
 /// # Errors
 /// If the files or their names are more than this small writer has room for.
-pub(in crate::media) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec<u8>, MediaError> {
+pub(crate) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec<u8>, MediaError> {
     if label.len() > 16 {
         return Err(MediaError::TooMuch(
             "the label is longer than 16 characters",

@@ -1,0 +1,437 @@
+//! What identifies a disk: written as udev writes it, of a whole disk that stays, and each disk once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::disk_numbers::{is_hex, is_wwn, placeholder};
+use crate::check::view::{HostView, SiteView, uses, ways};
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::model::FindBy;
+use crate::profile::quoted;
+use crate::profile::scalar;
+use crate::source::Span;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &UNSTABLE_DEVICE,
+        run: unstable_device,
+    },
+    Check {
+        rule: &INVALID_DISK_ID,
+        run: invalid_disk_id,
+    },
+    Check {
+        rule: &DUPLICATE_DISK,
+        run: duplicate_disk,
+    },
+    Check {
+        rule: &NOT_A_WHOLE_DISK,
+        run: not_a_whole_disk,
+    },
+    Check {
+        rule: &REMOVABLE_DISK,
+        run: removable_disk,
+    },
+    Check {
+        rule: &NEWER_UDEV_NAME,
+        run: newer_udev_name,
+    },
+];
+
+/// Every way of finding a disk that is written anywhere, once.
+pub(super) fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &str, Span)) {
+    for (_, slot) in site.written_slots() {
+        for (by, value) in ways(&slot.value) {
+            visit(by, &value.value, value.span);
+        }
+    }
+}
+
+static UNSTABLE_DEVICE: Rule = Rule::error(
+    "D002",
+    "unstable-device",
+    "Names such as /dev/sda are handed out in the order disks answer, which changes with a cable, a stick or a kernel: what is the data disk \
+     today is the system disk tomorrow. A disk is found by what is part of it or of its bay.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "by_path: \"pci-0000:00:17.0-ata-4\"",
+        "by_path: /dev/sdb",
+    )],
+    &[],
+);
+
+fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        for wanted in uses(disks) {
+            unstable(None, &wanted.slot.value, wanted.slot.span, report);
+        }
+    }
+    for_each_way(site, |by, text, span| {
+        unstable(Some(by), text, span, report);
+    });
+}
+
+/// Reports a path where a slot's name stands, or a way of finding a disk.
+fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>) {
+    let Some(name) = text.strip_prefix("/dev/") else {
+        return;
+    };
+    let link = name
+        .strip_prefix("disk/")
+        .and_then(|link| link.split_once('/'));
+    let label = "names a device by its path";
+    match link {
+        Some((kind @ ("by-id" | "by-path"), id)) => {
+            let key = kind.replace('-', "_");
+            let message = format!(
+                "{} is a path, and `{key}` takes the name alone",
+                quoted(text)
+            );
+            let help = format!("write `{key}: {id}` in `slots:`");
+            let finding = report.add(span, message, help);
+            finding.label(label);
+            if by.is_some_and(|by| by.word() == key) {
+                finding.fix(span, scalar(id));
+            }
+        }
+        _ => {
+            let message = format!("{} is not a stable name of a disk", quoted(text));
+            let help = "name a slot, and say in `slots:` how it is found: by_id, serial, wwn, by_path or hctl";
+            report.add(span, message, help).label(label);
+        }
+    }
+}
+
+static INVALID_DISK_ID: Rule = Rule::error(
+    "D003",
+    "invalid-disk-id",
+    "The value is compared with what udev knows about a disk, so it has to be written as udev writes it: one name without slashes below \
+     /dev/disk/by-id or by-path, a serial number, `0x…` for a World Wide Name, host:channel:target:lun. A partition is not a disk.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "pci-0000:00:17.0-ata-4",
+        "pci-0000:00:17.0-ata-4-part1",
+    )],
+    &[],
+);
+
+/// The disk's name, if this is the name of one of its partitions.
+fn whole_disk_of(text: &str) -> Option<&str> {
+    let (disk, number) = text.rsplit_once("-part")?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(disk)
+}
+
+fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for_each_way(site, |by, text, span| {
+        // Reported otherwise already.
+        if text.starts_with("/dev/") || placeholder(by, text).is_some() {
+            return;
+        }
+        let links = matches!(by, FindBy::ById | FindBy::ByPath);
+        let mut mended = None;
+        let why = match by {
+            _ if text.len() > 200 || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                "it has characters that no disk's name has"
+            }
+            _ if links && text.contains('/') => "it is one name, without slashes",
+            _ if links && whole_disk_of(text).is_some() => {
+                mended = whole_disk_of(text).map(str::to_owned);
+                "it is a partition, and a slot is a whole disk"
+            }
+            FindBy::Wwn if !is_wwn(text) => {
+                if is_hex(text) && matches!(text.len(), 16 | 32) {
+                    mended = Some(format!("0x{text}"));
+                }
+                "a World Wide Name starts with 0x, eui., nvme. or uuid."
+            }
+            FindBy::Hctl
+                if text.split(':').count() != 4
+                    || !text
+                        .split(':')
+                        .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) =>
+            {
+                "it is four numbers, host:channel:target:lun"
+            }
+            _ => return,
+        };
+        let help = match &mended {
+            Some(mended) => format!("write `{mended}`"),
+            None => "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine".to_owned(),
+        };
+        let message = format!("{} cannot be a disk's {}: {why}", quoted(text), by.word());
+        let finding = report.add(span, message, help);
+        finding.label(why);
+        if let Some(mended) = mended {
+            finding.fix(span, scalar(&mended));
+        }
+    });
+}
+
+static DUPLICATE_DISK: Rule = Rule::error(
+    "D007",
+    "duplicate-disk",
+    "One disk is in one machine and in one slot. A serial number, World Wide Name or by-id name that stands twice was copied from the wrong \
+     line, and a bay (by_path, hctl) can be one slot of a machine only.",
+)
+.example(
+    &[Edit::Replace("hosts/hosts.yaml", "WD-A100002", "WD-A100001")],
+    &[],
+);
+
+/// Where a disk is said to be, and the place that says it.
+#[derive(Clone, Copy)]
+pub(super) struct Stands<'a> {
+    pub(super) by: FindBy,
+    pub(super) value: &'a str,
+    pub(super) span: Span,
+    host: &'a HostView<'a>,
+    slot: &'a str,
+}
+
+impl Stands<'_> {
+    /// The slot, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("slot {} of {}", quoted(self.slot), self.host.label())
+    }
+}
+
+/// Every way of finding a disk as the hosts have it, in the site's order; with the number of the host.
+pub(super) fn standing<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usize, Stands<'a>)> {
+    site.hosts().enumerate().flat_map(|(at, host)| {
+        host.slots.iter().flat_map(move |(name, slot)| {
+            slot.ways.iter().map(move |(by, value)| {
+                let stands = Stands {
+                    by: *by,
+                    value: &value.value,
+                    span: value.span,
+                    host,
+                    slot: name,
+                };
+                (at, stands)
+            })
+        })
+    })
+}
+
+fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
+    // An identity of the disk itself counts over the whole site, one of the bay within its host.
+    let mut first_use: HashMap<(FindBy, String, usize), Stands<'_>> = HashMap::new();
+    let mut told: HashSet<(Span, Span)> = HashSet::new();
+    for (at, here) in standing(site) {
+        // "None" twice says nothing about the two disks but that they have no number.
+        if placeholder(here.by, here.value).is_some() {
+            continue;
+        }
+        let scope = if matches!(here.by, FindBy::ByPath | FindBy::Hctl) {
+            at + 1
+        } else {
+            0
+        };
+        let key = (here.by, here.value.to_ascii_lowercase(), scope);
+        let Some(there) = first_use.get(&key) else {
+            first_use.insert(key, here);
+            continue;
+        };
+        // In a disks profile that many hosts share, it is one mistake.
+        if there.span != here.span && !told.insert((there.span, here.span)) {
+            continue;
+        }
+        let message = format!(
+            "{} and {} are the same disk, {} {}",
+            here.place(),
+            there.place(),
+            here.by.word(),
+            quoted(here.value)
+        );
+        report
+            .add(
+                here.span,
+                message,
+                "read the value off the disk in that slot",
+            )
+            .label("used again here")
+            .also(there.span, "first used here");
+    }
+}
+
+static NOT_A_WHOLE_DISK: Rule = Rule::error(
+    "D020",
+    "not-a-whole-disk",
+    "Device-mapper volumes (dm-…), md arrays (md-…) and LVM's physical volumes (lvm-pv-uuid-…) have names below /dev/disk/by-id, too, but they \
+     are made on disks, and only exist once they are made. lxseed makes its own of blank disks.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{by_id: \"md-name-node1:data1\"}",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{by_id: ata-WDC_WD1003FBYZ_WD-A100001}",
+    )],
+);
+
+fn not_a_whole_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
+    const LAYERS: [(&str, &str); 3] = [
+        ("dm-", "a device-mapper volume"),
+        ("md-", "an md array"),
+        ("lvm-pv-uuid-", "a physical volume of LVM"),
+    ];
+    for_each_way(site, |by, text, span| {
+        let layer = LAYERS.iter().find(|(prefix, _)| text.starts_with(prefix));
+        if let (FindBy::ById, Some((_, what))) = (by, layer) {
+            report
+                .add(
+                    span,
+                    format!("{} is {what}, not a disk", quoted(text)),
+                    "write a name that starts with ata-, nvme-, scsi- or wwn-; `ls -l /dev/disk/by-id` on the machine shows them",
+                )
+                .label(*what);
+        }
+    });
+}
+
+static REMOVABLE_DISK: Rule = Rule::error(
+    "D021",
+    "removable-disk",
+    "A pool must not lie on what falls out of its socket: the first boot stops at a data disk that is on USB. The system may be on USB, or in a port \
+     that calls itself removable, where its slot names the very disk, by `by_id`, `serial` or `wwn`: a path on USB is whatever is plugged in there, \
+     and the installer erases it. The medium that the machine is installed from is never taken.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "pci-0000:00:17.0-ata-5",
+        "pci-0000:00:14.0-usb-0:2:1.0-scsi-0:0:0:0",
+    )],
+    &[],
+);
+
+fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut told = HashSet::new();
+    for host in site.hosts() {
+        for wanted in host.used.iter() {
+            let ways = host.slots.get(wanted.slot.value.as_str());
+            for (by, value) in ways.into_iter().flat_map(|slot| &slot.ways) {
+                let on_usb = match by {
+                    FindBy::ById => !wanted.is_system() && value.value.starts_with("usb-"),
+                    FindBy::ByPath => value.value.contains("-usb-"),
+                    FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
+                };
+                if on_usb && told.insert((value.span, wanted.slot.span)) {
+                    report
+                        .add(
+                            value.span,
+                            format!("{} of {} is on USB", quoted(&value.value), wanted.user()),
+                            if wanted.is_system() {
+                                "name the disk itself, by `by_id`, `serial` or `wwn`: whatever is plugged in there would be erased"
+                            } else {
+                                "use a disk that is built into the machine"
+                            },
+                        )
+                        .label("on USB")
+                        .also(
+                            wanted.slot.span,
+                            if wanted.is_system() {
+                                "used for the system here"
+                            } else {
+                                "used for data here"
+                            },
+                        );
+                }
+            }
+        }
+    }
+}
+
+static NEWER_UDEV_NAME: Rule = Rule::warning(
+    "D032",
+    "newer-udev-name",
+    "A live system of today shows names that 18.04's udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
+     `…-ata-1.0` came with systemd 246 (systemd#15537) and is `…-ata-1` before, by-id `nvme-MODEL_SERIAL_1` with the namespace at its end came with \
+     254 (systemd#26814) and is `nvme-MODEL_SERIAL` before.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "pci-0000:00:17.0-ata-4",
+        "pci-0000:00:17.0-ata-4.0",
+    )],
+    &[],
+);
+
+/// The name that systemd 237 has for a disk, where a newer one's is written; nothing at all if it has none.
+fn older_name(by: FindBy, text: &str) -> Option<Option<String>> {
+    let is_number = |text: &str| {
+        (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match by {
+        FindBy::ByPath => {
+            let (_, device) = text.rsplit_once("-ata-")?;
+            let (port, number) = device.split_once('.')?;
+            let bus = text.strip_suffix(number)?.strip_suffix('.')?;
+            // Behind a port multiplier all disks had one name.
+            (is_number(port) && is_number(number)).then(|| (number == "0").then(|| bus.to_owned()))
+        }
+        FindBy::ById => {
+            let (name, namespace) = text.rsplit_once('_')?;
+            let has_serial = name.strip_prefix("nvme-")?.contains('_');
+            (has_serial && is_number(namespace)).then(|| Some(name.to_owned()))
+        }
+        FindBy::Serial | FindBy::Wwn | FindBy::Hctl => None,
+    }
+}
+
+fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for_each_way(site, |by, text, span| {
+        let Some(older) = older_name(by, text) else {
+            return;
+        };
+        let message = format!("Ubuntu 18.04 has no {} {}", by.word(), quoted(text));
+        let help = match &older {
+            Some(older) => format!("write `{older}`"),
+            None => "find the disk by its serial number".to_owned(),
+        };
+        let finding = report.add(span, message, help);
+        finding.label("a newer udev's name");
+        if let Some(older) = older {
+            finding.fix(span, scalar(&older));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_newer_udev_are_known() {
+        let path = |text| older_name(FindBy::ByPath, text);
+        assert_eq!(
+            path("pci-0000:00:17.0-ata-1.0"),
+            Some(Some("pci-0000:00:17.0-ata-1".to_owned()))
+        );
+        assert_eq!(path("pci-0000:00:17.0-ata-1.3"), Some(None));
+        assert_eq!(path("pci-0000:00:17.0-ata-1"), None);
+        assert_eq!(path("pci-0000:03:00.0-scsi-0:2:1:0"), None);
+        let id = |text| older_name(FindBy::ById, text);
+        assert_eq!(
+            id("nvme-Micron_7450_232942_1"),
+            Some(Some("nvme-Micron_7450_232942".to_owned()))
+        );
+        for text in [
+            "nvme-MODEL_1",
+            "nvme-1_000",
+            "nvme-SAMSUNG_X_S439NA0M400001",
+            "ata-A_B_1",
+        ] {
+            assert_eq!(id(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Disks profiles: each host names one, each is named.
+
+use std::collections::HashSet;
+
+use crate::check::view::SiteView;
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::profile::{did_you_mean, quoted, scalar};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &UNKNOWN_DISKS,
+        run: unknown_disks,
+    },
+    Check {
+        rule: &UNUSED_DISKS,
+        run: unused_disks,
+    },
+];
+
+static UNKNOWN_DISKS: Rule = Rule::error(
+    "D001",
+    "unknown-disks",
+    "A host names the disks profile of its model; without it nothing is known about its disks.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node3\ndisks: model",
+        "name: node3\ndisks: modle",
+    )],
+    &[],
+);
+
+fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in site
+        .clusters
+        .iter()
+        .filter(|cluster| !cluster.folder.disks_incomplete)
+    {
+        let known: Vec<_> = cluster
+            .folder
+            .disks
+            .iter()
+            .filter_map(|disks| disks.value.name.as_ref())
+            .collect();
+        for host in cluster.hosts.iter().filter(|host| host.disks.is_none()) {
+            let Some(name) = &host.host().disks else {
+                continue;
+            };
+            let names = known.iter().map(|name| name.value.as_str());
+            let near = did_you_mean(&name.value, names.clone());
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => {
+                    "write one in disks/ beside the cluster.yaml".to_owned()
+                }
+                None => format!(
+                    "the disks profiles here are {}",
+                    names.collect::<Vec<_>>().join(", ")
+                ),
+            };
+            let message = format!("there is no disks profile {}", quoted(&name.value));
+            let finding = report.add(name.span, message, help);
+            finding.label("no such disks profile");
+            match near.and_then(|near| known.iter().find(|name| name.value == near)) {
+                Some(meant) => {
+                    finding
+                        .also(meant.span, "there is this one")
+                        .fix(name.span, scalar(&meant.value));
+                }
+                None => {
+                    for other in known.iter().take(3) {
+                        finding.also(other.span, "a disks profile");
+                    }
+                }
+            }
+        }
+    }
+}
+
+static UNUSED_DISKS: Rule = Rule::warning(
+    "D025",
+    "unused-disks",
+    "A disks profile that no host names describes machines that are not there; most likely their hosts are missing, or still name the profile of \
+     another model.",
+)
+.example(
+    &[Edit::Write(
+        "disks/old.yaml",
+        "name: old-model\nos: {slot: os}\nvolumes: {data1: {device: d1}, data2: {device: d2}}\n",
+    )],
+    &[],
+);
+
+fn unused_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in site
+        .clusters
+        .iter()
+        .filter(|cluster| !cluster.folder.hosts_incomplete && !cluster.hosts.is_empty())
+    {
+        let named: HashSet<&str> = cluster
+            .hosts
+            .iter()
+            .filter_map(|host| Some(host.host().disks.as_ref()?.value.as_str()))
+            .collect();
+        // A host whose `disks` was reported may just be one of this profile's.
+        let unsure = cluster
+            .hosts
+            .iter()
+            .any(|host| host.disks.is_none() || host.host().incomplete);
+        for name in cluster
+            .folder
+            .disks
+            .iter()
+            .filter_map(|disks| disks.value.name.as_ref())
+            .filter(|name| !unsure && !named.contains(name.value.as_str()))
+        {
+            report
+                .add(
+                    name.span,
+                    format!("no host names disks profile {}", quoted(&name.value)),
+                    "write it as `disks:` of its hosts, or take the file out",
+                )
+                .label("not used");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Install media: a machine has to be found by what it is.
+
+use std::collections::HashMap;
+
+use crate::check::view::SiteView;
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::profile::{quoted, scalar};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &DUPLICATE_DMI_SERIAL,
+        run: duplicate_dmi_serial,
+    },
+    Check {
+        rule: &INVALID_DMI_SERIAL,
+        run: invalid_dmi_serial,
+    },
+    Check {
+        rule: &INVALID_REINSTALL,
+        run: invalid_reinstall,
+    },
+];
+
+/// The example's node1 with a number that is fine.
+const NODE1: Edit = Edit::Replace(
+    "hosts/hosts.yaml",
+    "name: node1\n",
+    "name: node1\ndmi_serial: CZ1234\n",
+);
+
+static DUPLICATE_DMI_SERIAL: Rule = Rule::error(
+    "M001",
+    "duplicate-dmi-serial",
+    "An install medium finds its host by the machine's serial number where one is given. Two hosts with the same one would both be that machine, \
+     and the installer stops.",
+)
+.example(
+    &[
+        NODE1,
+        Edit::Replace(
+            "hosts/hosts.yaml",
+            "name: node2\n",
+            "name: node2\ndmi_serial: CZ1234\n",
+        ),
+    ],
+    &[
+        NODE1,
+        Edit::Replace(
+            "hosts/hosts.yaml",
+            "name: node2\n",
+            "name: node2\ndmi_serial: CZ1235\n",
+        ),
+    ],
+);
+
+fn duplicate_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut first = HashMap::new();
+    for host in site.hosts() {
+        let Some(serial) = &host.host().dmi_serial else {
+            continue;
+        };
+        if let Some((other, span)) = first.get(serial.value.as_str()) {
+            let message = format!(
+                "{} and {other} have the same serial number {}",
+                host.label(),
+                quoted(&serial.value)
+            );
+            report
+                .add(
+                    serial.span,
+                    message,
+                    "write the number on the machine's label",
+                )
+                .label("used again here")
+                .also(*span, "first used here");
+            continue;
+        }
+        first.insert(serial.value.as_str(), (host.label(), serial.span));
+    }
+}
+
+static INVALID_DMI_SERIAL: Rule = Rule::error(
+    "M002",
+    "invalid-dmi-serial",
+    "The number is compared with what the machine's firmware says in DMI (system-serial-number). Many boards come with a placeholder there, the same on \
+     every one of them.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\ndmi_serial: To Be Filled By O.E.M.\n",
+    )],
+    &[NODE1],
+);
+
+/// What boards say that were never given a number, in lower case.
+const PLACEHOLDERS: &[&str] = &[
+    "0",
+    "00000000",
+    "0123456789",
+    "1234567890",
+    "123456789",
+    "default string",
+    "empty",
+    "n/a",
+    "none",
+    "not applicable",
+    "not available",
+    "not specified",
+    "oem",
+    "system serial number",
+    "to be filled by o.e.m.",
+    "unknown",
+];
+
+fn invalid_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for host in site.hosts() {
+        let Some(serial) = &host.host().dmi_serial else {
+            continue;
+        };
+        let text = &serial.value;
+        let why = if PLACEHOLDERS.contains(&text.to_ascii_lowercase().as_str()) {
+            "it is what a board says that has no number"
+        } else if text.len() > 64 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            "it has characters that no serial number has"
+        } else if text.trim() != text || text.contains("  ") {
+            "it has blanks at its ends or two in a row"
+        } else {
+            continue;
+        };
+        report
+            .add(
+                serial.span,
+                format!("{} cannot be the serial number of {}: {why}", quoted(text), host.label()),
+                "write what `dmidecode -s system-serial-number` says, or leave `dmi_serial` out: the hardware address is enough",
+            )
+            .label(why);
+    }
+}
+
+static INVALID_REINSTALL: Rule = Rule::error(
+    "M003",
+    "invalid-reinstall",
+    "An install medium erases no system that lxseed installed, but the one whose number stands here. The installer's screen shows the number, \
+     and it is in `/etc/lxseed/installed` on the machine. The new system has another one, so the word is used up by itself and may stay.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\nreinstall: yes-please\n",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "name: node1\n",
+        "name: node1\nreinstall: c4d8a1f0\n",
+    )],
+);
+
+fn invalid_reinstall(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for host in site.hosts() {
+        let Some(number) = &host.host().reinstall else {
+            continue;
+        };
+        let text = &number.value;
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 8 && text.bytes().all(digit) {
+            continue;
+        }
+        let lower = text.to_ascii_lowercase();
+        let finding = report.add(
+            number.span,
+            format!(
+                "{} is not the number of an installation of {}",
+                quoted(text),
+                host.label()
+            ),
+            "write the eight hexadecimal digits that the installer's screen shows, or leave `reinstall` out: then nothing is erased",
+        );
+        finding.label("eight of 0-9 and a-f");
+        if lower != *text && lower.len() == 8 && lower.bytes().all(digit) {
+            finding.fix(number.span, scalar(&lower));
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The hosts' addresses: in the subnet, each used once, and usable.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::check::free_addresses::FreeAddresses;
+use crate::check::view::{ClusterView, SiteView};
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Finding, Rule};
+use crate::model::Mac;
+use crate::profile::Sp;
+use crate::profile::scalar;
+use crate::source::Span;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &DUPLICATE_MAC,
+        run: duplicate_mac,
+    },
+    Check {
+        rule: &UNUSABLE_MAC,
+        run: unusable_mac,
+    },
+    Check {
+        rule: &DUPLICATE_ADDRESS,
+        run: duplicate_address,
+    },
+    Check {
+        rule: &ADDRESS_OUTSIDE_SUBNET,
+        run: address_outside_subnet,
+    },
+    Check {
+        rule: &ADDRESS_RESERVED,
+        run: address_reserved,
+    },
+    Check {
+        rule: &ADDRESS_IS_GATEWAY,
+        run: address_is_gateway,
+    },
+];
+
+static DUPLICATE_MAC: Rule = Rule::error(
+    "F001",
+    "duplicate-mac",
+    "netplan finds the interface by its MAC address and the install medium finds the host by it, so two hosts with one address would both \
+     become the same machine. Different spellings of an address are the same address.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:02",
+        "5254.00AA.0001",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:02",
+        "5254.00AA.0002",
+    )],
+);
+
+fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut first_use: HashMap<Mac, (Span, &str)> = HashMap::new();
+    for host in site.hosts() {
+        let network = host.host().network.as_ref();
+        let Some(mac) = network.and_then(|network| network.value.mac.as_ref()) else {
+            continue;
+        };
+        if let Some(&(first, other)) = first_use.get(&mac.value) {
+            let message = format!(
+                "{} and {other} have the same MAC address {}",
+                host.label(),
+                mac.value
+            );
+            report
+                .add(
+                    mac.span,
+                    message,
+                    "write the address on the machine's label",
+                )
+                .label("used again here")
+                .also(first, "first used here");
+        } else {
+            first_use.insert(mac.value, (mac.span, host.label()));
+        }
+    }
+}
+
+static UNUSABLE_MAC: Rule = Rule::error(
+    "F002",
+    "unusable-mac",
+    "An address with the lowest bit of its first byte set is a group's, and all zeros is nobody's (IEEE 802); no interface has either, so the \
+     host would come up without a network.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "52:54:00:aa:00:01",
+        "53:54:00:aa:00:01",
+    )],
+    &[],
+);
+
+fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for mac in site
+        .hosts()
+        .filter_map(|host| host.host().network.as_ref()?.value.mac.as_ref())
+    {
+        let why = if mac.value.is_zero() {
+            "all zeros"
+        } else if mac.value.is_multicast() {
+            "a multicast address"
+        } else {
+            continue;
+        };
+        report
+            .add(
+                mac.span,
+                format!("{} is {why}, which no interface has", mac.value),
+                "write the address of the host's interface",
+            )
+            .label(why);
+    }
+}
+
+/// A cluster's subnet, and the address of each of its hosts.
+pub(super) struct Addresses<'a> {
+    pub(super) subnet: &'a Sp<IpNet>,
+    pub(super) hosts: Vec<(&'a str, &'a Sp<IpAddr>)>,
+}
+
+pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> {
+    Some(Addresses {
+        subnet: cluster.profile()?.network.as_ref()?.value.subnet.as_ref()?,
+        hosts: host_addresses(cluster),
+    })
+}
+
+/// The address of each host of a cluster.
+pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Sp<IpAddr>)> {
+    let hosts = cluster.hosts.iter().filter_map(|host| {
+        let network = host.host().network.as_ref()?;
+        Some((host.label(), network.value.address.as_ref()?))
+    });
+    hosts.collect()
+}
+
+/// Why no machine can have this address of the subnet, if so.
+pub(super) fn reserved(subnet: IpNet, address: IpAddr) -> Option<&'static str> {
+    // Point-to-point subnets (/31, /127) and single addresses have no reserved ones.
+    if subnet.max_prefix_len() - subnet.prefix_len() < 2 {
+        return None;
+    }
+    if address == subnet.network() {
+        return Some(if address.is_ipv4() {
+            "the subnet's own address"
+        } else {
+            "the subnet-router anycast address"
+        });
+    }
+    (address.is_ipv4() && address == subnet.broadcast()).then_some("the subnet's broadcast address")
+}
+
+/// Says which address could be written instead, and writes it.
+fn offer_another<'a>(
+    finding: &'a mut Finding,
+    address: &Sp<IpAddr>,
+    subnet: Option<IpNet>,
+    free: &mut FreeAddresses,
+) -> &'a mut Finding {
+    let other = subnet.and_then(|subnet| free.take(subnet, address.value.to_canonical()));
+    if let Some(other) = other {
+        finding.help += &format!(", such as {other}");
+        finding.fix(address.span, scalar(&other.to_string()));
+    }
+    finding
+}
+
+static DUPLICATE_ADDRESS: Rule = Rule::error(
+    "F003",
+    "duplicate-address",
+    "Two machines with one address knock each other off the network at random, and a cluster member is known by its address. An IPv6 address \
+     has many spellings, and one that maps an IPv4 address (RFC 4291 §2.5.5.2) is that address.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.11",
+    )],
+    &[],
+);
+
+fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
+    let mut first_use: HashMap<IpAddr, (Span, &str)> = HashMap::new();
+    for cluster in &site.clusters {
+        let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
+        for (host, address) in host_addresses(cluster) {
+            let value = address.value.to_canonical();
+            if let Some(&(first, other)) = first_use.get(&value) {
+                let message = format!("{host} and {other} have the same address {value}");
+                let finding = report.add(
+                    address.span,
+                    message,
+                    "give each host an address of its own",
+                );
+                offer_another(finding, address, subnet, &mut free)
+                    .label("used again here")
+                    .also(first, "first used here");
+            } else {
+                first_use.insert(value, (address.span, host));
+            }
+        }
+    }
+}
+
+static ADDRESS_OUTSIDE_SUBNET: Rule = Rule::error(
+    "F004",
+    "address-outside-subnet",
+    "Members reach one another directly in the cluster's subnet, the gateway is in it, and LXD's fan finds a member's own address by it (\"No \
+     address found in subnet\").",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.11.13",
+    )],
+    &[],
+);
+
+fn address_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
+    for Addresses { subnet, hosts } in site.clusters.iter().filter_map(addresses) {
+        let net = subnet.value;
+        for (host, address) in hosts
+            .into_iter()
+            .filter(|(_, address)| !net.contains(&address.value))
+        {
+            let message = format!(
+                "{host} has address {}, which is not in {net}",
+                address.value
+            );
+            let plain = address.value.to_canonical();
+            let finding = if net.contains(&plain) {
+                let help = format!("write it as the IPv4 address {plain}");
+                report
+                    .add(address.span, message, help)
+                    .fix(address.span, scalar(&plain.to_string()))
+            } else {
+                let finding = report.add(address.span, message, format!("use an address in {net}"));
+                offer_another(finding, address, Some(net), &mut free)
+            };
+            finding
+                .label(format!("not in {net}"))
+                .also(subnet.span, "the cluster's subnet");
+        }
+    }
+}
+
+static ADDRESS_RESERVED: Rule = Rule::error(
+    "F005",
+    "address-reserved",
+    "The first address of an IPv4 subnet names the subnet and the last is its broadcast; the first of an IPv6 subnet is that of all its routers \
+     (RFC 4291 §2.6.1). No host can have any of them.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.255",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.13",
+        "192.168.10.254",
+    )],
+);
+
+fn address_reserved(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut free = FreeAddresses::of(site);
+    for Addresses { subnet, hosts } in site.clusters.iter().filter_map(addresses) {
+        for (host, address) in hosts {
+            let Some(why) = reserved(subnet.value, address.value) else {
+                continue;
+            };
+            let message = format!("{host} has {}, {why}", address.value);
+            let finding = report.add(address.span, message, "use another address");
+            offer_another(finding, address, Some(subnet.value), &mut free)
+                .label(why)
+                .also(subnet.span, "the cluster's subnet");
+        }
+    }
+}
+
+static ADDRESS_IS_GATEWAY: Rule = Rule::error(
+    "F006",
+    "address-is-gateway",
+    "A host with the gateway's address takes the whole subnet off the network. Clusters that share a subnet share its gateways, too.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "192.168.10.11",
+        "192.168.10.1",
+    ),
+    Edit::Replace(
+        "cluster.yaml",
+        "nameservers: [192.168.10.1]",
+        "nameservers: [192.168.10.2]",
+    )],
+    &[Edit::Replace(
+        "cluster.yaml",
+        "nameservers: [192.168.10.1]",
+        "nameservers: [192.168.10.2]",
+    )],
+);
+
+fn address_is_gateway(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut gateways: HashMap<IpAddr, Span> = HashMap::new();
+    for gateway in site
+        .clusters
+        .iter()
+        .filter_map(|cluster| cluster.profile()?.network.as_ref()?.value.gateway.as_ref())
+    {
+        gateways
+            .entry(gateway.value.to_canonical())
+            .or_insert(gateway.span);
+    }
+    let mut free = FreeAddresses::of(site);
+    for cluster in &site.clusters {
+        let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
+        for (host, address) in host_addresses(cluster) {
+            let value = address.value.to_canonical();
+            let Some(&gateway) = gateways.get(&value) else {
+                continue;
+            };
+            let message = format!("{host} has the gateway's address {value}");
+            let finding = report.add(address.span, message, "use another address");
+            offer_another(finding, address, subnet, &mut free)
+                .label("the host's address")
+                .also(gateway, "the gateway");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The release contract: Ubuntu × kernel × LXD channel × storage driver.
+
+use crate::check::view::SiteView;
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::model::Kernel;
+use crate::profile::{Cluster, Sp, quoted, scalar};
+use crate::target::Release;
+use crate::target::lxd::{Channel, Track};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &UNKNOWN_RELEASE,
+        run: unknown_release,
+    },
+    Check {
+        rule: &UNKNOWN_CHANNEL,
+        run: unknown_channel,
+    },
+    Check {
+        rule: &DRIVER_NOT_ON_KERNEL,
+        run: driver_not_on_kernel,
+    },
+    Check {
+        rule: &KERNEL_BELOW_DOCUMENTED,
+        run: kernel_below_documented,
+    },
+    Check {
+        rule: &UNSTABLE_CHANNEL,
+        run: unstable_channel,
+    },
+    Check {
+        rule: &OLD_TRACK,
+        run: old_track,
+    },
+];
+
+static UNKNOWN_RELEASE: Rule = Rule::error(
+    "R001",
+    "unknown-release",
+    "lxseed writes answers for the debian-installer of Ubuntu 18.04 and for its cloud-init. From 20.04 on the installer is another one.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "ubuntu: \"18.04\"", "ubuntu: \"20.04\"")],
+    &[],
+);
+
+fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for ubuntu in site
+        .clusters
+        .iter()
+        .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
+    {
+        if let Err(why) = ubuntu.value.parse::<Release>() {
+            let finding = report.add(
+                ubuntu.span,
+                format!("unknown release {}: {why}", quoted(&ubuntu.value)),
+                "write `ubuntu: \"18.04\"`",
+            );
+            finding.label("unknown release");
+            // Another way to write the same; any other release is not a matter of spelling.
+            if let Some(release) = Release::meant_by(&ubuntu.value) {
+                finding.fix(ubuntu.span, scalar(release.version()));
+            }
+        }
+    }
+}
+
+static UNKNOWN_CHANNEL: Rule = Rule::error(
+    "R002",
+    "unknown-channel",
+    "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 do not run on \
+     18.04's kernels, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "latest/stable")],
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "\"5.0\"")],
+);
+
+fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for channel in written_channels(site) {
+        if let Err(why) = channel.value.parse::<Channel>() {
+            let meant = Channel::meant_by(&channel.value);
+            let help = match &meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "use 5.0/stable or 5.21/stable".to_owned(),
+            };
+            let finding = report.add(
+                channel.span,
+                format!("unknown channel {}: {why}", quoted(&channel.value)),
+                help,
+            );
+            finding.label("unknown channel");
+            if let Some(meant) = meant {
+                finding.fix(channel.span, meant.to_string());
+            }
+        }
+    }
+}
+
+fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+    site.clusters
+        .iter()
+        .filter_map(|cluster| written_channel(cluster.profile()?))
+}
+
+fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
+    cluster.lxd.as_ref()?.value.channel.as_ref()
+}
+
+/// The channel a cluster installs from, unless it is one that was reported.
+pub(super) fn channel(cluster: &Cluster) -> Option<Channel> {
+    match cluster.lxd.as_ref().map(|lxd| lxd.value.channel.as_ref()) {
+        Some(Some(channel)) => channel.value.parse().ok(),
+        // The key is there but its value was wrong, or is not there: the default is what would be installed.
+        Some(None) | None => Some(Channel::default_channel()),
+    }
+}
+
+/// The kernel a cluster runs: HWE unless said otherwise, since the documented kernel of LXD 5.0 is 5.4.
+pub(in crate::check) fn kernel(cluster: &Cluster) -> Kernel {
+    cluster
+        .kernel
+        .as_ref()
+        .map_or(Kernel::Hwe, |kernel| kernel.value)
+}
+
+static DRIVER_NOT_ON_KERNEL: Rule = Rule::error(
+    "R003",
+    "driver-not-on-kernel",
+    "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: 18.04's 4.15 kernel has ZFS 0.7, the HWE \
+     kernel 5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
+)
+.example(
+    &[
+        Edit::Replace("cluster.yaml", "5.0/stable", "5.21/stable"),
+        Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga"),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {kernel-below-documented: tried on one machine}\nadmin:\n"),
+    ],
+    &[
+        Edit::Replace("cluster.yaml", "5.0/stable", "5.21/stable"),
+        Edit::Replace("cluster.yaml", "admin:\n", "allow: {kernel-below-documented: tried on one machine}\nadmin:\n"),
+    ],
+);
+
+fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in site.clusters.iter().filter_map(|cluster| cluster.profile()) {
+        let Some(channel) = channel(cluster) else {
+            continue;
+        };
+        let Some(release) = cluster
+            .ubuntu
+            .as_ref()
+            .and_then(|ubuntu| ubuntu.value.parse::<Release>().ok())
+        else {
+            continue;
+        };
+        for (name, pool) in cluster.pools.iter().flat_map(|pools| pools.value.iter()) {
+            let Some(driver) = &pool.value.driver else {
+                continue;
+            };
+            let Some(why) = channel
+                .track
+                .refuses(release, kernel(cluster), driver.value)
+            else {
+                continue;
+            };
+            let message = format!(
+                "pool {} cannot be {}: {why}",
+                quoted(&name.value),
+                driver.value.word()
+            );
+            let finding = report.add(
+                driver.span,
+                message,
+                "write `kernel: hwe`, use channel 5.0/stable, or another driver",
+            );
+            finding.label("not with this kernel and channel");
+            if let Some(channel) = written_channel(cluster) {
+                finding.also(channel.span, "the channel");
+            }
+            if let Some(kernel) = &cluster.kernel {
+                finding
+                    .also(kernel.span, "the kernel")
+                    .fix(kernel.span, Kernel::Hwe.word());
+            }
+        }
+    }
+}
+
+static KERNEL_BELOW_DOCUMENTED: Rule = Rule::warning(
+    "R004",
+    "kernel-below-documented",
+    "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). 18.04 \
+     has 4.15 and 5.4.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga")],
+    &[],
+);
+
+fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for document in site.clusters.iter().filter_map(|cluster| cluster.cluster) {
+        let cluster = &document.value;
+        let Some(channel) = channel(cluster) else {
+            continue;
+        };
+        let Some(wanted) = channel.track.wants_newer_kernel(kernel(cluster)) else {
+            continue;
+        };
+        let written = written_channel(cluster);
+        let span = match (&cluster.kernel, written) {
+            (Some(kernel), _) => kernel.span,
+            (None, Some(channel)) => channel.span,
+            (None, None) => document.span,
+        };
+        let message = format!(
+            "LXD {channel} documents kernel {wanted}, which is newer than the {} kernel of 18.04",
+            kernel(cluster).word()
+        );
+        let help = format!(
+            "use `kernel: hwe` and channel 5.0/stable, or accept it: `allow: {{{}: \"why\"}}`",
+            report.rule.slug
+        );
+        let still_older = channel.track.wants_newer_kernel(Kernel::Hwe);
+        let finding = report.add(span, message, help);
+        finding.label("older than documented");
+        if let (Some(kernel), Some(channel)) = (&cluster.kernel, written) {
+            finding.also(channel.span, "the channel");
+            if still_older.is_none() {
+                finding.fix(kernel.span, Kernel::Hwe.word());
+            }
+        }
+    }
+}
+
+static UNSTABLE_CHANNEL: Rule = Rule::warning(
+    "R005",
+    "unstable-channel",
+    "All members of a cluster must run the very same LXD; what is not yet released as stable changes under them from one day to the next.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "5.0/candidate")],
+    &[],
+);
+
+fn unstable_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for text in written_channels(site) {
+        let Ok(channel) = text.value.parse::<Channel>() else {
+            continue;
+        };
+        if !channel.is_stable() {
+            let stable = channel.stable();
+            report
+                .add(
+                    text.span,
+                    format!("channel {} is not stable", quoted(&text.value)),
+                    format!("use {stable}"),
+                )
+                .label("not stable")
+                .fix(text.span, stable.to_string());
+        }
+    }
+}
+
+static OLD_TRACK: Rule = Rule::warning(
+    "R006",
+    "old-track",
+    "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and \
+     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "5.0/stable", "4.0/stable")],
+    &[],
+);
+
+fn old_track(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for text in written_channels(site) {
+        if text
+            .value
+            .parse::<Channel>()
+            .is_ok_and(|channel| channel.track == Track::V4_0)
+        {
+            let newer = Channel::default_channel();
+            report
+                .add(
+                    text.span,
+                    format!("channel {} gets security fixes only", quoted(&text.value)),
+                    format!(
+                        "use {newer}, or accept it: `allow: {{{}: \"why\"}}`",
+                        report.rule.slug
+                    ),
+                )
+                .label("an old track")
+                .fix(text.span, newer.to_string());
+        }
+    }
+}

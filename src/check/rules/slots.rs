@@ -1,0 +1,623 @@
+//! Slots: each that is used can be found, each that is written is used.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::check::view::{HostView, SiteView, Use, uses, ways};
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Finding, Rule};
+use crate::model::FindBy;
+use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
+use crate::source::Span;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &SLOT_NOT_FOUND,
+        run: slot_not_found,
+    },
+    Check {
+        rule: &SLOT_TWO_WAYS,
+        run: slot_two_ways,
+    },
+    Check {
+        rule: &UNUSED_SLOT,
+        run: unused_slot,
+    },
+    Check {
+        rule: &WIPE_MISMATCH,
+        run: wipe_mismatch,
+    },
+    Check {
+        rule: &UNUSED_PROFILE_SLOT,
+        run: unused_profile_slot,
+    },
+];
+
+/// A slot in use that a host has no way to find.
+struct Unfound<'a> {
+    /// The host's place among the site's hosts.
+    at: usize,
+    host: &'a HostView<'a>,
+    disks: &'a Document<Disks>,
+    wanted: Use<'a>,
+    /// A slot that nothing uses and that was most likely meant.
+    near: Option<&'a str>,
+    /// None of the hosts of the disks profile has it, nor names it: what is wrong is wrong there.
+    everywhere: bool,
+}
+
+fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
+    let mut hosts_of: HashMap<Span, usize> = HashMap::new();
+    let mut missing_on: HashMap<Span, usize> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, host) in site.hosts().enumerate() {
+        let Some(disks) = host.disks else { continue };
+        *hosts_of.entry(disks.span).or_default() += 1;
+        let used = &host.used;
+        let unused: Vec<&str> = host
+            .slots
+            .keys()
+            .copied()
+            .filter(|name| !used.iter().any(|wanted| wanted.slot.value == *name))
+            .collect();
+        let missing: Vec<Use<'_>> = used
+            .iter()
+            .copied()
+            .filter(|wanted| {
+                let slot = host.slots.get(wanted.slot.value.as_str());
+                // A path instead of a slot is reported as such.
+                !wanted.slot.value.starts_with("/dev/")
+                    && slot.is_none_or(|slot| slot.ways.is_empty() && !slot.incomplete)
+            })
+            .collect();
+        // Each unused slot stands for one missing slot at most.
+        let mut meant: HashMap<&str, &str> = HashMap::new();
+        for name in &unused {
+            let names = missing.iter().map(|wanted| wanted.slot.value.as_str());
+            if let Some(near) = did_you_mean(name, names) {
+                meant.entry(near).or_insert(name);
+            }
+        }
+        // Of names as short as `a1` a slip is half; what is left over on both sides belongs together.
+        if let ([wanted], [name]) = (missing.as_slice(), unused.as_slice())
+            && written_on_host(host, name).is_some()
+        {
+            meant.entry(&wanted.slot.value).or_insert(name);
+        }
+        for wanted in missing {
+            let near = meant.get(wanted.slot.value.as_str()).copied();
+            // A host that writes the slot, or its name nearly, means it as the disks profile does.
+            let own = written_on_host(host, &wanted.slot.value).is_some();
+            let names_it =
+                own || (near.is_some() && described(disks, &wanted.slot.value).is_some());
+            if !names_it {
+                *missing_on.entry(wanted.slot.span).or_default() += 1;
+            }
+            found.push(Unfound {
+                at,
+                host,
+                disks,
+                wanted,
+                near,
+                everywhere: false,
+            });
+        }
+    }
+    for one in &mut found {
+        one.everywhere = missing_on.get(&one.wanted.slot.span) == hosts_of.get(&one.disks.span);
+    }
+    found
+}
+
+/// Those of one host; they come host by host.
+fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
+    let from = unfound.partition_point(|one| one.at < at);
+    let to = unfound.partition_point(|one| one.at <= at);
+    &unfound[from..to]
+}
+
+/// The slot of that name as the disks profile describes it.
+fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Sp<String>> {
+    let slots = disks.value.slots.as_ref()?;
+    slots.value.get(name).map(|(key, _)| key)
+}
+
+/// The slot of that name as the host writes it.
+fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Sp<String>> {
+    let slots = host.host().slots.as_ref()?;
+    slots.value.get(name).map(|(key, _)| key)
+}
+
+static SLOT_NOT_FOUND: Rule = Rule::error(
+    "D004",
+    "slot-not-found",
+    "Every slot that the system or a volume uses needs one way to find its disk, in the disks profile if it is the same on every machine of \
+     the model, on the host if it differs.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        ", a2: {serial: WD-A200002}",
+        "",
+    )],
+    &[],
+);
+
+fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut told = HashSet::new();
+    let unfound = unfound(site);
+    for one in &unfound {
+        let asked = one.wanted.slot;
+        let slot = &asked.value;
+        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+        let in_profile = described(one.disks, slot).map(|key| key.span);
+        let on_host = written_on_host(one.host, slot).map(|key| key.span);
+        if one.everywhere {
+            if !told.insert(asked.span) {
+                continue;
+            }
+            let same = unfound
+                .iter()
+                .filter(|other| other.wanted.slot.span == asked.span)
+                .count();
+            let message = match same {
+                1 => format!("nothing says how {} finds {shown}", one.host.label()),
+                _ => format!("nothing says how any of {same} hosts finds {shown}"),
+            };
+            let help = match one.near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
+                     `{slot}: {{serial: …}}` in `slots:` of each host"
+                ),
+            };
+            let near = one
+                .near
+                .and_then(|near| Some((near, one.host.slots.get(near)?)));
+            let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
+            match (in_profile, near) {
+                (Some(_), _) => {
+                    finding
+                        .label("says nothing of where the disk is")
+                        .also(asked.span, "the slot is used here");
+                }
+                (None, Some((name, near))) => {
+                    finding
+                        .label("the slot is used here")
+                        .also(near.span, "this slot is not used")
+                        .fix(asked.span, scalar(name));
+                }
+                (None, None) => {
+                    finding.label("the slot is used here");
+                    if let Some(slots) = &one.disks.value.slots {
+                        finding.also(slots.span, "it is not among these slots");
+                    }
+                }
+            }
+            if near.is_none() {
+                finding.also(
+                    place_of_slots(one.host),
+                    "a host, which does not say it either",
+                );
+            }
+            continue;
+        }
+        // Misspelt on the host: reported there as a slot that nothing uses.
+        if one
+            .near
+            .is_some_and(|near| written_on_host(one.host, near).is_some())
+        {
+            continue;
+        }
+        let help = match (on_host, &one.host.host().slots) {
+            (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
+            (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
+            (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
+        };
+        let message = format!("nothing says how {} finds {shown}", one.host.label());
+        let finding = report.add(
+            on_host.unwrap_or_else(|| place_of_slots(one.host)),
+            message,
+            help,
+        );
+        match on_host {
+            Some(_) => finding.label("says nothing of where the disk is"),
+            None => finding.label(format!("{} is missing here", quoted(slot))),
+        };
+        finding.also(asked.span, "the slot is used here");
+        let near = one.near.and_then(|near| one.host.slots.get(near));
+        let slots = one.disks.value.slots.as_ref();
+        if let Some(in_profile) = in_profile {
+            finding.also(in_profile, "nor does the disks profile say it");
+        } else if let Some(near) = near {
+            finding.also(near.span, "this slot is not used");
+        } else if let Some(slots) = slots {
+            finding.also(slots.span, "nor is it among these");
+        }
+        point_at_choice(site, one.host, finding);
+    }
+}
+
+/// Where there are several disks profiles, the host may name the wrong one.
+fn point_at_choice(site: &SiteView<'_>, host: &HostView<'_>, finding: &mut Finding) {
+    let of_many = site.clusters.iter().any(|cluster| {
+        cluster.folder.disks.len() > 1 && cluster.hosts.iter().any(|own| std::ptr::eq(own, host))
+    });
+    if let (true, Some(name), Some(disks)) = (of_many, &host.host().disks, host.disks) {
+        finding
+            .also(name.span, "the host is of this model")
+            .also(disks.span, "the model's name");
+    }
+}
+
+/// Where a host's slots stand, or would.
+fn place_of_slots(host: &HostView<'_>) -> Span {
+    let slots = host.host().slots.as_ref();
+    slots.map_or(host.document.span, |slots| slots.span)
+}
+
+static SLOT_TWO_WAYS: Rule = Rule::error(
+    "D005",
+    "slot-two-ways",
+    "If two ways to find a disk disagree, one of the two is wrong, and nobody can say which: the guard would have to stop the machine.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wwn: \"0x50014ee2b1c2d301\"}",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, min_size: 900GB}",
+    )],
+);
+
+fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, slot) in site.written_slots() {
+        let mut ways = ways(&slot.value);
+        if let (Some((first, first_value)), Some((second, value))) = (ways.next(), ways.next()) {
+            report
+                .add(
+                    value.span,
+                    format!(
+                        "slot {} is found both by {} and by {}",
+                        quoted(&name.value),
+                        first.word(),
+                        second.word()
+                    ),
+                    "keep one way; min_size and max_size can stand beside it",
+                )
+                .label("a second way")
+                .also(first_value.span, "one way");
+        }
+    }
+}
+
+static UNUSED_SLOT: Rule = Rule::error(
+    "D006",
+    "unused-slot",
+    "A slot on a host that neither the system nor a volume uses is a misspelt name: the slot that was meant would be found in another way or \
+     not at all.",
+)
+.example(
+    &[Edit::Replace("hosts/hosts.yaml", "a1: {serial: WD-A100002}", "al: {serial: WD-A100002}")],
+    &[],
+);
+
+fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let unfound = unfound(site);
+    for (at, host) in site.hosts().enumerate() {
+        let Some(disks) = host.disks else { continue };
+        let used = &host.used;
+        let written = host
+            .host()
+            .slots
+            .iter()
+            .flat_map(|slots| slots.value.iter());
+        for (name, _) in
+            written.filter(|(name, _)| !used.iter().any(|wanted| wanted.slot.value == name.value))
+        {
+            let meant = of_host(&unfound, at)
+                .iter()
+                .find(|one| one.near == Some(name.value.as_str()));
+            // The name in the disks profile is the wrong one, and reported there.
+            if meant.is_some_and(|meant| meant.everywhere) {
+                continue;
+            }
+            let mut names: Vec<&str> = used.iter().map(|used| used.slot.value.as_str()).collect();
+            names.dedup();
+            let help = match meant {
+                Some(meant) => format!("did you mean `{}`?", meant.wanted.slot.value),
+                None => format!("the slots of its disks profile are {}", names.join(", ")),
+            };
+            let message = format!(
+                "nothing on {} uses slot {}",
+                host.label(),
+                quoted(&name.value)
+            );
+            let finding = report.add(name.span, message, help);
+            finding.label("not used by the disks profile");
+            match meant {
+                Some(meant) => {
+                    let slot = meant.wanted.slot;
+                    finding
+                        .also(slot.span, "this slot is, and nothing says how to find it")
+                        .fix(name.span, scalar(&slot.value));
+                }
+                None => {
+                    let volumes = disks.value.volumes.as_ref();
+                    let span = volumes.map_or(disks.span, |volumes| volumes.span);
+                    finding.also(span, "the volumes are made of other slots");
+                    point_at_choice(site, host, finding);
+                }
+            }
+        }
+    }
+}
+
+static WIPE_MISMATCH: Rule = Rule::error(
+    "D013",
+    "wipe-mismatch",
+    "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
+     slot is found by another serial number, the permission can never apply. For what lxseed or LXD may have made of a disk, the machine's \
+     message prints a word to write behind the serial number, `SERIAL/WORD`: eight digits of 0 to 9 and a to f, which stand for what is on \
+     the disk then. It does not fit what is made of the disk afterwards.",
+)
+.example(
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wipe: WD-A10001}",
+    )],
+    &[Edit::Replace(
+        "hosts/hosts.yaml",
+        "{serial: WD-A100001}",
+        "{serial: WD-A100001, wipe: WD-A100001}",
+    )],
+);
+
+/// Whether `wipe` can name the disk that is found this way: no if another serial number stands there. The name below by-id
+/// of a SATA or NVMe disk is its model and serial number.
+fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
+    match by {
+        FindBy::Serial => value == wipe,
+        FindBy::ById => {
+            let named = ["ata-", "nvme-"]
+                .iter()
+                .find_map(|bus| value.strip_prefix(bus));
+            named.is_none_or(|named| {
+                ["eui.", "nvme.", "uuid."]
+                    .iter()
+                    .any(|kind| named.starts_with(kind))
+                    || named == wipe
+                    || named
+                        .strip_suffix(wipe)
+                        .is_some_and(|model| model.ends_with('_'))
+            })
+        }
+        FindBy::Wwn | FindBy::ByPath | FindBy::Hctl => true,
+    }
+}
+
+/// Digits of the word behind the serial number.
+const WORD_DIGITS: usize = 8;
+
+/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes itself.
+pub(super) fn wipe_parts(wipe: &str) -> (&str, Option<&str>) {
+    match wipe.rsplit_once('/') {
+        Some((serial, word)) if !serial.is_empty() && is_word(word) => (serial, Some(word)),
+        _ => (wipe, None),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() == WORD_DIGITS
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
+/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a serial number
+/// to go by, only what can hardly be meant otherwise.
+fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
+    let (serial, word) = wipe.rsplit_once('/')?;
+    if is_word(word) || serial.is_empty() || may_be_exactly(by, value, wipe) {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase();
+    let meant = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
+    (may_be_exactly(by, value, serial) || (meant && may_be_same_disk(by, value, serial)))
+        .then_some(word)
+}
+
+/// Whether the slot is found by this serial number, and by nothing that leaves it open.
+fn may_be_exactly(by: FindBy, value: &str, serial: &str) -> bool {
+    matches!(by, FindBy::Serial | FindBy::ById)
+        && may_be_same_disk(by, value, serial)
+        && !may_be_same_disk(by, value, "\0")
+}
+
+fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        for (_, slot) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+            if let Some(wipe) = &slot.value.wipe {
+                let message = "a disks profile cannot allow data to be overwritten";
+                report
+                    .add(
+                        wipe.span,
+                        message,
+                        "write `wipe` on the host that holds the disk",
+                    )
+                    .label("belongs on a host");
+            }
+        }
+    }
+    for host in site.hosts() {
+        let mut named: Vec<(&str, Span)> = Vec::new();
+        for (wipe, (by, _)) in host
+            .slots
+            .values()
+            .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
+        {
+            let (serial, _) = wipe_parts(&wipe.value);
+            let first = named.iter().find(|(other, _)| *other == serial);
+            // Of slots that are found by their serial numbers, one is told below.
+            if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
+                report
+                    .add(
+                        wipe.span,
+                        format!("`wipe` of two slots names disk {}", quoted(serial)),
+                        "write each slot's own serial number; the halves of a mirror have one each",
+                    )
+                    .label("another slot's disk")
+                    .also(*first, "named here, too");
+            }
+            named.push((serial, wipe.span));
+        }
+    }
+    for slot in site.hosts().flat_map(|host| host.slots.values()) {
+        let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) else {
+            continue;
+        };
+        if let Some(word) = bad_word(*by, &value.value, &wipe.value) {
+            let lower = wipe.value.to_ascii_lowercase();
+            let finding = report.add(
+                wipe.span,
+                format!(
+                    "`wipe` has {} behind the serial number, which is no word",
+                    quoted(word)
+                ),
+                "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
+            );
+            finding.label("no word");
+            if let (Some((serial, _)), (_, Some(word))) =
+                (wipe.value.rsplit_once('/'), wipe_parts(&lower))
+            {
+                finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
+            }
+            continue;
+        }
+        let (serial, word) = wipe_parts(&wipe.value);
+        if [serial, &wipe.value]
+            .iter()
+            .any(|named| may_be_same_disk(*by, &value.value, named))
+        {
+            continue;
+        }
+        let finding = report.add(
+            wipe.span,
+            format!(
+                "`wipe` names disk {}, and the slot has {} {}",
+                quoted(serial),
+                by.word(),
+                quoted(&value.value)
+            ),
+            "write the serial number of the disk whose data may go",
+        );
+        finding
+            .label("another serial number")
+            .also(value.span, "the slot's disk");
+        // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
+        let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
+            || serial.eq_ignore_ascii_case(&value.value);
+        if *by == FindBy::Serial && slip {
+            let meant = word.map_or_else(
+                || value.value.clone(),
+                |word| format!("{}/{word}", value.value),
+            );
+            finding.fix(wipe.span, scalar(&meant));
+        }
+    }
+}
+
+static UNUSED_PROFILE_SLOT: Rule = Rule::warning(
+    "D026",
+    "unused-profile-slot",
+    "A slot of a disks profile that neither the system nor a volume uses does nothing: its disk stays as it is. Most likely a volume names \
+     another slot than it should.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "slots:\n",
+        "slots:\n  c1: {by_path: \"pci-0000:00:17.0-ata-6\", min_size: 900GB}\n",
+    )],
+    &[],
+);
+
+fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let unfound = unfound(site);
+    for disks in site.disks().filter(|disks| {
+        // A volume or the system that could not be read may use anything.
+        !disks.incomplete && disks.os.is_some() && disks.volumes.is_some()
+    }) {
+        let used = uses(disks);
+        for (name, _) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+            let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
+            let is_told = unfound.iter().any(|one| {
+                let near = one.near.and_then(|near| one.host.slots.get(near));
+                near.is_some_and(|near| near.span == name.span)
+            });
+            if !is_used && !is_told {
+                report
+                    .add(
+                        name.span,
+                        format!(
+                            "neither the system nor a volume uses slot {}",
+                            quoted(&name.value)
+                        ),
+                        "use it in a volume, or take it out",
+                    )
+                    .label("not used");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_by_id_name_tells_the_serial_number() {
+        let same = |value: &str, wipe: &str| may_be_same_disk(FindBy::ById, value, wipe);
+        assert!(same("ata-WDC_WD40_WD-1", "WD-1"));
+        assert!(same("ata-WDC_WD40_WD-1", "WDC_WD40_WD-1"));
+        assert!(same("nvme-SAMSUNG_X_S4", "S4"));
+        // These say nothing about the serial number.
+        assert!(
+            same("wwn-0x5000", "WD-1") && same("nvme-eui.0025", "WD-1") && same("scsi-35000", "X")
+        );
+        assert!(!same("ata-WDC_WD40_WD-1", "WD-2"));
+        assert!(!same("ata-WDC_WD40_WD-1", "D-1"));
+    }
+
+    #[test]
+    fn the_word_is_behind_the_last_slash() {
+        assert_eq!(wipe_parts("WD-1"), ("WD-1", None));
+        assert_eq!(wipe_parts("WD-1/0a1b2c3d"), ("WD-1", Some("0a1b2c3d")));
+        assert_eq!(wipe_parts("S/N/1/0a1b2c3d"), ("S/N/1", Some("0a1b2c3d")));
+        assert_eq!(wipe_parts("S/N/1"), ("S/N/1", None));
+        assert_eq!(wipe_parts("/0a1b2c3d"), ("/0a1b2c3d", None));
+        assert_eq!(wipe_parts("WD-1/0A1B2C3D"), ("WD-1/0A1B2C3D", None));
+        assert_eq!(wipe_parts("WD-1/0a1b2c3"), ("WD-1/0a1b2c3", None));
+    }
+
+    #[test]
+    fn what_is_no_word_is_told_from_a_serial_number() {
+        let serial = |wipe| bad_word(FindBy::Serial, "WD/1", wipe);
+        assert_eq!(serial("WD/1"), None);
+        assert_eq!(serial("WD/1/0a1b2c3d"), None);
+        assert_eq!(serial("WD/1/0A1B2C3D"), Some("0A1B2C3D"));
+        assert_eq!(serial("WD/1/0a1b2c"), Some("0a1b2c"));
+        assert_eq!(serial("WD/2/0a1b2c"), None);
+        let place = |wipe| bad_word(FindBy::ByPath, "pci-0000:00:17.0-ata-1", wipe);
+        assert_eq!(place("S/N"), None);
+        assert_eq!(place("WD-1/0a1b2c"), None);
+        assert_eq!(place("WD-1/WORD"), Some("WORD"));
+        assert_eq!(place("WD-1/0A1B2C3D"), Some("0A1B2C3D"));
+        // A serial number that ends like a word.
+        assert_eq!(bad_word(FindBy::Serial, "WD/0A1B2C3D", "WD/0A1B2C3D"), None);
+    }
+}

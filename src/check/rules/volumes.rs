@@ -1,0 +1,615 @@
+//! Volumes: made of disks of their own, and what the pools sit on.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::check::view::{ClusterView, SiteView, volume_slots, volumes};
+use crate::check::{Check, Report};
+use crate::finding::{Edit, Rule};
+use crate::model::Driver;
+use crate::profile::{Pool, Sp, Volume, did_you_mean, quoted, scalar};
+use crate::source::Span;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        rule: &OS_DISK_USED_FOR_DATA,
+        run: os_disk_used_for_data,
+    },
+    Check {
+        rule: &DISK_IN_TWO_VOLUMES,
+        run: disk_in_two_volumes,
+    },
+    Check {
+        rule: &MIRROR_NOT_OF_TWO,
+        run: mirror_not_of_two,
+    },
+    Check {
+        rule: &VOLUME_KIND,
+        run: volume_kind,
+    },
+    Check {
+        rule: &POOL_WITHOUT_VOLUME,
+        run: pool_without_volume,
+    },
+    Check {
+        rule: &VOLUME_IN_TWO_POOLS,
+        run: volume_in_two_pools,
+    },
+    Check {
+        rule: &ZFS_MIRROR_DRIVER,
+        run: zfs_mirror_driver,
+    },
+    Check {
+        rule: &ZFS_ON_MD,
+        run: zfs_on_md,
+    },
+    Check {
+        rule: &UNUSED_VOLUME,
+        run: unused_volume,
+    },
+    Check {
+        rule: &UNEVEN_REDUNDANCY,
+        run: uneven_redundancy,
+    },
+    Check {
+        rule: &ZPOOL_WITHOUT_POOL,
+        run: zpool_without_pool,
+    },
+];
+
+static OS_DISK_USED_FOR_DATA: Rule = Rule::error(
+    "D008",
+    "os-disk-used-for-data",
+    "The installer erases the system disk; a volume on it would be built over the running system.",
+)
+.example(
+    &[
+        Edit::Replace("disks/model.yaml", "mirror: [a1, a2]", "mirror: [a1, os]"),
+        Edit::Replace("hosts/hosts.yaml", ", a2: {serial: WD-A200001}", ""),
+        Edit::Replace("hosts/hosts.yaml", ", a2: {serial: WD-A200002}", ""),
+        Edit::Replace("hosts/hosts.yaml", ", a2: {serial: WD-A200003}", ""),
+    ],
+    &[],
+);
+
+fn os_disk_used_for_data(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        let Some(os) = disks.os.as_ref().and_then(|os| os.value.slot.as_ref()) else {
+            continue;
+        };
+        for (name, volume) in volumes(disks) {
+            for slot in volume_slots(&volume.value).filter(|slot| slot.value == os.value) {
+                report
+                    .add(
+                        slot.span,
+                        format!(
+                            "volume {} uses the system's disk {}",
+                            quoted(&name.value),
+                            quoted(&slot.value)
+                        ),
+                        "use another slot",
+                    )
+                    .label("used for data here")
+                    .also(os.span, "the system's disk");
+            }
+        }
+    }
+}
+
+static DISK_IN_TWO_VOLUMES: Rule = Rule::error(
+    "D009",
+    "disk-in-two-volumes",
+    "A disk that is a whole member of two volumes would be written by both; a mirror over one disk twice is no mirror.",
+)
+.example(
+    &[
+        Edit::Replace("disks/model.yaml", "zfs_mirror: [b1, b2]", "zfs_mirror: [b1, b1]"),
+        Edit::Replace("disks/model.yaml", "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n", ""),
+    ],
+    &[],
+);
+
+fn disk_in_two_volumes(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        let mut first_use: HashMap<&str, Span> = HashMap::new();
+        // What a volume of two kinds is made of is not known yet.
+        for (_, volume) in volumes(disks).filter(|(_, volume)| kinds(&volume.value) < 2) {
+            for slot in volume_slots(&volume.value) {
+                match first_use.get(slot.value.as_str()) {
+                    Some(&first) => {
+                        report
+                            .add(
+                                slot.span,
+                                format!("slot {} is used twice", quoted(&slot.value)),
+                                "give each volume disks of its own",
+                            )
+                            .label("used again here")
+                            .also(first, "first used here");
+                    }
+                    None => {
+                        first_use.insert(&slot.value, slot.span);
+                    }
+                }
+            }
+        }
+    }
+}
+
+static MIRROR_NOT_OF_TWO: Rule = Rule::error(
+    "D010",
+    "mirror-not-of-two",
+    "A mirror has two disks: with one there is nothing to survive on, and lxseed builds no wider ones.",
+)
+.example(
+    &[
+        Edit::Replace("disks/model.yaml", "zfs_mirror: [b1, b2]", "zfs_mirror: [b1]"),
+        Edit::Replace("disks/model.yaml", "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n", ""),
+    ],
+    &[],
+);
+
+fn mirror_not_of_two(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        for (name, volume) in volumes(disks) {
+            for (kind, list) in [
+                ("mirror", &volume.value.mirror),
+                ("zfs_mirror", &volume.value.zfs_mirror),
+            ] {
+                let Some(list) = list else { continue };
+                if list.value.len() != 2 {
+                    let message = format!(
+                        "{kind} {} has {} of the two slots a mirror has",
+                        quoted(&name.value),
+                        list.value.len()
+                    );
+                    report
+                        .add(list.span, message, format!("write `{kind}: [a, b]`"))
+                        .label("not two slots");
+                }
+            }
+        }
+    }
+}
+
+static VOLUME_KIND: Rule = Rule::error(
+    "D011",
+    "volume-kind",
+    "A volume is one thing: a device, an md mirror, or a zpool with a mirror. It is built as what it is said to be.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "data1: {mirror: [a1, a2]}",
+        "data1: {device: a1, mirror: [a1, a2]}",
+    )],
+    &[],
+);
+
+/// How many kinds a volume is said to be.
+fn kinds(volume: &Volume) -> usize {
+    let kinds = [
+        volume.device.is_some(),
+        volume.mirror.is_some(),
+        volume.zfs_mirror.is_some(),
+    ];
+    kinds.into_iter().filter(|given| *given).count()
+}
+
+fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for disks in site.disks() {
+        for (name, volume) in volumes(disks) {
+            let given = kinds(&volume.value);
+            // The key of its kind may be what was reported.
+            if given != 1 && !(given == 0 && volume.value.incomplete) {
+                let message = format!(
+                    "volume {} has {given} kinds, and it needs exactly one",
+                    quoted(&name.value)
+                );
+                let help =
+                    "write `device: slot`, `mirror: [slot, slot]` or `zfs_mirror: [slot, slot]`";
+                report
+                    .add(name.span, message, help)
+                    .label("needs exactly one kind");
+            }
+        }
+    }
+}
+
+/// The pools of a cluster, each with the volume it sits on and the place that names that.
+fn pools<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = PoolView<'a>> {
+    let pools = cluster.profile().and_then(|profile| profile.pools.as_ref());
+    pools
+        .into_iter()
+        .flat_map(|pools| pools.value.iter())
+        .map(|(name, pool)| PoolView {
+            name,
+            pool: &pool.value,
+            volume: pool.value.volume.as_ref().unwrap_or(name),
+        })
+}
+
+/// A volume as a disks profile writes it.
+type Entry = (Sp<String>, Sp<Volume>);
+
+struct PoolView<'a> {
+    name: &'a Sp<String>,
+    pool: &'a Pool,
+    /// What it sits on, where it is written: as `volume:`, or as the pool's own name.
+    volume: &'a Sp<String>,
+}
+
+static POOL_WITHOUT_VOLUME: Rule = Rule::error(
+    "D014",
+    "pool-without-volume",
+    "Every member has every pool, so every host needs the volume that a pool sits on. LXD would silently make a loop file on the system disk \
+     for a member without a source.",
+)
+.example(
+    &[Edit::Replace(
+        "cluster.yaml",
+        "  data2: {driver: zfs}\n",
+        "  data2: {driver: zfs}\n  archive: {driver: btrfs}\n",
+    )],
+    &[
+        Edit::Replace(
+            "cluster.yaml",
+            "  data2: {driver: zfs}\n",
+            "  data2: {driver: zfs}\n  archive: {driver: btrfs, volume: bulk}\n",
+        ),
+        Edit::Replace("disks/model.yaml", "slots:\n", "  bulk: {device: c1}\nslots:\n  c1: {hctl: \"0:0:6:0\", min_size: 900GB}\n"),
+    ],
+);
+
+fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let wanted: Vec<&str> = pools(cluster)
+            .map(|pool| pool.volume.value.as_str())
+            .collect();
+        for PoolView { name, volume, .. } in pools(cluster) {
+            let mut told = HashSet::new();
+            for host in &cluster.hosts {
+                let Some(disks) = host.disks else { continue };
+                let Some(volumes) = &disks.value.volumes else {
+                    continue;
+                };
+                if volumes.value.get(&volume.value).is_some() || !told.insert(disks.span) {
+                    continue;
+                }
+                // What another pool sits on was not meant.
+                let known = volumes.value.iter().map(|(known, _)| known);
+                let mut free = known
+                    .clone()
+                    .filter(|known| !wanted.contains(&known.value.as_str()));
+                let near = did_you_mean(
+                    &volume.value,
+                    free.clone().map(|known| known.value.as_str()),
+                );
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!(
+                        "add volume `{}` to the disks profile, or write `volume:` in the pool",
+                        volume.value
+                    ),
+                };
+                let finding = report.add(
+                    volume.span,
+                    format!(
+                        "pool {} needs volume {}, which {} does not have",
+                        quoted(&name.value),
+                        quoted(&volume.value),
+                        host.label()
+                    ),
+                    help,
+                );
+                finding.label("sits on this volume");
+                match near.and_then(|near| free.find(|known| known.value == near)) {
+                    Some(near) => finding
+                        .also(near.span, "no pool sits on this one")
+                        .fix(volume.span, scalar(&near.value)),
+                    None => finding.also(volumes.span, "it is not among these volumes"),
+                };
+            }
+        }
+    }
+}
+
+static VOLUME_IN_TWO_POOLS: Rule = Rule::error(
+    "D015",
+    "volume-in-two-pools",
+    "LXD gives a pool its source as a whole; the second pool would find it taken.",
+)
+.example(
+    &[Edit::Replace(
+        "cluster.yaml",
+        "  data2: {driver: zfs}\n",
+        "  data2: {driver: zfs}\n  archive: {driver: zfs, volume: data2}\n",
+    )],
+    &[],
+);
+
+fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let wanted: HashSet<&str> = pools(cluster)
+            .map(|pool| pool.volume.value.as_str())
+            .collect();
+        let mut first_use: HashMap<&str, Span> = HashMap::new();
+        for PoolView { name, volume, .. } in pools(cluster) {
+            let Some(&first) = first_use.get(volume.value.as_str()) else {
+                first_use.insert(&volume.value, volume.span);
+                continue;
+            };
+            // A volume of the pool's own name that nothing else sits on is what was meant.
+            let own = cluster
+                .hosts
+                .iter()
+                .flat_map(|host| host.volumes())
+                .find(|(known, _)| {
+                    known.value == name.value && !wanted.contains(name.value.as_str())
+                });
+            let help = match own {
+                Some((own, _)) => format!("did you mean `{}`?", own.value),
+                None => "give each pool a volume of its own".to_owned(),
+            };
+            let finding = report.add(
+                volume.span,
+                format!("two pools sit on volume {}", quoted(&volume.value)),
+                help,
+            );
+            finding
+                .label("used again here")
+                .also(first, "first used here");
+            if let Some((own, _)) = own {
+                finding.fix(volume.span, scalar(&own.value));
+            }
+        }
+    }
+}
+
+/// Each pool with the volumes it sits on, one per disks profile.
+fn pools_and_volumes<'a>(site: &SiteView<'a>) -> Vec<(PoolView<'a>, &'a Sp<Driver>, &'a Entry)> {
+    let mut found = Vec::new();
+    for cluster in &site.clusters {
+        for disks in &cluster.folder.disks {
+            for pool in pools(cluster) {
+                let volumes = disks.value.volumes.as_ref();
+                let volume = volumes.and_then(|volumes| volumes.value.get(&pool.volume.value));
+                if let (Some(driver), Some(volume)) = (&pool.pool.driver, volume) {
+                    found.push((pool, driver, volume));
+                }
+            }
+        }
+    }
+    found
+}
+
+static ZFS_MIRROR_DRIVER: Rule = Rule::error(
+    "D016",
+    "zfs-mirror-driver",
+    "A zfs_mirror volume is a zpool, which no other driver of LXD can use.",
+)
+.example(
+    &[Edit::Replace(
+        "cluster.yaml",
+        "data2: {driver: zfs}",
+        "data2: {driver: lvm}",
+    )],
+    &[],
+);
+
+fn zfs_mirror_driver(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (pool, driver, (at, volume)) in pools_and_volumes(site) {
+        if volume.value.zfs_mirror.is_some() && driver.value != Driver::Zfs {
+            report
+                .add(
+                    driver.span,
+                    format!(
+                        "pool {} has driver {}, but its volume is a zpool",
+                        quoted(&pool.name.value),
+                        driver.value.word()
+                    ),
+                    "write `driver: zfs`, or make the volume a `mirror`",
+                )
+                .label("not zfs")
+                .also(at.span, "a zfs_mirror")
+                .fix(driver.span, Driver::Zfs.word());
+        }
+    }
+}
+
+static ZFS_ON_MD: Rule = Rule::warning(
+    "D017",
+    "zfs-on-md",
+    "ZFS over an md mirror sees one disk: it finds a rotten block by its checksum but has no second copy to mend it from. A zfs_mirror has.",
+)
+.example(
+    &[Edit::Replace("cluster.yaml", "data1: {driver: btrfs}", "data1: {driver: zfs}")],
+    &[],
+);
+
+fn zfs_on_md(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (pool, driver, (at, volume)) in pools_and_volumes(site) {
+        if volume.value.mirror.is_some() && driver.value == Driver::Zfs {
+            report
+                .add(
+                    driver.span,
+                    format!("pool {} is ZFS on an md mirror", quoted(&pool.name.value)),
+                    "make the volume a `zfs_mirror`, or use another driver",
+                )
+                .label("ZFS cannot mend what md hides")
+                .also(at.span, "an md mirror");
+        }
+    }
+}
+
+static UNUSED_VOLUME: Rule = Rule::warning(
+    "D018",
+    "unused-volume",
+    "A volume that no pool sits on is built and then not used; most likely the pool has another name.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "slots:\n",
+        "  bulk: {device: c1}\nslots:\n  c1: {hctl: \"0:0:6:0\", min_size: 900GB}\n",
+    )],
+    &[],
+);
+
+/// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely meant by a
+/// pool that has no volume is reported there.
+fn without_pool<'a>(cluster: &ClusterView<'a>) -> Vec<(Span, &'a Entry)> {
+    let Some(span) = cluster
+        .profile()
+        .and_then(|profile| Some(profile.pools.as_ref()?.span))
+    else {
+        return Vec::new();
+    };
+    let used: Vec<&str> = pools(cluster)
+        .map(|pool| pool.volume.value.as_str())
+        .collect();
+    let mut found = Vec::new();
+    for disks in &cluster.folder.disks {
+        let is_named = cluster
+            .hosts
+            .iter()
+            .any(|host| host.disks.is_some_and(|own| own.span == disks.span));
+        let known: HashSet<&str> = volumes(&disks.value)
+            .map(|(name, _)| name.value.as_str())
+            .collect();
+        let wanting = used.iter().copied().filter(|name| !known.contains(name));
+        for volume in volumes(&disks.value) {
+            let name = volume.0.value.as_str();
+            let is_meant = is_named && did_you_mean(name, wanting.clone()).is_some();
+            if !used.contains(&name) && !is_meant {
+                found.push((span, volume));
+            }
+        }
+    }
+    found
+}
+
+fn unused_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (pools, (name, volume)) in site.clusters.iter().flat_map(without_pool) {
+        if volume.value.zfs_mirror.is_none() {
+            report
+                .add(
+                    name.span,
+                    format!("no pool sits on volume {}", quoted(&name.value)),
+                    "add a pool to cluster.yaml, or take the volume out",
+                )
+                .label("not used")
+                .also(pools, "it is not among these pools");
+        }
+    }
+}
+
+static UNEVEN_REDUNDANCY: Rule = Rule::warning(
+    "D028",
+    "uneven-redundancy",
+    "A pool has one name on all members, and who puts an instance there expects the same of each: on a mirror it outlives a disk, on a single \
+     device it does not, unless the device is itself a mirror of a RAID controller.",
+)
+.example(
+    &[
+        Edit::Write(
+            "disks/small.yaml",
+            "name: small\nos: {slot: os}\nvolumes: {data1: {device: a1}, data2: {zfs_mirror: [b1, b2]}}\n",
+        ),
+        Edit::Replace(
+            "hosts/hosts.yaml",
+            "disks: model\nnetwork: {mac: \"52:54:00:aa:00:03\"",
+            "disks: small\nnetwork: {mac: \"52:54:00:aa:00:03\"",
+        ),
+        Edit::Replace(
+            "hosts/hosts.yaml",
+            "slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}",
+            "slots:\n  os: {serial: SSD-300003}\n  a1: {serial: WD-A100003}\n  b1: {serial: WD-B100003}\n  b2: {serial: WD-B200003}",
+        ),
+    ],
+    &[],
+);
+
+fn uneven_redundancy(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        for pool in pools(cluster) {
+            let mut mirrored = None;
+            let mut single: Vec<(&str, Span)> = Vec::new();
+            for host in &cluster.hosts {
+                let volume = host
+                    .volumes()
+                    .find(|(name, _)| name.value == pool.volume.value);
+                let Some((name, volume)) = volume else {
+                    continue;
+                };
+                if volume.value.mirror.is_some() || volume.value.zfs_mirror.is_some() {
+                    mirrored.get_or_insert((host.label(), name.span));
+                } else if volume.value.device.is_some()
+                    && !single.iter().any(|(_, span)| *span == name.span)
+                {
+                    single.push((host.label(), name.span));
+                }
+            }
+            let Some((other, mirror)) = mirrored else {
+                continue;
+            };
+            for (host, span) in single {
+                report
+                    .add(
+                        span,
+                        format!(
+                            "pool {} lies on a single device on {host} and on a mirror on {other}",
+                            quoted(&pool.name.value)
+                        ),
+                        format!(
+                            "mirror it on all members, or say why in cluster.yaml: `allow: {{{}: \"why\"}}`",
+                            report.rule.slug
+                        ),
+                    )
+                    .label("a single device")
+                    .also(mirror, "a mirror");
+            }
+        }
+    }
+}
+
+static ZPOOL_WITHOUT_POOL: Rule = Rule::error(
+    "D031",
+    "zpool-without-pool",
+    "A zfs_mirror volume is a zpool that has the name of its pool in LXD; without one it has no name, and the first boot cannot make it.",
+)
+.example(
+    &[Edit::Replace(
+        "disks/model.yaml",
+        "slots:\n",
+        "  bulk: {zfs_mirror: [c1, c2]}\nslots:\n  c1: {hctl: \"0:0:6:0\", min_size: 900GB}\n  c2: {hctl: \"0:0:7:0\", min_size: 900GB}\n",
+    )],
+    &[
+        Edit::Replace(
+            "disks/model.yaml",
+            "slots:\n",
+            "  bulk: {zfs_mirror: [c1, c2]}\nslots:\n  c1: {hctl: \"0:0:6:0\", min_size: 900GB}\n  c2: {hctl: \"0:0:7:0\", min_size: 900GB}\n",
+        ),
+        Edit::Replace(
+            "cluster.yaml",
+            "  data2: {driver: zfs}\n",
+            "  data2: {driver: zfs}\n  archive: {driver: zfs, volume: bulk}\n",
+        ),
+    ],
+);
+
+fn zpool_without_pool(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (pools, (name, volume)) in site.clusters.iter().flat_map(without_pool) {
+        if volume.value.zfs_mirror.is_some() {
+            report
+                .add(
+                    name.span,
+                    format!(
+                        "no pool sits on zpool {}, so it has no name",
+                        quoted(&name.value)
+                    ),
+                    "add a pool with `driver: zfs` to cluster.yaml, or take the volume out",
+                )
+                .label("a zpool of no pool")
+                .also(pools, "it is not among these pools");
+        }
+    }
+}

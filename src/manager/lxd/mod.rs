@@ -1,0 +1,3 @@
+//! LXD, installed from its snap.
+
+pub(crate) mod preseed;

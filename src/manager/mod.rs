@@ -1,0 +1,3 @@
+//! What forms the cluster: one module per manager of instances.
+
+pub(crate) mod lxd;

@@ -1,0 +1,398 @@
+//! Cloud images: 18.04's disk image with the seed of one host in its root file system, for machines that are imaged and not
+//! installed. Nothing is mounted, so nobody has to be root.
+
+mod disk;
+mod ext4;
+mod qemu;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+use camino::Utf8Path;
+use rustix::fs::SeekFrom as Seek;
+use rustix::io::Errno;
+
+use super::carried::Carried;
+use super::seed_image::{self, Seed};
+use super::{Facts, MediaError, path_of};
+use crate::seed::{Content, File as Rendered};
+use crate::tree::Manifest;
+use crate::trust::SecretBytes;
+use ext4::{Bytes, Ext4, New};
+
+/// Where cloud-init finds a seed by itself.
+const SEED: &str = "var/lib/cloud/seed/nocloud";
+/// Where the first boot looks for carried snaps.
+pub const CARRIED: &str = "var/lib/lxseed/snaps";
+/// What was put into the image.
+const MANIFEST: &str = "var/lib/lxseed/manifest.json";
+/// What cloud-init is told, in a file that it reads by itself.
+const CONFIG: &str = "etc/cloud/cloud.cfg.d/99-lxseed.cfg";
+/// The installer's script writes the same.
+const CONFIG_TEXT: &str =
+    "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n";
+/// What a file takes beside its bytes: its inode's block, a folder's, and a map of where it lies.
+const BESIDE: u64 = 16 << 10;
+const USE: &str = "take bionic-server-cloudimg-amd64.img as it was published";
+
+/// How a disk is stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Byte by byte: what dd writes to a disk.
+    Raw,
+    /// QEMU's own: what Ubuntu publishes, whatever its name ends with.
+    Qcow2,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Format {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
+/// A file that may be a cloud image.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    /// How it is stored.
+    pub format: Format,
+}
+
+impl Source {
+    /// Opens a file and refuses what is no disk image by its first bytes.
+    ///
+    /// # Errors
+    /// Why it cannot be used, and which image can.
+    pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
+        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {USE}")));
+        let file = fs_err::File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(MediaError::Malformed("it is not a plain file".to_owned()));
+        }
+        let file = file.into_parts().0;
+        let begins = |at: u64, magic: &[u8]| {
+            let mut bytes = vec![0; magic.len()];
+            file.read_exact_at(&mut bytes, at).is_ok() && bytes == magic
+        };
+        if begins(0x8001, b"CD001") {
+            return Err(MediaError::Malformed(
+                "it is the image of a CD; an installer's is baked with `bake --iso`".to_owned(),
+            ));
+        }
+        if begins(0, b"KDMV") {
+            return no("it is a VMDK");
+        }
+        if begins(0, b"\x1f\x8b") || begins(0, b"\xfd7zXZ") || begins(257, b"ustar") {
+            return no("it is an archive");
+        }
+        let format = if begins(0, qemu::MAGIC) {
+            Format::Qcow2
+        } else {
+            Format::Raw
+        };
+        Ok(Self { file, format })
+    }
+
+    /// How many bytes of a disk its data takes.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn needs(&self) -> Result<u64, MediaError> {
+        match self.format {
+            Format::Raw => Ok(self.file.metadata()?.blocks() * 512),
+            Format::Qcow2 => qemu::needs(&path_of(&self.file)),
+        }
+    }
+
+    /// Whether a GUID partition table begins where one does.
+    fn has_table(&self) -> bool {
+        let mut signature = [0; 8];
+        self.file.read_exact_at(&mut signature, 512).is_ok() && &signature == b"EFI PART"
+    }
+
+    /// Writes the disk into a file.
+    ///
+    /// # Errors
+    /// If reading, converting or writing fails.
+    pub fn unpack(&self, file: &File) -> Result<(), MediaError> {
+        match self.format {
+            Format::Raw => Ok(copy(&self.file, file)?),
+            Format::Qcow2 => {
+                qemu::convert((&path_of(&self.file), "qcow2"), (&path_of(file), "raw"))
+            }
+        }
+    }
+}
+
+/// Stores the disk in `from` in another file.
+///
+/// # Errors
+/// If converting or writing fails.
+pub fn pack(from: &File, to: &File, format: Format) -> Result<(), MediaError> {
+    qemu::convert((&path_of(from), "raw"), (&path_of(to), format.word()))
+}
+
+/// Copies a file and leaves its holes: a disk is empty for the most part.
+fn copy(from: &File, to: &File) -> io::Result<()> {
+    let size = from.metadata()?.len();
+    to.set_len(size)?;
+    let mut at = 0;
+    while at < size {
+        let data = match rustix::fs::seek(from, Seek::Data(at)) {
+            Ok(data) => data,
+            // Nothing but a hole up to the end.
+            Err(Errno::NXIO) => break,
+            // No such feature there.
+            Err(_) => at,
+        };
+        let end = rustix::fs::seek(from, Seek::Hole(data)).unwrap_or(size);
+        let (mut source, mut target) = (from, to);
+        source.seek(SeekFrom::Start(data))?;
+        target.seek(SeekFrom::Start(data))?;
+        let copied = io::copy(&mut io::Read::take(source, end - data), &mut target)?;
+        if copied < end - data {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        at = end;
+    }
+    Ok(())
+}
+
+/// A disk whose root file system has been found.
+#[derive(Debug)]
+pub struct Image {
+    ext4: Ext4,
+    root: disk::Root,
+    /// What the system calls itself.
+    pub system: String,
+}
+
+impl Image {
+    /// Looks at a disk, and refuses what is no bionic image. The file has to stay open for as long as the value is used.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn open(disk: &File) -> Result<Self, MediaError> {
+        let root = disk::root(disk)?;
+        let ext4 = Ext4::of(&path_of(disk), &root);
+        // /etc/os-release is a link to the first, which debugfs does not follow.
+        let mut release = None;
+        for path in ["usr/lib/os-release", "etc/os-release"] {
+            if release.is_none() {
+                release = ext4.read(path, 64 << 10)?;
+            }
+        }
+        let release = release
+            .map(|text| String::from_utf8_lossy(text.expose()).into_owned())
+            .unwrap_or_default();
+        let value = |name: &str| {
+            let line = release
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_default()
+                .trim_matches(['"', '\''])
+                .to_owned()
+        };
+        let (id, version) = (value("ID"), value("VERSION_ID"));
+        if id != "ubuntu" || version != "18.04" {
+            let what = match value("PRETTY_NAME") {
+                name if name.is_empty() => "no system that has an os-release".to_owned(),
+                name => name,
+            };
+            return Err(MediaError::Malformed(format!(
+                "it holds {what}, and lxseed is for Ubuntu 18.04: {USE}"
+            )));
+        }
+        Ok(Self {
+            ext4,
+            root,
+            system: value("PRETTY_NAME"),
+        })
+    }
+
+    /// Refuses an image that has a seed, has run, or has no cloud-init.
+    ///
+    /// # Errors
+    /// Which of these.
+    pub fn check_unused(&self) -> Result<(), MediaError> {
+        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {USE}")));
+        let there = |path: &str| Ok::<_, MediaError>(self.ext4.stat(path)?.is_some());
+        if there(&format!("{SEED}/user-data"))? || there(CONFIG)? || there(MANIFEST)? {
+            return no("it has a seed already");
+        }
+        if there("var/lib/cloud/instance")? {
+            return no("a machine has run from it, whose keys and names it may still hold");
+        }
+        if !there("etc/cloud/cloud.cfg")? {
+            return no("there is no cloud-init in it");
+        }
+        self.ext4.check()
+    }
+
+    /// Puts files into the image, and reads them back.
+    ///
+    /// # Errors
+    /// If there is no room for them, or writing fails. The image is then of no use.
+    pub fn plant(
+        &self,
+        files: &[Rendered],
+        carried: &[Carried],
+        manifest: &Manifest,
+    ) -> Result<(), MediaError> {
+        let manifest = manifest.to_json();
+        let mut new: Vec<New<'_>> = files
+            .iter()
+            .map(|file| New {
+                path: &file.path,
+                mode: file.content.mode(),
+                bytes: Bytes::Here(file.content.bytes()),
+            })
+            .collect();
+        new.push(New {
+            path: MANIFEST.into(),
+            mode: 0o600,
+            bytes: Bytes::Here(manifest.as_bytes()),
+        });
+        new.extend(carried.iter().map(|file| New {
+            path: &file.entry.path,
+            mode: file.entry.mode,
+            bytes: Bytes::At(&file.source, &file.entry.sha256),
+        }));
+        let small = files.iter().map(|file| file.content.bytes().len() as u64);
+        let large = carried.iter().map(|file| file.entry.size);
+        let sizes = small.chain(large).chain([manifest.len() as u64]);
+        let needed: u64 = sizes
+            .map(|size| size.next_multiple_of(self.root.block) + BESIDE)
+            .sum();
+        if needed > self.root.free {
+            return Err(MediaError::Malformed(format!(
+                "its root file system has {} MB free and {} MB are needed: enlarge a copy of the image, its partition and its file \
+                 system first",
+                self.root.free / 1_000_000,
+                needed.div_ceil(1_000_000)
+            )));
+        }
+        self.ext4.write(&new, SEED.into())?;
+        self.ext4.check()
+    }
+}
+
+/// What of a host's files goes into an image, and where to. The seed is for root alone, as where the installer plants it.
+#[must_use]
+pub fn seed_files(files: &[Rendered]) -> Vec<Rendered> {
+    let seed = files.iter().filter_map(|file| {
+        let name = file.path.file_name()?;
+        seed_image::FILES.contains(&name).then(|| Rendered {
+            path: Utf8Path::new(SEED).join(name),
+            content: Content::Secret(SecretBytes::new(file.content.bytes().to_vec())),
+        })
+    });
+    let config = Rendered {
+        path: CONFIG.into(),
+        content: Content::Public(CONFIG_TEXT.into()),
+    };
+    seed.chain([config]).collect()
+}
+
+/// A cloud image with a seed, read.
+#[derive(Debug)]
+pub struct Planted {
+    /// How it is stored.
+    pub format: Format,
+    /// What the system calls itself.
+    pub system: String,
+    /// What the seed is for.
+    pub facts: Facts,
+    /// What was put into it.
+    pub manifest: Manifest,
+    /// The snaps that it carries, such as `lxd_24322`.
+    pub snaps: Vec<String>,
+    /// Files that are not what was put there, by their path.
+    pub faults: Vec<String>,
+}
+
+/// Whether a file is stored like a disk, by its first bytes.
+#[must_use]
+pub fn is_disk(path: &Utf8Path) -> bool {
+    Source::open(path).is_ok_and(|source| source.format == Format::Qcow2 || source.has_table())
+}
+
+/// Reads a cloud image; nothing if it is a file of another kind, or has no seed of lxseed's.
+///
+/// # Errors
+/// If it is a damaged one, or a program that reads it is missing.
+pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
+    let source = Source::open(path)?;
+    let temporary;
+    let disk = match source.format {
+        Format::Raw if !source.has_table() => return Ok(None),
+        Format::Raw => &source.file,
+        Format::Qcow2 => {
+            // Without a name: nothing of it stays.
+            temporary = tempfile::tempfile()?;
+            source.unpack(&temporary)?;
+            &temporary
+        }
+    };
+    let image = Image::open(disk)?;
+    let Some(manifest) = image.ext4.read(MANIFEST, seed_image::MAX_BYTES.into())? else {
+        return Ok(None);
+    };
+    let manifest = Manifest::of_medium(manifest.expose()).ok_or_else(|| {
+        MediaError::Malformed(format!("its /{MANIFEST} is damaged or of a newer lxseed"))
+    })?;
+    let mut faults = Vec::new();
+    for entry in &manifest.files {
+        let stat = image.ext4.stat(entry.path.as_str())?;
+        let same = stat.is_some_and(|stat| stat.mode == entry.mode)
+            && image.ext4.digest(entry.path.as_str())?.as_ref() == Some(&entry.sha256);
+        if !same {
+            faults.push(format!("/{}", entry.path));
+        }
+    }
+    // A seed that was taken out or altered is told as such above.
+    let seed = Seed::new(|name| {
+        image
+            .ext4
+            .read(&format!("{SEED}/{name}"), seed_image::MAX_BYTES.into())
+    });
+    let facts = seed.and_then(|seed| seed.facts()).unwrap_or_default();
+    let snaps = manifest.files.iter().filter_map(|entry| {
+        let name = entry.path.strip_prefix(CARRIED).ok()?.as_str();
+        Some(name.strip_suffix(".snap")?.to_owned())
+    });
+    Ok(Some(Planted {
+        format: source.format,
+        system: image.system.clone(),
+        facts,
+        snaps: snaps.collect(),
+        manifest,
+        faults,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::carried::SNAPS;
+
+    #[test]
+    fn the_installer_tells_cloud_init_the_same() {
+        let script = include_str!("../../../templates/installer/debian/stages.sh");
+        assert!(script.contains(&format!("<<'CONFIG'\n{CONFIG_TEXT}CONFIG\n")));
+        assert!(script.contains(&format!("to=\"$TARGET/{CARRIED}\"")));
+        assert!(script.contains(&format!("seed=\"$TARGET\"/{SEED}\n")));
+        assert!(script.contains(&format!("/{SNAPS}\"")));
+    }
+}

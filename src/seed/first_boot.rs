@@ -1,0 +1,252 @@
+//! `lxseed-firstboot`, the script of the first boot, and the unit that runs it.
+
+use std::net::IpAddr;
+
+use flate2::Compression;
+use serde::Serialize;
+use tera::Tera;
+
+use crate::gzip;
+use crate::model::{ByteSize, CarriedSnap, Cluster};
+use crate::shell::{self, ShellError};
+
+/// The one template: the block of variables at the top of `lxseed-firstboot`.
+const VALUES: &str = "first-boot/values.sh";
+
+/// Everything below that block, the same for every host, in the order of the file.
+const CONSTANT: &[&str] = &[
+    include_str!("../../templates/first-boot/common.sh"),
+    include_str!("../../templates/first-boot/preflight.sh"),
+    include_str!("../../templates/first-boot/purge.sh"),
+    include_str!("../../templates/first-boot/snapd.sh"),
+    include_str!("../../templates/first-boot/layers.sh"),
+    include_str!("../../templates/first-boot/disks.sh"),
+    include_str!("../../templates/first-boot/volumes.sh"),
+    include_str!("../../templates/first-boot/peers.sh"),
+    include_str!("../../templates/first-boot/lxd.sh"),
+    include_str!("../../templates/first-boot/cluster.sh"),
+    include_str!("../../templates/first-boot/trust.sh"),
+    include_str!("../../templates/first-boot/verify.sh"),
+    include_str!("../../templates/first-boot/seal.sh"),
+    include_str!("../../templates/first-boot/converge.sh"),
+    include_str!("../../templates/first-boot/main.sh"),
+];
+
+const UNIT: &str = include_str!("../../templates/first-boot/lxseed-firstboot.service");
+
+/// A text of a machine, as a person reads it and as user-data carries it.
+pub(super) struct Script {
+    pub(super) text: String,
+    /// gzip that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
+    pub(super) packed: Vec<u8>,
+}
+
+/// The templates, parsed once.
+pub(super) struct Scripts {
+    tera: Tera,
+    /// What is below the block of variables.
+    constant: Script,
+    unit: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Result<Self, ShellError> {
+        let tera = shell::engine(
+            VALUES,
+            include_str!("../../templates/first-boot/values.sh"),
+            shell::escape,
+        )?;
+        let constant: String = CONSTANT.iter().flat_map(|part| ["\n", part]).collect();
+        Ok(Self {
+            tera,
+            constant: Script {
+                packed: gzip::pack(without_comments(&constant).as_bytes(), Compression::best()),
+                text: constant,
+            },
+            unit: Script {
+                packed: gzip::pack(UNIT.as_bytes(), Compression::best()),
+                text: UNIT.to_owned(),
+            },
+        })
+    }
+
+    /// The whole `lxseed-firstboot` of one host.
+    pub(super) fn first_boot(&self, cluster: &Cluster, at: usize) -> Result<Script, ShellError> {
+        let mut text = shell::rendered(&self.tera, VALUES, &Values::of(cluster, at))?;
+        let mut packed = gzip::pack(text.as_bytes(), Compression::fast());
+        // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
+        packed.extend(&self.constant.packed);
+        text.push_str(&self.constant.text);
+        Ok(Script { text, packed })
+    }
+
+    /// The unit that runs it at boot.
+    pub(super) fn unit(&self) -> &Script {
+        &self.unit
+    }
+}
+
+/// The script without the lines that are comments as a whole. The headings of its parts stay.
+fn without_comments(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    let mut until = None;
+    for line in text.lines() {
+        let comment = line.trim_start().starts_with('#') && !line.starts_with("# ---- ");
+        match until {
+            // A document within the script is text of another language.
+            Some(end) if line == end => until = None,
+            Some(_) => {}
+            None if comment => continue,
+            None => until = document(line),
+        }
+        bare.push_str(line);
+        bare.push('\n');
+    }
+    bare
+}
+
+/// The line that ends the here-document which this line begins.
+fn document(line: &str) -> Option<&str> {
+    let (_, word) = line.split_once("<<")?;
+    let word = word.trim_start_matches('\'');
+    let length = word.find(|c: char| !c.is_ascii_uppercase());
+    word.get(..length.unwrap_or(word.len()))
+        .filter(|word| !word.is_empty())
+}
+
+/// Everything is text, since everything becomes a shell variable.
+#[derive(Serialize)]
+struct Values<'a> {
+    host: HostValues,
+    cluster: ClusterValues<'a>,
+    lxd: LxdValues,
+    slots: SlotValues,
+    volumes: VolumeValues,
+    pools: PoolValues,
+}
+
+#[derive(Serialize)]
+struct HostValues {
+    name: String,
+    address: String,
+    role: &'static str,
+    position: String,
+    os_slot: String,
+}
+
+#[derive(Serialize)]
+struct ClusterValues<'a> {
+    name: String,
+    ubuntu: &'static str,
+    kernel: &'static str,
+    // Of every host, for every host: no copies of these.
+    members: Vec<&'a str>,
+    addresses: Vec<IpAddr>,
+    bootstrap: String,
+    endpoint: String,
+    /// `yes` or nothing. That and the certificates' names are of the bootstrap host alone: no other host's seed changes with them.
+    alone: &'static str,
+    clients: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct LxdValues {
+    channel: String,
+    offline: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
+struct SlotValues {
+    names: Vec<String>,
+    by: Vec<&'static str>,
+    values: Vec<String>,
+    min_sizes: Vec<String>,
+    max_sizes: Vec<String>,
+    wipes: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
+struct VolumeValues {
+    names: Vec<String>,
+    kinds: Vec<&'static str>,
+    first: Vec<String>,
+    second: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
+struct PoolValues {
+    names: Vec<String>,
+    drivers: Vec<&'static str>,
+    volumes: Vec<String>,
+}
+
+impl<'a> Values<'a> {
+    fn of(cluster: &'a Cluster, at: usize) -> Self {
+        let host = &cluster.hosts[at];
+        let founds = cluster.is_bootstrap(host);
+        let clients = founds.then_some(&cluster.admin.lxd_certificates);
+        let size =
+            |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
+        let mut slots = SlotValues::default();
+        for disk in &host.disks {
+            slots.names.push(disk.slot.clone());
+            slots.by.push(disk.by.word());
+            slots.values.push(disk.value.clone());
+            slots.min_sizes.push(size(disk.min_size));
+            slots.max_sizes.push(size(disk.max_size));
+            slots.wipes.push(disk.wipe.clone().unwrap_or_default());
+        }
+        let mut volumes = VolumeValues::default();
+        for volume in &host.volumes {
+            volumes.names.push(volume.name.clone());
+            volumes.kinds.push(volume.kind.word());
+            volumes
+                .first
+                .push(volume.slots.first().cloned().unwrap_or_default());
+            volumes
+                .second
+                .push(volume.slots.get(1).cloned().unwrap_or_default());
+        }
+        let mut pools = PoolValues::default();
+        for pool in &cluster.pools {
+            pools.names.push(pool.name.clone());
+            pools.drivers.push(pool.driver.word());
+            pools.volumes.push(pool.volume.clone());
+        }
+        Self {
+            host: HostValues {
+                name: host.name.to_string(),
+                address: host.address.to_string(),
+                role: if founds { "bootstrap" } else { "joiner" },
+                position: at.to_string(),
+                os_slot: host.os_slot.clone(),
+            },
+            cluster: ClusterValues {
+                name: cluster.name.to_string(),
+                ubuntu: cluster.ubuntu.version(),
+                kernel: cluster.kernel.word(),
+                members: cluster
+                    .hosts
+                    .iter()
+                    .map(|host| host.name.as_str())
+                    .collect(),
+                addresses: cluster.hosts.iter().map(|host| host.address).collect(),
+                bootstrap: cluster.bootstrap.to_string(),
+                endpoint: cluster.bootstrap_host().endpoint().to_string(),
+                alone: if founds && cluster.alone { "yes" } else { "" },
+                clients: clients
+                    .into_iter()
+                    .flatten()
+                    .map(|certificate| certificate.name.as_str())
+                    .collect(),
+            },
+            lxd: LxdValues {
+                channel: cluster.channel.to_string(),
+                offline: cluster.snaps.iter().map(CarriedSnap::stem).collect(),
+            },
+            slots,
+            volumes,
+            pools,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! network-config: netplan version 2 as cloud-init passes it on.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::model::{Host, Network};
+use crate::yaml::{self, YamlError};
+
+/// The bare version 2 document. cloud-init before 22.2 crashes on a `network:` key around it, and netplan 0.36.1 of
+/// 18.04's media stops at any key it does not know: these are all in its table.
+#[derive(Serialize)]
+struct NetworkConfig {
+    version: u8,
+    ethernets: Ethernets,
+}
+
+#[derive(Serialize)]
+struct Ethernets {
+    lan: Ethernet,
+}
+
+#[derive(Serialize)]
+struct Ethernet {
+    #[serde(rename = "match")]
+    matches: Match,
+    dhcp4: bool,
+    dhcp6: bool,
+    addresses: [String; 1],
+    // `routes: to: default` needs netplan 0.103.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway4: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway6: Option<String>,
+    #[serde(skip_serializing_if = "Nameservers::is_empty")]
+    nameservers: Nameservers,
+}
+
+#[derive(Serialize)]
+struct Match {
+    macaddress: String,
+    driver: &'static str,
+}
+
+/// What a VLAN has its card's address for, to networkd: netplan 0.36.1 and 0.99 write `MACAddress=` for `macaddress`, which
+/// every VLAN on the card fits as well, those that LXD makes for `vlan=` included; it would get the host's address and a second
+/// default route. netplan hands the glob to networkd as it is, where `!` inverts it, and a card without a driver's name fits.
+/// It is one glob, since netplan from 0.104 on refuses a blank in it.
+///
+/// `set-name` would keep VLANs off too, but it renames the card: networkd then finds it under the new name alone, udev 237 does
+/// not rename a card that the initramfs has named, and what speaks of the old name, such as the `parent` of LXD's NICs, breaks.
+const NO_VLAN: &str = "!802.1Q*";
+
+/// What else can have the card's hardware address has no common driver or name: bridges, bonds, macvlan, ipvlan, macsec. None
+/// has a place on a bus, which udev notes as `ID_PATH` of every card. netplan has no word for it, so this is laid beside what
+/// netplan makes of the entry `lan`.
+pub(super) const ON_A_BUS: &str = "[Match]\nPath=?*";
+
+/// Lays the text $2 there for the card with the hardware address $1, and has networkd read it: 237 does so at its start alone.
+/// A card for which udev knows no place is left as it is, for it would have no network at all.
+pub(super) const NARROW: &str = "file=/etc/systemd/network/10-netplan-lan.network.d/lxseed.conf; if [ \"$(cat \"$file\" 2>/dev/null)\" != \"$2\" ]; then for card in /sys/class/net/*; do [ \"$(cat \"$card/address\" 2>/dev/null)\" = \"$1\" ] || continue; case $(udevadm info --query=property --path=\"$card\") in *ID_PATH=*) mkdir -p \"${file%/*}\"; printf '%s\\n' \"$2\" >\"$file\"; sync \"$file\"; systemctl try-restart systemd-networkd; break ;; esac; done; fi";
+
+#[derive(Serialize)]
+struct Nameservers {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    search: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<String>,
+}
+
+impl Nameservers {
+    fn is_empty(&self) -> bool {
+        self.search.is_empty() && self.addresses.is_empty()
+    }
+}
+
+pub(super) fn network_config(
+    yaml: &yaml::Writer,
+    network: &Network,
+    host: &Host,
+) -> Result<String, YamlError> {
+    let gateway = network.gateway.to_string();
+    let (gateway4, gateway6) = match network.gateway {
+        IpAddr::V4(_) => (Some(gateway), None),
+        IpAddr::V6(_) => (None, Some(gateway)),
+    };
+    yaml.to_string(&NetworkConfig {
+        version: 2,
+        ethernets: Ethernets {
+            lan: Ethernet {
+                matches: Match {
+                    macaddress: host.mac.to_string(),
+                    driver: NO_VLAN,
+                },
+                dhcp4: false,
+                dhcp6: false,
+                addresses: [format!("{}/{}", host.address, network.subnet.prefix_len())],
+                gateway4,
+                gateway6,
+                nameservers: Nameservers {
+                    search: network.search.clone(),
+                    addresses: network
+                        .nameservers
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect(),
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,355 @@
+//! LXD snap channels on Ubuntu 18.04: which track works with which kernel and storage driver.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use super::{Driver, Kernel, Release};
+
+/// Tracks of the LXD snap. A cluster forms without a password or token only where the server certificate of a member
+/// can be trusted beforehand: LXD 4.0.6 and later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// 4.0 LTS: no strict preseed decoding, security fixes only.
+    V4_0,
+    /// 5.0 LTS: the newest with ZFS tools for both kernels of 18.04.
+    V5_0,
+    /// 5.21 LTS: brings ZFS tools 0.8 and later, so on 18.04 ZFS needs the HWE kernel.
+    V5_21,
+}
+
+/// A key of a storage pool that each member has a value of its own for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKey {
+    /// The block device, folder, zpool or volume group the pool lies on.
+    Source,
+    /// The size of a loop file.
+    Size,
+    /// Whether what is on the source may be overwritten.
+    SourceWipe,
+    /// The zpool's name on this member.
+    ZfsPool,
+    /// The volume group's name on this member.
+    LvmVolumeGroup,
+    /// The thin pool's name on this member.
+    LvmThinpool,
+    /// What `source` was before LXD replaced it.
+    InitialSource,
+}
+
+impl MemberKey {
+    /// The key as LXD writes it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Size => "size",
+            Self::SourceWipe => "source.wipe",
+            Self::ZfsPool => "zfs.pool_name",
+            Self::LvmVolumeGroup => "lvm.vg_name",
+            Self::LvmThinpool => "lvm.thinpool_name",
+            Self::InitialSource => "volatile.initial_source",
+        }
+    }
+}
+
+/// Who gives a member-specific key its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// The preseed, for every member: LXD would take a default that is not meant, such as a loop file on the system disk.
+    Here,
+    /// The driver, from the pool's name or the source, in the same way on every member.
+    ByDriver,
+    /// Nobody: it is for loop files only.
+    ForLoopFile,
+    /// Nobody, on purpose: it would take the guard away.
+    Never,
+}
+
+/// Stability levels of a channel.
+const RISKS: [&str; 4] = ["stable", "candidate", "beta", "edge"];
+
+/// A snap channel, track and risk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// The track.
+    pub track: Track,
+    risk: &'static str,
+}
+
+impl Track {
+    const ALL: [(Self, &str); 3] = [
+        (Self::V4_0, "4.0"),
+        (Self::V5_0, "5.0"),
+        (Self::V5_21, "5.21"),
+    ];
+
+    fn word(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(track, _)| *track == self)
+            .map_or("", |(_, word)| word)
+    }
+
+    /// The track of a number such as `5.21.3`, `v5.0` or `5`.
+    fn meant_by(text: &str) -> Option<Self> {
+        let number = text.trim_start_matches('v');
+        let is_of = |track: &str| {
+            let rest = number.strip_prefix(track);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                || track.strip_suffix(".0") == Some(number)
+        };
+        Self::ALL
+            .iter()
+            .find_map(|(track, word)| is_of(word).then_some(*track))
+    }
+
+    /// The keys of a pool's configuration that belong to one member with this driver, and how each gets its value. All other
+    /// keys are the cluster's, and a joiner gets them from it.
+    ///
+    /// From LXD's lists of node-specific storage keys (`lxd/db/storage_pools.go` of 4.0.13, 5.0.9 and 5.21.7), and from what
+    /// each driver reads of them. A key in `member_config` that is not of these is dropped with a line in the daemon's log.
+    #[must_use]
+    pub fn member_keys(self, driver: Driver) -> &'static [(MemberKey, Given)] {
+        use Given::{ByDriver, ForLoopFile, Here, Never};
+        use MemberKey::{
+            InitialSource, LvmThinpool, LvmVolumeGroup, Size, Source, SourceWipe, ZfsPool,
+        };
+        // `source.wipe` came with 5.0.3 and is unknown to 4.0's validation.
+        match (driver, self) {
+            (Driver::Zfs, Self::V4_0) => &[
+                (Source, Here),
+                (ZfsPool, ByDriver),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Zfs, _) => &[
+                (Source, Here),
+                (ZfsPool, ByDriver),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Btrfs, Self::V4_0) => &[
+                (Source, Here),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Btrfs, _) => &[
+                (Source, Here),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Lvm, Self::V4_0) => &[
+                (Source, Here),
+                (LvmVolumeGroup, ByDriver),
+                (LvmThinpool, ByDriver),
+                (Size, ForLoopFile),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Lvm, _) => &[
+                (Source, Here),
+                (LvmVolumeGroup, ByDriver),
+                (LvmThinpool, ByDriver),
+                (Size, ForLoopFile),
+                (SourceWipe, Never),
+                (InitialSource, ByDriver),
+            ],
+            (Driver::Dir, _) => &[(Source, Here), (InitialSource, ByDriver)],
+        }
+    }
+
+    /// Why a driver does not work with this track on a kernel, if so. The snap carries its own ZFS tools and picks them by
+    /// the version of the kernel's module: 4.0 and 5.0 have tools from 0.6.5 on, 5.21 from 0.8 on (0.8 was put back
+    /// for 18.04's HWE kernel). The other drivers have no such coupling.
+    #[must_use]
+    pub fn refuses(self, release: Release, kernel: Kernel, driver: Driver) -> Option<String> {
+        let (zfs, linux) = (release.zfs(kernel), release.linux(kernel));
+        (driver == Driver::Zfs && self == Self::V5_21 && zfs == "0.7").then(|| {
+            format!(
+                "LXD 5.21 brings ZFS tools 0.8 and later, but the {} kernel {linux} has ZFS {zfs}",
+                kernel.word()
+            )
+        })
+    }
+
+    /// The kernel LXD's documentation asks for, where 18.04's `kernel` is older than that.
+    #[must_use]
+    pub fn wants_newer_kernel(self, kernel: Kernel) -> Option<&'static str> {
+        match (self, kernel) {
+            (Self::V5_0, Kernel::Ga) => Some("5.4"),
+            (Self::V5_21, _) => Some("5.15"),
+            _ => None,
+        }
+    }
+}
+
+impl Channel {
+    /// The channels that can be named, as a regular expression for the schemas.
+    pub(crate) fn pattern() -> String {
+        let tracks = Track::ALL.map(|(_, word)| word.replace('.', "[.]"));
+        format!("^({})(/({}))?$", tracks.join("|"), RISKS.join("|"))
+    }
+
+    /// What is installed unless the profile says otherwise: the newest track whose documented kernel (5.4) 18.04 has.
+    #[must_use]
+    pub fn default_channel() -> Self {
+        Self {
+            track: Track::V5_0,
+            risk: "stable",
+        }
+    }
+
+    /// Whether a build with this version can come from this channel. What is not released yet is named after its commit.
+    #[must_use]
+    pub fn may_have(&self, version: &str) -> bool {
+        let numbers = version.strip_prefix(self.track.word());
+        numbers.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+            || (!self.is_stable() && version.starts_with("git-"))
+    }
+
+    /// The channel of the same track with what has been released as stable.
+    #[must_use]
+    pub fn stable(&self) -> Self {
+        Self {
+            track: self.track,
+            risk: "stable",
+        }
+    }
+
+    /// The channel that a misspelt one means: a risk with a slip, a point release for its track, another separator. A track
+    /// that exists and does not fit is none of these.
+    #[must_use]
+    pub fn meant_by(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let (mut track, mut risk) = (None, None);
+        for part in lower
+            .split(['/', ' ', ':', '-', '_'])
+            .filter(|part| !part.is_empty())
+        {
+            let near = RISKS
+                .into_iter()
+                .find(|known| strsim::damerau_levenshtein(known, part) <= 2);
+            if let (Some(found), None) = (Track::meant_by(part), track) {
+                track = Some(found);
+            } else if let (Some(found), None) = (near, risk) {
+                risk = Some(found);
+            } else {
+                return None;
+            }
+        }
+        (track.is_some() || risk.is_some()).then(|| Self {
+            track: track.unwrap_or(Self::default_channel().track),
+            risk: risk.unwrap_or("stable"),
+        })
+    }
+
+    /// Whether what is in the channel has been released as stable.
+    #[must_use]
+    pub fn is_stable(&self) -> bool {
+        self.risk == "stable"
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.track.word(), self.risk)
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl FromStr for Channel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (track, risk) = text.split_once('/').unwrap_or((text, "stable"));
+        let risk = RISKS
+            .into_iter()
+            .find(|known| *known == risk)
+            .ok_or_else(|| format!("`{risk}` is none of {}", RISKS.join(", ")))?;
+        if let Some((track, _)) = Track::ALL.into_iter().find(|(_, word)| *word == track) {
+            return Ok(Self { track, risk });
+        }
+        Err(match track {
+            "2.0" | "3.0" => format!(
+                "LXD {track} members share one certificate, so a host cannot be trusted before it joins"
+            ),
+            "6" | "latest" => {
+                format!("track {track} asks for kernel 6.8, and 18.04 has at most 5.4")
+            }
+            "stable" | "candidate" | "beta" | "edge" => {
+                "a channel without a track follows the newest LXD; name the track".to_owned()
+            }
+            _ => "there is no such track".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_known_by_a_slip_of_its_name() {
+        for (text, meant) in [
+            ("5.0/stabel", "5.0/stable"),
+            ("5.0/Stable", "5.0/stable"),
+            ("5.21-edge", "5.21/edge"),
+            ("5.21.3/stable", "5.21/stable"),
+            ("v5.0", "5.0/stable"),
+            ("5/stable", "5.0/stable"),
+            ("stable/5.0", "5.0/stable"),
+            ("stable", "5.0/stable"),
+            ("4.0/canditate", "4.0/candidate"),
+        ] {
+            let found = Channel::meant_by(text).map(|channel| channel.to_string());
+            assert_eq!(found.as_deref(), Some(meant), "{text}");
+        }
+        for text in [
+            "latest/stable",
+            "6/stable",
+            "3.0",
+            "7.0/stable",
+            "5.0/stable/fix",
+            "",
+            "/",
+        ] {
+            assert_eq!(Channel::meant_by(text), None, "{text}");
+        }
+    }
+
+    /// LXD's own lists, whatever the driver.
+    #[test]
+    fn member_keys_are_those_of_lxd() {
+        let old = [
+            "size",
+            "source",
+            "volatile.initial_source",
+            "zfs.pool_name",
+            "lvm.thinpool_name",
+            "lvm.vg_name",
+        ];
+        for (track, _) in Track::ALL {
+            let mut listed: Vec<&str> = old.to_vec();
+            if track != Track::V4_0 {
+                listed.push("source.wipe");
+            }
+            let mut known: Vec<&str> = Driver::ALL
+                .iter()
+                .flat_map(|driver| track.member_keys(*driver))
+                .map(|(key, _)| key.word())
+                .collect();
+            known.sort_unstable();
+            known.dedup();
+            listed.sort_unstable();
+            assert_eq!(known, listed, "{track:?}");
+        }
+    }
+}

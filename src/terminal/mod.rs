@@ -1,0 +1,5 @@
+//! What a person at a terminal sees.
+
+pub(crate) mod printer;
+pub(crate) mod progress;
+pub(crate) mod redact;

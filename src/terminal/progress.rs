@@ -1,0 +1,90 @@
+//! What a run shows of itself while it works, and where its time went.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lxseed::phases::{Phase, Phases};
+
+use crate::terminal::printer::Printer;
+
+/// A line on a terminal: what is being done, how many hosts are done and how fast. Nothing in a pipe.
+pub(crate) struct Progress(ProgressBar);
+
+/// How often the line is drawn at least, so that a long step does not look like a hang.
+const TICK: Duration = Duration::from_millis(100);
+
+impl Progress {
+    /// Begins with a step that has no count.
+    pub(crate) fn new(step: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let progress = Self(bar);
+        progress.style("{spinner} {msg} {elapsed}");
+        progress.0.set_message(step);
+        if !progress.0.is_hidden() {
+            progress.0.enable_steady_tick(TICK);
+        }
+        progress
+    }
+
+    fn style(&self, template: &str) {
+        // The templates are constants; a bar that cannot be styled is shown plain.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style);
+        }
+    }
+
+    /// The next step, which has no count.
+    pub(crate) fn phase(&self, step: &'static str) {
+        self.style("{spinner} {msg} {elapsed}");
+        self.0.set_message(step);
+    }
+
+    /// The next step, which goes from host to host.
+    pub(crate) fn hosts(&self, step: &'static str, hosts: usize) {
+        self.0.set_length(hosts as u64);
+        self.0.reset();
+        self.style("{spinner} {msg} [{bar:30}] {pos}/{len} hosts, {per_sec:.0}, {eta} left");
+        self.0.set_message(step);
+    }
+
+    /// One more.
+    pub(crate) fn host_done(&self) {
+        self.0.inc(1);
+    }
+
+    /// Takes the line away while something else is printed.
+    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+
+    /// Takes the line away for good.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// A line for each phase that took any time. Several threads may be in a phase at once, so the sum may be more than the whole.
+pub(crate) fn show_times(phases: &Phases, whole: Duration, printer: &mut Printer) {
+    let threads = rayon::current_num_threads();
+    for phase in Phase::ALL {
+        let spent = phases.spent(phase);
+        if spent > Duration::from_micros(500) {
+            printer.note(&format!(
+                "{:12} {:8.3} s",
+                phase.word(),
+                spent.as_secs_f64()
+            ));
+        }
+    }
+    printer.note(&format!(
+        "{:12} {:8.3} s on the clock; the phases are summed over {threads} threads",
+        "in all",
+        whole.as_secs_f64()
+    ));
+}

@@ -1,0 +1,321 @@
+//! What must not be replaced: the user's own files, and trees that others can read.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use fs_err as fs;
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::error::{OutputError, first_few};
+use super::git;
+use super::manifest::{MANIFEST, Manifest, SUMS};
+use super::place::Place;
+
+/// The user's files at the top of the target, there so that git keeps the folder or leaves the tree alone.
+pub(super) const KEEP: [&str; 3] = [".gitignore", ".gitkeep", ".keep"];
+
+/// Whether a path relative to the target is one of [`KEEP`].
+pub(super) fn is_keep(path: &str) -> bool {
+    KEEP.contains(&path)
+}
+
+/// Refuses a target that a build must not replace. [`Stage::begin`](super::Stage::begin) asks the same; this is for who
+/// wants to know before the first secret is made. Nothing is written.
+///
+/// # Errors
+/// Says what stands in the way and what to do about it.
+pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
+    inspect(&Place::locate(target)?).map(drop)
+}
+
+/// What stands in the target, of ours or to be kept.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// The manifest of the tree, if a build wrote one.
+    pub(super) manifest: Option<Arc<Manifest>>,
+    /// XXH3 of the manifest's text.
+    digest: u128,
+    /// Which of [`KEEP`] are there.
+    pub(super) keep: Vec<&'static str>,
+}
+
+/// Every guard: what stands in the target, and what git thinks of it.
+pub(super) fn inspect(place: &Place) -> Result<Contents, OutputError> {
+    let Some(folder) = place.standing() else {
+        git::check(place, false)?;
+        return Ok(Contents::default());
+    };
+    // Git is a process, or three of them, that nobody has to wait for idly.
+    let has_gitignore = is_plain_file(&folder.join(".gitignore"));
+    let (contents, git) = rayon::join(
+        || contents(place, &folder, &Contents::default()),
+        || git::check(place, has_gitignore),
+    );
+    let contents = contents?;
+    git?;
+    Ok(contents)
+}
+
+fn is_plain_file(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file())
+}
+
+/// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours. A manifest that was read
+/// before is not read again.
+pub(super) fn contents(
+    place: &Place,
+    folder: &Utf8Path,
+    before: &Contents,
+) -> Result<Contents, OutputError> {
+    let mut keep = Vec::new();
+    let mut others = Vec::new();
+    let mut manifest = false;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_file = entry.file_type()?.is_file();
+        match KEEP.into_iter().find(|kept| is_file && *kept == name) {
+            Some(kept) => keep.push(kept),
+            None => {
+                manifest |= is_file && name == MANIFEST;
+                others.push(name);
+            }
+        }
+    }
+    keep.sort_unstable();
+    others.sort_unstable();
+    if others.is_empty() {
+        return Ok(Contents {
+            keep,
+            ..Contents::default()
+        });
+    }
+    let path = place.shown.clone();
+    let foreign = || OutputError::Foreign {
+        path: path.clone(),
+        entries: first_few(&others),
+    };
+    if !manifest {
+        return Err(foreign());
+    }
+    let text = fs::read(folder.join(MANIFEST))?;
+    let digest = xxh3_128(&text);
+    let known = before.manifest.as_ref().filter(|_| before.digest == digest);
+    let manifest = match known.map_or_else(
+        || Manifest::parse(&text).map(Arc::new),
+        |known| Ok(Arc::clone(known)),
+    ) {
+        Ok(manifest) => manifest,
+        Err(why) => return Err(why.error(&path).unwrap_or_else(foreign)),
+    };
+    let mode = fs::symlink_metadata(folder)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(OutputError::Exposed { path, mode });
+    }
+    let extra = unlisted(folder, &manifest)?;
+    if !extra.is_empty() {
+        return Err(OutputError::Extra {
+            path,
+            entries: first_few(&extra),
+        });
+    }
+    Ok(Contents {
+        manifest: Some(manifest),
+        digest,
+        keep,
+    })
+}
+
+/// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
+/// without what is in it. The folders are looked through on all cores.
+pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
+    let mut extra = unlisted_in(folder, "", manifest, &manifest.folders())?;
+    extra.sort_unstable();
+    Ok(extra)
+}
+
+/// The same for one of the manifest's folders, in no particular order.
+fn unlisted_in(
+    root: &Utf8Path,
+    folder: &str,
+    manifest: &Manifest,
+    folders: &[&str],
+) -> Result<Vec<String>, OutputError> {
+    let (prefix, files) = if folder.is_empty() {
+        (String::new(), &manifest.files[..])
+    } else {
+        let below = manifest.below(Utf8Path::new(folder));
+        (format!("{folder}/"), &manifest.files[below])
+    };
+    let listed = |name: &str| {
+        let found = files.binary_search_by(|entry| entry.path.as_str()[prefix.len()..].cmp(name));
+        found.is_ok()
+    };
+    let own = |name: &str| folder.is_empty() && (is_keep(name) || name == MANIFEST || name == SUMS);
+    let (mut extra, mut below) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            let path = format!("{prefix}{name}");
+            match folders.binary_search(&&*path) {
+                Ok(_) => below.push(path),
+                Err(_) => extra.push(path),
+            }
+        } else if !(listed(&name) || kind.is_file() && own(&name)) {
+            extra.push(format!("{prefix}{name}"));
+        }
+    }
+    let found = below
+        .par_iter()
+        .map(|folder| unlisted_in(root, folder, manifest, folders))
+        .collect::<Result<Vec<_>, _>>()?;
+    extra.extend(found.into_iter().flatten());
+    Ok(extra)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use camino::Utf8PathBuf;
+
+    use super::*;
+    use crate::tree::tests::{Bench, message, snapshot};
+
+    #[test]
+    fn a_foreign_folder_is_refused_and_stays() {
+        let bench = Bench::new();
+        let target = bench.target();
+        fs::create_dir(&target).unwrap();
+        for name in ["thesis.tex", "a\x1b[31m", ".gitignore", "b", "c"] {
+            fs::write(target.join(name), "mine").unwrap();
+        }
+        let before = snapshot(&target);
+        let text = message(guard(&target));
+        assert!(
+            text.contains("was not written by lxseed and holds a\u{1b}[31m, b, c and 1 more: "),
+            "{text}"
+        );
+        assert_eq!(message(bench.try_begin()), text);
+        assert_eq!(snapshot(&target), before);
+        assert_eq!(bench.beside(), ["out"]);
+    }
+
+    #[test]
+    fn somebody_elses_manifest_is_foreign() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"generator\": \"npm\", \"format\": 1}",
+            "{\"generator\": \"lxseed\"}",
+        ] {
+            let bench = Bench::new();
+            fs::create_dir(bench.target()).unwrap();
+            fs::write(bench.target().join(MANIFEST), text).unwrap();
+            assert!(
+                message(guard(&bench.target()))
+                    .contains("was not written by lxseed and holds manifest.json"),
+                "{text}"
+            );
+        }
+        let bench = Bench::new();
+        bench.build(&[("lab/a", "1")]);
+        fs::rename(bench.target().join(MANIFEST), bench.path("elsewhere.json")).unwrap();
+        fs::os::unix::fs::symlink("../elsewhere.json", bench.target().join(MANIFEST)).unwrap();
+        assert!(message(guard(&bench.target())).contains("was not written by lxseed"));
+    }
+
+    #[test]
+    fn a_newer_or_damaged_manifest_has_its_own_message() {
+        let bench = Bench::new();
+        bench.build(&[("lab/a", "1"), ("lab/b", "2")]);
+        let path = bench.target().join(MANIFEST);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"format\": 3", "\"format\": 4")).unwrap();
+        let newer = message(guard(&bench.target()));
+        assert!(
+            newer.contains("by a newer lxseed (manifest format 4; this one knows up to 3)"),
+            "{newer}"
+        );
+        for (from, to) in [
+            ("\"lab/a\"", "\"../a\""),
+            ("\"lab/a\"", "\"lab/c\""),
+            ("\"lab/a\"", "\"lab/b\""),
+            ("\"0644\"", "\"rw\""),
+            ("\"0644\"", "\"+644\""),
+            ("\"files\"", "\"flies\""),
+            ("\"sha256\": \"", "\"sha256\": \"\\n"),
+        ] {
+            assert!(text.contains(from));
+            fs::write(&path, text.replace(from, to)).unwrap();
+            assert!(
+                message(guard(&bench.target())).contains("is damaged"),
+                "{from} {to}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_no_build_wrote_is_named_and_stays() {
+        let bench = Bench::new();
+        let target = bench.build(&[("lab/node1/a", "1"), ("lab/b", "1")]);
+        let cases: [(&str, &dyn Fn(Utf8PathBuf)); 7] = [
+            ("notes.txt", &|path| fs::write(path, "x").unwrap()),
+            ("lab/node1/notes", &|path| fs::write(path, "x").unwrap()),
+            ("lab/.gitkeep", &|path| fs::write(path, "x").unwrap()),
+            ("lab/empty", &|path| fs::create_dir(path).unwrap()),
+            (".keep", &|path| fs::create_dir(path).unwrap()),
+            ("lab/link", &|path| {
+                fs::os::unix::fs::symlink("/etc", path).unwrap()
+            }),
+            ("SHA256SUMS", &|path| {
+                fs::remove_file(&path).unwrap();
+                fs::create_dir(path).unwrap();
+            }),
+        ];
+        for (path, make) in cases {
+            make(target.join(path));
+            let before = snapshot(&target);
+            let text = message(bench.try_begin());
+            assert!(
+                text.contains(&format!("{target} holds {path}, which no build wrote")),
+                "{text}"
+            );
+            assert_eq!(snapshot(&target), before);
+            let made = target.join(path);
+            if made.is_dir() && !made.is_symlink() {
+                fs::remove_dir(made)
+            } else {
+                fs::remove_file(made)
+            }
+            .unwrap();
+            guard(&target).unwrap();
+        }
+        // A link in the place of a generated folder is no folder of ours.
+        fs::rename(target.join("lab/node1"), bench.path("moved")).unwrap();
+        fs::os::unix::fs::symlink("../../moved", target.join("lab/node1")).unwrap();
+        assert!(message(guard(&target)).contains("holds lab/node1, which no build wrote"));
+    }
+
+    #[test]
+    fn a_tree_others_can_look_into_is_refused() {
+        let bench = Bench::new();
+        let target = bench.build(&[("lab/a", "1")]);
+        for mode in [0o755, 0o750, 0o701] {
+            fs::set_permissions(&target, PermissionsExt::from_mode(mode)).unwrap();
+            let text = message(guard(&target));
+            assert!(
+                text.contains(&format!("(mode {mode:04o}): run `chmod 700 {target}`")),
+                "{text}"
+            );
+        }
+        fs::set_permissions(&target, PermissionsExt::from_mode(0o700)).unwrap();
+        guard(&target).unwrap();
+    }
+}
