@@ -223,7 +223,7 @@ impl<'a> Values<'a> {
             },
             cluster: ClusterValues {
                 name: cluster.name.to_string(),
-                ubuntu: cluster.ubuntu.version(),
+                ubuntu: cluster.ubuntu.version,
                 kernel: cluster.kernel.word(),
                 members: cluster
                     .hosts

@@ -3,13 +3,14 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use super::release::channel;
+use super::release::{channel, release};
 use crate::check::view::{ClusterView, SiteView};
 use crate::check::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::CarriedSnap;
 use crate::profile::{Sp, quoted};
 use crate::snap::{ASSERT, Claims, Examined, Meta, NoMeta, SNAP, SnapFile};
+use crate::target;
 use crate::target::lxd::Channel;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -51,8 +52,6 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// What the machines of 18.04 that lxseed installs run on.
-const ARCHITECTURE: &str = "amd64";
 /// The snaps that hold the program snapd; one of them is enough.
 const PROGRAMS: [&str; 2] = ["snapd", "core"];
 
@@ -72,6 +71,8 @@ struct Bundle<'a> {
     /// The folder, as it is found.
     folder: Utf8PathBuf,
     channel: Option<Channel>,
+    /// What the machines run on, as snapd calls it.
+    architecture: &'static str,
     snaps: Vec<Found<'a>>,
 }
 
@@ -121,6 +122,7 @@ impl<'a> Bundle<'a> {
             written,
             folder,
             channel: channel(profile),
+            architecture: release(profile).unwrap_or_else(target::newest).architecture,
             snaps,
         })
     }
@@ -535,17 +537,19 @@ fn snap_of_another_architecture(site: &SiteView<'_>, report: &mut Report<'_>) {
     for bundle in bundles(site) {
         for snap in &bundle.snaps {
             let Some(meta) = snap.meta() else { continue };
-            let fits =
-                |architecture: &String| architecture == ARCHITECTURE || architecture == "all";
+            let fits = |architecture: &String| {
+                architecture == bundle.architecture || architecture == "all"
+            };
             // Without a word about it a snap is for all.
             if !meta.architectures.is_empty() && !meta.architectures.iter().any(fits) {
                 report
                     .add(
                         bundle.written.span,
                         format!(
-                            "{} is for {}, and the machines are {ARCHITECTURE}",
+                            "{} is for {}, and the machines are {}",
                             snap.file.path(),
-                            quoted(&meta.architectures.join(", "))
+                            quoted(&meta.architectures.join(", ")),
+                            bundle.architecture
                         ),
                         "run `snap download` on a machine of that kind, or with UBUNTU_STORE_ARCH=amd64",
                     )

@@ -51,7 +51,7 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
         .iter()
         .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
     {
-        if let Err(why) = ubuntu.value.parse::<Release>() {
+        if let Err(why) = ubuntu.value.parse::<&Release>() {
             let finding = report.add(
                 ubuntu.span,
                 format!("unknown release {}: {why}", quoted(&ubuntu.value)),
@@ -59,8 +59,8 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
             );
             finding.label("unknown release");
             // Another way to write the same; any other release is not a matter of spelling.
-            if let Some(release) = Release::meant_by(&ubuntu.value) {
-                finding.fix(ubuntu.span, scalar(release.version()));
+            if let Some(release) = Release::suggested_by(&ubuntu.value) {
+                finding.fix(ubuntu.span, scalar(release.version));
             }
         }
     }
@@ -113,8 +113,13 @@ pub(super) fn channel(cluster: &Cluster) -> Option<Channel> {
     match cluster.lxd.as_ref().map(|lxd| lxd.value.channel.as_ref()) {
         Some(Some(channel)) => channel.value.parse().ok(),
         // The key is there but its value was wrong, or is not there: the default is what would be installed.
-        Some(None) | None => Some(Channel::default_channel()),
+        Some(None) | None => release(cluster).map(Channel::default_of),
     }
+}
+
+/// The release a cluster runs, unless it is one that was reported.
+pub(in crate::check) fn release(cluster: &Cluster) -> Option<&'static Release> {
+    cluster.ubuntu.as_ref()?.value.parse().ok()
 }
 
 /// The kernel a cluster runs: HWE unless said otherwise, since the documented kernel of LXD 5.0 is 5.4.
@@ -148,11 +153,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(release) = cluster
-            .ubuntu
-            .as_ref()
-            .and_then(|ubuntu| ubuntu.value.parse::<Release>().ok())
-        else {
+        let Some(release) = release(cluster) else {
             continue;
         };
         for (name, pool) in cluster.pools.iter().flat_map(|pools| pools.value.iter()) {
@@ -161,7 +162,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
             };
             let Some(why) = channel
                 .track
-                .refuses(release, kernel(cluster), driver.value)
+                .refuses(release.kernel(kernel(cluster)), driver.value)
             else {
                 continue;
             };
@@ -205,7 +206,11 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(wanted) = channel.track.wants_newer_kernel(kernel(cluster)) else {
+        let Some(release) = release(cluster) else {
+            continue;
+        };
+        let wanted = |kernel| channel.track.wants_newer_kernel(release.kernel(kernel));
+        let Some(documented) = wanted(kernel(cluster)) else {
             continue;
         };
         let written = written_channel(cluster);
@@ -215,14 +220,15 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
             (None, None) => document.span,
         };
         let message = format!(
-            "LXD {channel} documents kernel {wanted}, which is newer than the {} kernel of 18.04",
-            kernel(cluster).word()
+            "LXD {channel} documents kernel {documented}, which is newer than the {} kernel of {}",
+            kernel(cluster).word(),
+            release.version
         );
         let help = format!(
             "use `kernel: hwe` and channel 5.0/stable, or accept it: `allow: {{{}: \"why\"}}`",
             report.rule.slug
         );
-        let still_older = channel.track.wants_newer_kernel(Kernel::Hwe);
+        let still_older = wanted(Kernel::Hwe);
         let finding = report.add(span, message, help);
         finding.label("older than documented");
         if let (Some(kernel), Some(channel)) = (&cluster.kernel, written) {

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::release;
 use crate::check::view::{SiteView, SlotView};
 use crate::check::{Check, Report};
 use crate::finding::{Edit, Rule};
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{Sp, quoted};
-use crate::target::Release;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -162,9 +162,7 @@ static OS_DISK_TOO_SMALL: Rule = Rule::error(
 fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut told = HashSet::new();
     for cluster in &site.clusters {
-        let release = cluster
-            .profile()
-            .and_then(|profile| profile.ubuntu.as_ref()?.value.parse::<Release>().ok());
+        let release = cluster.profile().and_then(release::release);
         let Some(release) = release else { continue };
         for host in &cluster.hosts {
             for wanted in host.used.iter().filter(|wanted| wanted.is_system()) {
@@ -172,11 +170,10 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let Some(max) = slot.and_then(|slot| slot.max_size) else {
                     continue;
                 };
-                if max.value.bytes() < release.smallest_system_disk() && told.insert(max.span) {
+                if max.value.bytes() < release.smallest_system_disk && told.insert(max.span) {
                     let message = format!(
                         "a system disk of at most {} is too small for Ubuntu {}",
-                        max.value,
-                        release.version()
+                        max.value, release.version
                     );
                     report
                         .add(

@@ -9,17 +9,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Fleet;
 use crate::media::carried::Carried;
-use crate::media::{EPOCH, MediaError};
+use crate::media::{DAY, MediaError};
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
 const OLDEST: [u32; 3] = [1, 5, 0];
-/// [`EPOCH`] as xorriso's commands take it.
-const DAY: &str = "2018042600000000";
 
 fn xorriso() -> Command {
     let mut command = Command::new("xorriso");
     command
-        .env("SOURCE_DATE_EPOCH", EPOCH)
+        .env("SOURCE_DATE_EPOCH", DAY.epoch().to_string())
         .env("LC_ALL", "C")
         .env("TZ", "UTC");
     command
@@ -125,7 +123,7 @@ fn actions(
     for action in [
         "-chown_r 0",
         "-chgrp_r 0",
-        &format!("-alter_date_r b {DAY}"),
+        &format!("-alter_date_r b {DAY}00000000"),
     ] {
         lines.push(format!("{action} {tops} --"));
     }
