@@ -1,21 +1,13 @@
 //! What ships, byte for byte, for review: `tests/golden` holds the tree of the shipped sites under the tests' own secret.
 //!
 //! The constant part of the script, and what user-data carries of it, are left out: they stand in `templates/` already. After a
-//! change on purpose, `LXSEED_BLESS=1 cargo test --test golden` writes the files anew, and they are reviewed like code.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
+//! change on purpose, `LXSEED_BLESS=1 cargo test --test it golden` writes the files anew, and they are reviewed like code.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use support::{assert_same_text, lxseed, root, temp_dir, tree};
+use crate::support::{assert_same_text, lxseed, root, temp_dir, tree};
 
 /// The part of a file that is worth reviewing; nothing for those that are not.
 fn reviewed(path: &str, text: &str) -> Option<String> {

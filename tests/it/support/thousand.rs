@@ -1,5 +1,5 @@
 //! A thousand hosts in a thousand files, and fifty mistakes spread over them, each with the place where it has to be reported.
-//! For tests/thousand.rs and the benchmark `check`.
+//! For tests/it/thousand.rs and the benchmark `check`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

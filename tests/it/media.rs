@@ -1,19 +1,11 @@
 //! Seed images and `lxseed inspect`, held against the programs that others read images with.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Run, Site, lxseed, lxseed_through, skip, temp_dir, tool};
+use crate::support::{Run, Site, lxseed, lxseed_through, skip, temp_dir, tool};
 use tempfile::TempDir;
 
 const FILES: [&str; 3] = ["meta-data", "network-config", "user-data"];

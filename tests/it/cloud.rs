@@ -1,15 +1,7 @@
 //! `lxseed bake --image`, on small disks with the layout of bionic's cloud image: the seed is where the installer would have put
 //! it, as debugfs, e2fsck, sgdisk and qemu-img see it, and whatever goes wrong leaves nothing behind.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "cloud/faults.rs"]
 mod faults;
-mod support;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -17,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Run, Site, lxseed, root, skip, temp_dir, tool};
+use crate::support::{Run, Site, lxseed, root, skip, temp_dir, tool};
 
 const SEED: &str = "var/lib/cloud/seed/nocloud";
 /// Where the root file system begins in the image of [`Bench::image`], in bytes.
@@ -133,7 +125,7 @@ impl Bench {
         path
     }
 
-    fn bake(&self, image: &str, output: &str, more: &[&str]) -> support::Lxseed {
+    fn bake(&self, image: &str, output: &str, more: &[&str]) -> crate::support::Lxseed {
         let args = [
             "bake",
             "site",

@@ -1,23 +1,12 @@
 //! A build after a build: what is not written again, what is found and repaired, and that in the end it is the same tree.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../benches/generator.rs"]
-#[allow(dead_code, reason = "the benchmarks use the other part of it")]
-mod generator;
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use crate::support::{Run, Site, assert_same_tree, lxseed, tree};
 use serde_json::Value;
-use support::{Run, Site, assert_same_tree, lxseed, tree};
 use walkdir::WalkDir;
 
 /// A site of two clusters, built.
@@ -336,7 +325,8 @@ fn check_names_what_is_out_of_date_and_why() {
     site.build().expect_exit(0);
     check(&site).expect_exit(0);
     let other =
-        fs::read_to_string(support::root().join("tests/support/secret-of-the-tests")).unwrap();
+        fs::read_to_string(crate::support::root().join("tests/it/support/secret-of-the-tests"))
+            .unwrap();
     drop(other);
     lxseed(["secret", "new", "--secret-file", "other"])
         .dir(site.parent())
@@ -500,7 +490,7 @@ fn diff_names_what_comes_and_goes() {
 #[test]
 fn the_number_of_threads_does_not_matter() {
     let site = Site::new();
-    generator::write_site(&site.path(), 60).unwrap();
+    crate::generator::write_site(&site.path(), 60).unwrap();
     // Benchmarks shall not measure how findings are drawn.
     site.check()
         .expect_exit(0)

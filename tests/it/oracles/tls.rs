@@ -10,7 +10,7 @@ use serde_yaml::Value;
 use time::format_description::well_known::Iso8601;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime, Time};
 
-use crate::built::{Host, built, hosts};
+use super::built::{Host, built, hosts};
 use crate::support::{Run, SECRET, temp_dir, tool};
 
 /// The date in the secret's text, from which all validity is counted.

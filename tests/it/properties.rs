@@ -1,13 +1,8 @@
 //! Whatever is in a profile: no panic, an exit code that means something, and what `check` accepts can be built.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
 use std::fs;
 
+use crate::support::SECRET;
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::render::{ClusterKeys, HostKeys, Renderer};
 use lxseed::trust::SiteSecret;
@@ -184,7 +179,7 @@ proptest! {
             fs::create_dir_all(site.join(path).parent().unwrap()).unwrap();
             fs::write(site.join(path), text).unwrap();
         }
-        let secret = SiteSecret::parse(include_str!("support/secret-of-the-tests")).unwrap();
+        let secret = SiteSecret::parse(SECRET).unwrap();
         check_and_render(site, &Renderer::new().unwrap(), &secret)?;
     }
 
@@ -193,7 +188,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let site = Utf8Path::from_path(dir.path()).unwrap();
         fs::write(site.join("cluster.yaml"), &bytes).unwrap();
-        let secret = SiteSecret::parse(include_str!("support/secret-of-the-tests")).unwrap();
+        let secret = SiteSecret::parse(SECRET).unwrap();
         let accepted = check_and_render(site, &Renderer::new().unwrap(), &secret)?;
         prop_assert!(!accepted);
     }
@@ -202,7 +197,7 @@ proptest! {
 #[test]
 fn the_shipped_site_itself_is_built() {
     let site = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
-    let secret = SiteSecret::parse(include_str!("support/secret-of-the-tests")).unwrap();
+    let secret = SiteSecret::parse(SECRET).unwrap();
     let accepted = check_and_render(&site, &Renderer::new().unwrap(), &secret);
     assert!(accepted.unwrap());
 }

@@ -1,14 +1,7 @@
 //! The fuzz targets' kept corpus, and mutations of it, through the targets' own functions: what the fuzzer has found once stays
 //! found, without a fuzzer. `fuzz/run` runs the fuzzer itself.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../fuzz/input.rs"]
+#[path = "../../fuzz/input.rs"]
 mod input;
 
 use std::fs;
@@ -61,7 +54,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// What fuzzers know to be awkward in YAML, and keys and values of profiles.
 fn words() -> Vec<Vec<u8>> {
-    let dictionary = include_str!("../fuzz/profiles.dict").lines();
+    let dictionary = include_str!("../../fuzz/profiles.dict").lines();
     let words = dictionary.filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
     words.map(unescaped).collect()
 }

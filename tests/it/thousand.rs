@@ -1,24 +1,14 @@
 //! A thousand hosts in a thousand files with fifty mistakes: all fifty in one run, each at its place, and nothing else.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-#[path = "support/thousand.rs"]
-mod thousand;
-
 use std::collections::HashSet;
 
-use support::{assert_same_text, lxseed, temp_dir};
-use thousand::Expected;
+use crate::support::thousand::{Expected, write_site};
+use crate::support::{assert_same_text, lxseed, temp_dir};
 
 #[test]
 fn fifty_mistakes_in_a_thousand_files_are_found_in_one_run() {
     let dir = temp_dir();
-    let expected = thousand::write_site(&dir.path().join("site")).unwrap();
+    let expected = write_site(&dir.path().join("site")).unwrap();
     assert_eq!(expected.len(), 50);
     let rules: HashSet<&str> = expected.iter().map(|mistake| mistake.code).collect();
     assert!(

@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use serde_yaml::Value;
 use walkdir::WalkDir;
 
-use crate::built::{Host, build, built, hosts};
+use super::built::{Host, build, built, hosts};
 use crate::support::{Run, assert_same_text, root, temp_dir, tool};
 
 /// The shell that a file's first line asks for, if it is a script.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value as Json;
 
-use crate::built::{SITES, build, built};
+use super::built::{SITES, build, built};
 use crate::support::{
     Run, assert_same_text, assert_same_tree, lxseed_through, temp_dir, tool, tree,
 };
@@ -117,6 +117,8 @@ fn the_manifest_says_what_is_on_disk() {
             let secret = said["secret"].as_bool().unwrap();
             let keys = entry.bytes.windows(11).any(|bytes| bytes == b"PRIVATE KEY")
                 || path.ends_with("/user-data")
+                // Its user-data lies packed in it.
+                || path.ends_with("/seed.iso")
                 // It may hold the administrator's password hash.
                 || path.ends_with("/preseed.cfg");
             assert_eq!(secret, keys, "{path}: secret or not");

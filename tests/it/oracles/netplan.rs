@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_yaml::{Mapping, Value};
 
-use crate::built::{Host, build, built, hosts};
+use super::built::{Host, build, built, hosts};
 use crate::support::{Run, temp_dir, tool};
 
 /// What netplan generates below `dir` from one NoCloud network-config.

@@ -1,19 +1,11 @@
 //! The formats of `check`, its options, and `explain`.
 //!
 //! What each format says of one broken site stands in `tests/reports/`; after a change on purpose, `LXSEED_BLESS=1 cargo test
-//! --test reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
+//! --test it reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
 
 use std::fs;
 
-use support::{Run, Site, assert_same_text, lxseed, root};
+use crate::support::{Run, Site, assert_same_text, lxseed, root};
 
 /// Two errors with a second place and a fix, one of them through an alias, and a warning; names that need escapes.
 fn broken() -> Site {

@@ -3,17 +3,10 @@
 //! Everything asked here is enumerated from the schemas, so a key that is new in a profile type is asked about without a
 //! change of this file. What the schemas refuse, `check` refuses; what `check` finds wrong in shape, the schemas refuse.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 
+use crate::support::json_schema::Schema;
+use crate::support::{assert_same_text, lxseed, root};
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Severity;
@@ -21,11 +14,9 @@ use lxseed::schema::Kind;
 use lxseed::source::Content;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use support::json_schema::Schema;
-use support::{assert_same_text, lxseed, root};
 use walkdir::WalkDir;
 
-/// After a change of a profile type, a warning or the report, `LXSEED_BLESS=1 cargo test --test schema` writes the files anew.
+/// After a change of a profile type, a warning or the report, `LXSEED_BLESS=1 cargo test --test it schema` writes the files anew.
 #[test]
 fn the_shipped_schemas_are_up_to_date() {
     let list = lxseed(["schema"]).run().expect_exit(0).stdout;

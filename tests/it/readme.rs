@@ -1,17 +1,9 @@
 //! The README word for word: its three files in an empty folder, then every command in it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::process::Command;
 
-use support::{Run, lxseed, root, temp_dir, tool};
+use crate::support::{Run, lxseed, root, temp_dir, tool};
 
 /// A fenced block: the language behind the fence, and the text.
 struct Block {

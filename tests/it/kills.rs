@@ -2,23 +2,13 @@
 //!
 //! `LXSEED_KILLS=500` sets how many builds are killed, `LXSEED_SEED` repeats the instants of an earlier run.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../benches/generator.rs"]
-mod generator;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::{Entry, SECRET, lxseed, skip, temp_dir, tree};
+use crate::generator;
+use crate::support::{Entry, SECRET, lxseed, skip, temp_dir, tree};
 use tempfile::TempDir;
 
 /// Two sites that differ in every way a build can: hosts that stay, change, come and go.

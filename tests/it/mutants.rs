@@ -4,19 +4,8 @@
 //! the mapping or list that lost it. It is *harmless* if the site is accepted and what is built from it is the same as before
 //! or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a build that fails, a panic.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and shows its counts"
-)]
-
-#[path = "mutants/mutate.rs"]
 mod mutate;
-mod support;
-#[path = "mutants/tree.rs"]
 mod tree;
-#[path = "mutants/valid.rs"]
 mod valid;
 
 use std::collections::HashMap;

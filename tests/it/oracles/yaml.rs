@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 use serde_yaml::Value;
 
-use crate::built::{built, hosts};
+use super::built::{built, hosts};
 use crate::support::{Run, assert_same_text, tool};
 
 /// PyYAML 3.12 is bionic's. cloud-init reads with the pure reader; netplan and others go through libyaml (`6c`).

@@ -1,17 +1,8 @@
 //! What the integration tests share: running the binary in a clean environment, sites written on the spot, readable
 //! comparisons, and the outside tools that `tests/setup` brings.
-#![allow(
-    dead_code,
-    reason = "every test program compiles this module for itself and uses a part of it"
-)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 pub(crate) mod json_schema;
+pub(crate) mod thousand;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

@@ -3,22 +3,14 @@
 //! Not run are what only the outside world has: the steps of a workflow that are another project's actions, and the one that
 //! installs lxseed, in whose place the binary under test lies in `PATH`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::json_schema::Schema;
+use crate::support::{Run, root, temp_dir, tool};
 use serde_json::Value;
-use support::json_schema::Schema;
-use support::{Run, root, temp_dir, tool};
 use tempfile::TempDir;
 
 /// The text of the fenced block behind the first mention of a file.

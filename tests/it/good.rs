@@ -3,20 +3,12 @@
 //! They show what is allowed: every driver, kind of volume and way of finding a disk, every combination of kernel and channel,
 //! both families of addresses, and YAML as different hands and programs write it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::{lxseed, root, temp_dir};
 use camino::Utf8Path;
 use rayon::prelude::*;
-use support::{lxseed, root, temp_dir};
 
 /// What a host's folder holds at least.
 const FILES: [&str; 4] = [

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::support::{self, Run, lxseed, skip};
 use super::{Bench, OFFSET, RELEASE, run};
+use crate::support::{self, Run, lxseed, skip};
 
 #[test]
 fn what_is_no_bionic_cloud_image_is_refused() {

@@ -1,13 +1,5 @@
 //! `lxseed build` and `lxseed secret` as a user meets them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use support::{Entry, Run, Site, assert_same_tree, lxseed, tree};
+use crate::support::{Entry, Run, Site, assert_same_tree, lxseed, tree};
 
 const NODE1: &str = "lab/hosts/node1.yaml";
 const NODE2: &str = "lab/hosts/node2.yaml";
@@ -497,7 +489,7 @@ fn keys_stand_in_user_data_and_nowhere_else() {
     let keys = private_keys(&entries);
     // Per host its LXD and SSH keys, per cluster the cluster's own on the bootstrap host.
     assert_eq!(keys.len(), 5 * 2 + 2);
-    let secret = support::SECRET
+    let secret = crate::support::SECRET
         .lines()
         .find(|line| line.starts_with("lxseed-secret-1"))
         .unwrap();
@@ -599,7 +591,7 @@ fn a_reader_that_goes_away_does_not_stop_the_build() {
     let status = Command::new("bash")
         .args(["-o", "pipefail", "-c", &script])
         .current_dir(site.parent())
-        .env("LXSEED_SECRET", support::SECRET)
+        .env("LXSEED_SECRET", crate::support::SECRET)
         .status()
         .unwrap();
     assert!(status.success());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::built::{Host, built, hosts};
+use super::built::{Host, built, hosts};
 use crate::support::{Run, temp_dir, tool};
 
 /// Every answer by its question, continuation lines joined as the installer joins them.

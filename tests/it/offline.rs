@@ -1,20 +1,12 @@
 //! Carried snaps, from the folder of a site to the disk of a machine: what `check` reads in them is what mksquashfs put there,
 //! what a baked medium holds is what lay in the folder, and what late_command plants is what the medium holds.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Run, Site, lxseed, root, temp_dir, tool};
+use crate::support::{Run, Site, lxseed, root, temp_dir, tool};
 
 const SITE: &str = "tests/good/offline";
 const SNAPS: [&str; 3] = ["snapd_20092", "core20_1974", "lxd_24322"];

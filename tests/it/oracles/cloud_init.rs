@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_yaml::Value;
 
-use crate::built::{build, built, hosts};
+use super::built::{build, built, hosts};
 use crate::support::{Run, root, temp_dir, tool};
 
 #[test]

@@ -1,16 +1,8 @@
 //! Every mistake is reported with its place and what to do, word for word, and a refused build changes nothing.
 //!
 //! A case is a folder `tests/mistakes/NAME`: a whole site that is wrong in one way or in several, and in `stderr` what `lxseed
-//! check site` says to it in that folder. After a change on purpose, `LXSEED_BLESS=1 cargo test --test mistakes` writes
+//! check site` says to it in that folder. After a change on purpose, `LXSEED_BLESS=1 cargo test --test it mistakes` writes
 //! these files anew, and they are reviewed like code.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -19,9 +11,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::{Run, Site, assert_same_tree, diff, lxseed, root, tree};
 use lxseed::finding::Severity;
 use rayon::prelude::*;
-use support::{Run, Site, assert_same_tree, diff, lxseed, root, tree};
 
 /// A case's name, and what is added to a copy of its site.
 type Made = (&'static str, fn(&Path));
@@ -154,7 +146,7 @@ impl Case {
             return Some(why);
         }
         // A warning is no reason not to build.
-        let own = support::temp_dir();
+        let own = crate::support::temp_dir();
         let target = if refused {
             out.to_owned()
         } else {
