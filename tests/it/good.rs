@@ -19,9 +19,11 @@ const FILES: [&str; 4] = [
 ];
 
 fn sites() -> Vec<PathBuf> {
-    let folder = root().join("tests/good");
-    let mut sites: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
+    // What mistakes are made in is good without them.
+    let folders = ["tests/good", "tests/mistakes/base"];
+    let mut sites: Vec<PathBuf> = folders
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
     sites.sort();

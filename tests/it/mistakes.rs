@@ -1,8 +1,9 @@
 //! Every mistake is reported with its place and what to do, word for word, and a refused build changes nothing.
 //!
-//! A case is a folder `tests/mistakes/NAME`: a whole site that is wrong in one way or in several, and in `stderr` what `lxseed
-//! check site` says to it in that folder. After a change on purpose, `LXSEED_BLESS=1 cargo test --test it mistakes` writes
-//! these files anew, and they are reviewed like code.
+//! A case is a folder `tests/mistakes/NAME`. `site` holds the files in which it differs from the good site that it is based on,
+//! which is `tests/mistakes/base/one-cluster` unless the case's file `base` says otherwise: first a folder below `tests`, then a
+//! line `without FILE` for each file that the case lacks. What `lxseed check site` says to the whole stands in `stderr`. After a
+//! change on purpose, `LXSEED_BLESS=1 cargo test --test it mistakes` writes that anew, and it is reviewed like code.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -15,7 +16,7 @@ use crate::support::{Run, Site, assert_same_tree, diff, lxseed, root, tree};
 use lxseed::finding::Severity;
 use rayon::prelude::*;
 
-/// A case's name, and what is added to a copy of its site.
+/// A case's name, and what is added to its site.
 type Made = (&'static str, fn(&Path));
 
 /// What a repository cannot hold.
@@ -76,22 +77,24 @@ const MADE: &[Made] = &[
 /// Values that stand in some of the sites in the place of secrets.
 const SECRETS: [&str; 2] = ["hunter2", "c2VjcmV0"];
 
+/// The site that a case changes, unless its file `base` names another.
+const BASE: &str = "mistakes/base/one-cluster";
+
 struct Case {
     name: String,
-    /// Where the site lies, as `site`.
-    dir: PathBuf,
-    /// A copy with something added, gone with the case.
-    _made: Option<Site>,
+    /// The base under the case's own files, in a temporary folder.
+    site: Site,
 }
 
 fn folder() -> PathBuf {
     root().join("tests/mistakes")
 }
 
-fn cases() -> Vec<Case> {
+fn cases() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "base")
         .collect();
     names.sort_unstable();
     for (made, _) in MADE {
@@ -100,28 +103,42 @@ fn cases() -> Vec<Case> {
             "{made} has no folder"
         );
     }
-    names.into_iter().map(case).collect()
-}
-
-fn case(name: String) -> Case {
-    let dir = folder().join(&name);
-    let make = MADE.iter().find(|(made, _)| *made == name);
-    let made = make.map(|(_, make)| {
-        let site = Site::copy_of(dir.join("site"));
-        make(&site.path());
-        site
-    });
-    Case {
-        dir: made.as_ref().map_or(dir, |site| site.parent().to_owned()),
-        name,
-        _made: made,
-    }
+    names
 }
 
 impl Case {
+    fn new(name: &str) -> Self {
+        let own = folder().join(name);
+        let says = fs::read_to_string(own.join("base")).unwrap_or_else(|_| BASE.to_owned());
+        let mut says = says.lines();
+        let base = root().join("tests").join(says.next().unwrap());
+        let mut site = Site::copy_of(&base);
+        for line in says {
+            let without = line.strip_prefix("without ").expect("`without FILE`");
+            let file = site.path().join(without);
+            fs::remove_file(&file).unwrap();
+            // Git keeps no empty folder, so no case ever had one.
+            let _ = fs::remove_dir(file.parent().unwrap());
+        }
+        if own.join("site").is_dir() {
+            for entry in tree(&own.join("site")) {
+                let same = fs::read(base.join(&entry.path)).is_ok_and(|bytes| bytes == entry.bytes);
+                assert!(!same, "{name}: {} is as in its base", entry.path);
+            }
+            site = site.overlay(own.join("site"));
+        }
+        if let Some((_, make)) = MADE.iter().find(|(made, _)| *made == name) {
+            make(&site.path());
+        }
+        Self {
+            name: name.to_owned(),
+            site,
+        }
+    }
+
     /// What is wrong with what `check` and `build` do; nothing if they do as they should.
     fn trouble(&self, out: &Path) -> Option<String> {
-        let check = lxseed(["check", "site"]).dir(&self.dir).run();
+        let check = self.site.check();
         let path = folder().join(&self.name).join("stderr");
         if std::env::var_os("LXSEED_BLESS").is_some() {
             fs::write(&path, &check.stderr).unwrap();
@@ -154,7 +171,7 @@ impl Case {
         };
         let args = [OsStr::new("build"), OsStr::new("site"), OsStr::new("-o")];
         let build = lxseed(args.into_iter().chain([target.as_os_str()]))
-            .dir(&self.dir)
+            .dir(self.site.parent())
             .run();
         let as_it_should = build.code == check.code
             && (!refused || build.stderr.ends_with("nothing was written\n"));
@@ -196,9 +213,9 @@ fn every_mistake_is_reported_word_for_word_and_changes_nothing() {
     let cases = cases();
     let troubles: Vec<String> = cases
         .par_iter()
-        .filter_map(|case| {
-            let trouble = case.trouble(&good.out())?;
-            Some(format!("---- {}\n{trouble}\n", case.name))
+        .filter_map(|name| {
+            let trouble = Case::new(name).trouble(&good.out())?;
+            Some(format!("---- {name}\n{trouble}\n"))
         })
         .collect();
     assert!(
@@ -221,7 +238,7 @@ fn every_rule_is_broken_by_a_case() {
     let cases = cases();
     let texts: String = cases
         .iter()
-        .map(|case| fs::read_to_string(folder().join(&case.name).join("stderr")).unwrap())
+        .map(|name| fs::read_to_string(folder().join(name).join("stderr")).unwrap())
         .collect();
     let missing: Vec<_> = lxseed::check::rules()
         .into_iter()

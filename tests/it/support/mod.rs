@@ -201,16 +201,20 @@ impl Site {
 
     /// A copy of a site, for example of `profiles/lab`.
     pub(crate) fn copy_of(site: impl AsRef<Path>) -> Self {
+        Self::new().overlay(site)
+    }
+
+    /// Copies the files of another site, in place of those of the same names.
+    pub(crate) fn overlay(mut self, site: impl AsRef<Path>) -> Self {
         let from = root().join(site);
-        let mut copy = Self::new();
         for entry in WalkDir::new(&from).sort_by_file_name() {
             let entry = entry.unwrap();
             if entry.file_type().is_file() {
                 let below = entry.path().strip_prefix(&from).unwrap();
-                copy = copy.bytes(below, &fs::read(entry.path()).unwrap());
+                self = self.bytes(below, &fs::read(entry.path()).unwrap());
             }
         }
-        copy
+        self
     }
 
     /// Writes one profile, in place of what was there.
