@@ -6,9 +6,9 @@
 //! [`schema`] what an editor is told of profiles, [`phases`] where the time goes.
 
 pub mod check;
+mod encoding;
 pub mod finding;
 mod git;
-mod gzip;
 mod hex;
 pub mod installer;
 mod manager;

@@ -212,7 +212,7 @@ fn what_narrows_the_match_lies_beside_netplans_file() {
             panic!("{}: {files:?}", host.name);
         };
         let words = narrowing(&host);
-        let place = format!("file=/etc/systemd/network/{file}.d/lxseed.conf;");
+        let place = format!("file=/etc/systemd/network/{file}.d/lxseed.conf\n");
         assert!(words[2].starts_with(&place), "{}: {words:?}", host.name);
         let config = host.yaml("network-config");
         let card = mapping(config.get("ethernets"), "ethernets")

@@ -55,10 +55,16 @@ fn scripts_of(host: &Host) -> BTreeMap<String, Vec<u8>> {
             .flatten()
             .enumerate()
         {
-            if let Some(line) = command.as_str() {
+            // A text, or the words of `sh -c TEXT`.
+            let words = command.as_sequence();
+            let text = match words.map(|words| (words[0].as_str(), words.get(2))) {
+                Some((Some("sh"), text)) => text.and_then(Value::as_str),
+                _ => command.as_str(),
+            };
+            if let Some(text) = text {
                 scripts.insert(
                     format!("user-data:{key}[{at}]"),
-                    format!("#!/bin/sh\n{line}\n").into_bytes(),
+                    format!("#!/bin/sh\n{text}\n").into_bytes(),
                 );
             }
         }
