@@ -45,8 +45,8 @@ fn bake_iso(
 ) -> Result<Outcome, CommandError> {
     check_kernel_args(&args.kernel_args)?;
     let refused = |error| CommandError::Refused(format!("{iso}: {error}"));
-    let refused_or_full = |error, what: String, state: &str| {
-        if no_space(&error) {
+    let refused_or_full = |error: MediaError, what: String, state: &str| {
+        if error.is_full_disk() {
             CommandError::Refused(format!("{what}: no space is left there; {state}"))
         } else {
             refused(error)
@@ -153,11 +153,6 @@ fn bake_iso(
         "note: pull it out when the machine restarts: started from it again, it keeps its system, and waits"
     });
     Ok(Outcome::Done)
-}
-
-fn no_space(error: &MediaError) -> bool {
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error, MediaError::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
 /// The file to write must not be the one to start from: with another name it is, or with a link.

@@ -275,9 +275,12 @@ fn complaints(stderr: &[u8]) -> String {
 }
 
 fn failed(said: &str) -> MediaError {
-    MediaError::Malformed(format!("debugfs cannot do it: {said}"))
+    MediaError::Tool {
+        program: "debugfs",
+        said: said.to_owned(),
+    }
 }
 
-fn not_there(error: io::Error, program: &str) -> MediaError {
-    MediaError::not_there(error, program, "writes into the image", "e2fsprogs")
+fn not_there(error: io::Error, program: &'static str) -> MediaError {
+    MediaError::not_started(error, program, "writes into the image", "e2fsprogs")
 }

@@ -64,7 +64,10 @@ pub(super) fn make_room(
         .find(|line| line.contains("FAILURE") || line.contains("FATAL") || line.contains("SORRY"))
         .unwrap_or("it did not say why")
         .trim();
-    Err(MediaError::Malformed(format!("xorriso failed: {why}")))
+    Err(MediaError::Tool {
+        program: "xorriso",
+        said: why.to_owned(),
+    })
 }
 
 /// What xorriso shall do, one action a line.
@@ -147,7 +150,7 @@ fn quoted(word: &str) -> Result<String, MediaError> {
 }
 
 fn not_there(error: io::Error) -> MediaError {
-    MediaError::not_there(error, "xorriso", "writes the image", "xorriso")
+    MediaError::not_started(error, "xorriso", "writes the image", "xorriso")
 }
 
 /// Refuses a program that is too old.
@@ -159,13 +162,14 @@ fn check_version() -> Result<(), MediaError> {
         .map_err(not_there)?;
     match version_in(&String::from_utf8_lossy(&output.stdout)) {
         Some(found) if found >= OLDEST => Ok(()),
-        found => Err(MediaError::Malformed(format!(
-            "xorriso is {}, and 1.5.0 or later is needed to keep the ways in which the image boots",
-            found.map_or_else(
+        found => Err(MediaError::OldProgram {
+            program: "xorriso",
+            found: found.map_or_else(
                 || "of an unknown version".to_owned(),
-                |[a, b, c]| format!("{a}.{b}.{c}")
-            )
-        ))),
+                |[a, b, c]| format!("{a}.{b}.{c}"),
+            ),
+            needed: "1.5.0 or later is needed to keep the ways in which the image boots",
+        }),
     }
 }
 

@@ -273,7 +273,7 @@ fn a_bake_that_fails_leaves_nothing_behind() {
     let said = with_path(&path).expect_exit(1);
     assert!(
         said.stderr
-            .contains("debugfs cannot do it: write: Could not allocate block"),
+            .contains("debugfs failed: write: Could not allocate block"),
         "{said}"
     );
     fake(
