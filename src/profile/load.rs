@@ -395,7 +395,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
 }
 
 fn lower_documents<T: Lower>(
-    documents: &[Node<'_>],
+    documents: &[Node],
     what: &str,
     findings: &mut Findings,
 ) -> Vec<Document<T>> {
@@ -412,7 +412,7 @@ fn lower_documents<T: Lower>(
 }
 
 /// Where a document as a whole is shown: at its name if it has one.
-fn name_span(document: &Node<'_>) -> Span {
+fn name_span(document: &Node) -> Span {
     if let Kind::Map(entries) = &document.kind
         && let Some((_, name)) = entries
             .iter()

@@ -75,7 +75,7 @@ impl fmt::Display for Where<'_> {
 
 /// A type that a YAML value can be lowered to. `None` means that the reason has been reported.
 pub(crate) trait Lower: Sized {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self>;
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self>;
 }
 
 /// A scalar written as text, with a syntax of its own.
@@ -118,7 +118,7 @@ impl Misfit {
 }
 
 impl<T: FromText> Lower for T {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let text = text::<T>(node, where_, findings)?;
         match T::from_text(text) {
             Ok(value) => Some(value),
@@ -143,7 +143,7 @@ impl<T: FromText> Lower for T {
 
 /// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
 fn text<'a, T: FromText>(
-    node: &'a Node<'_>,
+    node: &'a Node,
     where_: Where<'_>,
     findings: &mut Findings,
 ) -> Option<&'a str> {
@@ -190,7 +190,7 @@ fn text<'a, T: FromText>(
 
 /// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing
 /// in it that means something else between brackets.
-fn fits_into_brackets(node: &Node<'_>) -> bool {
+fn fits_into_brackets(node: &Node) -> bool {
     let Kind::Text(text) = &node.kind else {
         return false;
     };
@@ -202,7 +202,7 @@ fn fits_into_brackets(node: &Node<'_>) -> bool {
 }
 
 pub(super) fn wrong_type<'a>(
-    node: &Node<'_>,
+    node: &Node,
     where_: Where<'_>,
     wanted: &str,
     help: String,
@@ -231,7 +231,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 impl Lower for u32 {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
             _ => {
@@ -250,7 +250,7 @@ impl Lower for u32 {
 }
 
 impl Lower for bool {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         if let Kind::Bool(value) = node.kind {
             return Some(value);
         }
@@ -273,7 +273,7 @@ impl Lower for bool {
 }
 
 impl<T: Lower> Lower for Vec<Sp<T>> {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
             let help = format!("write `{}: [ … ]`", where_.name);
             let finding = wrong_type(node, where_, "a list", help, findings);
@@ -296,7 +296,7 @@ impl<T: Lower> Lower for Vec<Sp<T>> {
 }
 
 impl<T: Lower> Lower for Named<T> {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             wrong_type(
                 node,
@@ -328,14 +328,14 @@ impl<T: Lower> Lower for Named<T> {
 
 /// The entries with a text key, each name once; what is not is reported.
 fn distinct<'a>(
-    entries: &'a [(Key<'a>, Node<'a>)],
+    entries: &'a [(Key, Node)],
     where_: Where<'_>,
     findings: &mut Findings,
-) -> Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)> {
+) -> Vec<(&'a str, &'a Key, &'a Node)> {
     // Nearly every mapping is small enough that looking at all names before is less than a hash of them.
     const MANY: usize = 24;
     let mut first_use: HashMap<&str, Span> = HashMap::new();
-    let mut kept: Vec<(&str, &Key<'_>, &Node<'_>)> = Vec::with_capacity(entries.len());
+    let mut kept: Vec<(&str, &Key, &Node)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let Some(name) = key.name.as_deref() else {
             findings.add(
@@ -375,7 +375,7 @@ fn distinct<'a>(
 
 /// The entries of a mapping whose keys are fixed.
 pub(super) struct Fields<'a> {
-    entries: Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)>,
+    entries: Vec<(&'a str, &'a Key, &'a Node)>,
     /// Where the mapping stands: its key if it has one, else its first key.
     pub(super) span: Span,
     where_: Where<'a>,
@@ -396,7 +396,7 @@ pub(crate) enum Presence {
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
     pub(super) fn of(
-        node: &'a Node<'a>,
+        node: &'a Node,
         where_: Where<'a>,
         specs: &[FieldSpec],
         findings: &mut Findings,
@@ -516,7 +516,7 @@ macro_rules! record {
 
         impl $crate::profile::lower::Lower for $name {
             fn lower(
-                node: &$crate::source::Node<'_>,
+                node: &$crate::source::Node,
                 where_: $crate::profile::lower::Where<'_>,
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {

@@ -99,7 +99,7 @@ impl Bootstrap {
 }
 
 impl Lower for Bootstrap {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Map(_) => {
                 let Founding { host, alone, .. } = Founding::lower(node, where_, findings)?;

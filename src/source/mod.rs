@@ -1,7 +1,6 @@
 //! Reads a site: which files belong to it, their text within budgets, and YAML as a tree that knows where each value stands.
 
 mod file;
-mod plain;
 mod site;
 mod yaml;
 
