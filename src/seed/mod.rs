@@ -61,10 +61,9 @@ pub struct ClusterKeys {
     pub hosts: Vec<HostKeys>,
 }
 
-/// Holds the parsed templates, and which forms of documents were read back.
+/// Holds the parsed templates.
 pub struct Renderer {
     scripts: first_boot::Scripts,
-    yaml: yaml::Writer,
 }
 
 impl Renderer {
@@ -75,7 +74,6 @@ impl Renderer {
     pub fn new() -> Result<Self, RenderError> {
         Ok(Self {
             scripts: first_boot::Scripts::new()?,
-            yaml: yaml::Writer::default(),
         })
     }
 
@@ -117,31 +115,25 @@ impl Renderer {
         };
         let firstboot = self.scripts.first_boot(cluster, at)?;
         let unit = self.scripts.unit();
-        let yaml = &self.yaml;
         let preseed = named(
             "lxd-preseed.yaml",
-            crate::manager::lxd::preseed::preseed(
-                yaml,
-                cluster,
-                host,
-                &keys.cluster.certificate_pem,
-            ),
+            crate::manager::lxd::preseed::preseed(cluster, host, &keys.cluster.certificate_pem),
         )?;
         let planted = write_files::planted(cluster, at, keys, &firstboot, unit, &preseed);
         let user_data = SecretBytes::new(
             named(
                 "user-data",
-                user_data::user_data(yaml, cluster, host, &keys.hosts[at].ssh, &planted),
+                user_data::user_data(cluster, host, &keys.hosts[at].ssh, &planted),
             )?
             .into_bytes(),
         );
         let network_config = named(
             "network-config",
-            network::network_config(yaml, &cluster.network, host),
+            network::network_config(&cluster.network, host),
         )?;
         let meta_data = named(
             "meta-data",
-            user_data::meta_data(yaml, host, &user_data, &network_config),
+            user_data::meta_data(host, &user_data, &network_config),
         )?;
         let file = |name: &str, content| File {
             path: folder.join(name),
