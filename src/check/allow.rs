@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::rules;
 use super::view::SiteView;
 use crate::finding::Edit::Replace;
-use crate::finding::{Finding, Findings, Rule, Severity};
+use crate::finding::{Family, Finding, Findings, Rule, Severity, rules};
 use crate::profile::{Sp, did_you_mean, quoted};
 use crate::source::{FileId, Span};
 
-pub(super) static RULES: &[&Rule] = &[&UNKNOWN_ALLOW, &UNUSED_ALLOW, &ALLOW_WITHOUT_REASON];
+pub(super) static FAMILY: Family = Family::new('W', "Allowed warnings");
 
 /// The third host of the example site, without which a warning is due.
 const NODE3: &str = "---
@@ -19,6 +18,7 @@ network: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}
 slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}
 ";
 
+rules! {
 static UNKNOWN_ALLOW: Rule = Rule::error(
     "W001",
     "unknown-allow",
@@ -90,6 +90,8 @@ static ALLOW_WITHOUT_REASON: Rule = Rule::warning(
     ],
 );
 
+}
+
 /// Words that stand where a reason should, in lower case; `why` is what the reports' own help has there.
 const NO_REASONS: &[&str] = &[
     "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore",
@@ -97,7 +99,7 @@ const NO_REASONS: &[&str] = &[
 ];
 
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
-pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
+pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Findings) {
     let mut used: HashSet<Span> = HashSet::new();
     let mut allowed: HashMap<(FileId, &str), &Sp<String>> = HashMap::new();
     let mut allows = Vec::new();
@@ -122,7 +124,6 @@ pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
     });
     // Among errors nobody can tell what a warning would say once they are mended.
     let errors = findings.has_errors();
-    let rules = rules();
     let can_be_named = |slug: &str| {
         let named = rules.iter().find(|rule| rule.slug == slug);
         named.is_some_and(|rule| can_be_allowed(rule))
@@ -148,19 +149,14 @@ pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
                     .label("no reason");
             }
         } else {
-            unknown(slug, &rules, findings);
+            unknown(slug, rules, findings);
         }
     }
 }
 
-/// The rules that `allow` can name.
-pub(super) fn warnings() -> impl Iterator<Item = &'static Rule> {
-    rules().into_iter().filter(|rule| can_be_allowed(rule))
-}
-
 /// Whether an `allow` can name the rule; those about `allow`s it cannot.
-fn can_be_allowed(rule: &Rule) -> bool {
-    rule.severity == Severity::Warning && !RULES.iter().any(|own| own.code == rule.code)
+pub(super) fn can_be_allowed(rule: &Rule) -> bool {
+    rule.severity == Severity::Warning && !FAMILY.holds(rule)
 }
 
 fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {

@@ -3,39 +3,21 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_numbers::{is_hex, is_wwn, placeholder};
+use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, uses, ways};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::profile::scalar;
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNSTABLE_DEVICE,
-        run: unstable_device,
-    },
-    Check {
-        rule: &INVALID_DISK_ID,
-        run: invalid_disk_id,
-    },
-    Check {
-        rule: &DUPLICATE_DISK,
-        run: duplicate_disk,
-    },
-    Check {
-        rule: &NOT_A_WHOLE_DISK,
-        run: not_a_whole_disk,
-    },
-    Check {
-        rule: &REMOVABLE_DISK,
-        run: removable_disk,
-    },
-    Check {
-        rule: &NEWER_UDEV_NAME,
-        run: newer_udev_name,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &UNSTABLE_DEVICE,
+    &INVALID_DISK_ID,
+    &DUPLICATE_DISK,
+    &NOT_A_WHOLE_DISK,
+    &REMOVABLE_DISK,
+    &NEWER_UDEV_NAME,
 ];
 
 /// Every way of finding a disk that is written anywhere, once.
@@ -47,9 +29,10 @@ pub(super) fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &s
     }
 }
 
-static UNSTABLE_DEVICE: Rule = Rule::error(
+static UNSTABLE_DEVICE: Check = Check::error(
     "D002",
     "unstable-device",
+    unstable_device,
     "Names such as /dev/sda are handed out in the order disks answer, which changes with a cable, a stick or a kernel: what is the data disk \
      today is the system disk tomorrow. A disk is found by what is part of it or of its bay.",
 )
@@ -104,9 +87,10 @@ fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>)
     }
 }
 
-static INVALID_DISK_ID: Rule = Rule::error(
+static INVALID_DISK_ID: Check = Check::error(
     "D003",
     "invalid-disk-id",
+    invalid_disk_id,
     "The value is compared with what udev knows about a disk, so it has to be written as udev writes it: one name without slashes below \
      /dev/disk/by-id or by-path, a serial number, `0x…` for a World Wide Name, host:channel:target:lun. A partition is not a disk.",
 )
@@ -171,9 +155,10 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-static DUPLICATE_DISK: Rule = Rule::error(
+static DUPLICATE_DISK: Check = Check::error(
     "D007",
     "duplicate-disk",
+    duplicate_disk,
     "One disk is in one machine and in one slot. A serial number, World Wide Name or by-id name that stands twice was copied from the wrong \
      line, and a bay (by_path, hctl) can be one slot of a machine only.",
 )
@@ -258,9 +243,10 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NOT_A_WHOLE_DISK: Rule = Rule::error(
+static NOT_A_WHOLE_DISK: Check = Check::error(
     "D020",
     "not-a-whole-disk",
+    not_a_whole_disk,
     "Device-mapper volumes (dm-…), md arrays (md-…) and LVM's physical volumes (lvm-pv-uuid-…) have names below /dev/disk/by-id, too, but they \
      are made on disks, and only exist once they are made. lxseed makes its own of blank disks.",
 )
@@ -297,9 +283,10 @@ fn not_a_whole_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-static REMOVABLE_DISK: Rule = Rule::error(
+static REMOVABLE_DISK: Check = Check::error(
     "D021",
     "removable-disk",
+    removable_disk,
     "A pool must not lie on what falls out of its socket: the first boot stops at a data disk that is on USB. The system may be on USB, or in a port \
      that calls itself removable, where its slot names the very disk, by `by_id`, `serial` or `wwn`: a path on USB is whatever is plugged in there, \
      and the installer erases it. The medium that the machine is installed from is never taken.",
@@ -350,9 +337,10 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NEWER_UDEV_NAME: Rule = Rule::warning(
+static NEWER_UDEV_NAME: Check = Check::warning(
     "D032",
     "newer-udev-name",
+    newer_udev_name,
     "A live system of today shows names that 18.04's udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
      `…-ata-1.0` came with systemd 246 (systemd#15537) and is `…-ata-1` before, by-id `nvme-MODEL_SERIAL_1` with the namespace at its end came with \
      254 (systemd#26814) and is `nvme-MODEL_SERIAL` before.",

@@ -4,23 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::disk_ids::{Stands, for_each_way, standing};
 use super::slots::wipe_parts;
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &PLACEHOLDER_SERIAL,
-        run: placeholder_serial,
-    },
-    Check {
-        rule: &DISK_FOUND_TWO_WAYS,
-        run: disk_found_two_ways,
-    },
-];
+pub(super) static CHECKS: &[&Check] = &[&PLACEHOLDER_SERIAL, &DISK_FOUND_TWO_WAYS];
 
 pub(super) fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -33,9 +24,10 @@ pub(super) fn is_wwn(text: &str) -> bool {
             .any(|kind| text.starts_with(kind))
 }
 
-static PLACEHOLDER_SERIAL: Rule = Rule::error(
+static PLACEHOLDER_SERIAL: Check = Check::error(
     "D023",
     "placeholder-serial",
+    placeholder_serial,
     "Where a maker left the serial number out, firmware shows a placeholder. It is the same on every such disk, so it finds none of them for \
      certain, and as `wipe` it would let any of them be overwritten.",
 )
@@ -124,9 +116,10 @@ fn placeholder_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DISK_FOUND_TWO_WAYS: Rule = Rule::error(
+static DISK_FOUND_TWO_WAYS: Check = Check::error(
     "D024",
     "disk-found-two-ways",
+    disk_found_two_ways,
     "udev names a disk in several ways that hold the same number: by-id `wwn-0x5000…` and `scsi-35000…` are the World Wide Name, by-id \
      `ata-MODEL_SERIAL` and `nvme-MODEL_SERIAL` end with the serial number. One disk cannot be in two slots, whichever of its names is written.",
 )

@@ -2,25 +2,17 @@
 
 use std::collections::HashSet;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::profile::{did_you_mean, quoted, scalar};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNKNOWN_DISKS,
-        run: unknown_disks,
-    },
-    Check {
-        rule: &UNUSED_DISKS,
-        run: unused_disks,
-    },
-];
+pub(super) static CHECKS: &[&Check] = &[&UNKNOWN_DISKS, &UNUSED_DISKS];
 
-static UNKNOWN_DISKS: Rule = Rule::error(
+static UNKNOWN_DISKS: Check = Check::error(
     "D001",
     "unknown-disks",
+    unknown_disks,
     "A host names the disks profile of its model; without it nothing is known about its disks.",
 )
 .example(
@@ -79,9 +71,10 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_DISKS: Rule = Rule::warning(
+static UNUSED_DISKS: Check = Check::warning(
     "D025",
     "unused-disks",
+    unused_disks,
     "A disks profile that no host names describes machines that are not there; most likely their hosts are missing, or still name the profile of \
      another model.",
 )

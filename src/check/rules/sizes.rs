@@ -2,38 +2,20 @@
 
 use std::collections::HashSet;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, SlotView};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{Sp, quoted};
 use crate::target::Release;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &SIZE_BOUNDS,
-        run: size_bounds,
-    },
-    Check {
-        rule: &MIRROR_SIZES_DISJOINT,
-        run: mirror_sizes_disjoint,
-    },
-    Check {
-        rule: &OS_DISK_TOO_SMALL,
-        run: os_disk_too_small,
-    },
-    Check {
-        rule: &BAY_WITHOUT_SIZE,
-        run: bay_without_size,
-    },
-    Check {
-        rule: &IMPLAUSIBLE_SIZE,
-        run: implausible_size,
-    },
-    Check {
-        rule: &EXACT_SIZE,
-        run: exact_size,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &SIZE_BOUNDS,
+    &MIRROR_SIZES_DISJOINT,
+    &OS_DISK_TOO_SMALL,
+    &BAY_WITHOUT_SIZE,
+    &IMPLAUSIBLE_SIZE,
+    &EXACT_SIZE,
 ];
 
 /// The two guards of a slot, where both are given.
@@ -41,9 +23,10 @@ fn bounds<'a>(slot: &SlotView<'a>) -> Option<(&'a Sp<ByteSize>, &'a Sp<ByteSize>
     Some((slot.min_size?, slot.max_size?))
 }
 
-static SIZE_BOUNDS: Rule = Rule::error(
+static SIZE_BOUNDS: Check = Check::error(
     "D012",
     "size-bounds",
+    size_bounds,
     "No disk is at least as large as min_size and at most as large as a smaller max_size.",
 )
 .example(
@@ -89,9 +72,10 @@ fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static MIRROR_SIZES_DISJOINT: Rule = Rule::error(
+static MIRROR_SIZES_DISJOINT: Check = Check::error(
     "D019",
     "mirror-sizes-disjoint",
+    mirror_sizes_disjoint,
     "A mirror is made of two disks of one size: md and ZFS use of each what the smaller one has. If the guards of its two slots leave no size that \
      both can have, one of the guards belongs to another slot.",
 )
@@ -148,9 +132,10 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static OS_DISK_TOO_SMALL: Rule = Rule::error(
+static OS_DISK_TOO_SMALL: Check = Check::error(
     "D022",
     "os-disk-too-small",
+    os_disk_too_small,
     "A server installation of 18.04 takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
      installation or the first boot stops for want of room.",
 )
@@ -192,9 +177,10 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static BAY_WITHOUT_SIZE: Rule = Rule::warning(
+static BAY_WITHOUT_SIZE: Check = Check::warning(
     "D027",
     "bay-without-size",
+    bay_without_size,
     "A bay (by_path, hctl) holds whatever disk was put into it. With min_size or max_size the first boot sees that it is another than was meant; \
      without, a disk is taken for it as soon as it is blank.",
 )
@@ -237,9 +223,10 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static IMPLAUSIBLE_SIZE: Rule = Rule::warning(
+static IMPLAUSIBLE_SIZE: Check = Check::warning(
     "D029",
     "implausible-size",
+    implausible_size,
     "There is no single disk of 200 TB, and no data disk below 1 GB: most likely the unit is wrong, and no disk will fit.",
 )
 .example(
@@ -279,9 +266,10 @@ fn implausible_size(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static EXACT_SIZE: Rule = Rule::warning(
+static EXACT_SIZE: Check = Check::warning(
     "D030",
     "exact-size",
+    exact_size,
     "A disk sold as 1 TB has 1,000,204,886,016 bytes, not 1,000,000,000,000 (the makers' common rule, IDEMA LBA1-03), and a volume of a RAID \
      controller a little less than its disks. Equal bounds therefore fit no disk, or the one model that has exactly that many bytes.",
 )

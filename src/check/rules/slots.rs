@@ -2,34 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Finding, Rule};
+use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
 use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &SLOT_NOT_FOUND,
-        run: slot_not_found,
-    },
-    Check {
-        rule: &SLOT_TWO_WAYS,
-        run: slot_two_ways,
-    },
-    Check {
-        rule: &UNUSED_SLOT,
-        run: unused_slot,
-    },
-    Check {
-        rule: &WIPE_MISMATCH,
-        run: wipe_mismatch,
-    },
-    Check {
-        rule: &UNUSED_PROFILE_SLOT,
-        run: unused_profile_slot,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &SLOT_NOT_FOUND,
+    &SLOT_TWO_WAYS,
+    &UNUSED_SLOT,
+    &WIPE_MISMATCH,
+    &UNUSED_PROFILE_SLOT,
 ];
 
 /// A slot in use that a host has no way to find.
@@ -127,9 +112,10 @@ fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Sp<String>
     slots.value.get(name).map(|(key, _)| key)
 }
 
-static SLOT_NOT_FOUND: Rule = Rule::error(
+static SLOT_NOT_FOUND: Check = Check::error(
     "D004",
     "slot-not-found",
+    slot_not_found,
     "Every slot that the system or a volume uses needs one way to find its disk, in the disks profile if it is the same on every machine of \
      the model, on the host if it differs.",
 )
@@ -255,9 +241,10 @@ fn place_of_slots(host: &HostView<'_>) -> Span {
     slots.map_or(host.document.span, |slots| slots.span)
 }
 
-static SLOT_TWO_WAYS: Rule = Rule::error(
+static SLOT_TWO_WAYS: Check = Check::error(
     "D005",
     "slot-two-ways",
+    slot_two_ways,
     "If two ways to find a disk disagree, one of the two is wrong, and nobody can say which: the guard would have to stop the machine.",
 )
 .example(
@@ -294,9 +281,10 @@ fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_SLOT: Rule = Rule::error(
+static UNUSED_SLOT: Check = Check::error(
     "D006",
     "unused-slot",
+    unused_slot,
     "A slot on a host that neither the system nor a volume uses is a misspelt name: the slot that was meant would be found in another way or \
      not at all.",
 )
@@ -356,9 +344,10 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static WIPE_MISMATCH: Rule = Rule::error(
+static WIPE_MISMATCH: Check = Check::error(
     "D013",
     "wipe-mismatch",
+    wipe_mismatch,
     "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
      slot is found by another serial number, the permission can never apply. For what lxseed or LXD may have made of a disk, the machine's \
      message prints a word to write behind the serial number, `SERIAL/WORD`: eight digits of 0 to 9 and a to f, which stand for what is on \
@@ -531,9 +520,10 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_PROFILE_SLOT: Rule = Rule::warning(
+static UNUSED_PROFILE_SLOT: Check = Check::warning(
     "D026",
     "unused-profile-slot",
+    unused_profile_slot,
     "A slot of a disks profile that neither the system nor a volume uses does nothing: its disk stays as it is. Most likely a volume names \
      another slot than it should.",
 )
