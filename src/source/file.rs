@@ -199,6 +199,16 @@ pub(crate) enum FileTrouble {
     NotUtf8 { valid_up_to: usize, prefix: String },
 }
 
+impl FileTrouble {
+    /// The text that can be read all the same, once.
+    pub(crate) fn take_prefix(&mut self) -> String {
+        match self {
+            Self::NotUtf8 { prefix, .. } => std::mem::take(prefix),
+            _ => String::new(),
+        }
+    }
+}
+
 /// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it.
 pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
     // Opening a pipe that nobody writes to would wait for good; for a regular file the flag means nothing.

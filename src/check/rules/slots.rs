@@ -129,98 +129,99 @@ static SLOT_NOT_FOUND: Check = Check::error(
 );
 
 fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     let unfound = unfound(site);
     for one in &unfound {
-        let asked = one.wanted.slot;
-        let slot = &asked.value;
-        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
-        let in_profile = described(one.disks, slot).map(|key| key.span);
-        let on_host = written_on_host(one.host, slot).map(|key| key.span);
+        let asked = one.wanted.slot.span;
         if one.everywhere {
-            if !told.insert(asked.span) {
-                continue;
-            }
-            let same = unfound
-                .iter()
-                .filter(|other| other.wanted.slot.span == asked.span)
-                .count();
-            let message = match same {
-                1 => format!("nothing says how {} finds {shown}", one.host.label()),
-                _ => format!("nothing says how any of {same} hosts finds {shown}"),
-            };
-            let help = match one.near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
-                     `{slot}: {{serial: …}}` in `slots:` of each host"
-                ),
-            };
-            let near = one
-                .near
-                .and_then(|near| Some((near, one.host.slots.get(near)?)));
-            let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
-            match (in_profile, near) {
-                (Some(_), _) => {
-                    finding
-                        .label("says nothing of where the disk is")
-                        .also(asked.span, "the slot is used here");
-                }
-                (None, Some((name, near))) => {
-                    finding
-                        .label("the slot is used here")
-                        .also(near.span, "this slot is not used")
-                        .fix(asked.span, scalar(name));
-                }
-                (None, None) => {
-                    finding.label("the slot is used here");
-                    if let Some(slots) = &one.disks.value.slots {
-                        finding.also(slots.span, "it is not among these slots");
-                    }
-                }
-            }
-            if near.is_none() {
-                finding.also(
-                    place_of_slots(one.host),
-                    "a host, which does not say it either",
-                );
+            if reported.insert(asked) {
+                let of_slot = |other: &&Unfound<'_>| other.wanted.slot.span == asked;
+                not_found_anywhere(one, unfound.iter().filter(of_slot).count(), report);
             }
             continue;
         }
         // Misspelt on the host: reported there as a slot that nothing uses.
-        if one
-            .near
-            .is_some_and(|near| written_on_host(one.host, near).is_some())
-        {
-            continue;
+        let misspelt = |near| written_on_host(one.host, near).is_some();
+        if !one.near.is_some_and(misspelt) {
+            not_found_on_host(one, site, report);
         }
-        let help = match (on_host, &one.host.host().slots) {
-            (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
-            (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
-            (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
-        };
-        let message = format!("nothing says how {} finds {shown}", one.host.label());
-        let finding = report.add(
-            on_host.unwrap_or_else(|| place_of_slots(one.host)),
-            message,
-            help,
-        );
-        match on_host {
-            Some(_) => finding.label("says nothing of where the disk is"),
-            None => finding.label(format!("{} is missing here", quoted(slot))),
-        };
-        finding.also(asked.span, "the slot is used here");
-        let near = one.near.and_then(|near| one.host.slots.get(near));
-        let slots = one.disks.value.slots.as_ref();
-        if let Some(in_profile) = in_profile {
-            finding.also(in_profile, "nor does the disks profile say it");
-        } else if let Some(near) = near {
-            finding.also(near.span, "this slot is not used");
-        } else if let Some(slots) = slots {
-            finding.also(slots.span, "nor is it among these");
-        }
-        point_at_choice(site, one.host, finding);
     }
+}
+
+/// Reports a slot that so many hosts of the disks profile have no way to find, which is all of them.
+fn not_found_anywhere(one: &Unfound<'_>, hosts: usize, report: &mut Report<'_>) {
+    let asked = one.wanted.slot;
+    let slot = &asked.value;
+    let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+    let in_profile = described(one.disks, slot).map(|key| key.span);
+    let message = match hosts {
+        1 => format!("nothing says how {} finds {shown}", one.host.label()),
+        _ => format!("nothing says how any of {hosts} hosts finds {shown}"),
+    };
+    let help = match one.near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
+             `{slot}: {{serial: …}}` in `slots:` of each host"
+        ),
+    };
+    let near = one
+        .near
+        .and_then(|near| Some((near, one.host.slots.get(near)?)));
+    let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
+    match (in_profile, near) {
+        (Some(_), _) => {
+            finding
+                .label("says nothing of where the disk is")
+                .also(asked.span, "the slot is used here");
+        }
+        (None, Some((name, near))) => {
+            finding
+                .label("the slot is used here")
+                .also(near.span, "this slot is not used")
+                .fix(asked.span, scalar(name));
+        }
+        (None, None) => {
+            finding.label("the slot is used here");
+            if let Some(slots) = &one.disks.value.slots {
+                finding.also(slots.span, "it is not among these slots");
+            }
+        }
+    }
+    if near.is_none() {
+        let place = place_of_slots(one.host);
+        finding.also(place, "a host, which does not say it either");
+    }
+}
+
+/// Reports a slot that other hosts of the disks profile have a way to find.
+fn not_found_on_host(one: &Unfound<'_>, site: &SiteView<'_>, report: &mut Report<'_>) {
+    let asked = one.wanted.slot;
+    let slot = &asked.value;
+    let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+    let on_host = written_on_host(one.host, slot).map(|key| key.span);
+    let help = match (on_host, &one.host.host().slots) {
+        (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
+        (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
+        (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
+    };
+    let message = format!("nothing says how {} finds {shown}", one.host.label());
+    let place = on_host.unwrap_or_else(|| place_of_slots(one.host));
+    let finding = report.add(place, message, help);
+    match on_host {
+        Some(_) => finding.label("says nothing of where the disk is"),
+        None => finding.label(format!("{} is missing here", quoted(slot))),
+    };
+    finding.also(asked.span, "the slot is used here");
+    let near = one.near.and_then(|near| one.host.slots.get(near));
+    if let Some(in_profile) = described(one.disks, slot) {
+        finding.also(in_profile.span, "nor does the disks profile say it");
+    } else if let Some(near) = near {
+        finding.also(near.span, "this slot is not used");
+    } else if let Some(slots) = &one.disks.value.slots {
+        finding.also(slots.span, "nor is it among these");
+    }
+    point_at_choice(site, one.host, finding);
 }
 
 /// Where there are several disks profiles, the host may name the wrong one.
@@ -443,80 +444,89 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
     }
     for host in site.hosts() {
-        let mut named: Vec<(&str, Span)> = Vec::new();
-        for (wipe, (by, _)) in host
-            .slots
-            .values()
-            .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
-        {
-            let (serial, _) = wipe_parts(&wipe.value);
-            let first = named.iter().find(|(other, _)| *other == serial);
-            // Of slots that are found by their serial numbers, one is told below.
-            if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
-                report
-                    .add(
-                        wipe.span,
-                        format!("`wipe` of two slots names disk {}", quoted(serial)),
-                        "write each slot's own serial number; the halves of a mirror have one each",
-                    )
-                    .label("another slot's disk")
-                    .also(*first, "named here, too");
+        wipe_of_two_slots(host, report);
+        for slot in host.slots.values() {
+            if let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) {
+                wipe_of_slot(wipe, *by, value, report);
             }
-            named.push((serial, wipe.span));
         }
     }
-    for slot in site.hosts().flat_map(|host| host.slots.values()) {
-        let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) else {
-            continue;
-        };
-        if let Some(word) = bad_word(*by, &value.value, &wipe.value) {
-            let lower = wipe.value.to_ascii_lowercase();
-            let finding = report.add(
-                wipe.span,
-                format!(
-                    "`wipe` has {} behind the serial number, which is no word",
-                    quoted(word)
-                ),
-                "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
-            );
-            finding.label("no word");
-            if let (Some((serial, _)), (_, Some(word))) =
-                (wipe.value.rsplit_once('/'), wipe_parts(&lower))
-            {
-                finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
-            }
-            continue;
+}
+
+/// Reports a `wipe` that names the disk of another slot of the host.
+fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
+    let mut named: Vec<(&str, Span)> = Vec::new();
+    for (wipe, (by, _)) in host
+        .slots
+        .values()
+        .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
+    {
+        let (serial, _) = wipe_parts(&wipe.value);
+        let first = named.iter().find(|(other, _)| *other == serial);
+        // Of slots that are found by their serial numbers, one is told below.
+        if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
+            report
+                .add(
+                    wipe.span,
+                    format!("`wipe` of two slots names disk {}", quoted(serial)),
+                    "write each slot's own serial number; the halves of a mirror have one each",
+                )
+                .label("another slot's disk")
+                .also(*first, "named here, too");
         }
-        let (serial, word) = wipe_parts(&wipe.value);
-        if [serial, &wipe.value]
-            .iter()
-            .any(|named| may_be_same_disk(*by, &value.value, named))
-        {
-            continue;
-        }
+        named.push((serial, wipe.span));
+    }
+}
+
+/// Reports a `wipe` that cannot apply to the disk its slot is found by.
+fn wipe_of_slot(wipe: &Sp<String>, by: FindBy, value: &Sp<String>, report: &mut Report<'_>) {
+    if let Some(word) = bad_word(by, &value.value, &wipe.value) {
+        let lower = wipe.value.to_ascii_lowercase();
         let finding = report.add(
             wipe.span,
             format!(
-                "`wipe` names disk {}, and the slot has {} {}",
-                quoted(serial),
-                by.word(),
-                quoted(&value.value)
+                "`wipe` has {} behind the serial number, which is no word",
+                quoted(word)
             ),
-            "write the serial number of the disk whose data may go",
+            "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
         );
-        finding
-            .label("another serial number")
-            .also(value.span, "the slot's disk");
-        // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
-        let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
-            || serial.eq_ignore_ascii_case(&value.value);
-        if *by == FindBy::Serial && slip {
-            let meant = word.map_or_else(
-                || value.value.clone(),
-                |word| format!("{}/{word}", value.value),
-            );
-            finding.fix(wipe.span, scalar(&meant));
+        finding.label("no word");
+        if let (Some((serial, _)), (_, Some(word))) =
+            (wipe.value.rsplit_once('/'), wipe_parts(&lower))
+        {
+            finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
         }
+        return;
+    }
+    let (serial, word) = wipe_parts(&wipe.value);
+    if [serial, &wipe.value]
+        .iter()
+        .any(|named| may_be_same_disk(by, &value.value, named))
+    {
+        return;
+    }
+    let finding = report.add(
+        wipe.span,
+        format!(
+            "`wipe` names disk {}, and the slot has {} {}",
+            quoted(serial),
+            by.word(),
+            quoted(&value.value)
+        ),
+        "write the serial number of the disk whose data may go",
+    );
+    finding
+        .label("another serial number")
+        .also(value.span, "the slot's disk");
+    // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
+    let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
+        || serial.eq_ignore_ascii_case(&value.value);
+    if by == FindBy::Serial && slip {
+        let meant = word.map_or_else(
+            || value.value.clone(),
+            |word| format!("{}/{word}", value.value),
+        );
+        finding.fix(wipe.span, scalar(&meant));
     }
 }
 
