@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::view::SiteView;
 use crate::finding::Edit::Replace;
 use crate::finding::{Family, Finding, Findings, Rule, Severity, rules};
-use crate::profile::{Sp, did_you_mean, quoted};
+use crate::profile::{Spanned, did_you_mean, quoted};
 use crate::source::{FileId, Span};
 
 pub(super) static FAMILY: Family = Family::new('W', "Allowed warnings");
@@ -101,7 +101,7 @@ const NO_REASONS: &[&str] = &[
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
 pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Findings) {
     let mut used: HashSet<Span> = HashSet::new();
-    let mut allowed: HashMap<(FileId, &str), &Sp<String>> = HashMap::new();
+    let mut allowed: HashMap<(FileId, &str), &Spanned<String>> = HashMap::new();
     let mut allows = Vec::new();
     for cluster in &site.clusters {
         let entries = cluster.profile().and_then(|profile| profile.allow.as_ref());
@@ -159,15 +159,15 @@ pub(super) fn can_be_allowed(rule: &Rule) -> bool {
     rule.severity == Severity::Warning && !FAMILY.holds(rule)
 }
 
-fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
+fn unknown(slug: &Spanned<String>, rules: &[&Rule], findings: &mut Findings) {
     let warnings = || rules.iter().filter(|rule| can_be_allowed(rule));
     let named =
         |rule: &&&Rule| rule.slug == slug.value || rule.code.eq_ignore_ascii_case(&slug.value);
-    let meant = warnings()
+    let suggestion = warnings()
         .find(named)
         .map(|rule| rule.slug)
         .or_else(|| did_you_mean(&slug.value, warnings().map(|rule| rule.slug)));
-    let (help, meant) = match (rules.iter().find(named), meant) {
+    let (help, suggestion) = match (rules.iter().find(named), suggestion) {
         (Some(rule), _) if rule.severity == Severity::Error => (
             "an error cannot be allowed; mend what it reports".to_owned(),
             None,
@@ -176,7 +176,7 @@ fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
             "it is about `allow` itself and cannot be allowed; mend what it reports".to_owned(),
             None,
         ),
-        (_, Some(near)) => (format!("did you mean `{near}`?"), Some(near)),
+        (_, Some(similar)) => (format!("did you mean `{similar}`?"), Some(similar)),
         (_, None) => {
             let slugs: Vec<&str> = warnings().map(|rule| rule.slug).collect();
             (format!("the warnings are {}", slugs.join(", ")), None)
@@ -185,8 +185,8 @@ fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
     let message = format!("{} is not the name of a warning", quoted(&slug.value));
     let finding = findings.add(&UNKNOWN_ALLOW, slug.span, message, help);
     finding.label("not a warning");
-    if let Some(meant) = meant {
-        finding.fix(slug.span, meant);
+    if let Some(suggestion) = suggestion {
+        finding.fix(slug.span, suggestion);
     }
 }
 

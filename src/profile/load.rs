@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::leaks::leaks;
-use super::lower::{Lower, Sp, Where, did_you_mean, quoted};
+use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
 use super::placeholders::placeholders;
 use super::rules::{
     EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
@@ -21,7 +21,7 @@ use crate::source::{
 };
 
 /// One YAML document that was lowered.
-pub type Document<T> = Sp<T>;
+pub type Document<T> = Spanned<T>;
 
 /// A `cluster.yaml` and the profiles beside it.
 #[derive(Debug, Default)]
@@ -261,14 +261,14 @@ fn stray_help(path: &Utf8Path) -> String {
     if path.extension() == Some("yml") {
         return "name it .yaml".to_owned();
     }
-    let near = |name: Option<&str>, known: &[&'static str]| {
+    let similar = |name: Option<&str>, known: &[&'static str]| {
         let known = known.iter().copied();
         did_you_mean(name?, known.filter(|known| Some(*known) != name))
     };
     let folder = path.parent().and_then(Utf8Path::file_name);
     match (
-        near(path.file_name(), &["cluster.yaml"]),
-        near(folder, &["hosts", "disks"]),
+        similar(path.file_name(), &["cluster.yaml"]),
+        similar(folder, &["hosts", "disks"]),
     ) {
         (Some(name), _) => format!("did you mean to name it `{name}`?"),
         (_, Some(name)) => format!("did you mean to name its folder `{name}`?"),
@@ -412,7 +412,7 @@ fn lower_documents<T: Lower>(
         .iter()
         .filter_map(|document| {
             let value = T::lower(document, Where::top(what), findings)?;
-            Some(Sp {
+            Some(Spanned {
                 value,
                 span: name_span(document),
             })

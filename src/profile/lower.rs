@@ -13,7 +13,7 @@ use crate::source::{Key, Kind, Node, Span};
 
 /// A value and where it is written.
 #[derive(Clone, Debug)]
-pub struct Sp<T> {
+pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Its place; for a key of a mapping, the key's.
@@ -22,7 +22,7 @@ pub struct Sp<T> {
 
 /// A mapping from names the user chose to values of one type, in the order written.
 #[derive(Clone, Debug)]
-pub struct Named<T>(pub Vec<(Sp<String>, Sp<T>)>);
+pub struct Named<T>(pub Vec<(Spanned<String>, Spanned<T>)>);
 
 /// Optional mappings that are absent mean "none".
 impl<T> Default for Named<T> {
@@ -34,12 +34,12 @@ impl<T> Default for Named<T> {
 impl<T> Named<T> {
     /// The entry of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&(Sp<String>, Sp<T>)> {
+    pub fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
         self.0.iter().find(|(key, _)| key.value == name)
     }
 
     /// All entries, in the order written.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Sp<String>, Sp<T>)> {
+    pub fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Spanned<T>)> {
         self.0.iter()
     }
 }
@@ -87,7 +87,7 @@ pub(crate) trait FromText: Sized {
     /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way round.
     fn limits() -> Value;
     /// How the value is spelled that a bare number can only mean.
-    fn meant_by_number(_number: u64) -> Option<String> {
+    fn suggested_by_number(_number: u64) -> Option<String> {
         None
     }
 }
@@ -97,22 +97,22 @@ pub(crate) struct Misfit {
     /// In a few words.
     pub(crate) why: String,
     /// The value that was meant, as it should be spelled, where that is beyond doubt.
-    pub(crate) meant: Option<String>,
+    pub(crate) suggestion: Option<String>,
 }
 
 impl<T: Into<String>> From<T> for Misfit {
     fn from(why: T) -> Self {
         Self {
             why: why.into(),
-            meant: None,
+            suggestion: None,
         }
     }
 }
 
 impl Misfit {
     /// With the value that was meant, if that is known.
-    pub(super) fn meant(mut self, meant: Option<impl Into<String>>) -> Self {
-        self.meant = meant.map(Into::into);
+    pub(super) fn suggestion(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
         self
     }
 }
@@ -122,9 +122,9 @@ impl<T: FromText> Lower for T {
         let text = text::<T>(node, where_, findings)?;
         match T::from_text(text) {
             Ok(value) => Some(value),
-            Err(Misfit { why, meant }) => {
+            Err(Misfit { why, suggestion }) => {
                 let trimmed = || Some(text.trim()).filter(|text| T::from_text(text).is_ok());
-                let meant = meant.or_else(|| trimmed().map(str::to_owned));
+                let suggestion = suggestion.or_else(|| trimmed().map(str::to_owned));
                 let finding = findings.add(
                     &INVALID_VALUE,
                     node.span,
@@ -132,8 +132,8 @@ impl<T: FromText> Lower for T {
                     format!("write {}", T::EXPECTED),
                 );
                 finding.label(why);
-                if let Some(meant) = meant {
-                    finding.fix(node.span, scalar(&meant));
+                if let Some(suggestion) = suggestion {
+                    finding.fix(node.span, scalar(&suggestion));
                 }
                 None
             }
@@ -156,13 +156,13 @@ fn text<'a, T: FromText>(
             Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
             _ => format!("write {expected}"),
         };
-        let meant = match node.kind {
-            Kind::Unsigned(number) => T::meant_by_number(number),
+        let suggestion = match node.kind {
+            Kind::Unsigned(number) => T::suggested_by_number(number),
             _ => None,
         };
         let finding = wrong_type(node, where_, "text", help, findings);
-        if let Some(meant) = meant {
-            finding.fix(node.span, scalar(&meant));
+        if let Some(suggestion) = suggestion {
+            finding.fix(node.span, scalar(&suggestion));
         }
         if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_))
             && expected == String::EXPECTED
@@ -272,7 +272,7 @@ impl Lower for bool {
     }
 }
 
-impl<T: Lower> Lower for Vec<Sp<T>> {
+impl<T: Lower> Lower for Vec<Spanned<T>> {
     fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
             let help = format!("write `{}: [ … ]`", where_.name);
@@ -286,7 +286,7 @@ impl<T: Lower> Lower for Vec<Sp<T>> {
         };
         let lowered = items.iter().filter_map(|item| {
             let value = T::lower(item, where_, findings)?;
-            Some(Sp {
+            Some(Spanned {
                 value,
                 span: item.span,
             })
@@ -311,11 +311,11 @@ impl<T: Lower> Lower for Named<T> {
         for (name, key, value) in distinct(entries, where_, findings) {
             if let Some(lowered) = T::lower(value, where_.below(name), findings) {
                 named.push((
-                    Sp {
+                    Spanned {
                         value: name.to_owned(),
                         span: key.span,
                     },
-                    Sp {
+                    Spanned {
                         value: lowered,
                         span: value.span,
                     },
@@ -424,32 +424,32 @@ impl<'a> Fields<'a> {
         };
         let mut kept = distinct(entries, where_, findings);
         // Required keys that are there under a misspelt name are not missing as well.
-        let mut meant: Vec<&str> = Vec::new();
+        let mut suggested: Vec<&str> = Vec::new();
         kept.retain(|(name, key, _)| {
             let known = specs.iter().any(|(known, _)| known == name);
             // A password is reported as such, which says more than that its key is unknown.
             if !known && !names_a_password(name) {
-                let near = did_you_mean(name, specs.iter().map(|(known, _)| *known));
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
+                let similar = did_you_mean(name, specs.iter().map(|(known, _)| *known));
+                let help = match similar {
+                    Some(similar) => format!("did you mean `{similar}`?"),
                     None => {
                         let keys: Vec<&str> = specs.iter().map(|(known, _)| *known).collect();
                         format!("the keys here are {}", keys.join(", "))
                     }
                 };
-                meant.extend(near);
+                suggested.extend(similar);
                 let message = format!("`{where_}` has no key {}", quoted(name));
                 let finding = findings.add(&UNKNOWN_KEY, key.span, message, help);
                 finding.label("unknown key");
-                if let Some(near) = near {
-                    finding.fix(key.span, near);
+                if let Some(similar) = similar {
+                    finding.fix(key.span, similar);
                 }
             }
             known
         });
         for (name, presence) in specs {
             if *presence == Presence::Required
-                && !meant.contains(name)
+                && !suggested.contains(name)
                 && !entries
                     .iter()
                     .any(|(key, _)| key.name.as_deref() == Some(name))
@@ -472,10 +472,10 @@ impl<'a> Fields<'a> {
     }
 
     /// One field, lowered; absent if it is not there or was reported.
-    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Sp<T>> {
+    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Spanned<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
         let value = T::lower(node, self.where_.below(name), findings)?;
-        Some(Sp {
+        Some(Spanned {
             value,
             span: node.span,
         })
@@ -511,7 +511,7 @@ macro_rules! record {
             pub span: $crate::source::Span,
             /// Something in it was reported, so a key that is absent here may be there after all.
             pub incomplete: bool,
-            $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
+            $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Spanned<$type>>, )*
         }
 
         impl $crate::profile::lower::Lower for $name {

@@ -4,7 +4,7 @@ mod file;
 mod site;
 mod yaml;
 
-pub use file::{FileId, Place, SourceFile, Sources, Span};
+pub use file::{FileId, Position, SourceFile, Sources, Span};
 pub(crate) use file::{FileTrouble, MAX_FILE_BYTES};
 pub use site::Content;
 pub(crate) use site::{Layout, ProfileFile, Role, read_site, site_of};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit::Replace;
-use crate::profile::{Admin, Sp, holds_private_key, quoted, scalar};
+use crate::profile::{Admin, Spanned, holds_private_key, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -31,15 +31,15 @@ const HASH_TOO: &str = "  user: ops
 ";
 
 /// What is said of the administrator in each cluster.
-fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<Admin>> {
+fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<Admin>> {
     site.clusters.iter().filter_map(admin)
 }
 
-fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Sp<Admin>> {
+fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<Admin>> {
     cluster.profile()?.admin.as_ref()
 }
 
-fn ssh_keys(admin: &Admin) -> &[Sp<String>] {
+fn ssh_keys(admin: &Admin) -> &[Spanned<String>] {
     admin
         .ssh_authorized_keys
         .as_ref()
@@ -340,7 +340,7 @@ fn rounds(hash: &str) -> Result<u64, String> {
     }
 }
 
-fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
     admins(site).filter_map(|admin| admin.value.password_hash.as_ref())
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit::Replace;
-use crate::profile::{Sp, quoted};
+use crate::profile::{Spanned, quoted};
 use crate::source::Span;
 use crate::trust::{ClientCertificate, ClientCertificateError, ClientKey};
 
@@ -34,12 +34,14 @@ const DESK: &str = "  user: ops
 /// The cluster's certificates that can be read, each with its name.
 fn certificates<'a>(
     cluster: &ClusterView<'a>,
-) -> impl Iterator<Item = (&'a Sp<String>, ClientCertificate)> {
+) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
     entries(cluster)
         .filter_map(|(name, pem)| Some((name, ClientCertificate::parse(&pem.value).ok()?)))
 }
 
-fn entries<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = &'a (Sp<String>, Sp<String>)> {
+fn entries<'a>(
+    cluster: &ClusterView<'a>,
+) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<String>)> {
     let admin = cluster.profile().and_then(|profile| profile.admin.as_ref());
     let named = admin.and_then(|admin| admin.value.lxd_certificates.as_ref());
     named.into_iter().flat_map(|named| named.value.iter())

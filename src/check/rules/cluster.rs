@@ -81,16 +81,16 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         }
         let shown = quoted(&bootstrap.value);
-        let near = did_you_mean(&bootstrap.value, known.iter().copied());
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
+        let similar = did_you_mean(&bootstrap.value, known.iter().copied());
+        let help = match similar {
+            Some(similar) => format!("did you mean `{similar}`?"),
             None => "name one of the cluster's hosts".to_owned(),
         };
         let message = format!("the bootstrap host {shown} is none of the cluster's hosts");
         let finding = report.add(bootstrap.span, message, help);
         finding.label("no such host");
-        if let Some(near) = near {
-            finding.fix(bootstrap.span, scalar(near));
+        if let Some(similar) = similar {
+            finding.fix(bootstrap.span, scalar(similar));
         }
         for host in cluster.hosts.iter().take(3) {
             finding.also(host.document.span, "a host");

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::disk_numbers::{is_hex, is_wwn, placeholder};
+use super::disk_refs::{DiskRef, disk_refs, for_each_way, is_hex, is_wwn, placeholder};
 use crate::check::registry::{Check, Report};
-use crate::check::view::{HostView, SiteView, uses, ways};
+use crate::check::view::{SiteView, uses};
 use crate::finding::Edit;
 use crate::model::FindBy;
 use crate::profile::quoted;
@@ -19,15 +19,6 @@ pub(super) static CHECKS: &[&Check] = &[
     &REMOVABLE_DISK,
     &NEWER_UDEV_NAME,
 ];
-
-/// Every way of finding a disk that is written anywhere, once.
-pub(super) fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &str, Span)) {
-    for (_, slot) in site.written_slots() {
-        for (by, value) in ways(&slot.value) {
-            visit(by, &value.value, value.span);
-        }
-    }
-}
 
 static UNSTABLE_DEVICE: Check = Check::error(
     "D002",
@@ -167,46 +158,11 @@ static DUPLICATE_DISK: Check = Check::error(
     &[],
 );
 
-/// Where a disk is said to be, and the place that says it.
-#[derive(Clone, Copy)]
-pub(super) struct Stands<'a> {
-    pub(super) by: FindBy,
-    pub(super) value: &'a str,
-    pub(super) span: Span,
-    host: &'a HostView<'a>,
-    slot: &'a str,
-}
-
-impl Stands<'_> {
-    /// The slot, for messages.
-    pub(super) fn place(&self) -> String {
-        format!("slot {} of {}", quoted(self.slot), self.host.label())
-    }
-}
-
-/// Every way of finding a disk as the hosts have it, in the site's order; with the number of the host.
-pub(super) fn standing<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usize, Stands<'a>)> {
-    site.hosts().enumerate().flat_map(|(at, host)| {
-        host.slots.iter().flat_map(move |(name, slot)| {
-            slot.ways.iter().map(move |(by, value)| {
-                let stands = Stands {
-                    by: *by,
-                    value: &value.value,
-                    span: value.span,
-                    host,
-                    slot: name,
-                };
-                (at, stands)
-            })
-        })
-    })
-}
-
 fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     // An identity of the disk itself counts over the whole site, one of the bay within its host.
-    let mut first_use: HashMap<(FindBy, String, usize), Stands<'_>> = HashMap::new();
-    let mut told: HashSet<(Span, Span)> = HashSet::new();
-    for (at, here) in standing(site) {
+    let mut first_use: HashMap<(FindBy, String, usize), DiskRef<'_>> = HashMap::new();
+    let mut reported: HashSet<(Span, Span)> = HashSet::new();
+    for (at, here) in disk_refs(site) {
         // "None" twice says nothing about the two disks but that they have no number.
         if placeholder(here.by, here.value).is_some() {
             continue;
@@ -222,7 +178,7 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         };
         // In a disks profile that many hosts share, it is one mistake.
-        if there.span != here.span && !told.insert((there.span, here.span)) {
+        if there.span != here.span && !reported.insert((there.span, here.span)) {
             continue;
         }
         let message = format!(
@@ -301,7 +257,7 @@ static REMOVABLE_DISK: Check = Check::error(
 );
 
 fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for wanted in host.used.iter() {
             let ways = host.slots.get(wanted.slot.value.as_str());
@@ -311,7 +267,7 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
                     FindBy::ByPath => value.value.contains("-usb-"),
                     FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
                 };
-                if on_usb && told.insert((value.span, wanted.slot.span)) {
+                if on_usb && reported.insert((value.span, wanted.slot.span)) {
                     report
                         .add(
                             value.span,

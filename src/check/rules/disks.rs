@@ -41,9 +41,9 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
                 continue;
             };
             let names = known.iter().map(|name| name.value.as_str());
-            let near = did_you_mean(&name.value, names.clone());
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
+            let similar = did_you_mean(&name.value, names.clone());
+            let help = match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
                 None if known.is_empty() => {
                     "write one in disks/ beside the cluster.yaml".to_owned()
                 }
@@ -55,11 +55,11 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             let message = format!("there is no disks profile {}", quoted(&name.value));
             let finding = report.add(name.span, message, help);
             finding.label("no such disks profile");
-            match near.and_then(|near| known.iter().find(|name| name.value == near)) {
-                Some(meant) => {
+            match similar.and_then(|similar| known.iter().find(|name| name.value == similar)) {
+                Some(suggestion) => {
                     finding
-                        .also(meant.span, "there is this one")
-                        .fix(name.span, scalar(&meant.value));
+                        .also(suggestion.span, "there is this one")
+                        .fix(name.span, scalar(&suggestion.value));
                 }
                 None => {
                     for other in known.iter().take(3) {

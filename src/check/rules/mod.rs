@@ -11,6 +11,7 @@ mod certificates;
 mod cluster;
 mod disk_ids;
 mod disk_numbers;
+mod disk_refs;
 mod disks;
 mod media;
 mod names;

@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit::{Replace, Write};
 use crate::model::Name;
-use crate::profile::{Sp, quoted, scalar};
+use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -74,9 +74,9 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports a name that cannot be one; `referring` is where it is named elsewhere, which has to change with it.
 fn report_invalid(
-    name: &Sp<String>,
+    name: &Spanned<String>,
     what: &str,
-    referring: Option<&Sp<String>>,
+    referring: Option<&Spanned<String>>,
     report: &mut Report<'_>,
 ) {
     let Err(why) = name.value.parse::<Name>() else {
@@ -87,11 +87,11 @@ fn report_invalid(
     finding.label(why);
     // A host's domain is for `network.search`.
     let label = name.value.split('.').next().unwrap_or_default();
-    let meant = label.to_lowercase().replace('_', "-");
-    if meant.parse::<Name>().is_ok() {
-        finding.fix(name.span, scalar(&meant));
+    let suggestion = label.to_lowercase().replace('_', "-");
+    if suggestion.parse::<Name>().is_ok() {
+        finding.fix(name.span, scalar(&suggestion));
         if let Some(referring) = referring {
-            finding.fix(referring.span, scalar(&meant));
+            finding.fix(referring.span, scalar(&suggestion));
         }
     }
 }
@@ -187,7 +187,7 @@ fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports every value that was there before, with the place of the first one.
 fn report_repeats<'a>(
-    named: impl Iterator<Item = &'a Sp<String>>,
+    named: impl Iterator<Item = &'a Spanned<String>>,
     report: &mut Report<'_>,
     message: impl Fn(&str) -> String,
     help: &str,
@@ -352,7 +352,7 @@ static LOOKALIKE_HOSTS: Check = Check::warning(
 
 fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let mut seen: HashMap<String, &Sp<String>> = HashMap::new();
+        let mut seen: HashMap<String, &Spanned<String>> = HashMap::new();
         for name in cluster
             .hosts
             .iter()

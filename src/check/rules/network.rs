@@ -10,7 +10,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::{Edit, Finding};
 use crate::model::Mac;
-use crate::profile::Sp;
+use crate::profile::Spanned;
 use crate::profile::scalar;
 use crate::source::Span;
 
@@ -110,8 +110,8 @@ fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// A cluster's subnet, and the address of each of its hosts.
 pub(super) struct Addresses<'a> {
-    pub(super) subnet: &'a Sp<IpNet>,
-    pub(super) hosts: Vec<(&'a str, &'a Sp<IpAddr>)>,
+    pub(super) subnet: &'a Spanned<IpNet>,
+    pub(super) hosts: Vec<(&'a str, &'a Spanned<IpAddr>)>,
 }
 
 pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> {
@@ -122,7 +122,7 @@ pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> 
 }
 
 /// The address of each host of a cluster.
-pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Sp<IpAddr>)> {
+pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Spanned<IpAddr>)> {
     let hosts = cluster.hosts.iter().filter_map(|host| {
         let network = host.host().network.as_ref()?;
         Some((host.label(), network.value.address.as_ref()?))
@@ -149,7 +149,7 @@ pub(super) fn reserved(subnet: IpNet, address: IpAddr) -> Option<&'static str> {
 /// Says which address could be written instead, and writes it.
 fn offer_another<'a>(
     finding: &'a mut Finding,
-    address: &Sp<IpAddr>,
+    address: &Spanned<IpAddr>,
     subnet: Option<IpNet>,
     free: &mut FreeAddresses,
 ) -> &'a mut Finding {

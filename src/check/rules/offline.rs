@@ -8,7 +8,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
 use crate::model::CarriedSnap;
-use crate::profile::{Sp, quoted};
+use crate::profile::{Spanned, quoted};
 use crate::snap::{ASSERT, Claims, Examined, Meta, NoMeta, SNAP, SnapFile};
 use crate::target::lxd::Channel;
 
@@ -41,7 +41,7 @@ struct Found<'a> {
 /// What one cluster's machines shall be given.
 struct Bundle<'a> {
     /// The folder, as it is written.
-    written: &'a Sp<String>,
+    written: &'a Spanned<String>,
     /// The folder, as it is found.
     folder: Utf8PathBuf,
     channel: Option<Channel>,

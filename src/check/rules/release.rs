@@ -4,7 +4,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Kernel;
-use crate::profile::{Cluster, Sp, quoted, scalar};
+use crate::profile::{Cluster, Spanned, quoted, scalar};
 use crate::target::Release;
 use crate::target::lxd::{Channel, Track};
 
@@ -64,9 +64,9 @@ static UNKNOWN_CHANNEL: Check = Check::error(
 fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     for channel in written_channels(site) {
         if let Err(why) = channel.value.parse::<Channel>() {
-            let meant = Channel::meant_by(&channel.value);
-            let help = match &meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let suggestion = Channel::meant_by(&channel.value);
+            let help = match &suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use 5.0/stable or 5.21/stable".to_owned(),
             };
             let finding = report.add(
@@ -75,20 +75,20 @@ fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
                 help,
             );
             finding.label("unknown channel");
-            if let Some(meant) = meant {
-                finding.fix(channel.span, meant.to_string());
+            if let Some(suggestion) = suggestion {
+                finding.fix(channel.span, suggestion.to_string());
             }
         }
     }
 }
 
-fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
     site.clusters
         .iter()
         .filter_map(|cluster| written_channel(cluster.profile()?))
 }
 
-fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
+fn written_channel(cluster: &Cluster) -> Option<&Spanned<String>> {
     cluster.lxd.as_ref()?.value.channel.as_ref()
 }
 

@@ -10,7 +10,7 @@ use super::subnet::{networks, unreachable};
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
-use crate::profile::{Sp, quoted, scalar};
+use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -80,7 +80,7 @@ fn invalid_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
 /// The name servers of each network, with the network's subnet.
 fn nameservers<'a>(
     site: &SiteView<'a>,
-) -> impl Iterator<Item = (&'a [Sp<IpAddr>], Option<&'a Sp<IpNet>>)> {
+) -> impl Iterator<Item = (&'a [Spanned<IpAddr>], Option<&'a Spanned<IpNet>>)> {
     networks(site).filter_map(|network| {
         let servers = network.value.nameservers.as_ref()?;
         Some((servers.value.as_slice(), network.value.subnet.as_ref()))
@@ -135,7 +135,7 @@ fn unusable_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports every value of a list whose key is there before.
 fn repeats<'a, T: 'a>(
-    list: impl IntoIterator<Item = &'a Sp<T>>,
+    list: impl IntoIterator<Item = &'a Spanned<T>>,
     key: impl Fn(&T) -> String,
     what: &str,
     report: &mut Report<'_>,
@@ -316,7 +316,7 @@ fn nameserver_family(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else {
             ("IPv6", "IPv4")
         };
-        let is_own = |server: &Sp<IpAddr>| {
+        let is_own = |server: &Spanned<IpAddr>| {
             server.value.to_canonical().is_ipv4() == subnet.value.network().is_ipv4()
         };
         if !servers.iter().any(is_own) {

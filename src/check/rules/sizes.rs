@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, SlotView};
 use crate::finding::Edit;
 use crate::model::{ByteSize, FindBy};
-use crate::profile::{Sp, quoted};
+use crate::profile::{Spanned, quoted};
 use crate::target::Release;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -19,7 +19,7 @@ pub(super) static CHECKS: &[&Check] = &[
 ];
 
 /// The two guards of a slot, where both are given.
-fn bounds<'a>(slot: &SlotView<'a>) -> Option<(&'a Sp<ByteSize>, &'a Sp<ByteSize>)> {
+fn bounds<'a>(slot: &SlotView<'a>) -> Option<(&'a Spanned<ByteSize>, &'a Spanned<ByteSize>)> {
     Some((slot.min_size?, slot.max_size?))
 }
 
@@ -43,13 +43,13 @@ static SIZE_BOUNDS: Check = Check::error(
 );
 
 fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for slot in site.hosts().flat_map(|host| host.slots.values()) {
         let Some((min, max)) = bounds(slot) else {
             continue;
         };
         // A disks profile is shared by many hosts, and its mistake is one mistake.
-        if min.value > max.value && told.insert((min.span, max.span)) {
+        if min.value > max.value && reported.insert((min.span, max.span)) {
             let finding = report.add(
                 max.span,
                 format!(
@@ -89,7 +89,7 @@ static MIRROR_SIZES_DISJOINT: Check = Check::error(
 );
 
 fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for (name, volume) in host.volumes() {
             let mirrors = [&volume.value.mirror, &volume.value.zfs_mirror];
@@ -98,7 +98,7 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
                     continue;
                 };
                 for (small, large) in [(a, b), (b, a)] {
-                    let slot = |name: &Sp<String>| host.slots.get(name.value.as_str());
+                    let slot = |name: &Spanned<String>| host.slots.get(name.value.as_str());
                     let (Some(max), Some(min)) = (
                         slot(small).and_then(|slot| slot.max_size),
                         slot(large).and_then(|slot| slot.min_size),
@@ -107,7 +107,7 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
                     };
                     // A slot twice in one mirror is reported as such.
                     let apart = max.value < min.value && small.value != large.value;
-                    if apart && told.insert((max.span, min.span)) {
+                    if apart && reported.insert((max.span, min.span)) {
                         let message = format!(
                             "the two disks of {} cannot be of one size: {} has at most {}, {} at least {}",
                             quoted(&name.value),
@@ -145,7 +145,7 @@ static OS_DISK_TOO_SMALL: Check = Check::error(
 );
 
 fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for cluster in &site.clusters {
         let release = cluster
             .profile()
@@ -157,7 +157,7 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let Some(max) = slot.and_then(|slot| slot.max_size) else {
                     continue;
                 };
-                if max.value.bytes() < release.smallest_system_disk() && told.insert(max.span) {
+                if max.value.bytes() < release.smallest_system_disk() && reported.insert(max.span) {
                     let message = format!(
                         "a system disk of at most {} is too small for Ubuntu {}",
                         max.value,
@@ -194,7 +194,7 @@ static BAY_WITHOUT_SIZE: Check = Check::warning(
 );
 
 fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for wanted in host.used.iter() {
             let Some(slot) = host.slots.get(wanted.slot.value.as_str()) else {
@@ -204,7 +204,7 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             for (by, value) in &slot.ways {
                 let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl)
                     && !value.value.starts_with("/dev/");
-                if is_bay && !guarded && told.insert(value.span) {
+                if is_bay && !guarded && reported.insert(value.span) {
                     report
                         .add(
                             value.span,
@@ -253,15 +253,15 @@ fn implausible_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             (None, None) => continue,
         };
         let shown = size.value.to_string();
-        let meant = shown.contains(from).then(|| shown.replace(from, to));
-        let help = match &meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = shown.contains(from).then(|| shown.replace(from, to));
+        let help = match &suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => "write the unit of the disk's label".to_owned(),
         };
         let finding = report.add(size.span, format!("{why} {key} {shown}"), help);
         finding.label("most likely the wrong unit");
-        if let Some(meant) = meant {
-            finding.fix(size.span, meant);
+        if let Some(suggestion) = suggestion {
+            finding.fix(size.span, suggestion);
         }
     }
 }
@@ -287,12 +287,12 @@ static EXACT_SIZE: Check = Check::warning(
 );
 
 fn exact_size(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for slot in site.hosts().flat_map(|host| host.slots.values()) {
         let Some((min, max)) = bounds(slot) else {
             continue;
         };
-        if min.value == max.value && told.insert((min.span, max.span)) {
+        if min.value == max.value && reported.insert((min.span, max.span)) {
             report
                 .add(
                     max.span,

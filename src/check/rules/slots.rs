@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
 use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
-use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
+use crate::profile::{Disks, Document, Spanned, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -25,7 +25,7 @@ struct Unfound<'a> {
     disks: &'a Document<Disks>,
     wanted: Use<'a>,
     /// A slot that nothing uses and that was most likely meant.
-    near: Option<&'a str>,
+    similar: Option<&'a str>,
     /// None of the hosts of the disks profile has it, nor names it: what is wrong is wrong there.
     everywhere: bool,
 }
@@ -55,25 +55,25 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
             })
             .collect();
         // Each unused slot stands for one missing slot at most.
-        let mut meant: HashMap<&str, &str> = HashMap::new();
+        let mut suggestions: HashMap<&str, &str> = HashMap::new();
         for name in &unused {
             let names = missing.iter().map(|wanted| wanted.slot.value.as_str());
-            if let Some(near) = did_you_mean(name, names) {
-                meant.entry(near).or_insert(name);
+            if let Some(similar) = did_you_mean(name, names) {
+                suggestions.entry(similar).or_insert(name);
             }
         }
         // Of names as short as `a1` a slip is half; what is left over on both sides belongs together.
         if let ([wanted], [name]) = (missing.as_slice(), unused.as_slice())
             && written_on_host(host, name).is_some()
         {
-            meant.entry(&wanted.slot.value).or_insert(name);
+            suggestions.entry(&wanted.slot.value).or_insert(name);
         }
         for wanted in missing {
-            let near = meant.get(wanted.slot.value.as_str()).copied();
+            let similar = suggestions.get(wanted.slot.value.as_str()).copied();
             // A host that writes the slot, or its name nearly, means it as the disks profile does.
             let own = written_on_host(host, &wanted.slot.value).is_some();
             let names_it =
-                own || (near.is_some() && described(disks, &wanted.slot.value).is_some());
+                own || (similar.is_some() && described(disks, &wanted.slot.value).is_some());
             if !names_it {
                 *missing_on.entry(wanted.slot.span).or_default() += 1;
             }
@@ -82,7 +82,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
                 host,
                 disks,
                 wanted,
-                near,
+                similar,
                 everywhere: false,
             });
         }
@@ -101,13 +101,13 @@ fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
 }
 
 /// The slot of that name as the disks profile describes it.
-fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Sp<String>> {
+fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Spanned<String>> {
     let slots = disks.value.slots.as_ref()?;
     slots.value.get(name).map(|(key, _)| key)
 }
 
 /// The slot of that name as the host writes it.
-fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Sp<String>> {
+fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Spanned<String>> {
     let slots = host.host().slots.as_ref()?;
     slots.value.get(name).map(|(key, _)| key)
 }
@@ -141,8 +141,8 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         }
         // Misspelt on the host: reported there as a slot that nothing uses.
-        let misspelt = |near| written_on_host(one.host, near).is_some();
-        if !one.near.is_some_and(misspelt) {
+        let misspelt = |similar| written_on_host(one.host, similar).is_some();
+        if !one.similar.is_some_and(misspelt) {
             not_found_on_host(one, site, report);
         }
     }
@@ -158,27 +158,27 @@ fn not_found_anywhere(one: &Unfound<'_>, hosts: usize, report: &mut Report<'_>) 
         1 => format!("nothing says how {} finds {shown}", one.host.label()),
         _ => format!("nothing says how any of {hosts} hosts finds {shown}"),
     };
-    let help = match one.near {
-        Some(near) => format!("did you mean `{near}`?"),
+    let help = match one.similar {
+        Some(similar) => format!("did you mean `{similar}`?"),
         None => format!(
             "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
              `{slot}: {{serial: …}}` in `slots:` of each host"
         ),
     };
-    let near = one
-        .near
-        .and_then(|near| Some((near, one.host.slots.get(near)?)));
+    let similar = one
+        .similar
+        .and_then(|similar| Some((similar, one.host.slots.get(similar)?)));
     let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
-    match (in_profile, near) {
+    match (in_profile, similar) {
         (Some(_), _) => {
             finding
                 .label("says nothing of where the disk is")
                 .also(asked.span, "the slot is used here");
         }
-        (None, Some((name, near))) => {
+        (None, Some((name, similar))) => {
             finding
                 .label("the slot is used here")
-                .also(near.span, "this slot is not used")
+                .also(similar.span, "this slot is not used")
                 .fix(asked.span, scalar(name));
         }
         (None, None) => {
@@ -188,7 +188,7 @@ fn not_found_anywhere(one: &Unfound<'_>, hosts: usize, report: &mut Report<'_>) 
             }
         }
     }
-    if near.is_none() {
+    if similar.is_none() {
         let place = place_of_slots(one.host);
         finding.also(place, "a host, which does not say it either");
     }
@@ -213,11 +213,11 @@ fn not_found_on_host(one: &Unfound<'_>, site: &SiteView<'_>, report: &mut Report
         None => finding.label(format!("{} is missing here", quoted(slot))),
     };
     finding.also(asked.span, "the slot is used here");
-    let near = one.near.and_then(|near| one.host.slots.get(near));
+    let similar = one.similar.and_then(|similar| one.host.slots.get(similar));
     if let Some(in_profile) = described(one.disks, slot) {
         finding.also(in_profile.span, "nor does the disks profile say it");
-    } else if let Some(near) = near {
-        finding.also(near.span, "this slot is not used");
+    } else if let Some(similar) = similar {
+        finding.also(similar.span, "this slot is not used");
     } else if let Some(slots) = &one.disks.value.slots {
         finding.also(slots.span, "nor is it among these");
     }
@@ -307,17 +307,17 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
         for (name, _) in
             written.filter(|(name, _)| !used.iter().any(|wanted| wanted.slot.value == name.value))
         {
-            let meant = of_host(&unfound, at)
+            let suggestion = of_host(&unfound, at)
                 .iter()
-                .find(|one| one.near == Some(name.value.as_str()));
+                .find(|one| one.similar == Some(name.value.as_str()));
             // The name in the disks profile is the wrong one, and reported there.
-            if meant.is_some_and(|meant| meant.everywhere) {
+            if suggestion.is_some_and(|suggestion| suggestion.everywhere) {
                 continue;
             }
             let mut names: Vec<&str> = used.iter().map(|used| used.slot.value.as_str()).collect();
             names.dedup();
-            let help = match meant {
-                Some(meant) => format!("did you mean `{}`?", meant.wanted.slot.value),
+            let help = match suggestion {
+                Some(suggestion) => format!("did you mean `{}`?", suggestion.wanted.slot.value),
                 None => format!("the slots of its disks profile are {}", names.join(", ")),
             };
             let message = format!(
@@ -327,9 +327,9 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
             );
             let finding = report.add(name.span, message, help);
             finding.label("not used by the disks profile");
-            match meant {
-                Some(meant) => {
-                    let slot = meant.wanted.slot;
+            match suggestion {
+                Some(suggestion) => {
+                    let slot = suggestion.wanted.slot;
                     finding
                         .also(slot.span, "this slot is, and nothing says how to find it")
                         .fix(name.span, scalar(&slot.value));
@@ -416,8 +416,8 @@ fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
         return None;
     }
     let lower = word.to_ascii_lowercase();
-    let meant = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
-    (may_be_exactly(by, value, serial) || (meant && may_be_same_disk(by, value, serial)))
+    let as_word = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
+    (may_be_exactly(by, value, serial) || (as_word && may_be_same_disk(by, value, serial)))
         .then_some(word)
 }
 
@@ -463,7 +463,7 @@ fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
     {
         let (serial, _) = wipe_parts(&wipe.value);
         let first = named.iter().find(|(other, _)| *other == serial);
-        // Of slots that are found by their serial numbers, one is told below.
+        // Of slots that are found by their serial numbers, one is reported below.
         if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
             report
                 .add(
@@ -479,7 +479,12 @@ fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
 }
 
 /// Reports a `wipe` that cannot apply to the disk its slot is found by.
-fn wipe_of_slot(wipe: &Sp<String>, by: FindBy, value: &Sp<String>, report: &mut Report<'_>) {
+fn wipe_of_slot(
+    wipe: &Spanned<String>,
+    by: FindBy,
+    value: &Spanned<String>,
+    report: &mut Report<'_>,
+) {
     if let Some(word) = bad_word(by, &value.value, &wipe.value) {
         let lower = wipe.value.to_ascii_lowercase();
         let finding = report.add(
@@ -522,11 +527,11 @@ fn wipe_of_slot(wipe: &Sp<String>, by: FindBy, value: &Sp<String>, report: &mut 
     let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
         || serial.eq_ignore_ascii_case(&value.value);
     if by == FindBy::Serial && slip {
-        let meant = word.map_or_else(
+        let suggestion = word.map_or_else(
             || value.value.clone(),
             |word| format!("{}/{word}", value.value),
         );
-        finding.fix(wipe.span, scalar(&meant));
+        finding.fix(wipe.span, scalar(&suggestion));
     }
 }
 
@@ -555,11 +560,11 @@ fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
         let used = uses(disks);
         for (name, _) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
             let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
-            let is_told = unfound.iter().any(|one| {
-                let near = one.near.and_then(|near| one.host.slots.get(near));
-                near.is_some_and(|near| near.span == name.span)
+            let is_reported = unfound.iter().any(|one| {
+                let similar = one.similar.and_then(|similar| one.host.slots.get(similar));
+                similar.is_some_and(|similar| similar.span == name.span)
             });
-            if !is_used && !is_told {
+            if !is_used && !is_reported {
                 report
                     .add(
                         name.span,

@@ -9,7 +9,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Overlay;
-use crate::profile::{ClusterNetwork, Sp, scalar};
+use crate::profile::{ClusterNetwork, Spanned, scalar};
 
 pub(super) static CHECKS: &[&Check] = &[
     &GATEWAY_OUTSIDE_SUBNET,
@@ -20,13 +20,15 @@ pub(super) static CHECKS: &[&Check] = &[
 ];
 
 /// The network of every cluster, in the site's order.
-pub(super) fn networks<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<ClusterNetwork>> {
+pub(super) fn networks<'a>(
+    site: &SiteView<'a>,
+) -> impl Iterator<Item = &'a Spanned<ClusterNetwork>> {
     site.clusters
         .iter()
         .filter_map(|cluster| cluster.profile()?.network.as_ref())
 }
 
-fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<IpNet>> {
+fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<IpNet>> {
     networks(site).filter_map(|network| network.value.subnet.as_ref())
 }
 
@@ -237,14 +239,14 @@ slots: {os: {serial: WD-E100001}, d1: {serial: WD-E200001}}
 ";
 
 fn overlapping_subnets(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut subnets: Vec<(usize, &Sp<IpNet>)> = subnets(site)
+    let mut subnets: Vec<(usize, &Spanned<IpNet>)> = subnets(site)
         .filter(|subnet| why_unusable(subnet.value).is_none())
         .enumerate()
         .collect();
     // Two subnets are apart or one is within the other, so in this order the one around a subnet is the last before it that
     // still reaches this far.
     subnets.sort_by_key(|(at, subnet)| (subnet.value.network(), subnet.value.prefix_len(), *at));
-    let mut around: Vec<(usize, &Sp<IpNet>)> = Vec::new();
+    let mut around: Vec<(usize, &Spanned<IpNet>)> = Vec::new();
     for (at, subnet) in subnets {
         while around
             .last()

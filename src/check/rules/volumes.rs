@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView, volume_slots, volumes};
 use crate::finding::Edit;
 use crate::model::Driver;
-use crate::profile::{Pool, Sp, Volume, did_you_mean, quoted, scalar};
+use crate::profile::{Pool, Spanned, Volume, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -199,13 +199,13 @@ fn pools<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = PoolView<'a>> {
 }
 
 /// A volume as a disks profile writes it.
-type Entry = (Sp<String>, Sp<Volume>);
+type Entry = (Spanned<String>, Spanned<Volume>);
 
 struct PoolView<'a> {
-    name: &'a Sp<String>,
+    name: &'a Spanned<String>,
     pool: &'a Pool,
     /// What it sits on, where it is written: as `volume:`, or as the pool's own name.
-    volume: &'a Sp<String>,
+    volume: &'a Spanned<String>,
 }
 
 static POOL_WITHOUT_VOLUME: Check = Check::error(
@@ -237,13 +237,13 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
             .map(|pool| pool.volume.value.as_str())
             .collect();
         for PoolView { name, volume, .. } in pools(cluster) {
-            let mut told = HashSet::new();
+            let mut reported = HashSet::new();
             for host in &cluster.hosts {
                 let Some(disks) = host.disks else { continue };
                 let Some(volumes) = &disks.value.volumes else {
                     continue;
                 };
-                if volumes.value.get(&volume.value).is_some() || !told.insert(disks.span) {
+                if volumes.value.get(&volume.value).is_some() || !reported.insert(disks.span) {
                     continue;
                 }
                 // What another pool sits on was not meant.
@@ -251,12 +251,12 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let mut free = known
                     .clone()
                     .filter(|known| !wanted.contains(&known.value.as_str()));
-                let near = did_you_mean(
+                let similar = did_you_mean(
                     &volume.value,
                     free.clone().map(|known| known.value.as_str()),
                 );
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
+                let help = match similar {
+                    Some(similar) => format!("did you mean `{similar}`?"),
                     None => format!(
                         "add volume `{}` to the disks profile, or write `volume:` in the pool",
                         volume.value
@@ -273,10 +273,10 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                     help,
                 );
                 finding.label("sits on this volume");
-                match near.and_then(|near| free.find(|known| known.value == near)) {
-                    Some(near) => finding
-                        .also(near.span, "no pool sits on this one")
-                        .fix(volume.span, scalar(&near.value)),
+                match similar.and_then(|similar| free.find(|known| known.value == similar)) {
+                    Some(similar) => finding
+                        .also(similar.span, "no pool sits on this one")
+                        .fix(volume.span, scalar(&similar.value)),
                     None => finding.also(volumes.span, "it is not among these volumes"),
                 };
             }
@@ -338,7 +338,9 @@ fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Each pool with the volumes it sits on, one per disks profile.
-fn pools_and_volumes<'a>(site: &SiteView<'a>) -> Vec<(PoolView<'a>, &'a Sp<Driver>, &'a Entry)> {
+fn pools_and_volumes<'a>(
+    site: &SiteView<'a>,
+) -> Vec<(PoolView<'a>, &'a Spanned<Driver>, &'a Entry)> {
     let mut found = Vec::new();
     for cluster in &site.clusters {
         for disks in &cluster.folder.disks {
