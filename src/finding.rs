@@ -34,6 +34,25 @@ pub struct Rule {
     pub passes: &'static [Edit],
 }
 
+/// The rules whose codes begin with one letter.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) letter: char,
+    /// What they are about.
+    pub(crate) title: &'static str,
+}
+
+impl Family {
+    pub(crate) const fn new(letter: char, title: &'static str) -> Self {
+        Self { letter, title }
+    }
+
+    /// Whether the rule is one of them.
+    pub(crate) fn holds(&self, rule: &Rule) -> bool {
+        rule.code.starts_with(self.letter)
+    }
+}
+
 /// One edit of the example site. Files are named from the site's folder on.
 #[derive(Clone, Copy, Debug)]
 pub enum Edit {
@@ -115,6 +134,18 @@ impl Rule {
         }
     }
 }
+
+/// Declares rules that are checked where they are found, and `RULES`, the list of them.
+macro_rules! rules {
+    ($( $seen:vis static $name:ident: Rule = $rule:expr; )*) => {
+        $( $seen static $name: Rule = $rule; )*
+
+        /// Every rule of this file.
+        pub(crate) static RULES: &[&Rule] = &[$( &$name, )*];
+    };
+}
+
+pub(crate) use rules;
 
 /// Findings as they come in.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
     Overlay, Pool, Site, Volume, VolumeKind,
 };
-use crate::profile::Sp;
+use crate::profile::Spanned;
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -19,7 +19,7 @@ trait Present<T> {
     fn present(&self, what: &str) -> Result<&T, ModelError>;
 }
 
-impl<T> Present<T> for Option<Sp<T>> {
+impl<T> Present<T> for Option<Spanned<T>> {
     fn present(&self, what: &str) -> Result<&T, ModelError> {
         self.as_ref()
             .map(|found| &found.value)
@@ -112,7 +112,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
     })
 }
 
-fn values<T: Clone>(list: Option<&Sp<Vec<Sp<T>>>>) -> Vec<T> {
+fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
     list.into_iter()
         .flat_map(|list| &list.value)
         .map(|item| item.value.clone())

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::lower::{FromText, Named, Sp};
+use super::lower::{FromText, Named, Spanned};
 
 /// A type that can say which JSON values it is lowered from.
 pub(crate) trait Describe {
@@ -33,7 +33,7 @@ impl Describe for bool {
     }
 }
 
-impl<T: Describe> Describe for Vec<Sp<T>> {
+impl<T: Describe> Describe for Vec<Spanned<T>> {
     fn schema() -> Value {
         json!({"type": "array", "items": T::schema()})
     }

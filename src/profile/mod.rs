@@ -19,8 +19,8 @@ pub(crate) use load::load;
 pub use load::{ClusterFolder, Document, Profiles};
 pub use lower::did_you_mean;
 pub(crate) use lower::quoted;
-pub use lower::{Named, Sp};
-pub(crate) use rules::RULES;
+pub use lower::{Named, Spanned};
+pub(crate) use rules::{FAMILIES, RULES};
 pub(crate) use scalar::scalar;
 pub use types::{
     Admin, Bootstrap, Cluster, ClusterNetwork, Disks, Founding, Host, HostNetwork, LxdSource,

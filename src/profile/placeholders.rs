@@ -43,7 +43,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Reports the placeholders in a file's documents that were not found to be wrong for another reason.
-pub(super) fn placeholders(documents: &[Node<'_>], findings: &mut Findings) {
+pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
     let reported: HashSet<Span> = findings
         .list
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn placeholders(documents: &[Node<'_>], findings: &mut Findings) {
     }
 }
 
-fn walk(node: &Node<'_>, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
+fn walk(node: &Node, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
     match &node.kind {
         Kind::Text(text) if is_placeholder(text) && !reported.contains(&node.span) => {
             let message = format!(

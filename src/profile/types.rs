@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
-use super::lower::{FromText, Lower, Misfit, Named, Sp, Where, did_you_mean, record, wrong_type};
+use super::lower::{
+    FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type,
+};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -81,9 +83,9 @@ record! {
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
     /// The host that forms the cluster.
-    pub host: Option<Sp<String>>,
+    pub host: Option<Spanned<String>>,
     /// Whether it does without a majority.
-    pub alone: Option<Sp<bool>>,
+    pub alone: Option<Spanned<bool>>,
 }
 
 impl Bootstrap {
@@ -93,13 +95,13 @@ impl Bootstrap {
 
     /// Where `alone: true` is written.
     #[must_use]
-    pub fn is_alone(&self) -> Option<&Sp<bool>> {
+    pub fn is_alone(&self) -> Option<&Spanned<bool>> {
         self.alone.as_ref().filter(|alone| alone.value)
     }
 }
 
 impl Lower for Bootstrap {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Map(_) => {
                 let Founding { host, alone, .. } = Founding::lower(node, where_, findings)?;
@@ -114,7 +116,7 @@ impl Lower for Bootstrap {
                 let value = String::lower(node, where_, findings)?;
                 let span = node.span;
                 Some(Self {
-                    host: Some(Sp { value, span }),
+                    host: Some(Spanned { value, span }),
                     alone: None,
                 })
             }
@@ -157,9 +159,9 @@ record! {
         /// The default gateway.
         required gateway: IpAddr = json!({"examples": ["192.168.10.1"]}),
         /// DNS servers.
-        optional nameservers: Vec<Sp<IpAddr>>,
+        optional nameservers: Vec<Spanned<IpAddr>>,
         /// DNS search domains.
-        optional search: Vec<Sp<String>>,
+        optional search: Vec<Spanned<String>>,
         /// How instances reach one another across hosts; `fan` unless said otherwise.
         optional overlay: Overlay = json!({"default": "fan"}),
     }
@@ -181,7 +183,7 @@ record! {
         /// The login that is made on every host.
         required user: String = form("^[a-z_][a-z0-9_-]{0,31}$", "a login of at most 32 lower-case letters", &["ops"]),
         /// OpenSSH public keys of that login.
-        optional ssh_authorized_keys: Vec<Sp<String>> = json!({"items": form(
+        optional ssh_authorized_keys: Vec<Spanned<String>> = json!({"items": form(
             "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) ",
             "the one line of a .pub file, such as ~/.ssh/id_ed25519.pub",
             &["ssh-ed25519 AAAA… ops@desk"],
@@ -229,9 +231,9 @@ record! {
         /// A single block device, such as a hardware RAID volume.
         optional device: String = label(),
         /// Linux md RAID-1 over two slots.
-        optional mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
+        optional mirror: Vec<Spanned<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
         /// A zpool with one mirror over two slots.
-        optional zfs_mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
+        optional zfs_mirror: Vec<Spanned<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
     }
     = json!({"minProperties": 1, "maxProperties": 1})
 }
@@ -306,7 +308,7 @@ record! {
 impl Cluster {
     /// The name of the host that forms the cluster.
     #[must_use]
-    pub fn bootstrap_host(&self) -> Option<&Sp<String>> {
+    pub fn bootstrap_host(&self) -> Option<&Spanned<String>> {
         self.bootstrap.as_ref()?.value.host.as_ref()
     }
 }
@@ -320,11 +322,11 @@ macro_rules! choice {
             fn from_text(text: &str) -> Result<Self, Misfit> {
                 let mut choices = <$type>::ALL.iter().copied();
                 choices.find(|choice| choice.word() == text).ok_or_else(|| {
-                    let near = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
-                    let why = near.map_or("there is no such choice".to_owned(), |near| {
-                        format!("did you mean `{near}`?")
+                    let similar = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
+                    let why = similar.map_or("there is no such choice".to_owned(), |similar| {
+                        format!("did you mean `{similar}`?")
                     });
-                    Misfit::from(why).meant(near)
+                    Misfit::from(why).suggestion(similar)
                 })
             }
 
@@ -356,12 +358,12 @@ impl FromText for Mac {
     const EXPECTED: &'static str = "a MAC address such as \"52:54:00:12:34:56\"";
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let meant = || Self::meant(text).map(|mac| mac.to_string());
+        let suggestion = || Self::meant(text).map(|mac| mac.to_string());
         text.parse()
-            .map_err(|why: String| Misfit::from(why).meant(meant()))
+            .map_err(|why: String| Misfit::from(why).suggestion(suggestion()))
     }
 
-    fn meant_by_number(number: u64) -> Option<String> {
+    fn suggested_by_number(number: u64) -> Option<String> {
         Self::meant(&number.to_string()).map(|mac| mac.to_string())
     }
 
@@ -375,10 +377,10 @@ impl FromText for ByteSize {
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
         text.parse()
-            .map_err(|why: String| Misfit::from(why).meant(Self::meant(text)))
+            .map_err(|why: String| Misfit::from(why).suggestion(Self::meant(text)))
     }
 
-    fn meant_by_number(number: u64) -> Option<String> {
+    fn suggested_by_number(number: u64) -> Option<String> {
         Self::meant_bytes(number)
     }
 
@@ -401,9 +403,9 @@ impl FromText for IpAddr {
         text.parse().map_err(|_| {
             if let Some(address) = with_prefix() {
                 Misfit::from("leave the prefix length out, it is the subnet's")
-                    .meant(Some(address.to_string()))
+                    .suggestion(Some(address.to_string()))
             } else if let Some(address) = with_port() {
-                Misfit::from("leave the port out").meant(Some(address.to_string()))
+                Misfit::from("leave the port out").suggestion(Some(address.to_string()))
             } else {
                 "it is not an IP address".into()
             }
@@ -425,11 +427,13 @@ impl FromText for IpNet {
     fn from_text(text: &str) -> Result<Self, Misfit> {
         let net: Self = text.parse().map_err(|_| {
             Misfit::from("it is not a subnet with a prefix length")
-                .meant(with_netmask(text).map(|net| net.trunc().to_string()))
+                .suggestion(with_netmask(text).map(|net| net.trunc().to_string()))
         })?;
         if net.addr() != net.network() {
             let own = net.trunc().to_string();
-            return Err(Misfit::from(format!("the subnet's own address is {own}")).meant(Some(own)));
+            return Err(
+                Misfit::from(format!("the subnet's own address is {own}")).suggestion(Some(own))
+            );
         }
         Ok(net)
     }

@@ -64,10 +64,9 @@ pub struct ClusterKeys {
     pub hosts: Vec<HostKeys>,
 }
 
-/// Holds the parsed templates, and which forms of documents were read back.
+/// Holds the parsed templates.
 pub struct Renderer {
     scripts: first_boot::Scripts,
-    yaml: yaml::Writer,
 }
 
 impl Renderer {
@@ -78,7 +77,6 @@ impl Renderer {
     pub fn new() -> Result<Self, RenderError> {
         Ok(Self {
             scripts: first_boot::Scripts::new()?,
-            yaml: yaml::Writer::default(),
         })
     }
 
@@ -133,28 +131,22 @@ impl Renderer {
         at: usize,
         keys: &ClusterKeys,
     ) -> Result<Contents, ContentError> {
-        let (host, own, yaml) = (&cluster.hosts[at], &keys.hosts[at], &self.yaml);
+        let (host, own) = (&cluster.hosts[at], &keys.hosts[at]);
         let named = |name| move |source| ContentError::Yaml(name, source);
         let first_boot = self.scripts.first_boot(cluster, at)?;
         let unit = self.scripts.unit();
         let certificate = &keys.cluster.certificate_pem;
-        let lxd_preseed = lxd::preseed::preseed(yaml, cluster, host, certificate)
-            .map_err(named("lxd-preseed.yaml"))?;
+        let lxd_preseed =
+            lxd::preseed::preseed(cluster, host, certificate).map_err(named("lxd-preseed.yaml"))?;
         let written = write_files::write_files(cluster, at, keys, &first_boot, unit, &lxd_preseed);
-        let user_data = user_data::user_data(
-            yaml,
-            cluster,
-            host,
-            &own.ssh,
-            self.scripts.bootcmd(),
-            &written,
-        )
-        .map_err(named("user-data"))?;
+        let user_data =
+            user_data::user_data(cluster, host, &own.ssh, self.scripts.bootcmd(), &written)
+                .map_err(named("user-data"))?;
         let user_data = SecretBytes::new(user_data.into_bytes());
-        let network_config = network::network_config(yaml, &cluster.network, host)
-            .map_err(named("network-config"))?;
-        let meta_data = user_data::meta_data(yaml, host, &user_data, &network_config)
-            .map_err(named("meta-data"))?;
+        let network_config =
+            network::network_config(&cluster.network, host).map_err(named("network-config"))?;
+        let meta_data =
+            user_data::meta_data(host, &user_data, &network_config).map_err(named("meta-data"))?;
         Ok(Contents {
             user_data,
             meta_data,

@@ -70,17 +70,13 @@ impl Nameservers {
     }
 }
 
-pub(super) fn network_config(
-    yaml: &yaml::Writer,
-    network: &Network,
-    host: &Host,
-) -> Result<String, YamlError> {
+pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, YamlError> {
     let gateway = network.gateway.to_string();
     let (gateway4, gateway6) = match network.gateway {
         IpAddr::V4(_) => (Some(gateway), None),
         IpAddr::V6(_) => (None, Some(gateway)),
     };
-    yaml.to_string(&NetworkConfig {
+    yaml::to_string(&NetworkConfig {
         version: 2,
         ethernets: Ethernets {
             lan: Ethernet {

@@ -91,7 +91,6 @@ const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboo
 
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
-    yaml: &yaml::Writer,
     cluster: &Cluster,
     host: &Host,
     ssh: &SshHostKey,
@@ -154,7 +153,7 @@ pub(super) fn user_data(
         runcmd: [["sh", "-c", START]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
-    yaml.to_string_below("#cloud-config\n", &document)
+    yaml::to_string_below("#cloud-config\n", &document)
 }
 
 #[derive(Serialize)]
@@ -168,7 +167,6 @@ struct MetaData<'a> {
 /// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
 /// the seed says: a constant one would keep a changed seed from being applied, a random one would break repeatability.
 pub(super) fn meta_data(
-    yaml: &yaml::Writer,
     host: &Host,
     user_data: &SecretBytes,
     network_config: &str,
@@ -178,7 +176,7 @@ pub(super) fn meta_data(
     digest.update(user_data.sha256());
     digest.update(network_config);
     let digest = hex::encode(&digest.finalize()[..8]);
-    yaml.to_string(&MetaData {
+    yaml::to_string(&MetaData {
         instance_id: format!("{}-{digest}", host.name),
         lxseed_host: host.name.as_str(),
     })

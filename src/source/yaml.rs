@@ -3,48 +3,42 @@
 //! The tree keeps everything a message needs: the place of every key and value, both places of an aliased value, and
 //! repeated keys, which the lowering reports together with the first use instead of the parser stopping at them.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::file::{FileId, Span};
-use super::plain;
 
 /// One YAML value and where it stands.
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Node<'a> {
-    pub(crate) kind: Kind<'a>,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
     /// Where the value is written and, for an alias or a merged key, where it is used.
     pub(crate) span: Span,
 }
 
 /// A key of a mapping.
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Key<'a> {
+pub(crate) struct Key {
     /// The key's text, or nothing if the key is not text.
-    pub(crate) name: Option<Cow<'a, str>>,
+    pub(crate) name: Option<String>,
     pub(crate) span: Span,
 }
 
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) enum Kind<'a> {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Number,
     /// A whole number that is not negative.
     Unsigned(u64),
-    /// Part of the source where it stands there as it is.
-    Text(Cow<'a, str>),
-    List(Vec<Node<'a>>),
-    Map(Vec<(Key<'a>, Node<'a>)>),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
 }
 
-impl Kind<'_> {
+impl Kind {
     /// What a person calls it.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
@@ -68,12 +62,7 @@ pub(crate) struct YamlError {
 }
 
 /// Every document of the text. Null documents (`---` with nothing behind it) do not count.
-pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node<'_>>, YamlError> {
-    plain::parse(text, file).map_or_else(|| parse_whole(text, file), Ok)
-}
-
-/// The same for all of YAML.
-pub(super) fn parse_whole(text: &str, file: FileId) -> Result<Vec<Node<'static>>, YamlError> {
+pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node>, YamlError> {
     let documents =
         serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options(text.len()))
             .map_err(|error| yaml_error(&error, text, file))?;
@@ -256,7 +245,7 @@ impl<'de> Deserialize<'de> for Raw {
 
 /// Turns the parser's tree into ours. `alias` is the alias that brought the surroundings to their place: what stands inside an
 /// anchored value is used where that is used.
-fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
+fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node {
     let (written, alias) = spans(&raw, alias, file);
     let mut span = brought(written, alias);
     let kind = match raw.value {
@@ -264,9 +253,9 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
         Raw::Bool(value) => Kind::Bool(value),
         Raw::Number => Kind::Number,
         Raw::Unsigned(value) => Kind::Unsigned(value),
-        Raw::Text(text) => Kind::Text(text.into()),
+        Raw::Text(text) => Kind::Text(text),
         Raw::List(items) => {
-            let items: Vec<Node<'_>> = items
+            let items: Vec<Node> = items
                 .into_iter()
                 .map(|item| node(item, alias, file))
                 .collect();
@@ -279,7 +268,7 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
             Kind::List(items)
         }
         Raw::Map(entries) => {
-            let entries: Vec<(Key<'_>, Node<'_>)> = entries
+            let entries: Vec<(Key, Node)> = entries
                 .into_iter()
                 .map(|(key_raw, value)| (key(key_raw, alias, file), node(value, alias, file)))
                 .collect();
@@ -294,10 +283,10 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
     Node { kind, span }
 }
 
-fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key<'static> {
+fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key {
     let (written, alias) = spans(&raw, alias, file);
     let name = match raw.value {
-        Raw::Text(text) => Some(text.into()),
+        Raw::Text(text) => Some(text),
         _ => None,
     };
     Key {
@@ -343,7 +332,7 @@ mod tests {
                 &text[written.range()]
             ),
         };
-        fn walk(node: &Node<'_>, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
+        fn walk(node: &Node, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
             match &node.kind {
                 Kind::List(items) => items.iter().for_each(|item| walk(item, show, into)),
                 Kind::Map(entries) => {

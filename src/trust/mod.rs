@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod git;
 mod location;
+mod origin;
 mod redacted;
 mod secret;
 pub mod source;

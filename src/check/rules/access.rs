@@ -3,43 +3,21 @@
 use std::collections::HashMap;
 
 use super::release;
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
-use crate::check::{Check, Report};
 use crate::finding::Edit::Replace;
-use crate::finding::Rule;
-use crate::profile::{Admin, Sp, holds_private_key, quoted, scalar};
+use crate::profile::{Admin, Spanned, holds_private_key, quoted, scalar};
 use crate::source::Span;
 use crate::target::{self, Release};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &NO_WAY_IN,
-        run: no_way_in,
-    },
-    Check {
-        rule: &INVALID_USER,
-        run: invalid_user,
-    },
-    Check {
-        rule: &INVALID_SSH_KEY,
-        run: invalid_ssh_key,
-    },
-    Check {
-        rule: &WEAK_PASSWORD_HASH,
-        run: weak_password_hash,
-    },
-    Check {
-        rule: &DUPLICATE_SSH_KEY,
-        run: duplicate_ssh_key,
-    },
-    Check {
-        rule: &CONSOLE_ONLY,
-        run: console_only,
-    },
-    Check {
-        rule: &FEW_ROUNDS,
-        run: few_rounds,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &NO_WAY_IN,
+    &INVALID_USER,
+    &INVALID_SSH_KEY,
+    &WEAK_PASSWORD_HASH,
+    &DUPLICATE_SSH_KEY,
+    &CONSOLE_ONLY,
+    &FEW_ROUNDS,
 ];
 
 // Texts of the examples.
@@ -55,32 +33,33 @@ const HASH_TOO: &str = "  user: ops
 ";
 
 /// What is said of the administrator in each cluster.
-fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<Admin>> {
+fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<Admin>> {
     site.clusters.iter().filter_map(admin)
 }
 
 /// The same with the release that they log in on; where it is none that is known, which is reported, the newest.
-fn logins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'static Release, &'a Sp<Admin>)> {
+fn logins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'static Release, &'a Spanned<Admin>)> {
     site.clusters.iter().filter_map(|cluster| {
         let release = release::release(cluster.profile()?).unwrap_or_else(target::newest);
         Some((release, admin(cluster)?))
     })
 }
 
-fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Sp<Admin>> {
+fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<Admin>> {
     cluster.profile()?.admin.as_ref()
 }
 
-fn ssh_keys(admin: &Admin) -> &[Sp<String>] {
+fn ssh_keys(admin: &Admin) -> &[Spanned<String>] {
     admin
         .ssh_authorized_keys
         .as_ref()
         .map_or(&[], |keys| keys.value.as_slice())
 }
 
-static NO_WAY_IN: Rule = Rule::error(
+static NO_WAY_IN: Check = Check::error(
     "A003",
     "no-way-in",
+    no_way_in,
     "A machine that nobody can log in to cannot be repaired. Root has no password and other users are not made.",
 )
 .example(
@@ -103,9 +82,10 @@ fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static INVALID_USER: Rule = Rule::error(
+static INVALID_USER: Check = Check::error(
     "A004",
     "invalid-user",
+    invalid_user,
     "useradd takes lower-case names of at most 32 characters, and a name that the system already uses would change that account instead of \
      making one.",
 )
@@ -150,9 +130,10 @@ fn user_fits(user: &str, release: &Release) -> Result<(), &'static str> {
     }
 }
 
-static INVALID_SSH_KEY: Rule = Rule::error(
+static INVALID_SSH_KEY: Check = Check::error(
     "A005",
     "invalid-ssh-key",
+    invalid_ssh_key,
     "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 of Ubuntu 18.04 takes ssh-ed25519, \
      ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2. It also skips a line of more \
      than 16 KiB (SSH_MAX_PUBKEY_BYTES).",
@@ -231,9 +212,10 @@ fn ssh_key_fits(line: &str, release: &Release) -> Result<(), String> {
     }
 }
 
-static WEAK_PASSWORD_HASH: Rule = Rule::error(
+static WEAK_PASSWORD_HASH: Check = Check::error(
     "A006",
     "weak-password-hash",
+    weak_password_hash,
     "glibc 2.27 of Ubuntu 18.04 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
      of newer systems is not known, so the login would fail. It cuts the salt to 16 characters and takes 1000 to 999999999 rounds, and what \
      it works with stands in the hash that it compares: one with another salt or another number of rounds never matches (sha512-crypt.c).",
@@ -302,7 +284,9 @@ fn rounds(hash: &str, release: &Release) -> Result<u64, String> {
     }
 }
 
-fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'static Release, &'a Sp<String>)> {
+fn hashes<'a>(
+    site: &SiteView<'a>,
+) -> impl Iterator<Item = (&'static Release, &'a Spanned<String>)> {
     logins(site).filter_map(|(release, admin)| Some((release, admin.value.password_hash.as_ref()?)))
 }
 
@@ -320,9 +304,10 @@ fn weak_password_hash(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DUPLICATE_SSH_KEY: Rule = Rule::warning(
+static DUPLICATE_SSH_KEY: Check = Check::warning(
     "A009",
     "duplicate-ssh-key",
+    duplicate_ssh_key,
     "The same key is given twice. Whoever takes one of the two out, because its owner has left, would see the other one still let them in.",
 )
 .example(
@@ -366,9 +351,10 @@ fn duplicate_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static CONSOLE_ONLY: Rule = Rule::warning(
+static CONSOLE_ONLY: Check = Check::warning(
     "A010",
     "console-only",
+    console_only,
     "sshd takes no passwords on these machines (`ssh_pwauth: false`), so a password hash without an SSH key lets somebody in at the screen and \
      keyboard only.",
 )
@@ -392,9 +378,10 @@ fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static FEW_ROUNDS: Rule = Rule::warning(
+static FEW_ROUNDS: Check = Check::warning(
     "A011",
     "few-rounds",
+    few_rounds,
     "SHA-crypt does 5000 rounds unless the hash says otherwise (sha512-crypt.c); fewer only help whoever tries passwords against a hash they \
      have got hold of.",
 )

@@ -1,43 +1,26 @@
 //! The release contract: Ubuntu × kernel × LXD channel × storage driver.
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::Kernel;
-use crate::profile::{Cluster, Sp, quoted, scalar};
+use crate::profile::{Cluster, Spanned, quoted, scalar};
 use crate::target::Release;
 use crate::target::lxd::{Channel, Track};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNKNOWN_RELEASE,
-        run: unknown_release,
-    },
-    Check {
-        rule: &UNKNOWN_CHANNEL,
-        run: unknown_channel,
-    },
-    Check {
-        rule: &DRIVER_NOT_ON_KERNEL,
-        run: driver_not_on_kernel,
-    },
-    Check {
-        rule: &KERNEL_BELOW_DOCUMENTED,
-        run: kernel_below_documented,
-    },
-    Check {
-        rule: &UNSTABLE_CHANNEL,
-        run: unstable_channel,
-    },
-    Check {
-        rule: &OLD_TRACK,
-        run: old_track,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &UNKNOWN_RELEASE,
+    &UNKNOWN_CHANNEL,
+    &DRIVER_NOT_ON_KERNEL,
+    &KERNEL_BELOW_DOCUMENTED,
+    &UNSTABLE_CHANNEL,
+    &OLD_TRACK,
 ];
 
-static UNKNOWN_RELEASE: Rule = Rule::error(
+static UNKNOWN_RELEASE: Check = Check::error(
     "R001",
     "unknown-release",
+    unknown_release,
     "lxseed writes answers for the debian-installer of Ubuntu 18.04 and for its cloud-init. From 20.04 on the installer is another one.",
 )
 .example(
@@ -66,9 +49,10 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNKNOWN_CHANNEL: Rule = Rule::error(
+static UNKNOWN_CHANNEL: Check = Check::error(
     "R002",
     "unknown-channel",
+    unknown_channel,
     "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 do not run on \
      18.04's kernels, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
 )
@@ -80,9 +64,9 @@ static UNKNOWN_CHANNEL: Rule = Rule::error(
 fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     for channel in written_channels(site) {
         if let Err(why) = channel.value.parse::<Channel>() {
-            let meant = Channel::meant_by(&channel.value);
-            let help = match &meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let suggestion = Channel::meant_by(&channel.value);
+            let help = match &suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use 5.0/stable or 5.21/stable".to_owned(),
             };
             let finding = report.add(
@@ -91,20 +75,20 @@ fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
                 help,
             );
             finding.label("unknown channel");
-            if let Some(meant) = meant {
-                finding.fix(channel.span, meant.to_string());
+            if let Some(suggestion) = suggestion {
+                finding.fix(channel.span, suggestion.to_string());
             }
         }
     }
 }
 
-fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
     site.clusters
         .iter()
         .filter_map(|cluster| written_channel(cluster.profile()?))
 }
 
-fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
+fn written_channel(cluster: &Cluster) -> Option<&Spanned<String>> {
     cluster.lxd.as_ref()?.value.channel.as_ref()
 }
 
@@ -130,9 +114,10 @@ pub(in crate::check) fn kernel(cluster: &Cluster) -> Kernel {
         .map_or(Kernel::Hwe, |kernel| kernel.value)
 }
 
-static DRIVER_NOT_ON_KERNEL: Rule = Rule::error(
+static DRIVER_NOT_ON_KERNEL: Check = Check::error(
     "R003",
     "driver-not-on-kernel",
+    driver_not_on_kernel,
     "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: 18.04's 4.15 kernel has ZFS 0.7, the HWE \
      kernel 5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
 )
@@ -189,9 +174,10 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static KERNEL_BELOW_DOCUMENTED: Rule = Rule::warning(
+static KERNEL_BELOW_DOCUMENTED: Check = Check::warning(
     "R004",
     "kernel-below-documented",
+    kernel_below_documented,
     "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). 18.04 \
      has 4.15 and 5.4.",
 )
@@ -240,9 +226,10 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNSTABLE_CHANNEL: Rule = Rule::warning(
+static UNSTABLE_CHANNEL: Check = Check::warning(
     "R005",
     "unstable-channel",
+    unstable_channel,
     "All members of a cluster must run the very same LXD; what is not yet released as stable changes under them from one day to the next.",
 )
 .example(
@@ -269,9 +256,10 @@ fn unstable_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static OLD_TRACK: Rule = Rule::warning(
+static OLD_TRACK: Check = Check::warning(
     "R006",
     "old-track",
+    old_track,
     "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and \
      it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
 )

@@ -371,9 +371,8 @@ fn emitted() -> (Vec<Document>, Vec<Json>) {
         }
         for (place, meant, read) in forms {
             let name = format!("{text:?} as {place}");
-            let yaml = lxseed::yaml::Writer::default()
-                .to_string(&meant)
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let yaml =
+                lxseed::yaml::to_string(&meant).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(
                 yaml.bytes()
                     .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
@@ -404,7 +403,7 @@ fn numbers_and_switches_keep_their_types() {
         return;
     };
     let meant = json!({"a": 0, "b": 2, "c": u64::MAX, "d": true, "e": false, "f": [], "g": {}});
-    let yaml = lxseed::yaml::Writer::default().to_string(&meant).unwrap();
+    let yaml = lxseed::yaml::to_string(&meant).unwrap();
     let documents = [("numbers".to_owned(), yaml.into_bytes())];
     let entry = |key: &str, kind: &str, value: Json| json!([["str", key], [kind, value]]);
     let entries = [
