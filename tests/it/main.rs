@@ -21,6 +21,7 @@ mod golden;
 mod good;
 mod incremental;
 mod kills;
+mod layout;
 mod media;
 mod mistakes;
 mod mutants;

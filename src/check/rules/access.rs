@@ -134,7 +134,7 @@ static INVALID_SSH_KEY: Check = Check::error(
     "A005",
     "invalid-ssh-key",
     invalid_ssh_key,
-    "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 of Ubuntu 18.04 takes ssh-ed25519, \
+    "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 takes ssh-ed25519, \
      ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2. It also skips a line of more \
      than 16 KiB (SSH_MAX_PUBKEY_BYTES).",
 )
@@ -216,7 +216,7 @@ static WEAK_PASSWORD_HASH: Check = Check::error(
     "A006",
     "weak-password-hash",
     weak_password_hash,
-    "glibc 2.27 of Ubuntu 18.04 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
+    "glibc 2.27 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
      of newer systems is not known, so the login would fail. It cuts the salt to 16 characters and takes 1000 to 999999999 rounds, and what \
      it works with stands in the hash that it compares: one with another salt or another number of rounds never matches (sha512-crypt.c).",
 )

@@ -299,7 +299,7 @@ static NEWER_UDEV_NAME: Check = Check::warning(
     "D032",
     "newer-udev-name",
     newer_udev_name,
-    "A live system of today shows names that 18.04's udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
+    "A live system of today shows names that the machines' udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
      `…-ata-1.0` came with systemd 246 (systemd#15537) and is `…-ata-1` before, by-id `nvme-MODEL_SERIAL_1` with the namespace at its end came with \
      254 (systemd#26814) and is `nvme-MODEL_SERIAL` before.",
 )

@@ -259,7 +259,7 @@ static SNAP_MISSING: Check = Check::error(
     "O002",
     "snap-missing",
     snap_missing,
-    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than 18.04's, and the \
+    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than the installed system's, and the \
      very base that LXD's snap asks for.",
 )
 .example(
@@ -505,7 +505,7 @@ static SNAP_OF_ANOTHER_ARCHITECTURE: Check = Check::error(
     "O009",
     "snap-of-another-architecture",
     snap_of_another_architecture,
-    "`snap download` brings what the machine that it runs on could install. The install media of 18.04 are for amd64.",
+    "`snap download` brings what the machine that it runs on could install. The install media are for amd64.",
 )
 .example(
     with_bundle!(

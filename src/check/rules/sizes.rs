@@ -136,7 +136,7 @@ static OS_DISK_TOO_SMALL: Check = Check::error(
     "D022",
     "os-disk-too-small",
     os_disk_too_small,
-    "A server installation of 18.04 takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
+    "A server installation takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
      installation or the first boot stops for want of room.",
 )
 .example(
