@@ -1,8 +1,5 @@
 //! Whether git would carry the tree, and the secrets in it, into a commit.
 
-use std::io;
-use std::process::Output;
-
 use super::error::OutputError;
 use super::guard::is_keep;
 use super::place::Place;
@@ -11,37 +8,23 @@ use crate::git;
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
 /// Without git on the PATH, or outside a work tree, there is nothing to ask.
 pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputError> {
-    if !git::has_repository(&place.parent) {
-        return Ok(());
-    }
-    // False inside a .git folder, and beside the work trees of a bare repository: no index could list the tree there.
-    let Some(inside) = ask(place, &["rev-parse", "--is-inside-work-tree"])? else {
-        return Ok(());
+    let unanswered = |reason| OutputError::Git {
+        path: place.shown.clone(),
+        reason,
     };
-    if !inside.status.success() {
-        return Err(unanswered(place, &inside));
-    }
-    if inside.stdout.trim_ascii() != b"true" {
+    if git::in_work_tree(&place.parent).map_err(unanswered)? != Some(true) {
         return Ok(());
     }
-    // A name may hold what git would take for a pattern.
-    let below = format!(":(literal){}", place.name);
-    let Some(tracked) = ask(place, &["ls-files", "-z", "--", &below])? else {
-        return Ok(());
-    };
-    if !tracked.status.success() {
-        return Err(unanswered(place, &tracked));
-    }
-    let tracked = String::from_utf8_lossy(&tracked.stdout).into_owned();
-    let of_the_tree = |path: &&str| {
+    let tracked = git::tracked(&place.parent, &place.name).map_err(unanswered)?;
+    let of_the_tree = |path: &String| {
         path.strip_prefix(&*place.name)
             .and_then(|p| p.strip_prefix('/'))
             .is_none_or(|p| !is_keep(p))
     };
-    if let Some(file) = tracked.split_terminator('\0').find(of_the_tree) {
+    if let Some(file) = tracked.into_iter().flatten().find(of_the_tree) {
         return Err(OutputError::Tracked {
             path: place.shown.clone(),
-            file: file.to_owned(),
+            file,
         });
     }
     if !has_gitignore {
@@ -49,39 +32,10 @@ pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputErro
         return Ok(());
     }
     // No such host exists: a .gitignore that hides this path hides whatever a build writes.
-    let probe = format!("./{}/cluster/host/user-data", place.name);
-    let Some(ignored) = ask(place, &["check-ignore", "--quiet", "--", &probe])? else {
-        return Ok(());
-    };
-    match ignored.status.code() {
-        Some(0) => Ok(()),
-        Some(1) => Err(OutputError::NotIgnored(place.shown.clone())),
-        _ => Err(unanswered(place, &ignored)),
-    }
-}
-
-/// Runs git beside the target; nothing if there is no git.
-fn ask(place: &Place, question: &[&str]) -> Result<Option<Output>, OutputError> {
-    match git::command(&place.parent, question).output() {
-        Ok(answer) => Ok(Some(answer)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(OutputError::Git {
-            path: place.shown.clone(),
-            reason: e.to_string(),
-        }),
-    }
-}
-
-fn unanswered(place: &Place, answer: &Output) -> OutputError {
-    let text = String::from_utf8_lossy(&answer.stderr);
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("no reason given");
-    OutputError::Git {
-        path: place.shown.clone(),
-        reason: line.trim_start_matches("fatal: ").to_owned(),
+    let probe = format!("{}/cluster/host/user-data", place.name);
+    match git::ignores(&place.parent, &probe).map_err(unanswered)? {
+        Some(false) => Err(OutputError::NotIgnored(place.shown.clone())),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,6 @@ mod client_certificate;
 mod derive;
 mod error;
 mod file;
-mod git;
 mod location;
 mod origin;
 mod redacted;
@@ -16,7 +15,7 @@ mod secret;
 pub mod source;
 mod ssh;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod veil;
 
 pub use certificate::KeyPair;

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::error::{SecretError, SecretTextError};
 use super::file::{self, PrivateFile, read_bounded};
-use super::git;
 use super::location::Surroundings;
 pub use super::origin::Origin;
 use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
+use crate::git;
 
 /// What the user said about the secret. `Debug` shows neither the command nor the variable.
 #[derive(Clone, Default)]
@@ -127,7 +127,7 @@ pub fn create(path: &Utf8Path, created: Date) -> Result<Creation, SecretError> {
     };
     let ignored = path
         .file_name()
-        .and_then(|name| git::ignores(file::folder(path), name));
+        .and_then(|name| git::ignores(file::folder(path), name).ok()?);
     Ok(Creation { loaded, ignored })
 }
 
