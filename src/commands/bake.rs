@@ -8,7 +8,7 @@ use lxseed::media::{MediaError, seed_image};
 use lxseed::model::{CarriedSnap, Cluster, Host, Kernel, Site};
 use lxseed::report::sanitize;
 use lxseed::seed::{File, PROGRAM};
-use lxseed::tree::{About, ClusterAbout, HostAbout, Manifest, NewFile};
+use lxseed::tree::{AtomicFile, BuildInfo, ClusterInfo, HostInfo, Manifest};
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source;
 
@@ -88,7 +88,7 @@ fn bake_iso(
                 let what = format!("{output} cannot be written");
                 refused_or_full(error, what, "nothing was left behind")
             };
-            let target = NewFile::begin(output, |path| {
+            let target = AtomicFile::begin(output, |path| {
                 matches!(install_iso::read(path, &debian::layout()), Ok(Some(_)))
             })?;
             let (digest, session) =
@@ -189,19 +189,19 @@ pub(super) fn secret(args: &BakeArgs) -> Result<source::Loaded, CommandError> {
 }
 
 /// What a medium is of, for its manifest.
-pub(super) fn about(chosen: &Chosen<'_>, secret: &SiteSecret) -> About {
-    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterAbout {
+pub(super) fn about(chosen: &Chosen<'_>, secret: &SiteSecret) -> BuildInfo {
+    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterInfo {
         name: cluster.name.to_string(),
         hosts: hosts
             .iter()
-            .map(|at| HostAbout {
+            .map(|at| HostInfo {
                 name: cluster.hosts[*at].name.to_string(),
-                ..HostAbout::default()
+                ..HostInfo::default()
             })
             .collect(),
-        ..ClusterAbout::default()
+        ..ClusterInfo::default()
     });
-    About {
+    BuildInfo {
         program: PROGRAM.to_owned(),
         secret_fingerprint: secret.fingerprint(),
         clusters: clusters.collect(),

@@ -5,7 +5,7 @@ use lxseed::media::carried::Carried;
 use lxseed::media::cloud_image::{self, Format, Image, Source};
 use lxseed::model::CarriedSnap;
 use lxseed::report::sanitize;
-use lxseed::tree::{Manifest, NewFile};
+use lxseed::tree::{AtomicFile, Manifest};
 
 use super::bake::{Chosen, about, refuse_itself, secret};
 use super::files::Files;
@@ -51,11 +51,11 @@ pub(super) fn bake_image(
     let manifest = Manifest::describe(about(chosen, &loaded.secret), &files, entries);
 
     let ours = |path: &Utf8Path| matches!(cloud_image::read(path), Ok(Some(_)));
-    let target = NewFile::begin(output, ours)?;
+    let target = AtomicFile::begin(output, ours)?;
     // Where it is packed in the end, the disk as such lies beside it for a while, without a name.
     let unpacked = match format {
         Format::Raw => None,
-        Format::Qcow2 => Some(NewFile::begin(output, |_| true)?),
+        Format::Qcow2 => Some(AtomicFile::begin(output, |_| true)?),
     };
     let disk = unpacked.as_ref().unwrap_or(&target);
     let needed =

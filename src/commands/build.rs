@@ -9,7 +9,7 @@ use lxseed::model::{Cluster, Site};
 use lxseed::phases::{Phase, Phases};
 use lxseed::report::sanitize;
 use lxseed::seed::{CLUSTER_FILES, PROGRAM};
-use lxseed::tree::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
+use lxseed::tree::{BuildInfo, ClusterInfo, Committed, Fault, HostInfo, Stage, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
@@ -49,14 +49,13 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         .time(Phase::Compare, || Stage::begin(&args.output))?
         .timed_by(Arc::clone(&phases));
     let loaded = progress.aside(|| {
-        let standing = stage.standing();
-        keys::existing_or_new(&args.secret, &args.site, &args.output, standing, printer)
+        let existing = stage.existing();
+        keys::existing_or_new(&args.secret, &args.site, &args.output, existing, printer)
     })?;
     let fingerprint = loaded.secret.fingerprint();
-    let stage = stage.veiled_by(loaded.secret.veil());
 
     let work = Work {
-        survey: Survey::of(stage.standing(), &fingerprint, !args.no_seed_iso),
+        survey: Survey::of(stage.existing(), &fingerprint, !args.no_seed_iso),
         selection,
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
@@ -85,7 +84,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
     );
     progress.phase("putting the tree in place");
-    let committed = stage.commit(About {
+    let committed = stage.commit(BuildInfo {
         program: PROGRAM.to_owned(),
         secret_fingerprint: fingerprint.clone(),
         clusters,
@@ -167,7 +166,7 @@ struct Work<'a> {
 /// One cluster of the new tree.
 struct Built {
     /// What there is of it.
-    about: ClusterAbout,
+    about: ClusterInfo,
     /// How many hosts were rendered.
     anew: usize,
     /// What was not as it was built.
@@ -230,7 +229,7 @@ impl Work<'_> {
             }
             _ => {}
         }
-        let mut about = ClusterAbout {
+        let mut about = ClusterInfo {
             hosts: hosts.into_iter().flatten().collect(),
             ..looked.about
         };
@@ -251,11 +250,11 @@ impl Work<'_> {
     fn carry_over(
         &self,
         cluster: &Cluster,
-        about: HostAbout,
-    ) -> Result<Option<HostAbout>, CommandError> {
+        about: HostInfo,
+    ) -> Result<Option<HostInfo>, CommandError> {
         let cluster = cluster.name.as_str();
         let there = self.unaltered(&Utf8Path::new(cluster).join(&about.name))?;
-        Ok(there.then(|| HostAbout {
+        Ok(there.then(|| HostInfo {
             inputs: self
                 .survey
                 .recorded(cluster, &about.name)

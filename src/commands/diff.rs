@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use lxseed::model::Cluster;
 use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, File};
-use lxseed::tree::{Fault, Standing, State};
+use lxseed::tree::{ExistingTree, Fault, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 use similar::TextDiff;
@@ -26,8 +26,8 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         return Ok(Outcome::Findings);
     }
     let site = checked.accept()?;
-    let standing = Standing::read(&args.output)?;
-    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &standing)? else {
+    let existing = ExistingTree::read(&args.output)?;
+    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &existing)? else {
         // Without a secret nothing was built, and what would be cannot be rendered.
         printer.line(&format!(
             "{}: nothing was built yet",
@@ -36,10 +36,9 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
-    let standing = standing.veiled_by(loaded.secret.veil());
     let work = Work {
-        standing: &standing,
-        survey: Survey::of(&standing, &fingerprint, !args.no_seed_iso),
+        existing: &existing,
+        survey: Survey::of(&existing, &fingerprint, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
         output: &args.output,
@@ -59,7 +58,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         same = false;
         print(&format!("only in {}: {gone}", args.output), printer);
     }
-    for (path, fault) in standing.own_faults() {
+    for (path, fault) in existing.own_faults() {
         same = false;
         print(&format!("{} {fault}", args.output.join(path)), printer);
     }
@@ -87,7 +86,7 @@ fn print(text: &str, printer: &mut Printer) {
 }
 
 struct Work<'a> {
-    standing: &'a Standing,
+    existing: &'a ExistingTree,
     survey: Survey<'a>,
     secret: &'a SiteSecret,
     files: Files,
@@ -99,7 +98,7 @@ impl Work<'_> {
     fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
         let looked = self
             .survey
-            .cluster(cluster, |_| true, |paths| self.standing.state(paths))?;
+            .cluster(cluster, |_| true, |paths| self.existing.state(paths))?;
         let stale = |verdict: &Verdict| matches!(verdict, Verdict::Stale(why) if *why != Why::New);
         let keys = (stale(&looked.own) || looked.hosts.iter().any(stale))
             .then(|| keys::derive(cluster, self.secret))
@@ -142,7 +141,7 @@ impl Work<'_> {
                 let mut text = self.compare(&files);
                 // A file that a later lxseed does not write any more.
                 let folder = Utf8Path::new(cluster.name.as_str()).join(name.as_str());
-                for path in self.standing.paths(&folder) {
+                for path in self.existing.paths(&folder) {
                     if !files.iter().any(|file| file.path == path) {
                         text += &format!("only in {}: {path}\n", self.output);
                     }
@@ -161,11 +160,11 @@ impl Work<'_> {
     fn file(&self, file: &File) -> String {
         let path = &file.path;
         let shown = self.output.join(path);
-        let Ok(old) = self.standing.bytes(path) else {
+        let Ok(old) = self.existing.bytes(path) else {
             return format!("{shown} is missing\n");
         };
         let new = file.content.bytes();
-        let mode = match self.standing.state(&[path]) {
+        let mode = match self.existing.state(&[path]) {
             State::Damaged(faults) => faults
                 .iter()
                 .filter(|(_, fault)| matches!(fault, Fault::Mode { .. }))
@@ -176,7 +175,7 @@ impl Work<'_> {
         if old == new {
             return mode;
         }
-        let secret = file.content.is_secret() || self.standing.is_secret(path);
+        let secret = file.content.is_secret() || self.existing.is_secret(path);
         let (Ok(old), Ok(new)) = (std::str::from_utf8(&old), std::str::from_utf8(new)) else {
             return format!("{mode}{shown} differs, and is not text\n");
         };

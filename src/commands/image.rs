@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use lxseed::media::{self, MediaError, seed_image};
 use lxseed::report::sanitize;
-use lxseed::tree::{self, NewFile, OutputError};
+use lxseed::tree::{self, AtomicFile, OutputError};
 
 use super::{CommandError, Outcome};
 use crate::cli::{ImageArgs, ImageFormat};
@@ -31,7 +31,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
         ImageFormat::Iso => (seed_image::Format::Iso, "ISO 9660"),
         ImageFormat::Fat => (seed_image::Format::Fat, "FAT"),
     };
-    let file = NewFile::begin(&args.output, media::is_seed_image)?;
+    let file = AtomicFile::begin(&args.output, media::is_seed_image)?;
     let image = found.image(format).map_err(refused)?;
     file.file()
         .write_all(image.expose())

@@ -21,7 +21,7 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     let path = &args.file;
     if path.is_dir() {
         return match tree::inspect(path)? {
-            Some(standing) => Ok(tree(path, &standing, printer)),
+            Some(found) => Ok(tree(path, &found, printer)),
             None => {
                 // The folder of one cluster or host.
                 let above = path.canonicalize_utf8().ok().and_then(|whole| {
@@ -58,8 +58,8 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     Ok(show_seed(path, &image, printer))
 }
 
-fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome {
-    let manifest = &standing.manifest;
+fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
+    let manifest = &found.manifest;
     let hosts: usize = manifest.clusters.iter().map(|c| c.hosts.len()).sum();
     printer.line(&format!(
         "{}: {}, {}, {}, built by lxseed {} with site secret {}",
@@ -106,14 +106,14 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
             printer.line(&line);
         }
     }
-    for fault in &standing.faults {
+    for fault in &found.faults {
         let (path, fault) = fault;
         printer.note(&format!("{} {fault}", sanitize(path.as_str())));
     }
-    for path in &standing.extra {
+    for path in &found.extra {
         printer.note(&format!("{} was written by no build", sanitize(path)));
     }
-    let faults = standing.faults.len() + standing.extra.len();
+    let faults = found.faults.len() + found.extra.len();
     if faults == 0 {
         printer.line("every file is as it was built");
         Outcome::Done

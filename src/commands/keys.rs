@@ -4,7 +4,7 @@ use camino::Utf8Path;
 use lxseed::model::Cluster;
 use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, HostKeys};
-use lxseed::tree::Standing;
+use lxseed::tree::ExistingTree;
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source::{self, Loaded, Origin};
 use rayon::prelude::*;
@@ -40,13 +40,13 @@ pub(super) fn existing(
     args: &SecretArgs,
     site: &Utf8Path,
     output: &Utf8Path,
-    standing: &Standing,
+    tree: &ExistingTree,
 ) -> Result<Option<Loaded>, CommandError> {
     let folder = current_folder()?;
     if let Some(loaded) = source::load(&secret_options(args), site, &folder)? {
         return Ok(Some(loaded));
     }
-    let Some(previous) = standing.manifest() else {
+    let Some(previous) = tree.manifest() else {
         return Ok(None);
     };
     let path = source::default_location(site, &folder)?;
@@ -62,11 +62,11 @@ pub(super) fn existing_or_new(
     args: &SecretArgs,
     site: &Utf8Path,
     output: &Utf8Path,
-    standing: &Standing,
+    tree: &ExistingTree,
     printer: &mut Printer,
 ) -> Result<Loaded, CommandError> {
-    if let Some(loaded) = existing(args, site, output, standing)? {
-        if let Some(previous) = standing.manifest()
+    if let Some(loaded) = existing(args, site, output, tree)? {
+        if let Some(previous) = tree.manifest()
             && previous.secret_fingerprint != loaded.secret.fingerprint()
         {
             printer.note(&format!(

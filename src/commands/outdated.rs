@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use lxseed::model::Site;
 use lxseed::report::sanitize;
-use lxseed::tree::Standing;
+use lxseed::tree::ExistingTree;
 use rayon::prelude::*;
 
 use super::check::counted;
@@ -18,9 +18,9 @@ pub(super) fn outdated(
     site: &Site,
     printer: &mut Printer,
 ) -> Result<Outcome, CommandError> {
-    let standing = Standing::read(&args.output)?;
+    let existing = ExistingTree::read(&args.output)?;
     let output = sanitize(args.output.as_str()).into_owned();
-    let Some(other_program) = standing
+    let Some(other_program) = existing
         .manifest()
         .map(|manifest| manifest.program != lxseed::seed::PROGRAM)
     else {
@@ -28,16 +28,15 @@ pub(super) fn outdated(
         return Ok(Outcome::OutOfDate);
     };
     // With a tree but no secret this is an error, not a new secret.
-    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &standing)? else {
+    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &existing)? else {
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
-    let standing = standing.veiled_by(loaded.secret.veil());
-    let survey = Survey::of(&standing, &fingerprint, !args.no_seed_iso);
+    let survey = Survey::of(&existing, &fingerprint, !args.no_seed_iso);
     let looked = site
         .clusters
         .par_iter()
-        .map(|cluster| survey.cluster(cluster, |_| true, |paths| standing.state(paths)))
+        .map(|cluster| survey.cluster(cluster, |_| true, |paths| existing.state(paths)))
         .collect::<Result<Vec<_>, _>>()?;
 
     let mut lines = Vec::new();
@@ -79,7 +78,7 @@ pub(super) fn outdated(
     for gone in survey.gone(site) {
         lines.push(format!("{gone} is in no profile any more"));
     }
-    for (path, fault) in standing.own_faults() {
+    for (path, fault) in existing.own_faults() {
         let path = if path == "" {
             Utf8Path::new(".")
         } else {

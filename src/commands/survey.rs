@@ -6,7 +6,7 @@ use std::fmt;
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
 use lxseed::seed::{CLUSTER_FILES, Inputs, PROGRAM, RenderError};
-use lxseed::tree::{ClusterAbout, Fault, HostAbout, Standing, State};
+use lxseed::tree::{ClusterInfo, ExistingTree, Fault, HostInfo, State};
 use rayon::prelude::*;
 
 /// Why files have to be written anew.
@@ -39,21 +39,21 @@ pub(super) enum Verdict {
 
 /// The profiles of a site beside the tree that stands.
 pub(super) struct Survey<'a> {
-    standing: &'a Standing,
+    existing: &'a ExistingTree,
     secret: &'a str,
     images: bool,
     built: HashMap<&'a str, BuiltCluster<'a>>,
 }
 
 struct BuiltCluster<'a> {
-    about: &'a ClusterAbout,
+    about: &'a ClusterInfo,
     hosts: HashMap<&'a str, &'a str>,
 }
 
 /// One cluster, looked at.
 pub(super) struct Looked {
     /// What the cluster and its hosts follow from now.
-    pub(super) about: ClusterAbout,
+    pub(super) about: ClusterInfo,
     /// The files of the cluster as a whole. They are asked about if any host is.
     pub(super) own: Verdict,
     /// Those of each host, in the cluster's order.
@@ -62,15 +62,15 @@ pub(super) struct Looked {
 
 impl<'a> Survey<'a> {
     /// `secret` is the fingerprint of the site secret that a build would take, `images` whether it would write seed images.
-    pub(super) fn of(standing: &'a Standing, secret: &'a str, images: bool) -> Self {
-        let clusters = standing.manifest().map_or(&[][..], |m| &m.clusters);
+    pub(super) fn of(existing: &'a ExistingTree, secret: &'a str, images: bool) -> Self {
+        let clusters = existing.manifest().map_or(&[][..], |m| &m.clusters);
         let built = clusters.iter().map(|about| {
             let hosts = about.hosts.iter();
             let hosts = hosts.map(|host| (&*host.name, &*host.inputs)).collect();
             (&*about.name, BuiltCluster { about, hosts })
         });
         Self {
-            standing,
+            existing,
             secret,
             images,
             built: built.collect(),
@@ -89,13 +89,13 @@ impl<'a> Survey<'a> {
         let folder = Utf8Path::new(cluster.name.as_str());
         let hosts = (0..cluster.hosts.len())
             .map(|at| {
-                Ok(HostAbout {
+                Ok(HostInfo {
                     name: cluster.hosts[at].name.to_string(),
                     inputs: inputs.host(at)?,
                 })
             })
             .collect::<Result<Vec<_>, RenderError>>()?;
-        let about = ClusterAbout {
+        let about = ClusterInfo {
             name: cluster.name.to_string(),
             shared: inputs.shared().to_owned(),
             inputs: inputs.cluster(hosts.iter().map(|host| &*host.inputs))?,
@@ -136,9 +136,9 @@ impl<'a> Survey<'a> {
     }
 
     /// What makes a digest another: the widest cause that is known.
-    fn cause(&self, about: &ClusterAbout) -> Why {
+    fn cause(&self, about: &ClusterInfo) -> Why {
         let built = self.built.get(&*about.name);
-        match self.standing.manifest() {
+        match self.existing.manifest() {
             Some(manifest) if manifest.program != PROGRAM => Why::Program,
             Some(manifest) if manifest.secret_fingerprint != self.secret => Why::Secret,
             _ if built.is_some_and(|built| built.about.shared != about.shared) => Why::Cluster,
@@ -152,7 +152,7 @@ impl<'a> Survey<'a> {
     }
 
     /// What a cluster followed from when it was built.
-    pub(super) fn recorded_cluster(&self, cluster: &str) -> Option<&'a ClusterAbout> {
+    pub(super) fn recorded_cluster(&self, cluster: &str) -> Option<&'a ClusterInfo> {
         self.built.get(cluster).map(|built| built.about)
     }
 

@@ -4,43 +4,42 @@ use std::io;
 use std::process::Output;
 
 use super::error::OutputError;
-use super::guard::is_keep;
-use super::place::Place;
+use super::target::{Target, is_keep};
 use crate::git;
 
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
 /// Without git on the PATH, or outside a work tree, there is nothing to ask.
-pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputError> {
-    if !git::has_repository(&place.parent) {
+pub(super) fn check(target: &Target, has_gitignore: bool) -> Result<(), OutputError> {
+    if !git::has_repository(&target.parent) {
         return Ok(());
     }
     // False inside a .git folder, and beside the work trees of a bare repository: no index could list the tree there.
-    let Some(inside) = ask(place, &["rev-parse", "--is-inside-work-tree"])? else {
+    let Some(inside) = ask(target, &["rev-parse", "--is-inside-work-tree"])? else {
         return Ok(());
     };
     if !inside.status.success() {
-        return Err(unanswered(place, &inside));
+        return Err(unanswered(target, &inside));
     }
     if inside.stdout.trim_ascii() != b"true" {
         return Ok(());
     }
     // A name may hold what git would take for a pattern.
-    let below = format!(":(literal){}", place.name);
-    let Some(tracked) = ask(place, &["ls-files", "-z", "--", &below])? else {
+    let below = format!(":(literal){}", target.name);
+    let Some(tracked) = ask(target, &["ls-files", "-z", "--", &below])? else {
         return Ok(());
     };
     if !tracked.status.success() {
-        return Err(unanswered(place, &tracked));
+        return Err(unanswered(target, &tracked));
     }
     let tracked = String::from_utf8_lossy(&tracked.stdout).into_owned();
     let of_the_tree = |path: &&str| {
-        path.strip_prefix(&*place.name)
+        path.strip_prefix(&*target.name)
             .and_then(|p| p.strip_prefix('/'))
             .is_none_or(|p| !is_keep(p))
     };
     if let Some(file) = tracked.split_terminator('\0').find(of_the_tree) {
         return Err(OutputError::Tracked {
-            path: place.shown.clone(),
+            path: target.shown.clone(),
             file: file.to_owned(),
         });
     }
@@ -49,30 +48,30 @@ pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputErro
         return Ok(());
     }
     // No such host exists: a .gitignore that hides this path hides whatever a build writes.
-    let probe = format!("./{}/cluster/host/user-data", place.name);
-    let Some(ignored) = ask(place, &["check-ignore", "--quiet", "--", &probe])? else {
+    let probe = format!("./{}/cluster/host/user-data", target.name);
+    let Some(ignored) = ask(target, &["check-ignore", "--quiet", "--", &probe])? else {
         return Ok(());
     };
     match ignored.status.code() {
         Some(0) => Ok(()),
-        Some(1) => Err(OutputError::NotIgnored(place.shown.clone())),
-        _ => Err(unanswered(place, &ignored)),
+        Some(1) => Err(OutputError::NotIgnored(target.shown.clone())),
+        _ => Err(unanswered(target, &ignored)),
     }
 }
 
 /// Runs git beside the target; nothing if there is no git.
-fn ask(place: &Place, question: &[&str]) -> Result<Option<Output>, OutputError> {
-    match git::command(&place.parent, question).output() {
+fn ask(target: &Target, question: &[&str]) -> Result<Option<Output>, OutputError> {
+    match git::command(&target.parent, question).output() {
         Ok(answer) => Ok(Some(answer)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(OutputError::Git {
-            path: place.shown.clone(),
+            path: target.shown.clone(),
             reason: e.to_string(),
         }),
     }
 }
 
-fn unanswered(place: &Place, answer: &Output) -> OutputError {
+fn unanswered(target: &Target, answer: &Output) -> OutputError {
     let text = String::from_utf8_lossy(&answer.stderr);
     let line = text
         .lines()
@@ -80,7 +79,7 @@ fn unanswered(place: &Place, answer: &Output) -> OutputError {
         .find(|line| !line.is_empty())
         .unwrap_or("no reason given");
     OutputError::Git {
-        path: place.shown.clone(),
+        path: target.shown.clone(),
         reason: line.trim_start_matches("fatal: ").to_owned(),
     }
 }
@@ -96,7 +95,7 @@ mod tests {
 
     use crate::tree::guard;
     use crate::tree::tests::crash::command;
-    use crate::tree::tests::{Bench, message};
+    use crate::tree::tests::{Fixture, message};
 
     fn git(folder: &Utf8Path, arguments: &[&str]) {
         let done = Command::new("git")
@@ -114,19 +113,22 @@ mod tests {
         );
     }
 
-    fn repository() -> (Bench, Utf8PathBuf) {
-        let bench = Bench::new();
-        git(&bench.root, &["init", "--quiet"]);
-        let target = bench.target();
-        (bench, target)
+    fn repository() -> (Fixture, Utf8PathBuf) {
+        let fixture = Fixture::new();
+        git(&fixture.root, &["init", "--quiet"]);
+        let target = fixture.target();
+        (fixture, target)
     }
 
     #[test]
     fn a_tracked_tree_is_refused_and_the_advice_helps() {
-        let (bench, target) = repository();
-        bench.build(&[("lab/node1/user-data", "#")]);
+        let (fixture, target) = repository();
+        fixture.build(&[("lab/node1/user-data", "#")]);
         guard(&target).unwrap();
-        git(&bench.root, &["add", "--force", "out/lab/node1/user-data"]);
+        git(
+            &fixture.root,
+            &["add", "--force", "out/lab/node1/user-data"],
+        );
         let text = message(guard(&target));
         assert!(
             text.starts_with("git tracks out/lab/node1/user-data, "),
@@ -137,7 +139,7 @@ mod tests {
             "{text}"
         );
         git(
-            &bench.root,
+            &fixture.root,
             &["rm", "--quiet", "-r", "--cached", "--", target.as_str()],
         );
         guard(&target).unwrap();
@@ -145,40 +147,40 @@ mod tests {
 
     #[test]
     fn a_tree_that_only_the_index_knows_is_refused() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir_all(target.join("lab")).unwrap();
         fs::write(target.join("lab/old"), "x").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
         assert!(message(guard(&target)).starts_with("git tracks out/lab/old, "));
     }
 
     #[test]
     fn keep_files_may_be_tracked_but_only_at_the_top() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join(".gitignore"), "*\n!.gitignore\n").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         guard(&target).unwrap();
-        bench.build(&[("lab/a", "1")]);
+        fixture.build(&[("lab/a", "1")]);
         fs::write(target.join("lab/.gitkeep"), "").unwrap();
-        git(&bench.root, &["add", "--force", "out/lab/.gitkeep"]);
+        git(&fixture.root, &["add", "--force", "out/lab/.gitkeep"]);
         fs::remove_file(target.join("lab/.gitkeep")).unwrap();
         assert!(message(guard(&target)).starts_with("git tracks out/lab/.gitkeep, "));
     }
 
     #[test]
     fn the_tree_is_never_addable() {
-        let (bench, target) = repository();
-        bench.build(&[("lab/a", "1")]);
-        git(&bench.root, &["add", "."]);
+        let (fixture, target) = repository();
+        fixture.build(&[("lab/a", "1")]);
+        git(&fixture.root, &["add", "."]);
         guard(&target).unwrap();
         // Nor is what a killed build leaves.
-        let stage = bench.begin();
-        stage.write(&Bench::secret("lab/a", "2")).unwrap();
-        git(&bench.root, &["add", "."]);
+        let stage = fixture.begin();
+        stage.write(&Fixture::secret("lab/a", "2")).unwrap();
+        git(&fixture.root, &["add", "."]);
         let listed = Command::new("git")
-            .current_dir(&bench.root)
+            .current_dir(&fixture.root)
             .arg("ls-files")
             .output()
             .unwrap();
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_gitignore_that_hides_too_little_is_refused() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join(".gitignore"), "*.iso\n").unwrap();
         let text = message(guard(&target));
@@ -199,17 +201,17 @@ mod tests {
                 && text.contains("add a line `*`"),
             "{text}"
         );
-        fs::write(bench.path(".gitignore"), "/out/\n").unwrap();
+        fs::write(fixture.path(".gitignore"), "/out/\n").unwrap();
         guard(&target).unwrap();
     }
 
     #[test]
     fn names_are_not_patterns() {
-        let (bench, _) = repository();
-        fs::write(bench.path("outside"), "x").unwrap();
-        git(&bench.root, &["add", "outside"]);
+        let (fixture, _) = repository();
+        fs::write(fixture.path("outside"), "x").unwrap();
+        git(&fixture.root, &["add", "outside"]);
         for name in ["out*", ":", ":!out", "[o]utside", "-q"] {
-            let target = bench.path(name);
+            let target = fixture.path(name);
             guard(&target).unwrap();
             fs::create_dir(&target).unwrap();
             fs::write(target.join(".gitignore"), "*\n").unwrap();
@@ -224,42 +226,42 @@ mod tests {
 
     #[test]
     fn a_repository_that_does_not_answer_stops_the_build() {
-        let (bench, target) = repository();
-        fs::write(bench.path(".git/index"), "not an index").unwrap();
+        let (fixture, target) = repository();
+        fs::write(fixture.path(".git/index"), "not an index").unwrap();
         assert!(message(guard(&target)).starts_with("git cannot say whether it tracks "));
         // A folder that is merely called .git is none.
-        fs::remove_dir_all(bench.path(".git")).unwrap();
-        fs::create_dir(bench.path(".git")).unwrap();
+        fs::remove_dir_all(fixture.path(".git")).unwrap();
+        fs::create_dir(fixture.path(".git")).unwrap();
         guard(&target).unwrap();
     }
 
     #[test]
     fn a_target_in_a_repository_of_another_user_is_still_judged() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join("x"), "").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
         if rustix::process::geteuid().is_root() {
-            fs::os::unix::fs::chown(&bench.root, Some(65534), Some(65534)).unwrap();
-            fs::os::unix::fs::chown(bench.path(".git"), Some(65534), Some(65534)).unwrap();
+            fs::os::unix::fs::chown(&fixture.root, Some(65534), Some(65534)).unwrap();
+            fs::os::unix::fs::chown(fixture.path(".git"), Some(65534), Some(65534)).unwrap();
         }
         assert!(message(guard(&target)).starts_with("git tracks out/x, "));
     }
     #[test]
     fn a_hook_of_another_repository_does_not_mislead() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join("x"), "").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
-        fs::create_dir(bench.path("other")).unwrap();
-        git(&bench.path("other"), &["init", "--quiet"]);
+        fs::create_dir(fixture.path("other")).unwrap();
+        git(&fixture.path("other"), &["init", "--quiet"]);
         let mut build = command("exec \"$@\"", &target, 1);
         build
-            .env("GIT_DIR", bench.path("other/.git"))
-            .env("GIT_WORK_TREE", bench.path("other"))
-            .env("GIT_INDEX_FILE", bench.path("other/.git/index"));
+            .env("GIT_DIR", fixture.path("other/.git"))
+            .env("GIT_WORK_TREE", fixture.path("other"))
+            .env("GIT_INDEX_FILE", fixture.path("other/.git/index"));
         let done = build.output().unwrap();
         let said = String::from_utf8_lossy(&[done.stderr, done.stdout].concat()).into_owned();
         assert!(said.contains("git tracks out/x, "), "{said}");
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn without_git_there_is_nothing_to_ask() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         let done = command("PATH=/nonexistent exec \"$@\"", &target, 1)
             .output()
             .unwrap();
@@ -276,6 +278,6 @@ mod tests {
             "{}",
             String::from_utf8_lossy(&done.stderr)
         );
-        assert!(bench.path("out/manifest.json").is_file());
+        assert!(fixture.path("out/manifest.json").is_file());
     }
 }
