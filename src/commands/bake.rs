@@ -8,7 +8,7 @@ use lxseed::media::{MediaError, seed_image};
 use lxseed::model::{CarriedSnap, Cluster, Host, Kernel, Site};
 use lxseed::report::sanitize;
 use lxseed::seed::{File, PROGRAM};
-use lxseed::tree::{AtomicFile, BuildInfo, ClusterInfo, HostInfo, Manifest};
+use lxseed::tree::{AtomicFile, BuildInfo, ClusterInfo, Manifest};
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source;
 
@@ -194,10 +194,7 @@ pub(super) fn about(chosen: &Chosen<'_>, secret: &SiteSecret) -> BuildInfo {
         name: cluster.name.to_string(),
         hosts: hosts
             .iter()
-            .map(|at| HostInfo {
-                name: cluster.hosts[*at].name.to_string(),
-                ..HostInfo::default()
-            })
+            .map(|at| cluster.hosts[*at].name.to_string())
             .collect(),
         ..ClusterInfo::default()
     });

@@ -63,15 +63,15 @@ pub(super) fn bake_image(
     disk.check_space(needed * if unpacked.is_some() { 2 } else { 1 })?;
     let progress = Progress::new("copying the image");
     source.unpack(disk.file()).map_err(refused)?;
-    progress.phase("looking at the image");
+    progress.step("looking at the image");
     let planted = Image::open(disk.file()).map_err(refused)?;
     planted.check_unused().map_err(refused)?;
-    progress.phase("planting the seed");
+    progress.step("planting the seed");
     planted
         .plant(&files, &carried, &manifest)
         .map_err(refused)?;
     if unpacked.is_some() {
-        progress.phase("packing the image");
+        progress.step("packing the image");
         cloud_image::pack(disk.file(), target.file(), format).map_err(refused)?;
     }
     progress.finish();

@@ -1,6 +1,6 @@
-//! `lxseed diff`: what a build would change in the tree that stands.
+//! `lxseed diff`: what a build would change in the existing tree.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::Cluster;
 use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, File};
@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use super::check::show;
 use super::files::Files;
-use super::survey::{Survey, Verdict, Why};
+use super::status::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::DiffArgs;
 use crate::terminal::printer::Printer;
@@ -38,7 +38,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
     let fingerprint = loaded.secret.fingerprint();
     let work = Work {
         existing: &existing,
-        survey: Survey::of(&existing, &fingerprint, !args.no_seed_iso),
+        comparison: Comparison::new(&existing, &fingerprint, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
         output: &args.output,
@@ -54,9 +54,9 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
             print(&text, printer);
         }
     }
-    for gone in work.survey.gone(&site) {
+    for removed in work.comparison.removed(&site) {
         same = false;
-        print(&format!("only in {}: {gone}", args.output), printer);
+        print(&format!("only in {}: {removed}", args.output), printer);
     }
     for (path, fault) in existing.own_faults() {
         same = false;
@@ -87,7 +87,7 @@ fn print(text: &str, printer: &mut Printer) {
 
 struct Work<'a> {
     existing: &'a ExistingTree,
-    survey: Survey<'a>,
+    comparison: Comparison<'a>,
     secret: &'a SiteSecret,
     files: Files,
     output: &'a Utf8Path,
@@ -96,28 +96,23 @@ struct Work<'a> {
 impl Work<'_> {
     /// Everything of a cluster that is not what a build would write, one text a host.
     fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
+        let folder = Utf8PathBuf::from(cluster.name.as_str());
         let looked = self
-            .survey
-            .cluster(cluster, |_| true, |paths| self.existing.state(paths))?;
-        let stale = |verdict: &Verdict| matches!(verdict, Verdict::Stale(why) if *why != Why::New);
-        let keys = (stale(&looked.own) || looked.hosts.iter().any(stale))
-            .then(|| keys::derive(cluster, self.secret))
-            .transpose()?;
-        let mut texts = match (&keys, &looked.own) {
-            (_, Verdict::Stale(Why::New)) => {
-                vec![format!("only in the profiles: {}", cluster.name)]
+            .comparison
+            .cluster(cluster, std::slice::from_ref(&folder), |paths| {
+                self.existing.state(paths)
+            })?;
+        let keys = match looked.status {
+            Status::UpToDate => return Ok(Vec::new()),
+            Status::Stale(StaleReason::New) => {
+                return Ok(vec![format!("only in the profiles: {folder}")]);
             }
-            (Some(keys), verdict) if stale(verdict) => {
-                vec![self.compare(&self.files.cluster(cluster, keys)?)]
-            }
-            _ => Vec::new(),
+            Status::Stale(_) => keys::derive(cluster, self.secret)?,
         };
-        if looked.own == Verdict::Stale(Why::New) {
-            return Ok(texts);
-        }
+        let mut texts = vec![self.compare(&self.files.cluster(cluster, &keys)?)];
         let hosts = (0..cluster.hosts.len())
             .into_par_iter()
-            .map(|at| self.host(cluster, at, &looked.hosts[at], keys.as_ref()))
+            .map(|at| self.host(cluster, at, &keys))
             .collect::<Result<Vec<_>, CommandError>>()?;
         texts.extend(hosts);
         texts.retain(|text| !text.is_empty());
@@ -128,28 +123,21 @@ impl Work<'_> {
         &self,
         cluster: &Cluster,
         at: usize,
-        verdict: &Verdict,
-        keys: Option<&ClusterKeys>,
+        keys: &ClusterKeys,
     ) -> Result<String, CommandError> {
-        let name = &cluster.hosts[at].name;
-        match (verdict, keys) {
-            (Verdict::Stale(Why::New), _) => {
-                Ok(format!("only in the profiles: {}/{name}", cluster.name))
-            }
-            (Verdict::Stale(_), Some(keys)) => {
-                let files = self.files.host(cluster, at, keys)?;
-                let mut text = self.compare(&files);
-                // A file that a later lxseed does not write any more.
-                let folder = Utf8Path::new(cluster.name.as_str()).join(name.as_str());
-                for path in self.existing.paths(&folder) {
-                    if !files.iter().any(|file| file.path == path) {
-                        text += &format!("only in {}: {path}\n", self.output);
-                    }
-                }
-                Ok(text)
-            }
-            _ => Ok(String::new()),
+        let folder = Utf8Path::new(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
+        if self.existing.paths(&folder).next().is_none() {
+            return Ok(format!("only in the profiles: {folder}"));
         }
+        let files = self.files.host(cluster, at, keys)?;
+        let mut text = self.compare(&files);
+        // A file that a later lxseed does not write any more.
+        for path in self.existing.paths(&folder) {
+            if !files.iter().any(|file| file.path == path) {
+                text += &format!("only in {}: {path}\n", self.output);
+            }
+        }
+        Ok(text)
     }
 
     fn compare(&self, files: &[File]) -> String {

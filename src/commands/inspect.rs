@@ -82,7 +82,6 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
             .hosts
             .iter()
             .map(|host| {
-                let host = &host.name;
                 let folder = path.join(&cluster.name).join(host);
                 // What is wrong with a seed is told below, file by file.
                 let facts = media::folder_seed(&folder)
@@ -191,7 +190,7 @@ fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outco
     let manifest = &image.manifest;
     let hosts = manifest.clusters.iter().flat_map(|cluster| {
         let hosts = cluster.hosts.iter();
-        hosts.map(move |host| format!("{}/{}", cluster.name, host.name))
+        hosts.map(move |host| format!("{}/{host}", cluster.name))
     });
     printer.line(&format!(
         "{}: cloud image for {}, {}, made by lxseed {} with site secret {}",

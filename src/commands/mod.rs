@@ -3,6 +3,7 @@
 mod bake;
 mod bake_image;
 mod build;
+mod build_check;
 mod check;
 mod diff;
 mod explain;
@@ -10,10 +11,9 @@ mod files;
 mod image;
 mod inspect;
 mod keys;
-mod outdated;
 mod schema;
 mod secret;
-mod survey;
+mod status;
 
 use thiserror::Error;
 

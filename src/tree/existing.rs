@@ -1,6 +1,6 @@
 //! The existing tree in the output folder, as its manifest and the file system have it.
 
-use std::io;
+use std::{fmt, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -8,9 +8,10 @@ use fs_err as fs;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::{self, Contents};
-use super::manifest::Manifest;
+use super::manifest::{Entry, Manifest};
 use super::target::Target;
 use super::verify::{file_faults, folder_faults, own_faults};
+use crate::seed::File;
 
 /// The tree in an output folder, if there is one. Whoever only compares reads it without a lock and writes nothing.
 #[derive(Debug)]
@@ -29,6 +30,27 @@ pub enum State {
     Whole,
     /// These are not; paths are relative to the output folder.
     Damaged(Vec<(Utf8PathBuf, Fault)>),
+}
+
+/// How a file that a build would write differs from the existing tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The last build did not write it.
+    New,
+    /// It is not what the last build wrote.
+    Damaged(Fault),
+    /// The last build wrote other bytes, or another mode.
+    Changed,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("was not built yet"),
+            Self::Damaged(fault) => fault.fmt(f),
+            Self::Changed => f.write_str("would change"),
+        }
+    }
 }
 
 impl ExistingTree {
@@ -92,6 +114,32 @@ impl ExistingTree {
         }
         faults.extend(folder_faults(root, manifest));
         faults
+    }
+
+    /// Whether the manifest is as it was written, so that it can be relied on.
+    #[must_use]
+    pub fn is_manifest_intact(&self) -> bool {
+        match (self.manifest(), &self.folder) {
+            (Some(manifest), Some(root)) => own_faults(root, manifest).is_empty(),
+            _ => true,
+        }
+    }
+
+    /// How a file that a build would write differs from the existing one; nothing if it is the same, byte for byte.
+    #[must_use]
+    pub fn difference(&self, file: &File) -> Option<Difference> {
+        self.difference_of(&Entry::of_file(file))
+    }
+
+    pub(super) fn difference_of(&self, entry: &Entry) -> Option<Difference> {
+        let (Some(manifest), Some(root)) = (self.manifest(), &self.folder) else {
+            return Some(Difference::New);
+        };
+        match manifest.entry(&entry.path) {
+            None => Some(Difference::New),
+            Some(known) if known != entry => Some(Difference::Changed),
+            Some(known) => known.fault(root).map(Difference::Damaged),
+        }
     }
 
     /// The files below a folder, as the last build wrote them.

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::Formatter;
 use sha2::{Digest, Sha256};
 
@@ -37,44 +37,27 @@ pub struct BuildInfo {
 pub struct ClusterInfo {
     /// The cluster's name, which is its folder's name.
     pub name: String,
-    /// A digest of what all its hosts follow from.
+    /// A digest of all that its files follow from; empty if they were not all built from the same, or by the formats before.
     #[serde(default)]
-    pub shared: String,
-    /// A digest of all that the files of the cluster as a whole follow from.
-    #[serde(default)]
-    pub inputs: String,
-    /// Its hosts.
-    pub hosts: Vec<HostInfo>,
+    pub digest: String,
+    /// The names of its hosts, which are their folders' names.
+    #[serde(deserialize_with = "host_names")]
+    pub hosts: Vec<String>,
 }
 
-/// One host of a build.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "HostForm")]
-pub struct HostInfo {
-    /// The host's name, which is its folder's name.
-    pub name: String,
-    /// A digest of all that its files follow from.
-    pub inputs: String,
-}
-
-/// How manifests write a host; format 1 knew its name only.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum HostForm {
-    Name(String),
-    Whole { name: String, inputs: String },
-}
-
-impl From<HostForm> for HostInfo {
-    fn from(form: HostForm) -> Self {
-        match form {
-            HostForm::Name(name) => Self {
-                name,
-                ..Self::default()
-            },
-            HostForm::Whole { name, inputs } => Self { name, inputs },
-        }
+/// Formats 2 and 3 wrote a digest beside each host's name.
+fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Host {
+        Name(String),
+        Former { name: String },
     }
+    let hosts = Vec::<Host>::deserialize(deserializer)?;
+    let name = |host| match host {
+        Host::Name(name) | Host::Former { name } => name,
+    };
+    Ok(hosts.into_iter().map(name).collect())
 }
 
 /// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
@@ -128,7 +111,7 @@ impl Manifest {
             mut clusters,
         } = info;
         for cluster in &mut clusters {
-            cluster.hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            cluster.hosts.sort_unstable();
         }
         clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
@@ -464,10 +447,6 @@ mod tests {
     }
 
     fn sample() -> Manifest {
-        let host = |name: &str, inputs: &str| HostInfo {
-            name: name.into(),
-            inputs: inputs.into(),
-        };
         let info = BuildInfo {
             program: "c0de".into(),
             secret_fingerprint: "5f1d".into(),
@@ -478,9 +457,8 @@ mod tests {
                 },
                 ClusterInfo {
                     name: "lab".into(),
-                    shared: "5a".into(),
-                    inputs: "1a".into(),
-                    hosts: vec![host("node2", "2b"), host("node\"1", "3c")],
+                    digest: "1a".into(),
+                    hosts: vec!["node2".into(), "node\"1".into()],
                 },
             ],
         };
@@ -596,8 +574,8 @@ mod tests {
   "program": "c0de",
   "secret": "5f1d",
   "clusters": [
-    {{"name": "lab", "shared": "5a", "inputs": "1a", "hosts": [{{"name": "node\"1", "inputs": "3c"}}, {{"name": "node2", "inputs": "2b"}}]}},
-    {{"name": "rack", "shared": "", "inputs": "", "hosts": []}}
+    {{"name": "lab", "digest": "1a", "hosts": ["node\"1", "node2"]}},
+    {{"name": "rack", "digest": "", "hosts": []}}
   ],
   "files": [
     {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "secret": false}},
@@ -635,8 +613,8 @@ mod tests {
         let text = r#"{"generator": "lxseed", "format": 1, "version": "0.1.0", "secret": "5f1d", "clusters": [{"name": "lab", "hosts": ["node1"]}], "files": []}"#;
         let manifest = Manifest::parse(text.as_bytes()).unwrap();
         let lab = manifest.cluster("lab").unwrap();
-        assert_eq!((&*lab.hosts[0].name, &*lab.hosts[0].inputs), ("node1", ""));
-        assert_eq!((&*lab.inputs, &*manifest.program), ("", ""));
+        assert_eq!((&*lab.hosts[0], &*lab.digest), ("node1", ""));
+        assert_eq!(manifest.program, "");
         assert!(manifest.cluster("rack").is_none());
         let sha256 = "5f".repeat(32);
         let text = format!(
@@ -648,7 +626,8 @@ mod tests {
         );
         let manifest = Manifest::parse(text.as_bytes()).unwrap();
         assert_eq!(manifest.files[0].sha256, sha256);
-        assert_eq!(manifest.cluster("lab").unwrap().hosts[0].name, "node1");
+        let lab = manifest.cluster("lab").unwrap();
+        assert_eq!((&*lab.hosts[0], &*lab.digest), ("node1", ""));
     }
 
     #[test]

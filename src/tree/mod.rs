@@ -22,9 +22,9 @@ mod verify;
 
 pub use atomic_file::AtomicFile;
 pub use error::OutputError;
-pub use existing::{ExistingTree, State};
+pub use existing::{Difference, ExistingTree, State};
 pub use fault::Fault;
 pub use guard::guard;
 pub use inspect::{Inspected, as_built, inspect};
-pub use manifest::{BuildInfo, ClusterInfo, Entry, HostInfo, MANIFEST, Manifest};
+pub use manifest::{BuildInfo, ClusterInfo, Entry, MANIFEST, Manifest};
 pub use stage::{Committed, Stage};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -20,7 +20,6 @@ use super::lock::Lock;
 use super::manifest::{BuildInfo, Entry, MANIFEST, Manifest, SUMS, path_fault};
 use super::target::{SUFFIX, Target};
 use super::verify::OWN_MODE;
-use crate::phases::{Phase, Phases};
 use crate::seed::File;
 
 /// Hides a tree from git where the user has no `.gitignore` of their own in it.
@@ -43,7 +42,6 @@ pub struct Stage {
     written: Mutex<Vec<Entry>>,
     /// What the existing tree has and the new one keeps.
     kept: Mutex<Vec<Entry>>,
-    phases: Arc<Phases>,
     _lock: Lock,
 }
 
@@ -121,16 +119,8 @@ impl Stage {
             folders: Mutex::default(),
             written: Mutex::default(),
             kept: Mutex::default(),
-            phases: Arc::default(),
             _lock: lock,
         })
-    }
-
-    /// Counts the time of hashing, writing and everything after it there.
-    #[must_use]
-    pub fn timed_by(mut self, phases: Arc<Phases>) -> Self {
-        self.phases = phases;
-        self
     }
 
     /// The tree that is in the target now.
@@ -145,20 +135,12 @@ impl Stage {
     /// If the path leaves the tree, belongs to the tree's own files or was written before, or if writing fails.
     pub fn write(&self, file: &File) -> Result<(), OutputError> {
         let content = &file.content;
-        let entry = self.phases.time(Phase::Hash, || Entry::of_file(file));
-        if let (Some(manifest), Some(root)) = (self.existing.manifest(), &self.existing.folder)
-            && manifest.entry(&file.path) == Some(&entry)
-            && self
-                .phases
-                .time(Phase::Compare, || entry.fault(root))
-                .is_none()
-        {
+        let entry = Entry::of_file(file);
+        if self.existing.difference_of(&entry).is_none() {
             locked(&self.kept).push(entry);
             return Ok(());
         }
-        self.phases.time(Phase::Write, || {
-            self.put(&file.path, content.bytes(), content.mode())
-        })?;
+        self.put(&file.path, content.bytes(), content.mode())?;
         locked(&self.written).push(entry);
         Ok(())
     }
@@ -166,9 +148,7 @@ impl Stage {
     /// Keeps files of the existing tree: those of these paths, or every file below the folders of these paths. Only if all
     /// of them are as they were built, or none is kept.
     pub fn keep(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
-        let state = self
-            .phases
-            .time(Phase::Compare, || self.existing.state(paths));
+        let state = self.existing.state(paths);
         if let (State::Whole, Some(manifest)) = (&state, self.existing.manifest()) {
             let mut kept = locked(&self.kept);
             for path in paths {
@@ -194,7 +174,6 @@ impl Stage {
         info: BuildInfo,
         before: Before<'_>,
     ) -> Result<Committed, OutputError> {
-        let phases = Arc::clone(&self.phases);
         let written = std::mem::take(&mut *locked(&self.written));
         let kept = std::mem::take(&mut *locked(&self.kept));
         let nothing_written = written.is_empty();
@@ -203,11 +182,11 @@ impl Stage {
         if let Some(path) = manifest.repeated() {
             return Err(twice(path));
         }
-        let text = phases.time(Phase::Manifest, || manifest.to_json());
+        let text = manifest.to_json();
         // Every file was compared when it was kept, and the manifest lists no other.
         if nothing_written
             && self.existing.contents.text == text.as_bytes()
-            && phases.time(Phase::Compare, || self.existing.own_faults().is_empty())
+            && self.existing.own_faults().is_empty()
         {
             return Ok(Committed::unchanged(&manifest));
         }
@@ -215,17 +194,13 @@ impl Stage {
         // The user may have put something into the target while the build ran.
         let exists = self.target.real.is_dir();
         let replaced = if exists {
-            phases.time(Phase::Compare, || {
-                guard::contents(&self.target, &self.target.real)
-            })?
+            guard::contents(&self.target, &self.target.real)?
         } else {
             Contents::default()
         };
         let mut done = summary(replaced.manifest.as_ref(), &manifest);
         before(Step::Link)?;
-        phases.time(Phase::Link, || {
-            kept.par_iter().try_for_each(|entry| self.link(entry))
-        })?;
+        kept.par_iter().try_for_each(|entry| self.link(entry))?;
         before(Step::WriteManifest)?;
         create(&self.folder.join(MANIFEST), text.as_bytes(), OWN_MODE)?;
         before(Step::WriteSums)?;
@@ -233,19 +208,14 @@ impl Stage {
         create(&self.folder.join(SUMS), sums.as_bytes(), OWN_MODE)?;
         before(Step::KeepFiles)?;
         self.copy_keep_files(&replaced.keep)?;
-        phases.time(Phase::Sync, || exchange::sync_tree(&self.opened, before))?;
-        let old = phases.time(Phase::Exchange, || {
-            let old = exchange::replace(&self.folder, &self.target, exists, before)?;
-            exchange::sync_parent(&self.target, before)?;
-            Ok::<_, OutputError>(old)
-        })?;
+        exchange::sync_tree(&self.opened, before)?;
+        let old = exchange::replace(&self.folder, &self.target, exists, before)?;
+        exchange::sync_parent(&self.target, before)?;
         if let Some(old) = old {
             let mut staging = self.staging;
             // One attempt is enough, and its outcome is reported.
             staging.disable_cleanup(true);
-            let deleted = phases.time(Phase::Delete, || {
-                before(Step::DeleteOld).and_then(|()| exchange::delete(&old))
-            });
+            let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
             done.leftover = deleted.is_err().then_some(old);
         }
         Ok(done)

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use crate::seed::{Content, File};
-use crate::tree::{BuildInfo, ClusterInfo, Committed, HostInfo, OutputError, Stage};
+use crate::tree::{BuildInfo, ClusterInfo, Committed, OutputError, Stage};
 use crate::trust::SecretBytes;
 
 /// A folder to build in, gone with the test.
@@ -122,18 +122,13 @@ pub(in crate::tree) fn snapshot(folder: &Utf8Path) -> BTreeMap<String, (u64, u32
 }
 
 pub(super) fn build_info() -> BuildInfo {
-    let host = |name: &str| HostInfo {
-        name: name.into(),
-        inputs: format!("digest of {name}"),
-    };
     BuildInfo {
         program: "c0de".into(),
         secret_fingerprint: "5f1d".into(),
         clusters: vec![ClusterInfo {
             name: "lab".into(),
-            shared: "digest of what hosts share".into(),
-            inputs: "digest of lab".into(),
-            hosts: vec![host("node1"), host("node2")],
+            digest: "digest of lab".into(),
+            hosts: vec!["node1".into(), "node2".into()],
         }],
     }
 }
