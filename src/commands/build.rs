@@ -1,24 +1,24 @@
 //! `lxseed build`
 
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::report::sanitize;
 use lxseed::seed::{CLUSTER_FILES, PROGRAM};
 use lxseed::tree::{BuildInfo, ClusterInfo, Committed, Fault, Stage, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
+use super::accept::accept;
 use super::build_check::build_check;
-use super::check::{counted, show};
 use super::files::Files;
+use super::selection::Selection;
 use super::status::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;
 use crate::terminal::progress::Progress;
+use crate::terminal::table::{aligned, counted};
 
 pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let begin = Instant::now();
@@ -29,10 +29,9 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     } else {
         "; nothing was written"
     };
-    if progress.suspend(|| show(&checked, consequence, printer)) == Outcome::Findings {
+    let Some(site) = progress.suspend(|| accept(checked, consequence, printer))? else {
         return Ok(Outcome::Findings);
-    }
-    let site = checked.accept()?;
+    };
     progress.step("comparing");
     if args.check {
         return progress.suspend(|| build_check(args, &site, printer));
@@ -80,13 +79,13 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     } else {
         "is up to date"
     };
-    printer.line(&format!(
+    printer.line(format_args!(
         "{} {what}: {}, {}, {}; site secret {fingerprint} from {}",
-        sanitize(args.output.as_str()),
+        args.output,
         counted(count, "cluster"),
         counted(hosts, "host"),
         counted(committed.files, "file"),
-        sanitize(&loaded.origin.to_string()),
+        loaded.origin,
     ));
     if args.verbose {
         details(rendered, count, &committed, begin, printer);
@@ -110,15 +109,15 @@ fn details(
         ..
     } = committed;
     let unchanged = files - added - updated;
-    printer.note(&format!(
+    printer.note(format_args!(
         "{} rendered, {} unchanged",
         counted(rendered, "cluster"),
         clusters - rendered,
     ));
-    printer.note(&format!(
+    printer.note(format_args!(
         "files: {added} added, {updated} updated, {removed} removed, {unchanged} unchanged"
     ));
-    printer.note(&format!(
+    printer.note(format_args!(
         "{:.3} s with {}",
         begin.elapsed().as_secs_f64(),
         counted(rayon::current_num_threads(), "thread"),
@@ -129,21 +128,17 @@ fn details(
 fn notes(repaired: &[(Utf8PathBuf, Fault)], committed: &Committed, printer: &mut Printer) {
     const SHOWN: usize = 3;
     for (path, fault) in repaired.iter().take(SHOWN) {
-        printer.note(&format!(
-            "note: {} {fault}; it is written anew",
-            sanitize(path.as_str())
-        ));
+        printer.note(format_args!("note: {path} {fault}; it is written anew"));
     }
     if repaired.len() > SHOWN {
-        printer.note(&format!(
+        printer.note(format_args!(
             "note: the same with {} more",
             counted(repaired.len() - SHOWN, "file")
         ));
     }
     if let Some(leftover) = &committed.leftover {
-        printer.note(&format!(
-            "note: the tree before could not be deleted and still holds keys: remove {}",
-            sanitize(leftover.as_str()),
+        printer.note(format_args!(
+            "note: the tree before could not be deleted and still holds keys: remove {leftover}"
         ));
     }
 }
@@ -314,64 +309,6 @@ impl Plan<'_> {
     }
 }
 
-/// What `--only` names.
-pub(super) enum Selection {
-    All,
-    Cluster(String),
-    Host(String, String),
-}
-
-impl Selection {
-    pub(super) fn parse(only: Option<&str>, site: &Site) -> Result<Self, CommandError> {
-        let Some(only) = only else {
-            return Ok(Self::All);
-        };
-        let (cluster, host) = only
-            .split_once('/')
-            .map_or((only, None), |(cluster, host)| (cluster, Some(host)));
-        let listed = |names: Vec<&str>| names.join(", ");
-        let Some(found) = site
-            .clusters
-            .iter()
-            .find(|known| known.name.as_str() == cluster)
-        else {
-            let known = listed(
-                site.clusters
-                    .iter()
-                    .map(|known| known.name.as_str())
-                    .collect(),
-            );
-            return Err(CommandError::Usage(format!(
-                "--only {only}: there is no cluster `{cluster}`; the clusters are {known}"
-            )));
-        };
-        let Some(host) = host else {
-            return Ok(Self::Cluster(cluster.to_owned()));
-        };
-        if !found.hosts.iter().any(|known| known.name.as_str() == host) {
-            let known = listed(
-                found
-                    .hosts
-                    .iter()
-                    .map(|known| known.name.as_str())
-                    .collect(),
-            );
-            return Err(CommandError::Usage(format!(
-                "--only {only}: cluster `{cluster}` has no host `{host}`; its hosts are {known}"
-            )));
-        }
-        Ok(Self::Host(cluster.to_owned(), host.to_owned()))
-    }
-
-    pub(super) fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Cluster(name) => name == cluster.name.as_str(),
-            Self::Host(of, name) => of == cluster.name.as_str() && name == host,
-        }
-    }
-}
-
 /// Above this many hosts the list would only scroll past.
 const SUMMARY_HOSTS: usize = 100;
 
@@ -392,7 +329,7 @@ fn summary(site: &Site, printer: &mut Printer) {
             .map(|pool| format!("{} {}", pool.name, pool.driver.word()))
             .collect::<Vec<_>>()
             .join(", ");
-        printer.line(&format!(
+        printer.line(format_args!(
             "{}: Ubuntu {} {}, LXD {}, {}, pools {pools}",
             cluster.name,
             cluster.ubuntu.version(),
@@ -423,24 +360,7 @@ fn summary(site: &Site, printer: &mut Printer) {
             })
             .collect();
         for line in aligned(&rows) {
-            printer.line(&line);
+            printer.line(line);
         }
     }
-}
-
-/// Columns as wide as their widest cell, the last one as long as it is.
-pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let widths: Vec<usize> = (0..N)
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    rows.iter()
-        .map(|row| {
-            let mut line = String::from(" ");
-            for (cell, width) in row.iter().zip(&widths) {
-                // Writing to a String cannot fail.
-                let _ = write!(line, " {cell:width$}");
-            }
-            line.trim_end().to_owned()
-        })
-        .collect()
 }

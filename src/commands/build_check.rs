@@ -2,18 +2,17 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::report::sanitize;
 use lxseed::seed::File;
 use lxseed::tree::ExistingTree;
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
-use super::check::counted;
 use super::files::Files;
 use super::status::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;
+use crate::terminal::table::counted;
 
 /// Names every file that is out of date, and says why. Nothing is written, no lock is taken, and no secret is made.
 pub(super) fn build_check(
@@ -22,9 +21,11 @@ pub(super) fn build_check(
     printer: &mut Printer,
 ) -> Result<Outcome, CommandError> {
     let existing = ExistingTree::read(&args.output)?;
-    let output = sanitize(args.output.as_str()).into_owned();
+    let output = &args.output;
     if existing.manifest().is_none() {
-        printer.line(&format!("{output} is out of date: nothing was built yet"));
+        printer.line(format_args!(
+            "{output} is out of date: nothing was built yet"
+        ));
         return Ok(Outcome::OutOfDate);
     }
     // With a tree but no secret this is an error, not a new secret.
@@ -60,11 +61,11 @@ pub(super) fn build_check(
         lines.push(format!("{path} {fault}"));
     }
     for line in &lines {
-        printer.line(&sanitize(line));
+        printer.line(line);
     }
     if lines.is_empty() {
         let hosts = site.clusters.iter().map(|cluster| cluster.hosts.len());
-        printer.line(&format!(
+        printer.line(format_args!(
             "{output} is up to date: {}, {}",
             counted(site.clusters.len(), "cluster"),
             counted(hosts.sum(), "host")
@@ -75,7 +76,7 @@ pub(super) fn build_check(
         0 => "only its manifest.json and SHA256SUMS".to_owned(),
         files => counted(files, "file"),
     };
-    printer.line(&format!(
+    printer.line(format_args!(
         "{output} is out of date: {files} would be written anew"
     ));
     Ok(Outcome::OutOfDate)

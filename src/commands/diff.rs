@@ -9,7 +9,7 @@ use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 use similar::TextDiff;
 
-use super::check::show;
+use super::accept::accept;
 use super::files::Files;
 use super::status::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
@@ -22,17 +22,13 @@ const AT_ONCE: usize = 16;
 
 pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let checked = lxseed::check::check(&args.site);
-    if show(&checked, "", printer) == Outcome::Findings {
+    let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
-    }
-    let site = checked.accept()?;
+    };
     let existing = ExistingTree::read(&args.output)?;
     let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &existing)? else {
         // Without a secret nothing was built, and what would be cannot be rendered.
-        printer.line(&format!(
-            "{}: nothing was built yet",
-            sanitize(args.output.as_str())
-        ));
+        printer.line(format_args!("{}: nothing was built yet", args.output));
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
@@ -81,7 +77,7 @@ fn print(text: &str, printer: &mut Printer) {
         let end = if colour.is_empty() { "" } else { "\x1b[0m" };
         // Scripts are indented with tabs here and there.
         let shown: Vec<_> = line.split('\t').map(sanitize).collect();
-        printer.line(&format!("{colour}{}{end}", shown.join("\t")));
+        printer.styled(&format!("{colour}{}{end}\n", shown.join("\t")));
     }
 }
 

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use lxseed::media::{self, MediaError, seed_image};
-use lxseed::report::sanitize;
 use lxseed::tree::{self, AtomicFile, OutputError};
 
 use super::{CommandError, Outcome};
@@ -37,11 +36,11 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
         .write_all(image.expose())
         .map_err(OutputError::from)?;
     file.commit()?;
-    printer.line(&format!(
+    printer.line(format_args!(
         "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",
-        sanitize(args.output.as_str()),
+        args.output,
         seed_image::LABEL,
-        sanitize(&facts.host),
+        facts.host,
         image.expose().len(),
     ));
     Ok(Outcome::Done)

@@ -2,7 +2,6 @@
 
 use camino::Utf8Path;
 use lxseed::model::Cluster;
-use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, HostKeys};
 use lxseed::tree::ExistingTree;
 use lxseed::trust::SiteSecret;
@@ -69,9 +68,8 @@ pub(super) fn existing_or_new(
         if let Some(previous) = tree.manifest()
             && previous.secret_fingerprint != loaded.secret.fingerprint()
         {
-            printer.note(&format!(
-                "note: {} was built with site secret {}; with {} every host has new keys",
-                sanitize(output.as_str()),
+            printer.note(format_args!(
+                "note: {output} was built with site secret {}; with {} every host has new keys",
                 previous.secret_fingerprint,
                 loaded.secret.fingerprint(),
             ));
@@ -96,12 +94,11 @@ pub(super) fn advise_about_new_secret(
     ignored: Option<bool>,
     printer: &mut Printer,
 ) {
-    let path = sanitize(path.as_str()).into_owned();
-    printer.note(&format!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
+    printer.note(format_args!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
     if ignored == Some(false) {
-        printer.note(&format!(
+        printer.note(format_args!(
             "note: git does not ignore it yet: add `{}` to .gitignore",
-            path.rsplit('/').next().unwrap_or(&path)
+            path.file_name().unwrap_or(path.as_str())
         ));
     }
 }

@@ -1,18 +1,20 @@
-//! One file per verb.
+//! One file per verb, and what several verbs share: `accept`, `files`, `fleet`, `keys`, `selection`, `status`.
 
+mod accept;
 mod bake;
-mod bake_image;
 mod build;
 mod build_check;
 mod check;
 mod diff;
 mod explain;
 mod files;
+mod fleet;
 mod image;
 mod inspect;
 mod keys;
 mod schema;
 mod secret;
+mod selection;
 mod status;
 
 use thiserror::Error;
