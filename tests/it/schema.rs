@@ -10,7 +10,7 @@ use crate::support::{assert_same_text, lxseed, root};
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Severity;
-use lxseed::profile::schema::Kind;
+use lxseed::report::schema::Kind;
 use lxseed::source::Content;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
