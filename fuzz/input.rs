@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their input, shared with tests/fuzz.rs. A broken promise is a panic.
+//! What the fuzz targets do with their input, shared with tests/it/fuzz.rs. A broken promise is a panic.
 #![allow(
     dead_code,
     reason = "every target uses the one function that it is for"

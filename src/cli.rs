@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 done, 1 the profiles or the surroundings have to be mended, 2 wrong usage, \
+    after_help = "Exit status: 0 done, 1 fix the profiles or the environment, 2 wrong usage, \
                   3 what was built is out of date (build --check, diff)."
 )]
 pub(crate) struct Cli {
@@ -122,10 +122,10 @@ pub(crate) struct BuildArgs {
     /// Write no seed.iso beside each host's seed
     #[arg(long)]
     pub(crate) no_seed_iso: bool,
-    /// Write nothing; say what is out of date and why, and exit 3 if anything is
+    /// Write nothing; name every file that is out of date, and exit 3 if any is
     #[arg(long, conflicts_with = "only")]
     pub(crate) check: bool,
-    /// Say where the time went
+    /// Say what was rendered, which files changed and how long it took
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]

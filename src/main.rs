@@ -16,10 +16,7 @@ fn main() -> ExitCode {
         Ok(commands::Outcome::Findings) => ExitCode::from(1),
         Ok(commands::Outcome::OutOfDate) => ExitCode::from(3),
         Err(error) => {
-            printer.note(&format!(
-                "error: {}",
-                lxseed::report::sanitize(&error.to_string())
-            ));
+            printer.note(format_args!("error: {error}"));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

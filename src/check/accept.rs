@@ -10,6 +10,7 @@ use crate::model::{
     Overlay, Pool, Site, Volume, VolumeKind,
 };
 use crate::profile::Spanned;
+use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
 
@@ -46,13 +47,14 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         .profile()
         .ok_or_else(|| ModelError("cluster.yaml is missing".to_owned()))?;
     let network = profile.network.present("network")?;
+    let ubuntu: &'static Release = parsed(profile.ubuntu.present("ubuntu")?)?;
     let channel = match profile
         .lxd
         .as_ref()
         .and_then(|lxd| lxd.value.channel.as_ref())
     {
         Some(channel) => parsed(&channel.value)?,
-        None => Channel::default_channel(),
+        None => Channel::default_of(ubuntu),
     };
     let pools = profile.pools.present("pools")?.iter().map(|(name, pool)| {
         Ok(Pool {
@@ -74,7 +76,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         .flat_map(|certificates| certificates.value.iter());
     Cluster::new(ClusterParts {
         name: parsed(profile.name.present("name")?)?,
-        ubuntu: parsed(profile.ubuntu.present("ubuntu")?)?,
+        ubuntu,
         kernel: kernel(profile),
         channel,
         snaps: offline::carried(site, view),

@@ -2,38 +2,42 @@
 
 use camino::Utf8Path;
 use lxseed::installer::debian::{self, DebianError, Menu, Source};
-use lxseed::media::carried::{self, Carried};
+use lxseed::media::carried::Carried;
+use lxseed::media::cloud_image::{self, Format, Image};
 use lxseed::media::install_iso::{self, Base, Fleet};
 use lxseed::media::{MediaError, seed_image};
-use lxseed::model::{CarriedSnap, Cluster, Host, Kernel, Site};
-use lxseed::report::sanitize;
-use lxseed::seed::{File, PROGRAM};
-use lxseed::tree::{About, ClusterAbout, HostAbout, Manifest, NewFile};
+use lxseed::model::{CarriedSnap, Cluster, Host, Kernel};
+use lxseed::seed::File;
+use lxseed::tree::{AtomicFile, Manifest};
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source;
 
-use super::build::Selection;
-use super::check::{counted, show};
+use super::accept::accept;
 use super::files::Files;
-use super::{CommandError, Outcome, bake_image, current_folder, keys, secret_options};
-use crate::cli::{BakeArgs, Finish};
+use super::fleet::{Chosen, build_info, chosen, snaps, title};
+use super::selection::Selection;
+use super::{CommandError, Outcome, current_folder, keys, secret_options};
+use crate::cli::{BakeArgs, DiskFormat, Finish};
 use crate::terminal::printer::Printer;
+use crate::terminal::progress::Progress;
 
 pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let checked = lxseed::check::check(&args.site);
-    if show(&checked, "; nothing was written", printer) == Outcome::Findings {
+    let Some(site) = accept(checked, "; nothing was written", printer)? else {
         return Ok(Outcome::Findings);
-    }
-    let site = checked.accept()?;
+    };
     let selection = Selection::parse(args.only.as_deref(), &site)?;
     let chosen = chosen(&site, &selection);
     match (&args.iso, &args.image) {
-        (Some(iso), _) => bake_iso(args, iso, &chosen, printer),
-        (None, Some(image)) => bake_image::bake_image(args, image, &chosen, printer),
-        (None, None) => Err(CommandError::Usage(
-            "say which image to start from: --iso or --image".to_owned(),
-        )),
+        (Some(iso), _) => bake_iso(args, iso, &chosen, printer)?,
+        (None, Some(image)) => bake_image(args, image, &chosen, printer)?,
+        (None, None) => {
+            return Err(CommandError::Usage(
+                "say which image to start from: --iso or --image".to_owned(),
+            ));
+        }
     }
+    Ok(Outcome::Done)
 }
 
 /// One medium for a fleet.
@@ -42,25 +46,17 @@ fn bake_iso(
     iso: &Utf8Path,
     chosen: &Chosen<'_>,
     printer: &mut Printer,
-) -> Result<Outcome, CommandError> {
+) -> Result<(), CommandError> {
     check_kernel_args(&args.kernel_args)?;
     let refused = |error| CommandError::Refused(format!("{iso}: {error}"));
-    let refused_or_full = |error, what: String, state: &str| {
-        if no_space(&error) {
-            CommandError::Refused(format!("{what}: no space is left there; {state}"))
-        } else {
-            refused(error)
-        }
-    };
     refuse_itself(args, iso)?;
     let image = Source::open(iso, args.in_place).map_err(refused)?;
     let loaded = secret(args)?;
     let poweroff = args.finish == Finish::Poweroff;
     let files = files(chosen, &loaded.secret, poweroff)?;
-    let about = about(chosen, &loaded.secret);
     let carried = snaps(chosen)?;
     let entries = carried.iter().map(|file| file.entry.clone());
-    let manifest = Manifest::describe(about, &files, entries);
+    let manifest = Manifest::describe(build_info(chosen, &loaded.secret), &files, entries);
     // One kernel for the whole medium: what only the later one drives would not be seen, and the earlier one's machines run with it, too.
     let wants_hwe = chosen
         .iter()
@@ -71,10 +67,6 @@ fn bake_iso(
         kernel_args: &args.kernel_args,
         hwe: wants_hwe && image.hwe,
     };
-    let base = Base {
-        file: image.file(),
-        path: image.path(),
-    };
     let fleet = Fleet {
         replaced: image.menus(&menu).map_err(refused)?,
         folder: debian::FOLDER,
@@ -84,60 +76,19 @@ fn bake_iso(
     };
     let target = match &args.output {
         Some(output) => {
-            let refused = |error| {
-                let what = format!("{output} cannot be written");
-                refused_or_full(error, what, "nothing was left behind")
-            };
-            let target = NewFile::begin(output, |path| {
-                matches!(install_iso::read(path, &debian::layout()), Ok(Some(_)))
-            })?;
-            let (digest, session) =
-                install_iso::copy_and_session(base, target.file(), target.folder(), &fleet)
-                    .map_err(refused)?;
-            check_digest(args, iso, &image, &digest, printer)?;
-            session.put(base, target.file()).map_err(refused)?;
-            target.commit()?;
+            write_iso(args, iso, output, &image, &fleet, printer)?;
             output
         }
         None => {
-            let session = install_iso::session(base, image.folder(), &fleet).map_err(refused)?;
-            session.put_in_place(base).map_err(|error| {
-                refused_or_full(error, format!("{iso} cannot grow"), "it is as it was")
-            })?;
+            change_iso(iso, &image, &fleet)?;
             iso
         }
     };
-    printer.line(&format!(
-        "{} written: {}, installs {}; it holds their keys",
-        sanitize(target.as_str()),
-        sanitize(&image.info),
-        sanitize(&title),
+    printer.line(format_args!(
+        "{target} written: {}, installs {title}; it holds their keys",
+        image.info,
     ));
-    for (cluster, hosts) in chosen {
-        for at in hosts {
-            let host = &cluster.hosts[*at];
-            printer.line(&format!(
-                "  {}/{} by {}{}",
-                cluster.name,
-                host.name,
-                match &host.dmi_serial {
-                    Some(serial) => format!("serial number {serial}"),
-                    None => host.mac.to_string(),
-                },
-                host.reinstall
-                    .as_ref()
-                    .map(|number| format!(", over installation {number}"))
-                    .unwrap_or_default(),
-            ));
-        }
-    }
-    for (cluster, _) in chosen
-        .iter()
-        .filter(|(cluster, _)| !cluster.snaps.is_empty())
-    {
-        let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
-        printer.line(&format!("  {} installs {}", cluster.name, stems.join(", ")));
-    }
+    list_hosts(chosen, printer);
     if wants_hwe && !image.hwe {
         printer.note(
             "note: this image has no HWE kernel for the installer itself: a machine whose network card or disk controller needs one stops there",
@@ -152,16 +103,170 @@ fn bake_iso(
     } else {
         "note: pull it out when the machine restarts: started from it again, it keeps its system, and waits"
     });
-    Ok(Outcome::Done)
+    Ok(())
 }
 
-fn no_space(error: &MediaError) -> bool {
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error, MediaError::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+/// Writes the medium into a file of its own.
+fn write_iso(
+    args: &BakeArgs,
+    iso: &Utf8Path,
+    output: &Utf8Path,
+    image: &Source,
+    fleet: &Fleet<'_>,
+    printer: &mut Printer,
+) -> Result<(), CommandError> {
+    let refused = |error| {
+        let what = format!("{output} cannot be written");
+        refused_or_full(iso, error, &what, "nothing was left behind")
+    };
+    let base = base(image);
+    let target = AtomicFile::begin(output, |path| {
+        matches!(install_iso::read(path, &debian::layout()), Ok(Some(_)))
+    })?;
+    let (digest, session) =
+        install_iso::copy_and_session(base, target.file(), target.folder(), fleet)
+            .map_err(refused)?;
+    check_digest(args, iso, image, &digest, printer)?;
+    session.put(base, target.file()).map_err(refused)?;
+    target.commit()?;
+    Ok(())
+}
+
+/// Makes the medium of the image itself.
+fn change_iso(iso: &Utf8Path, image: &Source, fleet: &Fleet<'_>) -> Result<(), CommandError> {
+    let base = base(image);
+    let session = install_iso::session(base, image.folder(), fleet)
+        .map_err(|error| CommandError::Refused(format!("{iso}: {error}")))?;
+    session.put_in_place(base).map_err(|error| {
+        refused_or_full(iso, error, &format!("{iso} cannot grow"), "it is as it was")
+    })
+}
+
+fn base(image: &Source) -> Base<'_> {
+    Base {
+        file: image.file(),
+        path: image.path(),
+    }
+}
+
+fn refused_or_full(iso: &Utf8Path, error: MediaError, what: &str, state: &str) -> CommandError {
+    CommandError::Refused(if error.is_full_disk() {
+        format!("{what}: no space is left there; {state}")
+    } else {
+        format!("{iso}: {error}")
+    })
+}
+
+/// By what the medium finds each host, and the snaps that it installs.
+fn list_hosts(chosen: &Chosen<'_>, printer: &mut Printer) {
+    for (cluster, hosts) in chosen {
+        for at in hosts {
+            let host = &cluster.hosts[*at];
+            let by = match &host.dmi_serial {
+                Some(serial) => format!("serial number {serial}"),
+                None => host.mac.to_string(),
+            };
+            let over = match &host.reinstall {
+                Some(number) => format!(", over installation {number}"),
+                None => String::new(),
+            };
+            printer.line(format_args!(
+                "  {}/{} by {by}{over}",
+                cluster.name, host.name
+            ));
+        }
+    }
+    for (cluster, _) in chosen {
+        if !cluster.snaps.is_empty() {
+            printer.line(format_args!(
+                "  {} installs {}",
+                cluster.name,
+                stems(cluster)
+            ));
+        }
+    }
+}
+
+fn stems(cluster: &Cluster) -> String {
+    let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
+    stems.join(", ")
+}
+
+/// One cloud image for one machine.
+fn bake_image(
+    args: &BakeArgs,
+    image: &Utf8Path,
+    chosen: &Chosen<'_>,
+    printer: &mut Printer,
+) -> Result<(), CommandError> {
+    let (cluster, at) = match chosen {
+        [(cluster, hosts)] if hosts.len() == 1 => (*cluster, hosts[0]),
+        _ => {
+            return Err(CommandError::Usage(
+                "a cloud image is for one machine: name it with --only CLUSTER/HOST".to_owned(),
+            ));
+        }
+    };
+    let Some(output) = &args.output else {
+        return Err(CommandError::Usage(
+            "say which file to write with -o".to_owned(),
+        ));
+    };
+    let refused = |error| CommandError::Refused(format!("{image}: {error}"));
+    refuse_itself(args, image)?;
+    let source = cloud_image::Source::open(image).map_err(refused)?;
+    let format = match args.format {
+        None => source.format,
+        Some(DiskFormat::Raw) => Format::Raw,
+        Some(DiskFormat::Qcow2) => Format::Qcow2,
+    };
+    let loaded = secret(args)?;
+    let keys = keys::derive(cluster, &loaded.secret)?;
+    let files = cloud_image::seed_files(&Files::new(false).host(cluster, at, &keys)?);
+    let carried = Carried::snaps(cluster, cloud_image::CARRIED.into())
+        .map_err(|error| CommandError::Refused(error.to_string()))?;
+    let entries = carried.iter().map(|file| file.entry.clone());
+    let manifest = Manifest::describe(build_info(chosen, &loaded.secret), &files, entries);
+
+    let ours = |path: &Utf8Path| matches!(cloud_image::read(path), Ok(Some(_)));
+    let target = AtomicFile::begin(output, ours)?;
+    // Where it is packed in the end, the disk as such lies beside it for a while, without a name.
+    let unpacked = match format {
+        Format::Raw => None,
+        Format::Qcow2 => Some(AtomicFile::begin(output, |_| true)?),
+    };
+    let disk = unpacked.as_ref().unwrap_or(&target);
+    let needed =
+        source.needs().map_err(refused)? + carried.iter().map(|file| file.entry.size).sum::<u64>();
+    disk.check_space(needed * if unpacked.is_some() { 2 } else { 1 })?;
+    let progress = Progress::new("copying the image");
+    source.unpack(disk.file()).map_err(refused)?;
+    progress.step("looking at the image");
+    let planted = Image::open(disk.file()).map_err(refused)?;
+    planted.check_unused().map_err(refused)?;
+    progress.step("planting the seed");
+    planted
+        .plant(&files, &carried, &manifest)
+        .map_err(refused)?;
+    if unpacked.is_some() {
+        progress.step("packing the image");
+        cloud_image::pack(disk.file(), target.file(), format).map_err(refused)?;
+    }
+    progress.finish();
+    drop(unpacked);
+    target.commit()?;
+    printer.line(format_args!(
+        "{output} written: {}, {format}, for {}/{} and no other machine; it holds its keys",
+        planted.system, cluster.name, cluster.hosts[at].name,
+    ));
+    if !cluster.snaps.is_empty() {
+        printer.line(format_args!("  it carries {}", stems(cluster)));
+    }
+    Ok(())
 }
 
 /// The file to write must not be the one to start from: with another name it is, or with a link.
-pub(super) fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError> {
+fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError> {
     let itself = args.output.as_ref().is_some_and(|output| {
         matches!((output.canonicalize(), source.canonicalize()), (Ok(one), Ok(other)) if one == other)
     });
@@ -179,46 +284,13 @@ pub(super) fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), Co
 }
 
 /// The site secret. A medium is made of hosts that were built, so it is there.
-pub(super) fn secret(args: &BakeArgs) -> Result<source::Loaded, CommandError> {
+fn secret(args: &BakeArgs) -> Result<source::Loaded, CommandError> {
     source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?.ok_or_else(|| {
         CommandError::Refused(
             "there is no site secret yet, so these hosts have never been built: run `lxseed build` first"
                 .to_owned(),
         )
     })
-}
-
-/// What a medium is of, for its manifest.
-pub(super) fn about(chosen: &Chosen<'_>, secret: &SiteSecret) -> About {
-    let clusters = chosen.iter().map(|(cluster, hosts)| ClusterAbout {
-        name: cluster.name.to_string(),
-        hosts: hosts
-            .iter()
-            .map(|at| HostAbout {
-                name: cluster.hosts[*at].name.to_string(),
-                ..HostAbout::default()
-            })
-            .collect(),
-        ..ClusterAbout::default()
-    });
-    About {
-        program: PROGRAM.to_owned(),
-        secret_fingerprint: secret.fingerprint(),
-        clusters: clusters.collect(),
-    }
-}
-
-/// The chosen hosts of each cluster, by their place in it.
-pub(super) type Chosen<'a> = [(&'a Cluster, Vec<usize>)];
-
-fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Cluster, Vec<usize>)> {
-    let chosen = site.clusters.iter().map(|cluster| {
-        let hosts = (0..cluster.hosts.len())
-            .filter(|at| selection.takes_host(cluster, cluster.hosts[*at].name.as_str()))
-            .collect::<Vec<_>>();
-        (cluster, hosts)
-    });
-    chosen.filter(|(_, hosts)| !hosts.is_empty()).collect()
 }
 
 /// Everything for the medium's folder.
@@ -246,30 +318,6 @@ fn files(
     Ok(files)
 }
 
-/// The snaps of every cluster that asks for some.
-fn snaps(chosen: &Chosen<'_>) -> Result<Vec<Carried>, CommandError> {
-    let mut all = Vec::new();
-    for (cluster, _) in chosen {
-        let folder = Utf8Path::new(cluster.name.as_str()).join(carried::SNAPS);
-        let snaps = Carried::snaps(cluster, &folder);
-        all.extend(snaps.map_err(|error| CommandError::Refused(error.to_string()))?);
-    }
-    Ok(all)
-}
-
-/// What the boot menu calls the fleet: `lab (2 machines)`.
-fn title(chosen: &Chosen<'_>) -> String {
-    let machines: usize = chosen.iter().map(|(_, hosts)| hosts.len()).sum();
-    let names = match chosen {
-        [(cluster, hosts)] if hosts.len() == 1 => {
-            return format!("{}/{}", cluster.name, cluster.hosts[hosts[0]].name);
-        }
-        [(cluster, _)] => cluster.name.to_string(),
-        clusters => counted(clusters.len(), "cluster"),
-    };
-    format!("{names} ({})", counted(machines, "machine"))
-}
-
 /// They end up in two boot menus, whose languages read more into a text than words.
 fn check_kernel_args(text: &str) -> Result<(), CommandError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || " -_=,.:/@+%".contains(c);
@@ -292,7 +340,10 @@ fn check_digest(
 ) -> Result<(), CommandError> {
     match image.claims {
         Some(published) if published.sha256 == digest => {
-            printer.note(&format!("note: {} is as it was published", published.name));
+            printer.note(format_args!(
+                "note: {} is as it was published",
+                published.name
+            ));
             Ok(())
         }
         Some(published) if !args.unpublished => Err(CommandError::Refused(format!(
@@ -301,14 +352,14 @@ fn check_digest(
             published.release, published.name, published.sha256
         ))),
         Some(published) => {
-            printer.note(&format!(
+            printer.note(format_args!(
                 "note: {iso} is not the {} that was published, and is taken because of --unpublished; it has SHA-256 {digest}",
                 published.name
             ));
             Ok(())
         }
         None => {
-            printer.note(&format!(
+            printer.note(format_args!(
                 "note: {iso} is none of the images whose SHA-256 is known; it has {digest}"
             ));
             Ok(())

@@ -1,91 +1,71 @@
 //! `lxseed build`
 
-use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::phases::{Phase, Phases};
-use lxseed::report::sanitize;
 use lxseed::seed::{CLUSTER_FILES, PROGRAM};
-use lxseed::tree::{About, ClusterAbout, Committed, Fault, HostAbout, Stage, State};
+use lxseed::tree::{BuildInfo, ClusterInfo, Committed, Fault, Stage, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
-use super::check::{counted, show};
+use super::accept::accept;
+use super::build_check::build_check;
 use super::files::Files;
-use super::survey::{Survey, Verdict, Why};
-use super::{CommandError, Outcome, keys, outdated};
+use super::selection::Selection;
+use super::status::{Comparison, StaleReason, Status};
+use super::{CommandError, Outcome, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;
-use crate::terminal::progress::{Progress, show_times};
+use crate::terminal::progress::Progress;
+use crate::terminal::table::{aligned, counted};
 
 pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let begin = Instant::now();
-    let phases = Arc::new(Phases::default());
     let progress = Progress::new("checking");
-    let checked = phases.time(Phase::Check, || lxseed::check::check(&args.site));
+    let checked = lxseed::check::check(&args.site);
     let consequence = if args.check {
         ""
     } else {
         "; nothing was written"
     };
-    if progress.aside(|| show(&checked, consequence, printer)) == Outcome::Findings {
+    let Some(site) = progress.suspend(|| accept(checked, consequence, printer))? else {
         return Ok(Outcome::Findings);
-    }
-    let site = phases.time(Phase::Check, || checked.accept())?;
-    // Nobody needs any more what findings point into. Giving it back piece by piece was a twelfth of a build that has nothing to
-    // do, and lowered the peak of memory by three hundredths.
-    std::mem::forget(checked);
+    };
+    progress.step("comparing");
     if args.check {
-        progress.phase("looking at what stands");
-        return progress.aside(|| outdated::outdated(args, &site, printer));
+        return progress.suspend(|| build_check(args, &site, printer));
     }
     let selection = Selection::parse(args.only.as_deref(), &site)?;
     // Every guard is asked before a secret is made: a refused build leaves nothing behind.
-    progress.phase("looking at what stands");
-    let stage = phases
-        .time(Phase::Compare, || Stage::begin(&args.output))?
-        .timed_by(Arc::clone(&phases));
-    let loaded = progress.aside(|| {
-        let standing = stage.standing();
-        keys::existing_or_new(&args.secret, &args.site, &args.output, standing, printer)
+    let stage = Stage::begin(&args.output)?;
+    let loaded = progress.suspend(|| {
+        keys::existing_or_new(
+            &args.secret,
+            &args.site,
+            &args.output,
+            stage.existing(),
+            printer,
+        )
     })?;
     let fingerprint = loaded.secret.fingerprint();
-    let stage = stage.veiled_by(loaded.secret.veil());
-
-    let work = Work {
-        survey: Survey::of(stage.standing(), &fingerprint, !args.no_seed_iso),
-        selection,
-        secret: &loaded.secret,
-        files: Files::new(!args.no_seed_iso),
+    let images = !args.no_seed_iso;
+    let planner = Planner {
+        comparison: Comparison::new(stage.existing(), &fingerprint, images),
+        selection: &selection,
         stage: &stage,
-        phases: &phases,
-        progress: &progress,
     };
-    progress.hosts("writing", hosts_of(&site));
-    let built = site
-        .clusters
-        .par_iter()
-        .map(|cluster| work.cluster(cluster))
-        .collect::<Result<Vec<_>, _>>()?;
-    drop(work);
-    let (mut clusters, mut anew, mut repaired) = (Vec::new(), 0, Vec::new());
-    for cluster in built {
-        anew += cluster.anew;
-        repaired.extend(cluster.repaired);
-        // A cluster that was not asked for and never built is not there.
-        if !cluster.about.hosts.is_empty() {
-            clusters.push(cluster.about);
-        }
-    }
+    let plan = planner.plan(&site)?;
+    progress.hosts("writing", plan.hosts_to_render());
+    plan.carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?;
+    let rendered = plan.rendered();
+    let (clusters, repaired) = plan.into_result();
     let (count, hosts) = (
         clusters.len(),
         clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
     );
-    progress.phase("putting the tree in place");
-    let committed = stage.commit(About {
+    progress.step("putting the tree in place");
+    let committed = stage.commit(BuildInfo {
         program: PROGRAM.to_owned(),
         secret_fingerprint: fingerprint.clone(),
         clusters,
@@ -99,174 +79,170 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     } else {
         "is up to date"
     };
-    printer.line(&format!(
+    printer.line(format_args!(
         "{} {what}: {}, {}, {}; site secret {fingerprint} from {}",
-        sanitize(args.output.as_str()),
+        args.output,
         counted(count, "cluster"),
         counted(hosts, "host"),
         counted(committed.files, "file"),
-        sanitize(&loaded.origin.to_string()),
+        loaded.origin,
     ));
     if args.verbose {
-        printer.note(&format!(
-            "{} written anew, {} unchanged; files: {} added, {} updated, {} removed",
-            counted(anew, "host"),
-            hosts - anew,
-            committed.added,
-            committed.updated,
-            committed.removed,
-        ));
-        show_times(&phases, begin.elapsed(), printer);
+        details(rendered, count, &committed, begin, printer);
     }
-    // No secret is in the model, and the process is about to end.
-    std::mem::forget(site);
     Ok(Outcome::Done)
 }
 
-fn hosts_of(site: &Site) -> usize {
-    site.clusters
-        .iter()
-        .map(|cluster| cluster.hosts.len())
-        .sum()
+/// What `--verbose` adds.
+fn details(
+    rendered: usize,
+    clusters: usize,
+    committed: &Committed,
+    begin: Instant,
+    printer: &mut Printer,
+) {
+    let Committed {
+        files,
+        added,
+        updated,
+        removed,
+        ..
+    } = committed;
+    let unchanged = files - added - updated;
+    printer.note(format_args!(
+        "{} rendered, {} unchanged",
+        counted(rendered, "cluster"),
+        clusters - rendered,
+    ));
+    printer.note(format_args!(
+        "files: {added} added, {updated} updated, {removed} removed, {unchanged} unchanged"
+    ));
+    printer.note(format_args!(
+        "{:.3} s with {}",
+        begin.elapsed().as_secs_f64(),
+        counted(rayon::current_num_threads(), "thread"),
+    ));
 }
 
 /// What a person has to know besides that it is done.
 fn notes(repaired: &[(Utf8PathBuf, Fault)], committed: &Committed, printer: &mut Printer) {
     const SHOWN: usize = 3;
     for (path, fault) in repaired.iter().take(SHOWN) {
-        printer.note(&format!(
-            "note: {} {fault}; it is written anew",
-            sanitize(path.as_str())
-        ));
+        printer.note(format_args!("note: {path} {fault}; it is written anew"));
     }
     if repaired.len() > SHOWN {
-        printer.note(&format!(
+        printer.note(format_args!(
             "note: the same with {} more",
             counted(repaired.len() - SHOWN, "file")
         ));
     }
     if let Some(leftover) = &committed.leftover {
-        printer.note(&format!(
-            "note: the tree before could not be deleted and still holds keys: remove {}",
-            sanitize(leftover.as_str()),
+        printer.note(format_args!(
+            "note: the tree before could not be deleted and still holds keys: remove {leftover}"
         ));
     }
 }
 
-/// What is done to every cluster.
-struct Work<'a> {
-    survey: Survey<'a>,
-    selection: Selection,
-    secret: &'a SiteSecret,
-    files: Files,
+/// Decides what becomes of each cluster.
+struct Planner<'a> {
+    comparison: Comparison<'a>,
+    selection: &'a Selection,
     stage: &'a Stage,
-    phases: &'a Phases,
-    progress: &'a Progress,
 }
 
-/// One cluster of the new tree.
-struct Built {
-    /// What there is of it.
-    about: ClusterAbout,
-    /// How many hosts were rendered.
-    anew: usize,
+/// What a build renders. What it keeps of the existing tree is with the stage already: each file is read once, and kept if
+/// it is as it was built.
+struct Plan<'a> {
+    clusters: Vec<ClusterPlan<'a>>,
+}
+
+/// What a build does for one cluster.
+struct ClusterPlan<'a> {
+    cluster: &'a Cluster,
+    /// What the manifest will say of it.
+    info: ClusterInfo,
+    /// The hosts to render, by their number; if there are any, the files of the cluster as a whole are rendered, too.
+    render: Vec<usize>,
     /// What was not as it was built.
     repaired: Vec<(Utf8PathBuf, Fault)>,
 }
 
-impl Work<'_> {
-    /// Writes what is selected of a cluster and not as it should be, and carries over the rest.
-    fn cluster(&self, cluster: &Cluster) -> Result<Built, CommandError> {
-        let folder = Utf8Path::new(cluster.name.as_str());
-        let looked = self.survey.cluster(
-            cluster,
-            |host| self.selection.takes_host(cluster, host),
-            |paths| self.stage.keep(paths),
-        )?;
-        let mut repaired = Vec::new();
-        let mut stale = |verdict: &Verdict| {
-            if let Verdict::Stale(Why::Damaged(faults)) = verdict {
-                repaired.extend(faults.iter().cloned());
-            }
-            matches!(verdict, Verdict::Stale(_))
-        };
-        let own_stale = stale(&looked.own);
-        let hosts_stale: Vec<bool> = looked.hosts.iter().map(stale).collect();
-        let anew = hosts_stale.iter().filter(|stale| **stale).count();
-        let keys = (own_stale || anew > 0)
-            .then(|| {
-                self.phases
-                    .time(Phase::Derive, || keys::derive(cluster, self.secret))
-            })
-            .transpose()?;
-
-        let hosts = looked.about.hosts.into_par_iter().enumerate();
-        let hosts = hosts
-            .map(|(at, about)| {
-                self.progress.host_done();
-                match (&keys, &looked.hosts[at]) {
-                    (Some(keys), Verdict::Stale(_)) => {
-                        let files = self
-                            .phases
-                            .time(Phase::Render, || self.files.host(cluster, at, keys))?;
-                        files.iter().try_for_each(|file| self.stage.write(file))?;
-                        Ok(Some(about))
-                    }
-                    (_, Verdict::NotAsked) => self.carry_over(cluster, about),
-                    _ => Ok(Some(about)),
-                }
-            })
-            .collect::<Result<Vec<_>, CommandError>>()?;
-        match (&keys, &looked.own) {
-            (Some(keys), Verdict::Stale(_)) => self
-                .phases
-                .time(Phase::Render, || self.files.cluster(cluster, keys))?
-                .iter()
-                .try_for_each(|file| self.stage.write(file))?,
-            (_, Verdict::NotAsked) => {
-                for name in CLUSTER_FILES {
-                    self.unaltered(&folder.join(name))?;
-                }
-            }
-            _ => {}
-        }
-        let mut about = ClusterAbout {
-            hosts: hosts.into_iter().flatten().collect(),
-            ..looked.about
-        };
-        if looked.own == Verdict::NotAsked
-            && let Some(recorded) = self.survey.recorded_cluster(&about.name)
-        {
-            about.shared.clone_from(&recorded.shared);
-            about.inputs.clone_from(&recorded.inputs);
-        }
-        Ok(Built {
-            about,
-            anew,
-            repaired,
+impl<'a> Planner<'a> {
+    fn plan(&self, site: &'a Site) -> Result<Plan<'a>, CommandError> {
+        let clusters = site
+            .clusters
+            .par_iter()
+            .map(|cluster| self.cluster(cluster))
+            .collect::<Result<Vec<_>, _>>()?;
+        // A cluster that was not asked for and never built is not there.
+        let is_there = |plan: &ClusterPlan<'_>| !plan.info.hosts.is_empty();
+        Ok(Plan {
+            clusters: clusters.into_iter().filter(is_there).collect(),
         })
     }
 
-    /// A host that `--only` leaves out stays as it was built, out of date or not; nothing if it never was.
-    fn carry_over(
-        &self,
-        cluster: &Cluster,
-        about: HostAbout,
-    ) -> Result<Option<HostAbout>, CommandError> {
-        let cluster = cluster.name.as_str();
-        let there = self.unaltered(&Utf8Path::new(cluster).join(&about.name))?;
-        Ok(there.then(|| HostAbout {
-            inputs: self
-                .survey
-                .recorded(cluster, &about.name)
-                .unwrap_or_default()
-                .to_owned(),
-            ..about
-        }))
+    fn cluster(&self, cluster: &'a Cluster) -> Result<ClusterPlan<'a>, CommandError> {
+        let name = cluster.name.as_str();
+        let folder = Utf8Path::new(name);
+        let host_folder = |at: usize| folder.join(cluster.hosts[at].name.as_str());
+        let (selected, others): (Vec<usize>, Vec<usize>) =
+            (0..cluster.hosts.len()).partition(|at| {
+                self.selection
+                    .takes_host(cluster, cluster.hosts[*at].name.as_str())
+            });
+        let mut plan = ClusterPlan {
+            cluster,
+            info: ClusterInfo {
+                name: name.to_owned(),
+                ..ClusterInfo::default()
+            },
+            render: Vec::new(),
+            repaired: Vec::new(),
+        };
+        let own_files = CLUSTER_FILES.map(|name| folder.join(name));
+        if selected.is_empty() {
+            for file in &own_files {
+                self.keep_unselected(file)?;
+            }
+            if let Some(recorded) = self.comparison.recorded(name) {
+                plan.info.digest.clone_from(&recorded.digest);
+            }
+        } else {
+            let paths: Vec<Utf8PathBuf> = if others.is_empty() {
+                vec![folder.to_owned()]
+            } else {
+                let hosts = selected.iter().map(|at| host_folder(*at));
+                hosts.chain(own_files).collect()
+            };
+            let looked = self
+                .comparison
+                .cluster(cluster, &paths, |paths| self.stage.keep(paths))?;
+            let up_to_date = looked.status == Status::UpToDate;
+            // Of a cluster in two states no digest is recorded, so that the next build looks at all of it.
+            if up_to_date || others.is_empty() {
+                plan.info.digest = looked.digest;
+            }
+            if let Status::Stale(StaleReason::Files(faults)) = looked.status {
+                plan.repaired = faults;
+            }
+            if !up_to_date {
+                plan.render.clone_from(&selected);
+            }
+        }
+        let mut there = selected;
+        for at in others {
+            if self.keep_unselected(&host_folder(at))? {
+                there.push(at);
+            }
+        }
+        let names = there.iter().map(|at| cluster.hosts[*at].name.to_string());
+        plan.info.hosts = names.collect();
+        Ok(plan)
     }
 
-    /// Keeps what is there; what was altered cannot be.
-    fn unaltered(&self, path: &Utf8Path) -> Result<bool, CommandError> {
+    /// What `--only` leaves out stays as it was built, out of date or not. Returns whether it was; what was altered cannot
+    /// be kept.
+    fn keep_unselected(&self, path: &Utf8Path) -> Result<bool, CommandError> {
         match self.stage.keep(&[path]) {
             State::Absent => Ok(false),
             State::Whole => Ok(true),
@@ -283,61 +259,53 @@ impl Work<'_> {
     }
 }
 
-/// What `--only` names.
-pub(super) enum Selection {
-    All,
-    Cluster(String),
-    Host(String, String),
-}
-
-impl Selection {
-    pub(super) fn parse(only: Option<&str>, site: &Site) -> Result<Self, CommandError> {
-        let Some(only) = only else {
-            return Ok(Self::All);
-        };
-        let (cluster, host) = only
-            .split_once('/')
-            .map_or((only, None), |(cluster, host)| (cluster, Some(host)));
-        let listed = |names: Vec<&str>| names.join(", ");
-        let Some(found) = site
-            .clusters
-            .iter()
-            .find(|known| known.name.as_str() == cluster)
-        else {
-            let known = listed(
-                site.clusters
-                    .iter()
-                    .map(|known| known.name.as_str())
-                    .collect(),
-            );
-            return Err(CommandError::Usage(format!(
-                "--only {only}: there is no cluster `{cluster}`; the clusters are {known}"
-            )));
-        };
-        let Some(host) = host else {
-            return Ok(Self::Cluster(cluster.to_owned()));
-        };
-        if !found.hosts.iter().any(|known| known.name.as_str() == host) {
-            let known = listed(
-                found
-                    .hosts
-                    .iter()
-                    .map(|known| known.name.as_str())
-                    .collect(),
-            );
-            return Err(CommandError::Usage(format!(
-                "--only {only}: cluster `{cluster}` has no host `{host}`; its hosts are {known}"
-            )));
-        }
-        Ok(Self::Host(cluster.to_owned(), host.to_owned()))
+impl Plan<'_> {
+    fn hosts_to_render(&self) -> usize {
+        self.clusters.iter().map(|plan| plan.render.len()).sum()
     }
 
-    pub(super) fn takes_host(&self, cluster: &Cluster, host: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Cluster(name) => name == cluster.name.as_str(),
-            Self::Host(of, name) => of == cluster.name.as_str() && name == host,
+    /// How many clusters are rendered, whole or in part.
+    fn rendered(&self) -> usize {
+        let rendered = self.clusters.iter().filter(|plan| !plan.render.is_empty());
+        rendered.count()
+    }
+
+    /// Renders what is to be rendered, and writes of it what the existing tree does not have.
+    fn carry_out(
+        &self,
+        secret: &SiteSecret,
+        files: &Files,
+        stage: &Stage,
+        progress: &Progress,
+    ) -> Result<(), CommandError> {
+        let rendered = self
+            .clusters
+            .par_iter()
+            .filter(|plan| !plan.render.is_empty());
+        rendered.try_for_each(|plan| {
+            let keys = keys::derive(plan.cluster, secret)?;
+            for file in files.cluster(plan.cluster, &keys)? {
+                stage.write(&file)?;
+            }
+            plan.render.par_iter().try_for_each(|at| {
+                for file in files.host(plan.cluster, *at, &keys)? {
+                    stage.write(&file)?;
+                }
+                progress.host_done();
+                Ok(())
+            })
+        })
+    }
+
+    /// What the manifest says of the clusters, and what was not as it was built.
+    fn into_result(self) -> (Vec<ClusterInfo>, Vec<(Utf8PathBuf, Fault)>) {
+        let mut infos = Vec::new();
+        let mut repaired = Vec::new();
+        for plan in self.clusters {
+            infos.push(plan.info);
+            repaired.extend(plan.repaired);
         }
+        (infos, repaired)
     }
 }
 
@@ -361,10 +329,10 @@ fn summary(site: &Site, printer: &mut Printer) {
             .map(|pool| format!("{} {}", pool.name, pool.driver.word()))
             .collect::<Vec<_>>()
             .join(", ");
-        printer.line(&format!(
+        printer.line(format_args!(
             "{}: Ubuntu {} {}, LXD {}, {}, pools {pools}",
             cluster.name,
-            cluster.ubuntu.version(),
+            cluster.ubuntu.version,
             cluster.kernel.word(),
             cluster.channel,
             counted(cluster.hosts.len(), "member"),
@@ -392,24 +360,7 @@ fn summary(site: &Site, printer: &mut Printer) {
             })
             .collect();
         for line in aligned(&rows) {
-            printer.line(&line);
+            printer.line(line);
         }
     }
-}
-
-/// Columns as wide as their widest cell, the last one as long as it is.
-pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let widths: Vec<usize> = (0..N)
-        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-        .collect();
-    rows.iter()
-        .map(|row| {
-            let mut line = String::from(" ");
-            for (cell, width) in row.iter().zip(&widths) {
-                // Writing to a String cannot fail.
-                let _ = write!(line, " {cell:width$}");
-            }
-            line.trim_end().to_owned()
-        })
-        .collect()
 }

@@ -1,11 +1,12 @@
 //! `lxseed check`
 
-use lxseed::check::Checked;
 use lxseed::report::{self, Options, Report};
 
 use super::Outcome;
+use super::accept::{counts, draw};
 use crate::cli::{CheckArgs, Format};
 use crate::terminal::printer::Printer;
+use crate::terminal::table::counted;
 
 pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Outcome {
     let checked = lxseed::check::check(&args.site);
@@ -15,11 +16,6 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Outcome {
         max_findings: args.max_findings,
     };
     let report = Report::of(&checked, options);
-    let outcome = if report.summary().passed {
-        Outcome::Done
-    } else {
-        Outcome::Findings
-    };
     match args.format {
         Format::Text => {
             draw(&report, printer);
@@ -27,29 +23,15 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Outcome {
                 close(&report, args, printer);
             }
         }
-        Format::Json => printer.line(&report::json(&report)),
-        Format::Sarif => printer.line(&report::sarif(&report)),
-        Format::Github => printer.text(&report::github(&report)),
-        Format::Junit => printer.text(&report::junit(&report)),
+        Format::Json => printer.styled(&(report::json(&report) + "\n")),
+        Format::Sarif => printer.styled(&(report::sarif(&report) + "\n")),
+        Format::Github => printer.styled(&report::github(&report)),
+        Format::Junit => printer.styled(&report::junit(&report)),
     }
-    outcome
-}
-
-/// Draws all findings, and says how many there are if there are errors, with what follows from that.
-pub(super) fn show(checked: &Checked, consequence: &str, printer: &mut Printer) -> Outcome {
-    let report = Report::of(checked, Options::default());
-    draw(&report, printer);
     if report.summary().passed {
-        return Outcome::Done;
-    }
-    printer.note(&format!("{}{consequence}", counts(&report)));
-    Outcome::Findings
-}
-
-fn draw(report: &Report<'_>, printer: &mut Printer) {
-    for text in report::texts(report) {
-        printer.note(&text);
-        printer.note("");
+        Outcome::Done
+    } else {
+        Outcome::Findings
     }
 }
 
@@ -61,7 +43,7 @@ fn close(report: &Report<'_>, args: &CheckArgs, printer: &mut Printer) {
         count => format!("; {count} not shown"),
     };
     if summary.errors > 0 {
-        printer.note(&format!("{}{omitted}", counts(report)));
+        printer.note(format_args!("{}{omitted}", counts(report)));
         return;
     }
     let warnings = match summary.warnings {
@@ -69,28 +51,13 @@ fn close(report: &Report<'_>, args: &CheckArgs, printer: &mut Printer) {
         count => counted(count, "warning"),
     };
     if !summary.passed {
-        printer.note(&format!("{warnings}, refused by --strict{omitted}"));
+        printer.note(format_args!("{warnings}, refused by --strict{omitted}"));
         return;
     }
-    let site = report::sanitize(args.site.as_str()).into_owned();
-    printer.line(&format!(
-        "{site}: {}, {}: {warnings}{omitted}",
+    printer.line(format_args!(
+        "{}: {}, {}: {warnings}{omitted}",
+        args.site,
         counted(summary.clusters, "cluster"),
         counted(summary.hosts, "host")
     ));
-}
-
-/// `2 errors and 1 warning`.
-fn counts(report: &Report<'_>) -> String {
-    let summary = report.summary();
-    let warnings = match summary.warnings {
-        0 => String::new(),
-        count => format!(" and {}", counted(count, "warning")),
-    };
-    format!("{}{warnings}", counted(summary.errors, "error"))
-}
-
-/// `1 host`, `2 hosts`.
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,17 +1,17 @@
-//! `lxseed diff`: what a build would change in the tree that stands.
+//! `lxseed diff`: what a build would change in the existing tree.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::Cluster;
 use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, File};
-use lxseed::tree::{Fault, Standing, State};
+use lxseed::tree::{ExistingTree, Fault, State};
 use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 use similar::TextDiff;
 
-use super::check::show;
+use super::accept::accept;
 use super::files::Files;
-use super::survey::{Survey, Verdict, Why};
+use super::status::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::DiffArgs;
 use crate::terminal::printer::Printer;
@@ -22,24 +22,19 @@ const AT_ONCE: usize = 16;
 
 pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let checked = lxseed::check::check(&args.site);
-    if show(&checked, "", printer) == Outcome::Findings {
+    let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
-    }
-    let site = checked.accept()?;
-    let standing = Standing::read(&args.output)?;
-    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &standing)? else {
+    };
+    let existing = ExistingTree::read(&args.output)?;
+    let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &existing)? else {
         // Without a secret nothing was built, and what would be cannot be rendered.
-        printer.line(&format!(
-            "{}: nothing was built yet",
-            sanitize(args.output.as_str())
-        ));
+        printer.line(format_args!("{}: nothing was built yet", args.output));
         return Ok(Outcome::OutOfDate);
     };
     let fingerprint = loaded.secret.fingerprint();
-    let standing = standing.veiled_by(loaded.secret.veil());
     let work = Work {
-        standing: &standing,
-        survey: Survey::of(&standing, &fingerprint, !args.no_seed_iso),
+        existing: &existing,
+        comparison: Comparison::new(&existing, &fingerprint, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
         output: &args.output,
@@ -55,11 +50,11 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
             print(&text, printer);
         }
     }
-    for gone in work.survey.gone(&site) {
+    for removed in work.comparison.removed(&site) {
         same = false;
-        print(&format!("only in {}: {gone}", args.output), printer);
+        print(&format!("only in {}: {removed}", args.output), printer);
     }
-    for (path, fault) in standing.own_faults() {
+    for (path, fault) in existing.own_faults() {
         same = false;
         print(&format!("{} {fault}", args.output.join(path)), printer);
     }
@@ -82,13 +77,13 @@ fn print(text: &str, printer: &mut Printer) {
         let end = if colour.is_empty() { "" } else { "\x1b[0m" };
         // Scripts are indented with tabs here and there.
         let shown: Vec<_> = line.split('\t').map(sanitize).collect();
-        printer.line(&format!("{colour}{}{end}", shown.join("\t")));
+        printer.styled(&format!("{colour}{}{end}\n", shown.join("\t")));
     }
 }
 
 struct Work<'a> {
-    standing: &'a Standing,
-    survey: Survey<'a>,
+    existing: &'a ExistingTree,
+    comparison: Comparison<'a>,
     secret: &'a SiteSecret,
     files: Files,
     output: &'a Utf8Path,
@@ -97,28 +92,23 @@ struct Work<'a> {
 impl Work<'_> {
     /// Everything of a cluster that is not what a build would write, one text a host.
     fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
+        let folder = Utf8PathBuf::from(cluster.name.as_str());
         let looked = self
-            .survey
-            .cluster(cluster, |_| true, |paths| self.standing.state(paths))?;
-        let stale = |verdict: &Verdict| matches!(verdict, Verdict::Stale(why) if *why != Why::New);
-        let keys = (stale(&looked.own) || looked.hosts.iter().any(stale))
-            .then(|| keys::derive(cluster, self.secret))
-            .transpose()?;
-        let mut texts = match (&keys, &looked.own) {
-            (_, Verdict::Stale(Why::New)) => {
-                vec![format!("only in the profiles: {}", cluster.name)]
+            .comparison
+            .cluster(cluster, std::slice::from_ref(&folder), |paths| {
+                self.existing.state(paths)
+            })?;
+        let keys = match looked.status {
+            Status::UpToDate => return Ok(Vec::new()),
+            Status::Stale(StaleReason::New) => {
+                return Ok(vec![format!("only in the profiles: {folder}")]);
             }
-            (Some(keys), verdict) if stale(verdict) => {
-                vec![self.compare(&self.files.cluster(cluster, keys)?)]
-            }
-            _ => Vec::new(),
+            Status::Stale(_) => keys::derive(cluster, self.secret)?,
         };
-        if looked.own == Verdict::Stale(Why::New) {
-            return Ok(texts);
-        }
+        let mut texts = vec![self.compare(&self.files.cluster(cluster, &keys)?)];
         let hosts = (0..cluster.hosts.len())
             .into_par_iter()
-            .map(|at| self.host(cluster, at, &looked.hosts[at], keys.as_ref()))
+            .map(|at| self.host(cluster, at, &keys))
             .collect::<Result<Vec<_>, CommandError>>()?;
         texts.extend(hosts);
         texts.retain(|text| !text.is_empty());
@@ -129,28 +119,21 @@ impl Work<'_> {
         &self,
         cluster: &Cluster,
         at: usize,
-        verdict: &Verdict,
-        keys: Option<&ClusterKeys>,
+        keys: &ClusterKeys,
     ) -> Result<String, CommandError> {
-        let name = &cluster.hosts[at].name;
-        match (verdict, keys) {
-            (Verdict::Stale(Why::New), _) => {
-                Ok(format!("only in the profiles: {}/{name}", cluster.name))
-            }
-            (Verdict::Stale(_), Some(keys)) => {
-                let files = self.files.host(cluster, at, keys)?;
-                let mut text = self.compare(&files);
-                // A file that a later lxseed does not write any more.
-                let folder = Utf8Path::new(cluster.name.as_str()).join(name.as_str());
-                for path in self.standing.paths(&folder) {
-                    if !files.iter().any(|file| file.path == path) {
-                        text += &format!("only in {}: {path}\n", self.output);
-                    }
-                }
-                Ok(text)
-            }
-            _ => Ok(String::new()),
+        let folder = Utf8Path::new(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
+        if self.existing.paths(&folder).next().is_none() {
+            return Ok(format!("only in the profiles: {folder}"));
         }
+        let files = self.files.host(cluster, at, keys)?;
+        let mut text = self.compare(&files);
+        // A file that a later lxseed does not write any more.
+        for path in self.existing.paths(&folder) {
+            if !files.iter().any(|file| file.path == path) {
+                text += &format!("only in {}: {path}\n", self.output);
+            }
+        }
+        Ok(text)
     }
 
     fn compare(&self, files: &[File]) -> String {
@@ -161,11 +144,11 @@ impl Work<'_> {
     fn file(&self, file: &File) -> String {
         let path = &file.path;
         let shown = self.output.join(path);
-        let Ok(old) = self.standing.bytes(path) else {
+        let Ok(old) = self.existing.bytes(path) else {
             return format!("{shown} is missing\n");
         };
         let new = file.content.bytes();
-        let mode = match self.standing.state(&[path]) {
+        let mode = match self.existing.state(&[path]) {
             State::Damaged(faults) => faults
                 .iter()
                 .filter(|(_, fault)| matches!(fault, Fault::Mode { .. }))
@@ -176,7 +159,7 @@ impl Work<'_> {
         if old == new {
             return mode;
         }
-        let secret = file.content.is_secret() || self.standing.is_secret(path);
+        let secret = file.content.is_secret() || self.existing.is_secret(path);
         let (Ok(old), Ok(new)) = (std::str::from_utf8(&old), std::str::from_utf8(new)) else {
             return format!("{mode}{shown} differs, and is not text\n");
         };

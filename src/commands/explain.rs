@@ -26,7 +26,7 @@ pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outco
                 let names = rules.iter().flat_map(|rule| [rule.code, rule.slug]);
                 let help = did_you_mean(wanted, names).map_or_else(
                     || "`lxseed explain --list` lists them all".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
+                    |similar| format!("did you mean `{similar}`?"),
                 );
                 return Err(CommandError::Usage(format!(
                     "there is no rule `{wanted}`; {help}"
@@ -34,6 +34,6 @@ pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outco
             }
         }
     }
-    printer.line(texts.join("\n\n").trim_end());
+    printer.styled(&format!("{}\n", texts.join("\n\n").trim_end()));
     Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-//! Which files a build writes for a cluster and its hosts: `build` writes them, `diff` compares them with what stands.
+//! The files of a cluster and its hosts: `build` writes them, `build --check` and `diff` compare them with the existing tree.
 
 use std::sync::OnceLock;
 
@@ -34,8 +34,7 @@ impl Files {
         Ok(self.templates.get_or_init(|| made))
     }
 
-    /// Those of the `at`-th host. What they follow from has to be in [`lxseed::seed::Inputs::host`], or a build takes a host
-    /// for unchanged that is not.
+    /// Those of the `at`-th host. They follow from what [`lxseed::seed::cluster_digest`] digests and from nothing else.
     pub(super) fn host(
         &self,
         cluster: &Cluster,
@@ -51,7 +50,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Those of the cluster as a whole; the same holds for [`lxseed::seed::Inputs::cluster`].
+    /// Those of the cluster as a whole; the same holds for them.
     pub(super) fn cluster(
         &self,
         cluster: &Cluster,

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 
 use lxseed::media::{self, MediaError, seed_image};
-use lxseed::report::sanitize;
-use lxseed::tree::{self, NewFile, OutputError};
+use lxseed::tree::{self, AtomicFile, OutputError};
 
 use super::{CommandError, Outcome};
 use crate::cli::{ImageArgs, ImageFormat};
@@ -31,17 +30,17 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
         ImageFormat::Iso => (seed_image::Format::Iso, "ISO 9660"),
         ImageFormat::Fat => (seed_image::Format::Fat, "FAT"),
     };
-    let file = NewFile::begin(&args.output, media::is_seed_image)?;
+    let file = AtomicFile::begin(&args.output, media::is_seed_image)?;
     let image = found.image(format).map_err(refused)?;
     file.file()
         .write_all(image.expose())
         .map_err(OutputError::from)?;
     file.commit()?;
-    printer.line(&format!(
+    printer.line(format_args!(
         "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",
-        sanitize(args.output.as_str()),
+        args.output,
         seed_image::LABEL,
-        sanitize(&facts.host),
+        facts.host,
         image.expose().len(),
     ));
     Ok(Outcome::Done)

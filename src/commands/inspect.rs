@@ -8,20 +8,18 @@ use lxseed::media::carried::SNAPS;
 use lxseed::media::cloud_image::{self, Planted};
 use lxseed::media::install_iso::{self, Baked};
 use lxseed::media::{self, Facts, SeedImage, seed_image};
-use lxseed::report::sanitize;
 use lxseed::tree::{self, Inspected};
 
-use super::build::aligned;
-use super::check::counted;
 use super::{CommandError, Outcome};
 use crate::cli::InspectArgs;
 use crate::terminal::printer::Printer;
+use crate::terminal::table::{aligned, counted};
 
 pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let path = &args.file;
     if path.is_dir() {
         return match tree::inspect(path)? {
-            Some(standing) => Ok(tree(path, &standing, printer)),
+            Some(found) => Ok(tree(path, &found, printer)),
             None => {
                 // The folder of one cluster or host.
                 let above = path.canonicalize_utf8().ok().and_then(|whole| {
@@ -58,17 +56,17 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     Ok(show_seed(path, &image, printer))
 }
 
-fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome {
-    let manifest = &standing.manifest;
+fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
+    let manifest = &found.manifest;
     let hosts: usize = manifest.clusters.iter().map(|c| c.hosts.len()).sum();
-    printer.line(&format!(
+    printer.line(format_args!(
         "{}: {}, {}, {}, built by lxseed {} with site secret {}",
-        sanitize(path.as_str()),
+        path,
         counted(manifest.clusters.len(), "cluster"),
         counted(hosts, "host"),
         counted(manifest.files.len(), "file"),
-        sanitize(&manifest.version),
-        sanitize(&manifest.secret_fingerprint),
+        manifest.version,
+        manifest.secret_fingerprint,
     ));
     let images: HashSet<&Utf8Path> = manifest
         .files
@@ -77,12 +75,11 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
         .filter_map(|entry| entry.path.parent())
         .collect();
     for cluster in &manifest.clusters {
-        printer.line(&sanitize(&cluster.name));
+        printer.line(&cluster.name);
         let rows: Vec<[String; 5]> = cluster
             .hosts
             .iter()
             .map(|host| {
-                let host = &host.name;
                 let folder = path.join(&cluster.name).join(host);
                 // What is wrong with a seed is told below, file by file.
                 let facts = media::folder_seed(&folder)
@@ -90,10 +87,10 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
                     .unwrap_or_default();
                 let image = images.contains(&*Utf8Path::new(&cluster.name).join(host));
                 [
-                    sanitize(host).into_owned(),
+                    host.clone(),
                     list(&facts.addresses),
                     list(&facts.macs),
-                    sanitize(&facts.instance_id).into_owned(),
+                    facts.instance_id,
                     if image {
                         seed_image::ISO.to_owned()
                     } else {
@@ -103,25 +100,25 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
             })
             .collect();
         for line in aligned(&rows) {
-            printer.line(&line);
+            printer.line(line);
         }
     }
-    for fault in &standing.faults {
+    for fault in &found.faults {
         let (path, fault) = fault;
-        printer.note(&format!("{} {fault}", sanitize(path.as_str())));
+        printer.note(format_args!("{} {fault}", path));
     }
-    for path in &standing.extra {
-        printer.note(&format!("{} was written by no build", sanitize(path)));
+    for path in &found.extra {
+        printer.note(format_args!("{} was written by no build", path));
     }
-    let faults = standing.faults.len() + standing.extra.len();
+    let faults = found.faults.len() + found.extra.len();
     if faults == 0 {
         printer.line("every file is as it was built");
         Outcome::Done
     } else {
-        printer.note(&format!(
+        printer.note(format_args!(
             "{} of {} altered: build again",
             counted(faults, "file"),
-            sanitize(path.as_str())
+            path
         ));
         Outcome::Findings
     }
@@ -129,15 +126,15 @@ fn tree(path: &Utf8Path, standing: &Inspected, printer: &mut Printer) -> Outcome
 
 fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome {
     let manifest = &image.manifest;
-    printer.line(&format!(
+    printer.line(format_args!(
         "{}: install medium for {}, made by lxseed {} with site secret {}",
-        sanitize(path.as_str()),
+        path,
         counted(image.hosts.len(), "host"),
-        sanitize(&manifest.version),
-        sanitize(&manifest.secret_fingerprint),
+        manifest.version,
+        manifest.secret_fingerprint,
     ));
-    printer.line(&format!("  {}", sanitize(&image.source)));
-    printer.line(&format!("  boots by {}", image.boot));
+    printer.line(format_args!("  {}", image.source));
+    printer.line(format_args!("  boots by {}", image.boot));
     let rows: Vec<[String; 3]> = image
         .hosts
         .iter()
@@ -147,15 +144,11 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
             } else {
                 format!("serial number {serial}")
             };
-            [
-                sanitize(&format!("{cluster}/{host}")).into_owned(),
-                "is".to_owned(),
-                sanitize(&by).into_owned(),
-            ]
+            [format!("{cluster}/{host}"), "is".to_owned(), by]
         })
         .collect();
     for line in aligned(&rows) {
-        printer.line(&line);
+        printer.line(line);
     }
     let snaps = manifest.files.iter().filter_map(|entry| {
         let mut parts = entry.path.as_str().rsplit('/');
@@ -164,12 +157,12 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
             .then(|| format!("{} installs {name}", parts.next().unwrap_or_default()))
     });
     for snap in snaps {
-        printer.line(&format!("  {}", sanitize(&snap)));
+        printer.line(format_args!("  {}", snap));
     }
     let mut faults: Vec<String> = image
         .faults
         .iter()
-        .map(|path| format!("{} is not what was put on it", sanitize(path)))
+        .map(|path| format!("{} is not what was put on it", path))
         .collect();
     if !image.boot.everywhere() {
         faults.push(
@@ -191,15 +184,15 @@ fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outco
     let manifest = &image.manifest;
     let hosts = manifest.clusters.iter().flat_map(|cluster| {
         let hosts = cluster.hosts.iter();
-        hosts.map(move |host| format!("{}/{}", cluster.name, host.name))
+        hosts.map(move |host| format!("{}/{host}", cluster.name))
     });
-    printer.line(&format!(
+    printer.line(format_args!(
         "{}: cloud image for {}, {}, made by lxseed {} with site secret {}",
-        sanitize(path.as_str()),
+        path,
         list(&hosts.collect::<Vec<_>>()),
         image.format,
-        sanitize(&manifest.version),
-        sanitize(&manifest.secret_fingerprint),
+        manifest.version,
+        manifest.secret_fingerprint,
     ));
     let mut rows = vec![
         ["system".to_owned(), image.system.clone()],
@@ -209,10 +202,10 @@ fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outco
     ];
     rows.extend((!image.snaps.is_empty()).then(|| ["snaps".to_owned(), list(&image.snaps)]));
     for line in aligned(&rows) {
-        printer.line(&sanitize(&line));
+        printer.line(line);
     }
     for path in &image.faults {
-        printer.note(&format!("{} is not what was put on it", sanitize(path)));
+        printer.note(format_args!("{} is not what was put on it", path));
     }
     if image.faults.is_empty() {
         printer.line("every file is as it was put on it");
@@ -228,14 +221,12 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
         seed_image::Format::Fat => "FAT",
     };
     let preparer = match image.preparer.strip_prefix("LXSEED ") {
-        Some(version) => format!(", made by lxseed {}", sanitize(version)),
+        Some(version) => format!(", made by lxseed {}", version),
         None => String::new(),
     };
-    printer.line(&format!(
+    printer.line(format_args!(
         "{}: NoCloud seed, {format} labelled {}, {} bytes{preparer}",
-        sanitize(path.as_str()),
-        sanitize(&image.label),
-        image.size,
+        path, image.label, image.size,
     ));
     let Facts {
         instance_id,
@@ -291,11 +282,11 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
         (!image.others.is_empty()).then(|| ["also there".to_owned(), image.others.join(", ")]),
     );
     for line in aligned(&rows) {
-        printer.line(&sanitize(&line));
+        printer.line(line);
     }
     if image.label != seed_image::LABEL {
-        printer.note(&format!(
-            "cloud-init of Ubuntu 18.04 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
+        printer.note(format_args!(
+            "cloud-init before 19.1 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
             seed_image::LABEL
         ));
         return Outcome::Findings;
@@ -304,5 +295,5 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
 }
 
 fn list(texts: &[String]) -> String {
-    sanitize(&texts.join(", ")).into_owned()
+    texts.join(", ")
 }

@@ -2,9 +2,8 @@
 
 use camino::Utf8Path;
 use lxseed::model::Cluster;
-use lxseed::report::sanitize;
 use lxseed::seed::{ClusterKeys, HostKeys};
-use lxseed::tree::Standing;
+use lxseed::tree::ExistingTree;
 use lxseed::trust::SiteSecret;
 use lxseed::trust::source::{self, Loaded, Origin};
 use rayon::prelude::*;
@@ -40,13 +39,13 @@ pub(super) fn existing(
     args: &SecretArgs,
     site: &Utf8Path,
     output: &Utf8Path,
-    standing: &Standing,
+    tree: &ExistingTree,
 ) -> Result<Option<Loaded>, CommandError> {
     let folder = current_folder()?;
     if let Some(loaded) = source::load(&secret_options(args), site, &folder)? {
         return Ok(Some(loaded));
     }
-    let Some(previous) = standing.manifest() else {
+    let Some(previous) = tree.manifest() else {
         return Ok(None);
     };
     let path = source::default_location(site, &folder)?;
@@ -62,16 +61,15 @@ pub(super) fn existing_or_new(
     args: &SecretArgs,
     site: &Utf8Path,
     output: &Utf8Path,
-    standing: &Standing,
+    tree: &ExistingTree,
     printer: &mut Printer,
 ) -> Result<Loaded, CommandError> {
-    if let Some(loaded) = existing(args, site, output, standing)? {
-        if let Some(previous) = standing.manifest()
+    if let Some(loaded) = existing(args, site, output, tree)? {
+        if let Some(previous) = tree.manifest()
             && previous.secret_fingerprint != loaded.secret.fingerprint()
         {
-            printer.note(&format!(
-                "note: {} was built with site secret {}; with {} every host has new keys",
-                sanitize(output.as_str()),
+            printer.note(format_args!(
+                "note: {output} was built with site secret {}; with {} every host has new keys",
                 previous.secret_fingerprint,
                 loaded.secret.fingerprint(),
             ));
@@ -96,12 +94,11 @@ pub(super) fn advise_about_new_secret(
     ignored: Option<bool>,
     printer: &mut Printer,
 ) {
-    let path = sanitize(path.as_str()).into_owned();
-    printer.note(&format!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
+    printer.note(format_args!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
     if ignored == Some(false) {
-        printer.note(&format!(
+        printer.note(format_args!(
             "note: git does not ignore it yet: add `{}` to .gitignore",
-            path.rsplit('/').next().unwrap_or(&path)
+            path.file_name().unwrap_or(path.as_str())
         ));
     }
 }

@@ -1,19 +1,21 @@
-//! One file per verb.
+//! One file per verb, and what several verbs share: `accept`, `files`, `fleet`, `keys`, `selection`, `status`.
 
+mod accept;
 mod bake;
-mod bake_image;
 mod build;
+mod build_check;
 mod check;
 mod diff;
 mod explain;
 mod files;
+mod fleet;
 mod image;
 mod inspect;
 mod keys;
-mod outdated;
 mod schema;
 mod secret;
-mod survey;
+mod selection;
+mod status;
 
 use thiserror::Error;
 

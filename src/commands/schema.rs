@@ -1,8 +1,8 @@
 //! `lxseed schema`
 
 use clap::ValueEnum;
-use lxseed::profile::schema::Kind;
 use lxseed::report;
+use lxseed::report::schema::Kind;
 
 use super::Outcome;
 use crate::cli::SchemaOf;
@@ -19,7 +19,7 @@ pub(super) fn schema(what: Option<SchemaOf>, printer: &mut Printer) -> Outcome {
             return Outcome::Done;
         }
     };
-    printer.line(&text);
+    printer.styled(&(text + "\n"));
     Outcome::Done
 }
 
@@ -33,7 +33,7 @@ fn list(printer: &mut Printer) {
             .get_help()
             .map(ToString::to_string)
             .unwrap_or_default();
-        printer.line(&format!("lxseed schema {:8} {help}", value.get_name()));
+        printer.line(format_args!("lxseed schema {:8} {help}", value.get_name()));
     }
     printer.line("");
     printer.line("Write each into a file, and name it in the first line of the profiles it is for, again below each `---`:");

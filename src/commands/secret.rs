@@ -21,7 +21,7 @@ pub(super) fn secret(
                 )));
             }
             super::keys::advise_about_new_secret(&path, creation.ignored, printer);
-            printer.line(&creation.loaded.secret.fingerprint());
+            printer.line(creation.loaded.secret.fingerprint());
         }
         SecretCommand::Fingerprint { site, secret } => {
             let loaded = source::load(&secret_options(&secret), &site, &current_folder()?)?
@@ -30,7 +30,7 @@ pub(super) fn secret(
                         "there is no site secret yet; make one with `lxseed secret new`".to_owned(),
                     )
                 })?;
-            printer.line(&loaded.secret.fingerprint());
+            printer.line(loaded.secret.fingerprint());
         }
     }
     Ok(Outcome::Done)

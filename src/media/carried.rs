@@ -31,7 +31,7 @@ impl Carried {
     pub fn read(path: Utf8PathBuf, source: Utf8PathBuf) -> io::Result<Self> {
         let file = fs_err::File::open(&source)?;
         let mut md5 = md5::Md5::new();
-        let entry = Entry::read(path, file, 0o644, |piece| md5.update(piece))?;
+        let entry = Entry::read_from(path, file, 0o644, |piece| md5.update(piece))?;
         Ok(Self {
             source,
             entry,

@@ -1,6 +1,6 @@
 //! What is known to be true: checked types that only their constructors can make, the only thing [`crate::seed`] takes.
 //!
-//! All of it can be serialized, for one use: [`crate::seed::Inputs`] digests what a host's files follow from.
+//! All of it can be serialized, for one use: [`crate::seed::cluster_digest`] digests what a cluster's files follow from.
 
 mod scalar;
 mod site;

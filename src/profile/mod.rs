@@ -10,7 +10,6 @@ mod lower;
 mod placeholders;
 mod rules;
 mod scalar;
-pub mod schema;
 mod types;
 
 pub(crate) use describe::{Describe, merged};

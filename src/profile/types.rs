@@ -12,7 +12,7 @@ use super::lower::{
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
-use crate::target::Release;
+use crate::target;
 use crate::target::lxd::Channel;
 
 /// Names of pools, volumes, slots and disks profiles.
@@ -50,7 +50,7 @@ record! {
         /// The cluster's name; also the folder below `out/`.
         required name: String = name(),
         /// The release to install, for example `"18.04"`.
-        required ubuntu: String = json!({"enum": Release::ALL.map(Release::version)}),
+        required ubuntu: String = json!({"enum": target::ALL.iter().map(|release| release.version).collect::<Vec<_>>()}),
         /// Which kernel the machines run; `hwe` unless said otherwise.
         optional kernel: Kernel = json!({"default": "hwe"}),
         /// Where LXD comes from.

@@ -7,6 +7,7 @@ mod json;
 mod junit;
 mod sanitize;
 mod sarif;
+pub mod schema;
 mod text;
 
 pub use entry::{Change, Entry, Options, Region, Report, Summary};

@@ -3,3 +3,4 @@
 pub(crate) mod printer;
 pub(crate) mod progress;
 pub(crate) mod redact;
+pub(crate) mod table;

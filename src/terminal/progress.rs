@@ -1,11 +1,8 @@
-//! What a run shows of itself while it works, and where its time went.
+//! What a run shows of itself while it works.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lxseed::phases::{Phase, Phases};
-
-use crate::terminal::printer::Printer;
 
 /// A line on a terminal: what is being done, how many hosts are done and how fast. Nothing in a pipe.
 pub(crate) struct Progress(ProgressBar);
@@ -34,7 +31,7 @@ impl Progress {
     }
 
     /// The next step, which has no count.
-    pub(crate) fn phase(&self, step: &'static str) {
+    pub(crate) fn step(&self, step: &'static str) {
         self.style("{spinner} {msg} {elapsed}");
         self.0.set_message(step);
     }
@@ -53,7 +50,7 @@ impl Progress {
     }
 
     /// Takes the line away while something else is printed.
-    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.0.suspend(print)
     }
 
@@ -67,24 +64,4 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }
-}
-
-/// A line for each phase that took any time. Several threads may be in a phase at once, so the sum may be more than the whole.
-pub(crate) fn show_times(phases: &Phases, whole: Duration, printer: &mut Printer) {
-    let threads = rayon::current_num_threads();
-    for phase in Phase::ALL {
-        let spent = phases.spent(phase);
-        if spent > Duration::from_micros(500) {
-            printer.note(&format!(
-                "{:12} {:8.3} s",
-                phase.word(),
-                spent.as_secs_f64()
-            ));
-        }
-    }
-    printer.note(&format!(
-        "{:12} {:8.3} s on the clock; the phases are summed over {threads} threads",
-        "in all",
-        whole.as_secs_f64()
-    ));
 }

@@ -2,19 +2,17 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, fsync, renameat_with, syncfs};
 use rustix::io::Errno;
 
 use super::error::{OutputError, trying};
-use super::place::Place;
+use super::target::Target;
 
-/// What a commit does, in this order but for the two ways of replacing, and for links that are made while the manifest is
-/// written.
+/// What a commit does, in this order but for the two ways of replacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Link,
@@ -47,11 +45,11 @@ pub(super) fn sync_tree(folder: &fs::File, before: Before<'_>) -> io::Result<()>
 }
 
 /// Makes the rename itself durable.
-pub(super) fn sync_parent(place: &Place, before: Before<'_>) -> io::Result<()> {
+pub(super) fn sync_parent(target: &Target, before: Before<'_>) -> io::Result<()> {
     let synced = before(Step::SyncParent)
-        .and_then(|()| fs::File::open(place.parent.as_std_path()))
+        .and_then(|()| fs::File::open(target.parent.as_std_path()))
         .and_then(|opened| fsync(opened.file()).map_err(io::Error::from));
-    let shown = &place.shown;
+    let shown = &target.shown;
     synced.map_err(|e| {
         trying(
             format_args!("{shown} holds the new tree, which a power cut may undo"),
@@ -63,12 +61,12 @@ pub(super) fn sync_parent(place: &Place, before: Before<'_>) -> io::Result<()> {
 /// Puts the staged tree in place and returns where the old one lies now, if there was one.
 pub(super) fn replace(
     staged: &Utf8Path,
-    place: &Place,
+    target: &Target,
     exists: bool,
     before: Before<'_>,
 ) -> Result<Option<Utf8PathBuf>, OutputError> {
-    let real = &place.real;
-    let shown = &place.shown;
+    let real = &target.real;
+    let shown = &target.shown;
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::ResourceBusy => OutputError::MountPoint(shown.clone()),
         io::ErrorKind::CrossesDevices => OutputError::Unmovable(shown.clone()),
@@ -96,16 +94,16 @@ pub(super) fn replace(
         Err(e) if unsupported(&e) => {}
         Err(e) => return Err(failed(e)),
     }
-    let aside = place.aside();
+    let backup = target.backup_path();
     before(Step::MoveAside)
-        .and_then(|()| rename(real, &aside, RenameFlags::empty()))
+        .and_then(|()| rename(real, &backup, RenameFlags::empty()))
         .map_err(failed)?;
     if let Err(e) = before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::empty())) {
         // Should this fail as well, the next build finds the old tree aside and does the same.
-        let _ = rename(&aside, real, RenameFlags::empty());
+        let _ = rename(&backup, real, RenameFlags::empty());
         return Err(failed(e));
     }
-    Ok(Some(aside))
+    Ok(Some(backup))
 }
 
 fn rename(from: &Utf8Path, to: &Utf8Path, flags: RenameFlags) -> io::Result<()> {
@@ -119,26 +117,26 @@ fn unsupported(error: &io::Error) -> bool {
 }
 
 /// Puts a tree back that a build moved aside before it died. Call under the lock.
-pub(super) fn repair(place: &Place) -> io::Result<()> {
-    match place.standing() {
-        Some(folder) if folder == place.aside() => fs::rename(&folder, &place.real),
+pub(super) fn repair(target: &Target) -> io::Result<()> {
+    match target.existing() {
+        Some(folder) if folder == target.backup_path() => fs::rename(&folder, &target.real),
         _ => Ok(()),
     }
 }
 
 /// Deletes what dead builds left beside the target. Call under the lock, and after [`repair`]: a tree that lies aside now
 /// is one whose successor stands.
-pub(super) fn clean(place: &Place) -> io::Result<()> {
-    let aside = place.aside();
-    for entry in fs::read_dir(&place.parent)? {
+pub(super) fn clean(target: &Target) -> io::Result<()> {
+    let backup = target.backup_path();
+    for entry in fs::read_dir(&target.parent)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if (place.is_staging(&name) || aside.file_name() == Some(&name))
+        if (target.is_staging(&name) || backup.file_name() == Some(&name))
             && entry.file_type()?.is_dir()
         {
-            delete(&place.parent.join(name))?;
+            delete(&target.parent.join(name))?;
         }
     }
     Ok(())
@@ -146,58 +144,23 @@ pub(super) fn clean(place: &Place) -> io::Result<()> {
 
 /// Deletes a tree, even one that its owner made read-only: it was replaced, and holds keys.
 pub(super) fn delete(tree: &Utf8Path) -> io::Result<()> {
-    let delete = || {
-        remove(tree).or_else(|e| match e.kind() {
-            io::ErrorKind::PermissionDenied => {
-                open_up(tree.as_std_path()).and_then(|()| remove(tree))
-            }
-            _ => Err(e),
-        })
-    };
-    // Who deletes a folder may have to wait for the disk: ext4 mounted with `discard` and without a journal tells the disk of
-    // each freed block and waits for its answer. So more threads delete than there are cores.
-    let threads = rayon::current_num_threads() * THREADS_PER_CORE;
-    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-        Ok(pool) => pool.install(delete),
-        Err(_) => delete(),
-    }
+    remove(tree).or_else(|e| match e.kind() {
+        io::ErrorKind::PermissionDenied => open_up(tree.as_std_path()).and_then(|()| remove(tree)),
+        _ => Err(e),
+    })
 }
 
-/// Beyond it nothing is gained.
-const THREADS_PER_CORE: usize = 4;
-
-/// The `.gitignore` goes last: a deletion that is cut short leaves nothing for git to add. Folders are emptied side by side,
-/// for that is most of the work after a build that links nearly everything.
+/// The `.gitignore` goes last: a deletion that is cut short leaves nothing for git to add.
 fn remove(tree: &Utf8Path) -> io::Result<()> {
-    let (clusters, files) = listed(tree.as_std_path())?;
-    let mut below = Vec::new();
-    for cluster in &clusters {
-        let (hosts, own) = listed(cluster)?;
-        below.extend(hosts);
-        own.iter().try_for_each(fs::remove_file)?;
-    }
-    below.par_iter().try_for_each(fs::remove_dir_all)?;
-    clusters.iter().try_for_each(fs::remove_dir)?;
-    let is_last = |file: &&PathBuf| file.ends_with(".gitignore");
-    files
-        .iter()
-        .filter(|file| !is_last(file))
-        .try_for_each(fs::remove_file)?;
-    fs::remove_dir_all(tree)
-}
-
-/// What is in a folder: folders, and the rest.
-fn listed(folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let (mut folders, mut rest) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(tree)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            folders.push(entry.path());
-        } else {
-            rest.push(entry.path());
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != ".gitignore" {
+            fs::remove_file(entry.path())?;
         }
     }
-    Ok((folders, rest))
+    fs::remove_dir_all(tree)
 }
 
 /// Lets the owner delete from every folder of the tree.

@@ -1,29 +1,28 @@
 //! Whether git would carry the tree, and the secrets in it, into a commit.
 
 use super::error::OutputError;
-use super::guard::is_keep;
-use super::place::Place;
+use super::target::{Target, is_keep};
 use crate::git;
 
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
 /// Without git on the PATH, or outside a work tree, there is nothing to ask.
-pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputError> {
+pub(super) fn check(target: &Target, has_gitignore: bool) -> Result<(), OutputError> {
     let unanswered = |reason| OutputError::Git {
-        path: place.shown.clone(),
+        path: target.shown.clone(),
         reason,
     };
-    if git::in_work_tree(&place.parent).map_err(unanswered)? != Some(true) {
+    if git::in_work_tree(&target.parent).map_err(unanswered)? != Some(true) {
         return Ok(());
     }
-    let tracked = git::tracked(&place.parent, &place.name).map_err(unanswered)?;
+    let tracked = git::tracked(&target.parent, &target.name).map_err(unanswered)?;
     let of_the_tree = |path: &String| {
-        path.strip_prefix(&*place.name)
+        path.strip_prefix(&*target.name)
             .and_then(|p| p.strip_prefix('/'))
             .is_none_or(|p| !is_keep(p))
     };
     if let Some(file) = tracked.into_iter().flatten().find(of_the_tree) {
         return Err(OutputError::Tracked {
-            path: place.shown.clone(),
+            path: target.shown.clone(),
             file,
         });
     }
@@ -32,9 +31,9 @@ pub(super) fn check(place: &Place, has_gitignore: bool) -> Result<(), OutputErro
         return Ok(());
     }
     // No such host exists: a .gitignore that hides this path hides whatever a build writes.
-    let probe = format!("{}/cluster/host/user-data", place.name);
-    match git::ignores(&place.parent, &probe).map_err(unanswered)? {
-        Some(false) => Err(OutputError::NotIgnored(place.shown.clone())),
+    let probe = format!("{}/cluster/host/user-data", target.name);
+    match git::ignores(&target.parent, &probe).map_err(unanswered)? {
+        Some(false) => Err(OutputError::NotIgnored(target.shown.clone())),
         _ => Ok(()),
     }
 }
@@ -50,7 +49,7 @@ mod tests {
 
     use crate::tree::guard;
     use crate::tree::tests::crash::command;
-    use crate::tree::tests::{Bench, message};
+    use crate::tree::tests::{Fixture, message};
 
     fn git(folder: &Utf8Path, arguments: &[&str]) {
         let done = Command::new("git")
@@ -68,19 +67,22 @@ mod tests {
         );
     }
 
-    fn repository() -> (Bench, Utf8PathBuf) {
-        let bench = Bench::new();
-        git(&bench.root, &["init", "--quiet"]);
-        let target = bench.target();
-        (bench, target)
+    fn repository() -> (Fixture, Utf8PathBuf) {
+        let fixture = Fixture::new();
+        git(&fixture.root, &["init", "--quiet"]);
+        let target = fixture.target();
+        (fixture, target)
     }
 
     #[test]
     fn a_tracked_tree_is_refused_and_the_advice_helps() {
-        let (bench, target) = repository();
-        bench.build(&[("lab/node1/user-data", "#")]);
+        let (fixture, target) = repository();
+        fixture.build(&[("lab/node1/user-data", "#")]);
         guard(&target).unwrap();
-        git(&bench.root, &["add", "--force", "out/lab/node1/user-data"]);
+        git(
+            &fixture.root,
+            &["add", "--force", "out/lab/node1/user-data"],
+        );
         let text = message(guard(&target));
         assert!(
             text.starts_with("git tracks out/lab/node1/user-data, "),
@@ -91,7 +93,7 @@ mod tests {
             "{text}"
         );
         git(
-            &bench.root,
+            &fixture.root,
             &["rm", "--quiet", "-r", "--cached", "--", target.as_str()],
         );
         guard(&target).unwrap();
@@ -99,40 +101,40 @@ mod tests {
 
     #[test]
     fn a_tree_that_only_the_index_knows_is_refused() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir_all(target.join("lab")).unwrap();
         fs::write(target.join("lab/old"), "x").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
         assert!(message(guard(&target)).starts_with("git tracks out/lab/old, "));
     }
 
     #[test]
     fn keep_files_may_be_tracked_but_only_at_the_top() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join(".gitignore"), "*\n!.gitignore\n").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         guard(&target).unwrap();
-        bench.build(&[("lab/a", "1")]);
+        fixture.build(&[("lab/a", "1")]);
         fs::write(target.join("lab/.gitkeep"), "").unwrap();
-        git(&bench.root, &["add", "--force", "out/lab/.gitkeep"]);
+        git(&fixture.root, &["add", "--force", "out/lab/.gitkeep"]);
         fs::remove_file(target.join("lab/.gitkeep")).unwrap();
         assert!(message(guard(&target)).starts_with("git tracks out/lab/.gitkeep, "));
     }
 
     #[test]
     fn the_tree_is_never_addable() {
-        let (bench, target) = repository();
-        bench.build(&[("lab/a", "1")]);
-        git(&bench.root, &["add", "."]);
+        let (fixture, target) = repository();
+        fixture.build(&[("lab/a", "1")]);
+        git(&fixture.root, &["add", "."]);
         guard(&target).unwrap();
         // Nor is what a killed build leaves.
-        let stage = bench.begin();
-        stage.write(&Bench::secret("lab/a", "2")).unwrap();
-        git(&bench.root, &["add", "."]);
+        let stage = fixture.begin();
+        stage.write(&Fixture::secret("lab/a", "2")).unwrap();
+        git(&fixture.root, &["add", "."]);
         let listed = Command::new("git")
-            .current_dir(&bench.root)
+            .current_dir(&fixture.root)
             .arg("ls-files")
             .output()
             .unwrap();
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_gitignore_that_hides_too_little_is_refused() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join(".gitignore"), "*.iso\n").unwrap();
         let text = message(guard(&target));
@@ -153,17 +155,17 @@ mod tests {
                 && text.contains("add a line `*`"),
             "{text}"
         );
-        fs::write(bench.path(".gitignore"), "/out/\n").unwrap();
+        fs::write(fixture.path(".gitignore"), "/out/\n").unwrap();
         guard(&target).unwrap();
     }
 
     #[test]
     fn names_are_not_patterns() {
-        let (bench, _) = repository();
-        fs::write(bench.path("outside"), "x").unwrap();
-        git(&bench.root, &["add", "outside"]);
+        let (fixture, _) = repository();
+        fs::write(fixture.path("outside"), "x").unwrap();
+        git(&fixture.root, &["add", "outside"]);
         for name in ["out*", ":", ":!out", "[o]utside", "-q"] {
-            let target = bench.path(name);
+            let target = fixture.path(name);
             guard(&target).unwrap();
             fs::create_dir(&target).unwrap();
             fs::write(target.join(".gitignore"), "*\n").unwrap();
@@ -178,42 +180,42 @@ mod tests {
 
     #[test]
     fn a_repository_that_does_not_answer_stops_the_build() {
-        let (bench, target) = repository();
-        fs::write(bench.path(".git/index"), "not an index").unwrap();
+        let (fixture, target) = repository();
+        fs::write(fixture.path(".git/index"), "not an index").unwrap();
         assert!(message(guard(&target)).starts_with("git cannot say whether it tracks "));
         // A folder that is merely called .git is none.
-        fs::remove_dir_all(bench.path(".git")).unwrap();
-        fs::create_dir(bench.path(".git")).unwrap();
+        fs::remove_dir_all(fixture.path(".git")).unwrap();
+        fs::create_dir(fixture.path(".git")).unwrap();
         guard(&target).unwrap();
     }
 
     #[test]
     fn a_target_in_a_repository_of_another_user_is_still_judged() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join("x"), "").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
         if rustix::process::geteuid().is_root() {
-            fs::os::unix::fs::chown(&bench.root, Some(65534), Some(65534)).unwrap();
-            fs::os::unix::fs::chown(bench.path(".git"), Some(65534), Some(65534)).unwrap();
+            fs::os::unix::fs::chown(&fixture.root, Some(65534), Some(65534)).unwrap();
+            fs::os::unix::fs::chown(fixture.path(".git"), Some(65534), Some(65534)).unwrap();
         }
         assert!(message(guard(&target)).starts_with("git tracks out/x, "));
     }
     #[test]
     fn a_hook_of_another_repository_does_not_mislead() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         fs::create_dir(&target).unwrap();
         fs::write(target.join("x"), "").unwrap();
-        git(&bench.root, &["add", "out"]);
+        git(&fixture.root, &["add", "out"]);
         fs::remove_dir_all(&target).unwrap();
-        fs::create_dir(bench.path("other")).unwrap();
-        git(&bench.path("other"), &["init", "--quiet"]);
+        fs::create_dir(fixture.path("other")).unwrap();
+        git(&fixture.path("other"), &["init", "--quiet"]);
         let mut build = command("exec \"$@\"", &target, 1);
         build
-            .env("GIT_DIR", bench.path("other/.git"))
-            .env("GIT_WORK_TREE", bench.path("other"))
-            .env("GIT_INDEX_FILE", bench.path("other/.git/index"));
+            .env("GIT_DIR", fixture.path("other/.git"))
+            .env("GIT_WORK_TREE", fixture.path("other"))
+            .env("GIT_INDEX_FILE", fixture.path("other/.git/index"));
         let done = build.output().unwrap();
         let said = String::from_utf8_lossy(&[done.stderr, done.stdout].concat()).into_owned();
         assert!(said.contains("git tracks out/x, "), "{said}");
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn without_git_there_is_nothing_to_ask() {
-        let (bench, target) = repository();
+        let (fixture, target) = repository();
         let done = command("PATH=/nonexistent exec \"$@\"", &target, 1)
             .output()
             .unwrap();
@@ -230,6 +232,6 @@ mod tests {
             "{}",
             String::from_utf8_lossy(&done.stderr)
         );
-        assert!(bench.path("out/manifest.json").is_file());
+        assert!(fixture.path("out/manifest.json").is_file());
     }
 }

@@ -1,25 +1,15 @@
 //! What must not be replaced: the user's own files, and trees that others can read.
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 use camino::Utf8Path;
 use fs_err as fs;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::{OutputError, first_few};
 use super::git;
-use super::manifest::{MANIFEST, Manifest, SUMS};
-use super::place::Place;
-
-/// The user's files at the top of the target, there so that git keeps the folder or leaves the tree alone.
-pub(super) const KEEP: [&str; 3] = [".gitignore", ".gitkeep", ".keep"];
-
-/// Whether a path relative to the target is one of [`KEEP`].
-pub(super) fn is_keep(path: &str) -> bool {
-    KEEP.contains(&path)
-}
+use super::manifest::{FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
+use super::target::{KEEP, Target, is_keep};
 
 /// Refuses a target that a build must not replace. [`Stage::begin`](super::Stage::begin) asks the same; this is for who
 /// wants to know before the first secret is made. Nothing is written.
@@ -27,31 +17,31 @@ pub(super) fn is_keep(path: &str) -> bool {
 /// # Errors
 /// Says what stands in the way and what to do about it.
 pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
-    inspect(&Place::locate(target)?).map(drop)
+    inspect(&Target::locate(target)?).map(drop)
 }
 
 /// What stands in the target, of ours or to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// The manifest of the tree, if a build wrote one.
-    pub(super) manifest: Option<Arc<Manifest>>,
-    /// XXH3 of the manifest's text.
-    digest: u128,
+    pub(super) manifest: Option<Manifest>,
+    /// The manifest's text, as it was read.
+    pub(super) text: Vec<u8>,
     /// Which of [`KEEP`] are there.
     pub(super) keep: Vec<&'static str>,
 }
 
 /// Every guard: what stands in the target, and what git thinks of it.
-pub(super) fn inspect(place: &Place) -> Result<Contents, OutputError> {
-    let Some(folder) = place.standing() else {
-        git::check(place, false)?;
+pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
+    let Some(folder) = target.existing() else {
+        git::check(target, false)?;
         return Ok(Contents::default());
     };
     // Git is a process, or three of them, that nobody has to wait for idly.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
     let (contents, git) = rayon::join(
-        || contents(place, &folder, &Contents::default()),
-        || git::check(place, has_gitignore),
+        || contents(target, &folder),
+        || git::check(target, has_gitignore),
     );
     let contents = contents?;
     git?;
@@ -62,13 +52,8 @@ fn is_plain_file(path: &Utf8Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
-/// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours. A manifest that was read
-/// before is not read again.
-pub(super) fn contents(
-    place: &Place,
-    folder: &Utf8Path,
-    before: &Contents,
-) -> Result<Contents, OutputError> {
+/// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours.
+pub(super) fn contents(target: &Target, folder: &Utf8Path) -> Result<Contents, OutputError> {
     let mut keep = Vec::new();
     let mut others = Vec::new();
     let mut manifest = false;
@@ -92,7 +77,7 @@ pub(super) fn contents(
             ..Contents::default()
         });
     }
-    let path = place.shown.clone();
+    let path = target.shown.clone();
     let foreign = || OutputError::Foreign {
         path: path.clone(),
         entries: first_few(&others),
@@ -101,15 +86,8 @@ pub(super) fn contents(
         return Err(foreign());
     }
     let text = fs::read(folder.join(MANIFEST))?;
-    let digest = xxh3_128(&text);
-    let known = before.manifest.as_ref().filter(|_| before.digest == digest);
-    let manifest = match known.map_or_else(
-        || Manifest::parse(&text).map(Arc::new),
-        |known| Ok(Arc::clone(known)),
-    ) {
-        Ok(manifest) => manifest,
-        Err(why) => return Err(why.error(&path).unwrap_or_else(foreign)),
-    };
+    let manifest =
+        Manifest::parse(&text).map_err(|why| error(why, &path).unwrap_or_else(foreign))?;
     let mode = fs::symlink_metadata(folder)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(OutputError::Exposed { path, mode });
@@ -123,9 +101,22 @@ pub(super) fn contents(
     }
     Ok(Contents {
         manifest: Some(manifest),
-        digest,
+        text,
         keep,
     })
+}
+
+/// What a user is told of the tree at `path`; nothing if it is none of ours.
+pub(super) fn error(why: Unreadable, path: &Utf8Path) -> Option<OutputError> {
+    match why {
+        Unreadable::Foreign => None,
+        Unreadable::Damaged => Some(OutputError::Damaged(path.to_owned())),
+        Unreadable::Newer(format) => Some(OutputError::Newer {
+            path: path.to_owned(),
+            format,
+            known: FORMAT,
+        }),
+    }
 }
 
 /// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
@@ -185,12 +176,12 @@ mod tests {
     use camino::Utf8PathBuf;
 
     use super::*;
-    use crate::tree::tests::{Bench, message, snapshot};
+    use crate::tree::tests::{Fixture, message, snapshot};
 
     #[test]
     fn a_foreign_folder_is_refused_and_stays() {
-        let bench = Bench::new();
-        let target = bench.target();
+        let fixture = Fixture::new();
+        let target = fixture.target();
         fs::create_dir(&target).unwrap();
         for name in ["thesis.tex", "a\x1b[31m", ".gitignore", "b", "c"] {
             fs::write(target.join(name), "mine").unwrap();
@@ -201,9 +192,9 @@ mod tests {
             text.contains("was not written by lxseed and holds a\u{1b}[31m, b, c and 1 more: "),
             "{text}"
         );
-        assert_eq!(message(bench.try_begin()), text);
+        assert_eq!(message(fixture.try_begin()), text);
         assert_eq!(snapshot(&target), before);
-        assert_eq!(bench.beside(), ["out"]);
+        assert_eq!(fixture.beside(), ["out"]);
     }
 
     #[test]
@@ -215,32 +206,36 @@ mod tests {
             "{\"generator\": \"npm\", \"format\": 1}",
             "{\"generator\": \"lxseed\"}",
         ] {
-            let bench = Bench::new();
-            fs::create_dir(bench.target()).unwrap();
-            fs::write(bench.target().join(MANIFEST), text).unwrap();
+            let fixture = Fixture::new();
+            fs::create_dir(fixture.target()).unwrap();
+            fs::write(fixture.target().join(MANIFEST), text).unwrap();
             assert!(
-                message(guard(&bench.target()))
+                message(guard(&fixture.target()))
                     .contains("was not written by lxseed and holds manifest.json"),
                 "{text}"
             );
         }
-        let bench = Bench::new();
-        bench.build(&[("lab/a", "1")]);
-        fs::rename(bench.target().join(MANIFEST), bench.path("elsewhere.json")).unwrap();
-        fs::os::unix::fs::symlink("../elsewhere.json", bench.target().join(MANIFEST)).unwrap();
-        assert!(message(guard(&bench.target())).contains("was not written by lxseed"));
+        let fixture = Fixture::new();
+        fixture.build(&[("lab/a", "1")]);
+        fs::rename(
+            fixture.target().join(MANIFEST),
+            fixture.path("elsewhere.json"),
+        )
+        .unwrap();
+        fs::os::unix::fs::symlink("../elsewhere.json", fixture.target().join(MANIFEST)).unwrap();
+        assert!(message(guard(&fixture.target())).contains("was not written by lxseed"));
     }
 
     #[test]
     fn a_newer_or_damaged_manifest_has_its_own_message() {
-        let bench = Bench::new();
-        bench.build(&[("lab/a", "1"), ("lab/b", "2")]);
-        let path = bench.target().join(MANIFEST);
+        let fixture = Fixture::new();
+        fixture.build(&[("lab/a", "1"), ("lab/b", "2")]);
+        let path = fixture.target().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"format\": 3", "\"format\": 4")).unwrap();
-        let newer = message(guard(&bench.target()));
+        fs::write(&path, text.replace("\"format\": 4", "\"format\": 5")).unwrap();
+        let newer = message(guard(&fixture.target()));
         assert!(
-            newer.contains("by a newer lxseed (manifest format 4; this one knows up to 3)"),
+            newer.contains("by a newer lxseed (manifest format 5; this one knows up to 4)"),
             "{newer}"
         );
         for (from, to) in [
@@ -255,7 +250,7 @@ mod tests {
             assert!(text.contains(from));
             fs::write(&path, text.replace(from, to)).unwrap();
             assert!(
-                message(guard(&bench.target())).contains("is damaged"),
+                message(guard(&fixture.target())).contains("is damaged"),
                 "{from} {to}"
             );
         }
@@ -263,8 +258,8 @@ mod tests {
 
     #[test]
     fn what_no_build_wrote_is_named_and_stays() {
-        let bench = Bench::new();
-        let target = bench.build(&[("lab/node1/a", "1"), ("lab/b", "1")]);
+        let fixture = Fixture::new();
+        let target = fixture.build(&[("lab/node1/a", "1"), ("lab/b", "1")]);
         let cases: [(&str, &dyn Fn(Utf8PathBuf)); 7] = [
             ("notes.txt", &|path| fs::write(path, "x").unwrap()),
             ("lab/node1/notes", &|path| fs::write(path, "x").unwrap()),
@@ -282,7 +277,7 @@ mod tests {
         for (path, make) in cases {
             make(target.join(path));
             let before = snapshot(&target);
-            let text = message(bench.try_begin());
+            let text = message(fixture.try_begin());
             assert!(
                 text.contains(&format!("{target} holds {path}, which no build wrote")),
                 "{text}"
@@ -298,15 +293,15 @@ mod tests {
             guard(&target).unwrap();
         }
         // A link in the place of a generated folder is no folder of ours.
-        fs::rename(target.join("lab/node1"), bench.path("moved")).unwrap();
+        fs::rename(target.join("lab/node1"), fixture.path("moved")).unwrap();
         fs::os::unix::fs::symlink("../../moved", target.join("lab/node1")).unwrap();
         assert!(message(guard(&target)).contains("holds lab/node1, which no build wrote"));
     }
 
     #[test]
     fn a_tree_others_can_look_into_is_refused() {
-        let bench = Bench::new();
-        let target = bench.build(&[("lab/a", "1")]);
+        let fixture = Fixture::new();
+        let target = fixture.build(&[("lab/a", "1")]);
         for mode in [0o755, 0o750, 0o701] {
             fs::set_permissions(&target, PermissionsExt::from_mode(mode)).unwrap();
             let text = message(guard(&target));

@@ -10,7 +10,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use super::error::{OutputError, trying};
-use super::place::Place;
+use super::target::Target;
 
 /// The right to write a target, given back when dropped.
 ///
@@ -26,10 +26,10 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes the lock, or fails at once if another build holds it.
-    pub(super) fn take(place: &Place) -> Result<Self, OutputError> {
+    pub(super) fn take(target: &Target) -> Result<Self, OutputError> {
         // Losing the race against a build that is just ending is rare; losing it often means builds that come and go.
         const ATTEMPTS: usize = 100;
-        let path = place.lock();
+        let path = target.lock();
         for _ in 0..ATTEMPTS {
             let file = fs::OpenOptions::new()
                 .write(true)
@@ -38,10 +38,10 @@ impl Lock {
                 .mode(0o600)
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path)
-                .map_err(|error| refused(place, error))?;
+                .map_err(|error| refused(target, error))?;
             match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(OutputError::Busy(place.shown.clone())),
+                Err(Errno::WOULDBLOCK) => return Err(OutputError::Busy(target.shown.clone())),
                 Err(e) => return Err(trying(format_args!("failed to lock {path}"), e).into()),
             }
             let locked = file.metadata()?;
@@ -53,17 +53,17 @@ impl Lock {
                 _ => {}
             }
         }
-        Err(OutputError::Busy(place.shown.clone()))
+        Err(OutputError::Busy(target.shown.clone()))
     }
 }
 
 /// The lock is the first thing that is written, so it is here that a folder shows to take nothing.
-fn refused(place: &Place, error: io::Error) -> OutputError {
+fn refused(target: &Target, error: io::Error) -> OutputError {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             OutputError::ReadOnly {
-                path: place.shown.clone(),
-                parent: place.parent.clone(),
+                path: target.shown.clone(),
+                parent: target.parent.clone(),
                 // The lock's own name would say nothing to the user.
                 error: error.kind().into(),
             }
@@ -84,40 +84,40 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::tree::tests::{Bench, message};
+    use crate::tree::tests::{Fixture, message};
 
     #[test]
     fn one_holder_at_a_time_and_nothing_left() {
-        let bench = Bench::new();
-        let place = Place::locate(&bench.target()).unwrap();
-        let neighbour = Place::locate(&bench.path("other")).unwrap();
-        let held = Lock::take(&place).unwrap();
-        assert!(message(Lock::take(&place)).contains("another lxseed build is writing"));
+        let fixture = Fixture::new();
+        let target = Target::locate(&fixture.target()).unwrap();
+        let neighbour = Target::locate(&fixture.path("other")).unwrap();
+        let held = Lock::take(&target).unwrap();
+        assert!(message(Lock::take(&target)).contains("another lxseed build is writing"));
         drop(Lock::take(&neighbour).unwrap());
         drop(held);
-        drop(Lock::take(&place).unwrap());
-        assert_eq!(bench.beside(), [] as [&str; 0]);
+        drop(Lock::take(&target).unwrap());
+        assert_eq!(fixture.beside(), [] as [&str; 0]);
     }
 
     #[test]
     fn the_lock_file_of_a_killed_build_is_taken_over() {
-        let bench = Bench::new();
-        let place = Place::locate(&bench.target()).unwrap();
-        fs::write(place.lock(), "").unwrap();
-        drop(Lock::take(&place).unwrap());
-        assert_eq!(bench.beside(), [] as [&str; 0]);
+        let fixture = Fixture::new();
+        let target = Target::locate(&fixture.target()).unwrap();
+        fs::write(target.lock(), "").unwrap();
+        drop(Lock::take(&target).unwrap());
+        assert_eq!(fixture.beside(), [] as [&str; 0]);
     }
 
     #[test]
     fn many_threads_never_hold_it_together() {
-        let bench = Bench::new();
-        let place = Place::locate(&bench.target()).unwrap();
+        let fixture = Fixture::new();
+        let target = Target::locate(&fixture.target()).unwrap();
         let inside = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        if let Ok(lock) = Lock::take(&place) {
+                        if let Ok(lock) = Lock::take(&target) {
                             assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
                             inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                             drop(lock);
@@ -126,6 +126,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(bench.beside(), [] as [&str; 0]);
+        assert_eq!(fixture.beside(), [] as [&str; 0]);
     }
 }

@@ -1,60 +1,67 @@
-//! What a build wrote, file by file.
+//! What a build wrote, file by file, and its two texts: `manifest.json` and `SHA256SUMS`.
 
-mod text;
-
+use std::io;
 use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Deserialize;
-use xxhash_rust::xxh3::xxh3_128;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::ser::Formatter;
+use sha2::{Digest, Sha256};
 
 use crate::hex;
+use crate::pieces::each_piece;
 use crate::seed::File;
-use crate::trust::Veil;
 
 /// The name of the manifest, at the top of the tree.
 pub const MANIFEST: &str = "manifest.json";
 /// The name of the checksum list, at the top of the tree.
 pub(super) const SUMS: &str = "SHA256SUMS";
 
+/// The manifest's format number: it grows when a reader of the old one would misread the new.
+pub(super) const FORMAT: u64 = 4;
+const GENERATOR: &str = "lxseed";
+
 /// What a build is of, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct BuildInfo {
     /// A digest of the program that wrote the tree.
     pub program: String,
     /// Tells one site secret from another without giving anything of it away.
     pub secret_fingerprint: String,
     /// The clusters in the tree.
-    pub clusters: Vec<ClusterAbout>,
+    pub clusters: Vec<ClusterInfo>,
 }
 
 /// One cluster of a build.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct ClusterAbout {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterInfo {
     /// The cluster's name, which is its folder's name.
     pub name: String,
-    /// A digest of what all its hosts follow from.
+    /// A digest of all that its files follow from; empty if they were not all built from the same, or by the formats before.
     #[serde(default)]
-    pub shared: String,
-    /// A digest of all that the files of the cluster as a whole follow from.
-    #[serde(default)]
-    pub inputs: String,
-    /// Its hosts.
-    pub hosts: Vec<HostAbout>,
+    pub digest: String,
+    /// The names of its hosts, which are their folders' names.
+    #[serde(deserialize_with = "host_names")]
+    pub hosts: Vec<String>,
 }
 
-/// One host of a build.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "text::HostForm")]
-pub struct HostAbout {
-    /// The host's name, which is its folder's name.
-    pub name: String,
-    /// A digest of all that its files follow from.
-    pub inputs: String,
+/// Formats 2 and 3 wrote a digest beside each host's name.
+fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Host {
+        Name(String),
+        Former { name: String },
+    }
+    let hosts = Vec::<Host>::deserialize(deserializer)?;
+    let name = |host| match host {
+        Host::Name(name) | Host::Former { name } => name,
+    };
+    Ok(hosts.into_iter().map(name).collect())
 }
 
 /// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of lxseed that built the tree.
     pub version: String,
@@ -65,79 +72,146 @@ pub struct Manifest {
     #[serde(rename = "secret")]
     pub secret_fingerprint: String,
     /// The clusters, by name, and their hosts, by name.
-    pub clusters: Vec<ClusterAbout>,
+    pub clusters: Vec<ClusterInfo>,
     /// The files in the order of their paths' bytes.
     pub files: Vec<Entry>,
 }
 
-/// One file of the tree.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// One file of the tree. Formats 2 and 3 had another digest beside SHA-256, which is not read any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Relative to the output folder, of normal components only.
-    #[serde(deserialize_with = "text::path")]
     pub path: Utf8PathBuf,
     /// In bytes.
     pub size: u64,
     /// The permission bits, such as 0600.
-    #[serde(deserialize_with = "text::octal")]
+    #[serde(with = "octal")]
     pub mode: u32,
-    /// Lower-case hexadecimal. It stands here for secret files too: whoever cannot read the file cannot guess it either,
+    /// Lower-case hexadecimal. It is there for secret files too: whoever cannot read the file cannot guess it either,
     /// since what makes it secret is a key of 256 bits, and a digest of that helps no search.
     pub sha256: String,
-    /// XXH3 with 128 bits, by which a build finds files that were altered. Who alters them on purpose can as well alter the
-    /// manifest, so a digest without a secret proves no more than this one, and this one costs a tenth. A secret file's is
-    /// [veiled](Veil), for XXH3 can be turned round; without the site secret there is none, and SHA-256 has to do.
-    #[serde(default, deserialize_with = "text::hex128")]
-    pub xxh3: Option<u128>,
     /// Whether the file holds key material.
     pub secret: bool,
 }
 
+/// Why a `manifest.json` is of no use.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Foreign,
+    Newer(u64),
+    Damaged,
+}
+
 impl Manifest {
     /// The manifest of these files.
-    pub(super) fn new(about: About, files: Vec<Entry>) -> Self {
-        let About {
+    pub(super) fn new(info: BuildInfo, mut files: Vec<Entry>) -> Self {
+        let BuildInfo {
             program,
             secret_fingerprint,
             mut clusters,
-        } = about;
+        } = info;
         for cluster in &mut clusters {
-            cluster.hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+            cluster.hosts.sort_unstable();
         }
         clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let mut manifest = Self {
+        files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             program,
             secret_fingerprint,
             clusters,
-            files: Vec::new(),
+            files,
+        }
+    }
+
+    /// The manifest of files that go somewhere else than into a tree.
+    #[must_use]
+    pub fn describe(info: BuildInfo, files: &[File], more: impl Iterator<Item = Entry>) -> Self {
+        Self::new(info, files.iter().map(Entry::of_file).chain(more).collect())
+    }
+
+    /// What [`to_json`](Self::to_json) wrote; nothing if it is damaged or newer.
+    #[must_use]
+    pub fn of_medium(text: &[u8]) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote, of this format or an earlier one.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Header {
+            generator: String,
+            format: u64,
+        }
+        match serde_json::from_slice::<Header>(text) {
+            Ok(header) if header.generator != GENERATOR => return Err(Unreadable::Foreign),
+            Ok(header) if header.format > FORMAT => return Err(Unreadable::Newer(header.format)),
+            Ok(_) => {}
+            Err(_) => return Err(Unreadable::Foreign),
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|_| Unreadable::Damaged)?;
+        // Files are kept by these paths, and what is said of them is copied into the next manifest: both are held to what a
+        // build writes.
+        let as_written = |entry: &Entry| {
+            path_fault(&entry.path).is_none() && hex::decode(&entry.sha256, &mut [0; 32]).is_some()
         };
-        manifest.set_files(files);
-        manifest
+        let whole = manifest.files.iter().all(as_written)
+            && manifest
+                .files
+                .is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
+        if whole {
+            Ok(manifest)
+        } else {
+            Err(Unreadable::Damaged)
+        }
     }
 
-    /// Replaces the list of files.
-    pub(super) fn set_files(&mut self, mut files: Vec<Entry>) {
-        files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
-        self.files = files;
+    /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            generator: &'a str,
+            format: u64,
+            #[serde(flatten)]
+            manifest: &'a Manifest,
+        }
+        let whole = Whole {
+            generator: GENERATOR,
+            format: FORMAT,
+            manifest: self,
+        };
+        let mut text = Vec::new();
+        let mut writer = serde_json::Serializer::with_formatter(&mut text, ItemPerLine::default());
+        #[expect(
+            clippy::expect_used,
+            reason = "strings and numbers, written to memory: nothing of that can fail"
+        )]
+        {
+            whole.serialize(&mut writer).expect("a manifest is JSON");
+            text.push(b'\n');
+            String::from_utf8(text).expect("serde_json writes UTF-8")
+        }
     }
 
-    /// Whether two manifests say the same of everything but files.
-    pub(super) fn describes_like(&self, other: &Self) -> bool {
-        let Self {
-            version,
-            program,
-            secret_fingerprint,
-            clusters,
-            files: _,
-        } = self;
-        *version == other.version
-            && *program == other.program
-            && *secret_fingerprint == other.secret_fingerprint
-            && *clusters == other.clusters
+    /// The text of `SHA256SUMS`, as `sha256sum -c` reads it: every file but itself, so the manifest too, whose text has
+    /// this digest.
+    pub(super) fn sums(&self, manifest: &[u8; 32]) -> String {
+        let manifest = hex::encode(manifest);
+        let mut lines: Vec<(&str, &str)> = self
+            .files
+            .iter()
+            .map(|entry| (entry.path.as_str(), &*entry.sha256))
+            .collect();
+        let at = lines.partition_point(|(path, _)| *path < MANIFEST);
+        lines.insert(at, (MANIFEST, &manifest));
+        let lines = lines
+            .iter()
+            .flat_map(|(path, sha256)| [*sha256, "  ", *path, "\n"]);
+        lines.collect()
     }
 
-    /// A path that stands there twice, if any does.
+    /// A path that is listed twice, if any is.
     pub(super) fn repeated(&self) -> Option<&Utf8Path> {
         self.files
             .windows(2)
@@ -147,15 +221,15 @@ impl Manifest {
 
     /// The cluster of that name.
     #[must_use]
-    pub fn cluster(&self, name: &str) -> Option<&ClusterAbout> {
+    pub fn cluster(&self, name: &str) -> Option<&ClusterInfo> {
         self.clusters.iter().find(|cluster| cluster.name == name)
     }
 
-    /// Where in [`Self::files`] the file of that path is.
-    pub(super) fn position(&self, path: &str) -> Option<usize> {
-        self.files
-            .binary_search_by(|entry| entry.path.as_str().cmp(path))
-            .ok()
+    /// The file of that path.
+    pub(super) fn entry(&self, path: &Utf8Path) -> Option<&Entry> {
+        let order = |entry: &Entry| entry.path.as_str().cmp(path.as_str());
+        let at = self.files.binary_search_by(order).ok()?;
+        Some(&self.files[at])
     }
 
     /// Every folder of the tree but the top, relative to it, in the order of their paths' bytes.
@@ -203,40 +277,134 @@ impl Manifest {
 }
 
 impl Entry {
-    /// What one of the tree's own files is to be. No manifest lists them, and nobody asks for this SHA-256.
-    fn of_own(name: &str, text: &str) -> Self {
-        Self {
-            path: name.into(),
-            size: text.len() as u64,
-            mode: 0o644,
-            sha256: String::new(),
-            xxh3: Some(xxh3_128(text.as_bytes())),
-            secret: false,
-        }
-    }
-
     /// What the manifest says of a file.
-    pub(super) fn of_file(file: &File, veil: Option<&Veil>) -> Self {
+    pub(super) fn of_file(file: &File) -> Self {
         let content = &file.content;
-        let mut entry = Self {
+        Self {
             path: file.path.clone(),
             size: content.bytes().len() as u64,
             mode: content.mode(),
             sha256: hex::encode(&content.sha256()),
-            xxh3: Some(xxh3_128(content.bytes())),
             secret: content.is_secret(),
-        };
-        entry.xxh3 = entry.veiled(veil);
-        entry
+        }
     }
 
-    /// A secret file's XXH3 under the veil, or from under it: the way there is the way back. Nothing without a veil.
-    pub(super) fn veiled(&self, veil: Option<&Veil>) -> Option<u128> {
-        if self.secret {
-            Some(self.xxh3? ^ veil?.over(&self.sha256))
-        } else {
-            self.xxh3
+    /// What the manifest says of a file that is no secret, read to its end; it may be of any size. `also` is given every
+    /// piece of it.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn read_from(
+        path: Utf8PathBuf,
+        source: impl io::Read,
+        mode: u32,
+        mut also: impl FnMut(&[u8]),
+    ) -> io::Result<Self> {
+        let mut sha256 = Sha256::new();
+        let size = each_piece(source, |piece| {
+            sha256.update(piece);
+            also(piece);
+        })?;
+        Ok(Self {
+            path,
+            size,
+            mode,
+            sha256: hex::encode(&sha256.finalize()),
+            secret: false,
+        })
+    }
+}
+
+/// Breaks lines down to the items of the manifest's lists, so that each of them is one line.
+#[derive(Default)]
+struct ItemPerLine {
+    depth: usize,
+}
+
+impl ItemPerLine {
+    /// How deep the lists lie whose items begin a line each: the manifest itself, and its clusters and files.
+    const BROKEN: usize = 2;
+
+    fn open(&mut self, writer: &mut (impl io::Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        writer.write_all(bracket)
+    }
+
+    fn item(&self, writer: &mut (impl io::Write + ?Sized), first: bool) -> io::Result<()> {
+        let comma = if first { "" } else { "," };
+        match (self.depth <= Self::BROKEN, first) {
+            (true, _) => write!(writer, "{comma}\n{:1$}", "", 2 * self.depth),
+            (false, true) => Ok(()),
+            (false, false) => writer.write_all(b", "),
         }
+    }
+
+    fn close(&mut self, writer: &mut (impl io::Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.depth -= 1;
+        if self.depth < Self::BROKEN {
+            write!(writer, "\n{:1$}", "", 2 * self.depth)?;
+        }
+        writer.write_all(bracket)
+    }
+}
+
+impl Formatter for ItemPerLine {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"[")
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"]")
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.item(writer, first)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.open(writer, b"{")
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.close(writer, b"}")
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.item(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+}
+
+/// Permission bits as four octal digits.
+mod octal {
+    use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(mode: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{mode:04o}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+        (digits && text.len() == 4 && text.starts_with('0'))
+            .then(|| u32::from_str_radix(&text, 8).ok())
+            .flatten()
+            .ok_or_else(|| {
+                let expected = &"four octal digits of permission bits";
+                D::Error::invalid_value(Unexpected::Str(&text), expected)
+            })
     }
 }
 
@@ -268,7 +436,7 @@ mod tests {
             path: path.into(),
             content: Content::Public(text.into()),
         };
-        Entry::of_file(&file, None)
+        Entry::of_file(&file)
     }
 
     fn entry(path: &str) -> Entry {
@@ -278,24 +446,19 @@ mod tests {
         }
     }
 
-    pub(super) fn sample() -> Manifest {
-        let host = |name: &str, inputs: &str| HostAbout {
-            name: name.into(),
-            inputs: inputs.into(),
-        };
-        let about = About {
+    fn sample() -> Manifest {
+        let info = BuildInfo {
             program: "c0de".into(),
             secret_fingerprint: "5f1d".into(),
             clusters: vec![
-                ClusterAbout {
+                ClusterInfo {
                     name: "rack".into(),
-                    ..ClusterAbout::default()
+                    ..ClusterInfo::default()
                 },
-                ClusterAbout {
+                ClusterInfo {
                     name: "lab".into(),
-                    shared: "5a".into(),
-                    inputs: "1a".into(),
-                    hosts: vec![host("node2", "2b"), host("node\"1", "3c")],
+                    digest: "1a".into(),
+                    hosts: vec!["node2".into(), "node\"1".into()],
                 },
             ],
         };
@@ -308,10 +471,9 @@ mod tests {
         ]
         .map(|path| Entry {
             secret: true,
-            xxh3: None,
             ..entry(path)
         });
-        let mut manifest = Manifest::new(about, files.into());
+        let mut manifest = Manifest::new(info, files.into());
         manifest.files[0] = Entry {
             mode: 0o644,
             ..entry("lab-a/x")
@@ -323,13 +485,13 @@ mod tests {
     fn folders_are_named_once_and_in_order() {
         let files = ["a-b/x", "a/b/c/x", "a/b/y", "a/b0/z", "d"];
         let files = files.map(entry).into();
-        let about = About {
+        let info = BuildInfo {
             program: String::new(),
             secret_fingerprint: String::new(),
             clusters: vec![],
         };
         assert_eq!(
-            Manifest::new(about, files).folders(),
+            Manifest::new(info, files).folders(),
             ["a", "a-b", "a/b", "a/b/c", "a/b0"]
         );
     }
@@ -396,6 +558,86 @@ mod tests {
             "läb/x y",
         ] {
             assert_eq!(path_fault(path.into()), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_text_is_fixed() {
+        let mut manifest = sample();
+        manifest.files.truncate(2);
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            r#"{{
+  "generator": "lxseed",
+  "format": 4,
+  "version": "{version}",
+  "program": "c0de",
+  "secret": "5f1d",
+  "clusters": [
+    {{"name": "lab", "digest": "1a", "hosts": ["node\"1", "node2"]}},
+    {{"name": "rack", "digest": "", "hosts": []}}
+  ],
+  "files": [
+    {{"path": "lab-a/x", "size": 7, "mode": "0644", "sha256": "{}", "secret": false}},
+    {{"path": "lab/node1", "size": 9, "mode": "0600", "sha256": "{}", "secret": true}}
+  ]
+}}
+"#,
+            manifest.files[0].sha256, manifest.files[1].sha256,
+        );
+        assert_eq!(manifest.to_json(), expected);
+        assert_eq!(Manifest::parse(expected.as_bytes()).unwrap(), manifest);
+    }
+
+    #[test]
+    fn sums_are_in_the_order_of_paths() {
+        let mut manifest = sample();
+        manifest.files = ["lab/x", "manifest", "manifest.json-", "rack/x"]
+            .map(entry)
+            .into();
+        let sums = manifest.sums(&[0xab; 32]);
+        let paths: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
+        let expected = [
+            "lab/x",
+            "manifest",
+            "manifest.json",
+            "manifest.json-",
+            "rack/x",
+        ];
+        assert_eq!(paths, expected);
+        assert!(sums.contains(&format!("{}  manifest.json\n", "ab".repeat(32))));
+    }
+
+    #[test]
+    fn the_formats_before_are_still_read() {
+        let text = r#"{"generator": "lxseed", "format": 1, "version": "0.1.0", "secret": "5f1d", "clusters": [{"name": "lab", "hosts": ["node1"]}], "files": []}"#;
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        let lab = manifest.cluster("lab").unwrap();
+        assert_eq!((&*lab.hosts[0], &*lab.digest), ("node1", ""));
+        assert_eq!(manifest.program, "");
+        assert!(manifest.cluster("rack").is_none());
+        let sha256 = "5f".repeat(32);
+        let text = format!(
+            r#"{{"generator": "lxseed", "format": 3, "version": "0.1.0", "program": "c0de", "secret": "5f1d", "clusters": [{{"name": "lab", "shared": "5a", "inputs": "1a", "hosts": [
+      {{"name": "node1", "inputs": "3c"}}
+    ]}}], "files": [
+    {{"path": "lab/a", "size": 1, "mode": "0600", "sha256": "{sha256}", "xxh3": "000102030405060708090a0b0c0d0e0f", "secret": true}}
+  ]}}"#
+        );
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        assert_eq!(manifest.files[0].sha256, sha256);
+        let lab = manifest.cluster("lab").unwrap();
+        assert_eq!((&*lab.hosts[0], &*lab.digest), ("node1", ""));
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        let text = sample().to_json();
+        for cut in 0..text.len() {
+            assert!(
+                Manifest::parse(&text.as_bytes()[..cut]).is_err() || text[cut..].trim().is_empty(),
+                "{cut}"
+            );
         }
     }
 }

@@ -3,26 +3,28 @@
 //! [`Stage::begin`] refuses what must not be replaced, [`Stage::write`] and [`Stage::keep`] fill the staging folder, and
 //! [`Stage::commit`] puts it in place. At every instant the target holds the old tree or the new one, whole.
 
+mod atomic_file;
 mod error;
 mod exchange;
+mod existing;
 mod fault;
+mod fs;
 mod git;
 mod guard;
 mod inspect;
 mod lock;
 mod manifest;
-mod place;
-mod single;
 mod stage;
-mod standing;
+mod target;
 #[cfg(test)]
 mod tests;
+mod verify;
 
+pub use atomic_file::AtomicFile;
 pub use error::OutputError;
+pub use existing::{Difference, ExistingTree, State};
 pub use fault::Fault;
 pub use guard::guard;
 pub use inspect::{Inspected, as_built, inspect};
-pub use manifest::{About, ClusterAbout, Entry, HostAbout, MANIFEST, Manifest};
-pub use single::NewFile;
+pub use manifest::{BuildInfo, ClusterInfo, Entry, MANIFEST, Manifest};
 pub use stage::{Committed, Stage};
-pub use standing::{Standing, State};

@@ -1,38 +1,33 @@
-//! A build in progress: the staging folder beside the target, and its way into place.
+//! A build in progress: the staging folder beside the target, and its way into target.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 use rayon::prelude::*;
-use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, linkat, openat};
-use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::error::{OutputError, trying};
 use super::exchange::{self, Before, Step};
+use super::existing::{ExistingTree, State};
+use super::fs::{FOLDER_MODE, create};
 use super::guard::{self, Contents};
 use super::lock::Lock;
-use super::manifest::{About, Entry, MANIFEST, Manifest, SUMS, path_fault};
-use super::place::{Place, SUFFIX};
-use super::standing::{Standing, State};
-use crate::phases::{Phase, Phases};
+use super::manifest::{BuildInfo, Entry, MANIFEST, Manifest, SUMS, path_fault};
+use super::target::{SUFFIX, Target};
+use super::verify::OWN_MODE;
 use crate::seed::File;
-use crate::trust::Veil;
 
-/// Folders hold secret files, so only their owner looks into them.
-pub(super) const FOLDER_MODE: u32 = 0o700;
 /// Hides a tree from git where the user has no `.gitignore` of their own in it.
 const GITIGNORE: &[u8] = b"*\n!.gitignore\n";
 /// Hides a staging folder from git, this very file included.
 const STAGING_GITIGNORE: &[u8] = b"*\n";
 
-/// A build in progress. Until [`commit`](Self::commit) puts it in place, the target is as it was; dropped before that, in
+/// A build in progress. Until [`commit`](Self::commit) puts it in target, the target is as it was; dropped before that, in
 /// an error or a panic, it leaves no trace. Threads may write and keep at the same time.
 #[derive(Debug)]
 pub struct Stage {
@@ -40,14 +35,13 @@ pub struct Stage {
     staging: TempDir,
     folder: Utf8PathBuf,
     opened: fs::File,
-    place: Place,
-    standing: Standing,
+    target: Target,
+    existing: ExistingTree,
     folders: Mutex<HashSet<Utf8PathBuf>>,
     /// What was written into the staging folder.
     written: Mutex<Vec<Entry>>,
-    /// What stands in the target and stays, by its place in the manifest that stands there.
-    kept: Mutex<Vec<usize>>,
-    phases: Arc<Phases>,
+    /// What the existing tree has and the new one keeps.
+    kept: Mutex<Vec<Entry>>,
     _lock: Lock,
 }
 
@@ -71,7 +65,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Of a build that found its tree in place.
+    /// Of a build that found its tree in target.
     fn unchanged(manifest: &Manifest) -> Self {
         Self {
             files: manifest.files.len(),
@@ -93,21 +87,21 @@ impl Stage {
     /// # Errors
     /// If the target must not be replaced, another build of it is running, or the folder it lies in cannot be written.
     pub fn begin(target: &Utf8Path) -> Result<Self, OutputError> {
-        let place = Place::locate(target)?;
-        let lock = Lock::take(&place)?;
+        let target = Target::locate(target)?;
+        let lock = Lock::take(&target)?;
         // What is read before the lock is taken may be replaced by the build that held it.
-        let mut standing = Standing::at(&place)?;
-        exchange::repair(&place)?;
-        standing.folder = place.standing();
-        exchange::clean(&place)?;
+        let mut existing = ExistingTree::at(&target)?;
+        exchange::repair(&target)?;
+        existing.folder = target.existing();
+        exchange::clean(&target)?;
         let staging = tempfile::Builder::new()
-            .prefix(&place.staging_prefix())
+            .prefix(&target.staging_prefix())
             .rand_bytes(SUFFIX)
             .permissions(PermissionsExt::from_mode(FOLDER_MODE))
-            .tempdir_in(&place.parent)
+            .tempdir_in(&target.parent)
             .map_err(|e| {
                 trying(
-                    format_args!("failed to create a folder in {}", place.parent),
+                    format_args!("failed to create a folder in {}", target.parent),
                     e,
                 )
             })?;
@@ -120,212 +114,126 @@ impl Stage {
             opened,
             staging,
             folder,
-            place,
-            standing,
+            target,
+            existing,
             folders: Mutex::default(),
             written: Mutex::default(),
             kept: Mutex::default(),
-            phases: Arc::default(),
             _lock: lock,
         })
     }
 
-    /// Counts the time of hashing, writing and everything after it there.
+    /// The tree that is in the target now.
     #[must_use]
-    pub fn timed_by(mut self, phases: Arc<Phases>) -> Self {
-        self.phases = phases;
-        self
+    pub fn existing(&self) -> &ExistingTree {
+        &self.existing
     }
 
-    /// Lifts the veil from the digests of secret files that stand, and puts it over those of new ones.
-    #[must_use]
-    pub fn veiled_by(mut self, veil: Veil) -> Self {
-        self.standing = self.standing.veiled_by(veil);
-        self
-    }
-
-    /// The tree that stands there now.
-    #[must_use]
-    pub fn standing(&self) -> &Standing {
-        &self.standing
-    }
-
-    /// Writes one file. If the very same stands in the target, it is not written but kept.
+    /// Writes one file. If the existing tree has the very same, it is not written but kept.
     ///
     /// # Errors
     /// If the path leaves the tree, belongs to the tree's own files or was written before, or if writing fails.
     pub fn write(&self, file: &File) -> Result<(), OutputError> {
         let content = &file.content;
-        let veil = self.standing.veil.as_ref();
-        let entry = self.phases.time(Phase::Hash, || Entry::of_file(file, veil));
-        if let (Some(manifest), Some(root)) = (self.standing.manifest(), &self.standing.folder)
-            && let Some(at) = manifest.position(file.path.as_str())
-            && manifest.files[at] == entry
-            && self
-                .phases
-                .time(Phase::Compare, || entry.fault(root, veil))
-                .is_none()
-        {
-            locked(&self.kept).push(at);
+        let entry = Entry::of_file(file);
+        if self.existing.difference_of(&entry).is_none() {
+            locked(&self.kept).push(entry);
             return Ok(());
         }
-        self.phases.time(Phase::Write, || {
-            self.put(&file.path, content.bytes(), content.mode())
-        })?;
+        self.put(&file.path, content.bytes(), content.mode())?;
         locked(&self.written).push(entry);
         Ok(())
     }
 
-    /// Carries files over from the tree that stands: those of these paths, or every file below the folders of these paths. Only
-    /// if all of them are as they were built, or none is carried over.
+    /// Keeps files of the existing tree: those of these paths, or every file below the folders of these paths. Only if all
+    /// of them are as they were built, or none is kept.
     pub fn keep(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
-        let state = self
-            .phases
-            .time(Phase::Compare, || self.standing.state(paths));
-        if let (State::Whole, Some(manifest)) = (&state, self.standing.manifest()) {
+        let state = self.existing.state(paths);
+        if let (State::Whole, Some(manifest)) = (&state, self.existing.manifest()) {
             let mut kept = locked(&self.kept);
             for path in paths {
-                kept.extend(manifest.below(path.as_ref()));
+                kept.extend_from_slice(&manifest.files[manifest.below(path.as_ref())]);
             }
         }
         state
     }
 
-    /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree stands there already, byte for
+    /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree is there already, byte for
     /// byte and mode for mode, it is left alone.
     ///
     /// # Errors
-    /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree stands then,
+    /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree is there then,
     /// unless the message says otherwise.
-    pub fn commit(self, about: About) -> Result<Committed, OutputError> {
-        self.commit_asking(about, &|_| Ok(()))
+    pub fn commit(self, info: BuildInfo) -> Result<Committed, OutputError> {
+        self.commit_asking(info, &|_| Ok(()))
     }
 
     /// [`commit`](Self::commit), asking before each step.
     pub(super) fn commit_asking(
-        mut self,
-        about: About,
+        self,
+        info: BuildInfo,
         before: Before<'_>,
     ) -> Result<Committed, OutputError> {
-        let phases = Arc::clone(&self.phases);
         let written = std::mem::take(&mut *locked(&self.written));
         let kept = std::mem::take(&mut *locked(&self.kept));
-        let manifest = phases.time(Phase::Manifest, || self.manifest(about, written, &kept));
+        let nothing_written = written.is_empty();
+        let files = written.into_iter().chain(kept.iter().cloned()).collect();
+        let manifest = Manifest::new(info, files);
         if let Some(path) = manifest.repeated() {
             return Err(twice(path));
         }
-        // Every file was compared when it was kept, and the manifest is the very one that stands.
-        let same = self.standing.contents.manifest.as_ref();
-        if same.is_some_and(|standing| Arc::ptr_eq(standing, &manifest))
-            && phases.time(Phase::Compare, || self.standing.own_faults().is_empty())
+        let text = manifest.to_json();
+        // Every file was compared when it was kept, and the manifest lists no other.
+        if nothing_written
+            && self.existing.contents.text == text.as_bytes()
+            && self.existing.own_faults().is_empty()
         {
             return Ok(Committed::unchanged(&manifest));
         }
 
         // The user may have put something into the target while the build ran.
-        let exists = self.place.real.is_dir();
-        let standing = if exists {
-            phases.time(Phase::Compare, || {
-                guard::contents(&self.place, &self.place.real, &self.standing.contents)
-            })?
+        let exists = self.target.real.is_dir();
+        let replaced = if exists {
+            guard::contents(&self.target, &self.target.real)?
         } else {
             Contents::default()
         };
-        // One is work for the kernel, the other the writing of two long texts on one core.
-        let (linked, done) = rayon::join(
-            || {
-                before(Step::Link)?;
-                phases.time(Phase::Link, || self.link(kept))
-            },
-            || {
-                phases.time(Phase::Manifest, || self.write_own(&manifest, before))?;
-                Ok::<_, OutputError>(summary(standing.manifest.as_deref(), &manifest))
-            },
-        );
-        linked?;
-        let mut done = done?;
+        let mut done = summary(replaced.manifest.as_ref(), &manifest);
+        before(Step::Link)?;
+        kept.par_iter().try_for_each(|entry| self.link(entry))?;
+        before(Step::WriteManifest)?;
+        create(&self.folder.join(MANIFEST), text.as_bytes(), OWN_MODE)?;
+        before(Step::WriteSums)?;
+        let sums = manifest.sums(&Sha256::digest(&text).into());
+        create(&self.folder.join(SUMS), sums.as_bytes(), OWN_MODE)?;
         before(Step::KeepFiles)?;
-        self.carry_keep_files(&standing.keep)?;
-        phases.time(Phase::Sync, || exchange::sync_tree(&self.opened, before))?;
-        let old = phases.time(Phase::Exchange, || {
-            let old = exchange::replace(&self.folder, &self.place, exists, before)?;
-            exchange::sync_parent(&self.place, before)?;
-            Ok::<_, OutputError>(old)
-        })?;
+        self.copy_keep_files(&replaced.keep)?;
+        exchange::sync_tree(&self.opened, before)?;
+        let old = exchange::replace(&self.folder, &self.target, exists, before)?;
+        exchange::sync_parent(&self.target, before)?;
         if let Some(old) = old {
-            // One attempt is enough, and its outcome is told.
-            self.staging.disable_cleanup(true);
-            let deleted = phases.time(Phase::Delete, || {
-                before(Step::DeleteOld).and_then(|()| exchange::delete(&old))
-            });
+            let mut staging = self.staging;
+            // One attempt is enough, and its outcome is reported.
+            staging.disable_cleanup(true);
+            let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
             done.leftover = deleted.is_err().then_some(old);
         }
-        // Two lists of every file, and nobody waits for their being given back.
-        let replaced = self.standing.contents.manifest.take();
-        rayon::spawn(move || drop((manifest, replaced, standing)));
         Ok(done)
     }
 
-    /// The manifest of what was written and what was kept. Where that is the tree that stands, it is that tree's own: a copy
-    /// of it is most of the memory of a build that writes nothing.
-    fn manifest(&self, about: About, written: Vec<Entry>, kept: &[usize]) -> Arc<Manifest> {
-        let Some(standing) = &self.standing.contents.manifest else {
-            return Arc::new(Manifest::new(about, written));
-        };
-        let mut manifest = Manifest::new(about, Vec::new());
-        let all_kept = || {
-            let mut missing = vec![true; standing.files.len()];
-            kept.len() == missing.len() && kept.iter().all(|at| std::mem::take(&mut missing[*at]))
-        };
-        if written.is_empty() && manifest.describes_like(standing) && all_kept() {
-            return Arc::clone(standing);
+    /// Links a file of the existing tree into the staging folder, or copies it. Not every file system has links, and not
+    /// every file may be linked (fs.protected_hardlinks).
+    fn link(&self, entry: &Entry) -> Result<(), OutputError> {
+        let old = &self.target.real;
+        self.make_parents(&entry.path)?;
+        match fs::hard_link(old.join(&entry.path), self.folder.join(&entry.path)) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(twice(&entry.path)),
+            Err(_) => match entry.read(old) {
+                Ok(bytes) => self.put(&entry.path, bytes.expose(), entry.mode),
+                Err(_) => Err(OutputError::Altered(self.target.shown.join(&entry.path))),
+            },
         }
-        let kept = kept.iter().map(|at| standing.files[*at].clone());
-        manifest.set_files(written.into_iter().chain(kept).collect());
-        Arc::new(manifest)
-    }
-
-    fn write_own(&self, manifest: &Manifest, before: Before<'_>) -> io::Result<()> {
-        let own = manifest.own();
-        before(Step::WriteManifest)?;
-        create(&self.folder.join(MANIFEST), own.manifest.as_bytes(), 0o644)?;
-        before(Step::WriteSums)?;
-        create(&self.folder.join(SUMS), own.sums.as_bytes(), 0o644)
-    }
-
-    /// Links what is kept into the staging folder, and copies what cannot be linked.
-    fn link(&self, mut kept: Vec<usize>) -> Result<(), OutputError> {
-        let files = self.standing.manifest().map_or(&[][..], |m| &m.files);
-        // In the order of the manifest the files of a folder are neighbours.
-        kept.sort_unstable();
-        let kept: Vec<&Entry> = kept.iter().map(|at| &files[*at]).collect();
-        let folders: Vec<_> = kept
-            .chunk_by(|a, b| a.path.parent() == b.path.parent())
-            .collect();
-        let old = &self.place.real;
-        folders.par_iter().try_for_each(|files| {
-            self.make_parents(&files[0].path)?;
-            // Opened once: the way to a folder is most of the way to a file in it.
-            let folder = files[0].path.parent().unwrap_or(Utf8Path::new(""));
-            let [from, to] = [old, &self.folder].map(|tree| open_folder(&tree.join(folder)).ok());
-            files.iter().try_for_each(|entry| {
-                let linked = match (&from, &to, entry.path.file_name()) {
-                    (Some(from), Some(to), Some(name)) => {
-                        linkat(from, name, to, name, AtFlags::empty())
-                    }
-                    _ => Err(Errno::NOENT),
-                };
-                // Not every file system has links, and not every file may be linked (fs.protected_hardlinks).
-                match linked {
-                    Ok(()) => Ok(()),
-                    Err(Errno::EXIST) => Err(twice(&entry.path)),
-                    Err(_) => match entry.read_unaltered(old) {
-                        Some(bytes) => self.put(&entry.path, bytes.expose(), entry.mode),
-                        None => Err(OutputError::Altered(self.place.shown.join(&entry.path))),
-                    },
-                }
-            })
-        })
     }
 
     fn put(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
@@ -358,7 +266,7 @@ impl Stage {
                     io::ErrorKind::AlreadyExists => twice(folder),
                     _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
                 })?;
-            // A umask may have taken something away; nearly none does, and looking is a tenth of setting.
+            // A umask may have taken something away; nearly none does, and looking costs less than setting.
             if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
                 fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
             }
@@ -369,10 +277,10 @@ impl Stage {
 
     /// The user's files at the top come along with content, mode and, where links work, everything else. The staging
     /// folder's own `.gitignore` is replaced in a rename, so that at no instant there is none.
-    fn carry_keep_files(&self, keep: &[&str]) -> io::Result<()> {
-        let fresh = self.folder.join(".carried");
+    fn copy_keep_files(&self, keep: &[&str]) -> io::Result<()> {
+        let fresh = self.folder.join(".kept");
         for name in keep {
-            let old = self.place.real.join(name);
+            let old = self.target.real.join(name);
             if fs::hard_link(&old, &fresh).is_err() {
                 let mode = fs::symlink_metadata(&old)?.permissions().mode() & 0o7777;
                 create(&fresh, &fs::read(&old)?, mode)?;
@@ -387,12 +295,6 @@ impl Stage {
     }
 }
 
-/// A folder to name files in, without reading it.
-pub(super) fn open_folder(path: &Utf8Path) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
-    openat(CWD, path.as_str(), flags, Mode::empty())
-}
-
 /// A thread that panics while it holds one of these locks ends the build: what it left behind is not used.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -403,31 +305,6 @@ fn twice(path: &Utf8Path) -> OutputError {
         path: path.to_string(),
         why: "it is written twice, or as a file and as a folder",
     }
-}
-
-/// Files of this size, in bytes, begin their way to the disk when they are written, while the next ones are made. The kernel
-/// would leave them in memory until they are synced, and the disk idle: that was a tenth of a build. It is done by
-/// `POSIX_FADV_DONTNEED`, which starts to write what is dirty without waiting; what is being written stays in memory, for the
-/// next build reads it. Of smaller files, with their calls for the disk, more is lost than won.
-const WRITTEN_AT_ONCE: usize = 16 << 10;
-
-/// Writes a new file. It has exactly this mode, whatever the umask is.
-fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(bytes)?;
-    if bytes.len() >= WRITTEN_AT_ONCE {
-        // Advice: if it is not taken, syncing takes longer.
-        let _ = fadvise(file.file(), 0, None, Advice::DontNeed);
-    }
-    // A umask takes bits away and never adds one. Looking is a tenth of setting, which is a change of its own to the file.
-    if file.metadata()?.permissions().mode() & 0o7777 != mode {
-        file.set_permissions(PermissionsExt::from_mode(mode))?;
-    }
-    Ok(())
 }
 
 /// Counts what is different from the build before. Both lists are in the order of their paths, and are walked side by side.

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod bench;
 pub(super) mod crash;
+mod fixture;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -13,9 +13,9 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 use rayon::prelude::*;
 
-pub(super) use bench::{Bench, message, snapshot};
-use bench::{
-    about, assert_sums_hold, assert_whole, build_generation, generation, mode, paths,
+pub(super) use fixture::{Fixture, message, snapshot};
+use fixture::{
+    assert_sums_hold, assert_whole, build_generation, build_info, generation, mode, paths,
     stage_generation,
 };
 
@@ -24,10 +24,10 @@ use super::*;
 
 #[test]
 fn a_first_build_makes_the_whole_tree() {
-    let bench = Bench::new();
-    let done = build_generation(&bench.target(), 1).unwrap();
-    assert_whole(&bench.target(), 1);
-    assert_eq!(bench.beside(), ["out"]);
+    let fixture = Fixture::new();
+    let done = build_generation(&fixture.target(), 1).unwrap();
+    assert_whole(&fixture.target(), 1);
+    assert_eq!(fixture.beside(), ["out"]);
     let bytes = generation(1)
         .iter()
         .map(|file| file.content.bytes().len() as u64)
@@ -43,35 +43,38 @@ fn a_first_build_makes_the_whole_tree() {
     };
     assert_eq!(done, expected);
     assert_eq!(
-        fs::read_to_string(bench.path("out/.gitignore")).unwrap(),
+        fs::read_to_string(fixture.path("out/.gitignore")).unwrap(),
         "*\n!.gitignore\n"
     );
-    let text = fs::read_to_string(bench.path("out/manifest.json")).unwrap();
+    let text = fs::read_to_string(fixture.path("out/manifest.json")).unwrap();
     assert!(
-        text.contains("\"mode\": \"0600\"") && !text.contains(bench.root.as_str()),
+        text.contains("\"mode\": \"0600\"") && !text.contains(fixture.root.as_str()),
         "{text}"
     );
-    assert_eq!(bench.begin().standing().manifest().unwrap().files.len(), 4);
+    assert_eq!(
+        fixture.begin().existing().manifest().unwrap().files.len(),
+        4
+    );
 }
 
 #[test]
 fn a_tree_without_files_is_a_tree() {
-    let bench = Bench::new();
-    let stage = bench.begin();
-    assert!(stage.standing().manifest().is_none());
-    stage.commit(about()).unwrap();
+    let fixture = Fixture::new();
+    let stage = fixture.begin();
+    assert!(stage.existing().manifest().is_none());
+    stage.commit(build_info()).unwrap();
     assert_eq!(
-        paths(&bench.target()),
+        paths(&fixture.target()),
         [".gitignore", "SHA256SUMS", "manifest.json"]
     );
-    assert_sums_hold(&bench.target());
+    assert_sums_hold(&fixture.target());
 }
 
 #[test]
 fn a_rebuild_replaces_what_changed_and_drops_stale_hosts() {
-    let bench = Bench::new();
-    bench.build(&[("lab/node1/a", "1"), ("lab/node2/a", "1"), ("lab/z", "1")]);
-    let done = bench.commit(&[("lab/node1/a", "2"), ("lab/z", "1"), ("lab/new", "1")]);
+    let fixture = Fixture::new();
+    fixture.build(&[("lab/node1/a", "1"), ("lab/node2/a", "1"), ("lab/z", "1")]);
+    let done = fixture.commit(&[("lab/node1/a", "2"), ("lab/z", "1"), ("lab/new", "1")]);
     assert_eq!(
         (done.added, done.updated, done.removed, done.changed),
         (1, 1, 1, true)
@@ -86,21 +89,21 @@ fn a_rebuild_replaces_what_changed_and_drops_stale_hosts() {
         "lab/z",
         "manifest.json",
     ];
-    assert_eq!(paths(&bench.target()), expected);
+    assert_eq!(paths(&fixture.target()), expected);
     assert_eq!(
-        fs::read_to_string(bench.path("out/lab/node1/a")).unwrap(),
+        fs::read_to_string(fixture.path("out/lab/node1/a")).unwrap(),
         "2"
     );
-    assert_sums_hold(&bench.target());
-    assert_eq!(bench.beside(), ["out"]);
+    assert_sums_hold(&fixture.target());
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
 fn an_identical_rebuild_touches_nothing() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
-    let before = snapshot(&bench.target());
-    let done = build_generation(&bench.target(), 1).unwrap();
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
+    let before = snapshot(&fixture.target());
+    let done = build_generation(&fixture.target(), 1).unwrap();
     let expected = Committed {
         files: 4,
         bytes: done.bytes,
@@ -111,14 +114,14 @@ fn an_identical_rebuild_touches_nothing() {
         leftover: None,
     };
     assert_eq!(done, expected);
-    assert_eq!(snapshot(&bench.target()), before);
-    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(snapshot(&fixture.target()), before);
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
 fn any_damage_to_the_tree_is_a_difference() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     build_generation(&target, 1).unwrap();
     let set_mode = |path: &str, mode| {
         fs::set_permissions(target.join(path), PermissionsExt::from_mode(mode)).unwrap()
@@ -135,8 +138,8 @@ fn any_damage_to_the_tree_is_a_difference() {
         &|| fs::remove_file(target.join("SHA256SUMS")).unwrap(),
         &|| fs::remove_file(target.join(".gitignore")).unwrap(),
         &|| {
-            fs::rename(target.join("lab/known_hosts"), bench.path("aside")).unwrap();
-            symlink(bench.path("aside"), target.join("lab/known_hosts")).unwrap();
+            fs::rename(target.join("lab/known_hosts"), fixture.path("moved")).unwrap();
+            symlink(fixture.path("moved"), target.join("lab/known_hosts")).unwrap();
         },
     ];
     for (i, damage) in damages.iter().enumerate() {
@@ -147,20 +150,20 @@ fn any_damage_to_the_tree_is_a_difference() {
     }
     // What a link led to is the user's.
     assert_eq!(
-        fs::read_to_string(bench.path("aside")).unwrap(),
+        fs::read_to_string(fixture.path("moved")).unwrap(),
         "node1 ssh-ed25519 AAAA\n"
     );
 }
 
 #[test]
 fn another_secret_or_host_list_is_a_difference() {
-    let bench = Bench::new();
-    bench.build(&[("lab/a", "1")]);
-    let mut other = about();
+    let fixture = Fixture::new();
+    fixture.build(&[("lab/a", "1")]);
+    let mut other = build_info();
     other.clusters[0].hosts.reverse();
-    let again = |about: About| {
-        let stage = bench.begin();
-        stage.write(&Bench::public("lab/a", "1")).unwrap();
+    let again = |about: BuildInfo| {
+        let stage = fixture.begin();
+        stage.write(&Fixture::public("lab/a", "1")).unwrap();
         stage.commit(about).unwrap()
     };
     assert!(
@@ -175,8 +178,8 @@ fn another_secret_or_host_list_is_a_difference() {
 
 #[test]
 fn keep_files_survive_with_bytes_and_mode() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     fs::create_dir(&target).unwrap();
     fs::set_permissions(&target, PermissionsExt::from_mode(0o755)).unwrap();
     fs::write(target.join(".gitignore"), "# mine\n*\n").unwrap();
@@ -202,30 +205,30 @@ fn keep_files_survive_with_bytes_and_mode() {
 
 #[test]
 fn a_kept_folder_without_gitignore_still_ignores_itself() {
-    let bench = Bench::new();
-    fs::create_dir(bench.target()).unwrap();
-    fs::write(bench.path("out/.gitkeep"), "").unwrap();
-    bench.build(&[("lab/a", "1")]);
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.target()).unwrap();
+    fs::write(fixture.path("out/.gitkeep"), "").unwrap();
+    fixture.build(&[("lab/a", "1")]);
     assert_eq!(
-        fs::read_to_string(bench.path("out/.gitignore")).unwrap(),
+        fs::read_to_string(fixture.path("out/.gitignore")).unwrap(),
         "*\n!.gitignore\n"
     );
-    assert_eq!(paths(&bench.target())[1], ".gitkeep");
+    assert_eq!(paths(&fixture.target())[1], ".gitkeep");
 }
 
 #[test]
 fn a_linked_target_is_replaced_behind_its_link() {
-    let bench = Bench::new();
-    fs::create_dir_all(bench.path("disk/trees")).unwrap();
-    symlink("disk/trees", bench.target()).unwrap();
+    let fixture = Fixture::new();
+    fs::create_dir_all(fixture.path("disk/trees")).unwrap();
+    symlink("disk/trees", fixture.target()).unwrap();
     for n in [1, 2] {
-        build_generation(&bench.target(), n).unwrap();
-        assert!(bench.target().is_symlink());
-        assert_whole(&bench.path("disk/trees"), n);
+        build_generation(&fixture.target(), n).unwrap();
+        assert!(fixture.target().is_symlink());
+        assert_whole(&fixture.path("disk/trees"), n);
     }
-    assert_eq!(bench.beside(), ["disk", "out"]);
+    assert_eq!(fixture.beside(), ["disk", "out"]);
     assert_eq!(
-        paths(&bench.path("disk"))
+        paths(&fixture.path("disk"))
             .iter()
             .filter(|path| !path.starts_with("trees"))
             .count(),
@@ -235,31 +238,31 @@ fn a_linked_target_is_replaced_behind_its_link() {
 
 #[test]
 fn an_error_or_a_panic_leaves_no_trace() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
-    let before = snapshot(&bench.target());
-    drop(stage_generation(&bench.target(), 2).unwrap());
-    assert_eq!(bench.beside(), ["out"]);
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
+    let before = snapshot(&fixture.target());
+    drop(stage_generation(&fixture.target(), 2).unwrap());
+    assert_eq!(fixture.beside(), ["out"]);
     let panicked = std::panic::catch_unwind(|| {
-        let stage = stage_generation(&bench.target(), 2).unwrap();
+        let stage = stage_generation(&fixture.target(), 2).unwrap();
         (0..8).into_par_iter().for_each(|i| {
             stage
-                .write(&Bench::secret(&format!("lab/{i}"), "x"))
+                .write(&Fixture::secret(&format!("lab/{i}"), "x"))
                 .unwrap();
             assert!(i != 5, "a worker fails");
         });
     });
     assert!(panicked.is_err());
-    assert_eq!(bench.beside(), ["out"]);
-    assert_eq!(snapshot(&bench.target()), before);
-    build_generation(&bench.target(), 2).unwrap();
+    assert_eq!(fixture.beside(), ["out"]);
+    assert_eq!(snapshot(&fixture.target()), before);
+    build_generation(&fixture.target(), 2).unwrap();
 }
 
 #[test]
 fn paths_that_leave_the_tree_or_meet_are_refused() {
-    let bench = Bench::new();
-    let stage = bench.begin();
-    let write = |path: &str| stage.write(&Bench::public(path, "x"));
+    let fixture = Fixture::new();
+    let stage = fixture.begin();
+    let write = |path: &str| stage.write(&Fixture::public(path, "x"));
     for path in [
         "../x",
         "/etc/x",
@@ -279,124 +282,126 @@ fn paths_that_leave_the_tree_or_meet_are_refused() {
         );
     }
     drop(stage);
-    assert_eq!(bench.beside(), [] as [&str; 0]);
+    assert_eq!(fixture.beside(), [] as [&str; 0]);
 }
 
 #[test]
 fn what_the_user_adds_during_a_build_stops_the_commit() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
-    let stage = stage_generation(&bench.target(), 2).unwrap();
-    fs::write(bench.path("out/lab/notes"), "mine").unwrap();
-    assert!(message(stage.commit(about())).contains("holds lab/notes, which no build wrote"));
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
+    let stage = stage_generation(&fixture.target(), 2).unwrap();
+    fs::write(fixture.path("out/lab/notes"), "mine").unwrap();
+    assert!(message(stage.commit(build_info())).contains("holds lab/notes, which no build wrote"));
     assert_eq!(
-        fs::read_to_string(bench.path("out/lab/notes")).unwrap(),
+        fs::read_to_string(fixture.path("out/lab/notes")).unwrap(),
         "mine"
     );
-    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
 fn a_target_that_comes_or_goes_during_a_build_is_met() {
-    let bench = Bench::new();
-    let stage = stage_generation(&bench.target(), 1).unwrap();
-    fs::create_dir(bench.target()).unwrap();
-    stage.commit(about()).unwrap();
-    assert_whole(&bench.target(), 1);
+    let fixture = Fixture::new();
+    let stage = stage_generation(&fixture.target(), 1).unwrap();
+    fs::create_dir(fixture.target()).unwrap();
+    stage.commit(build_info()).unwrap();
+    assert_whole(&fixture.target(), 1);
     // What was to be kept of the old tree is gone with it.
-    let stage = stage_generation(&bench.target(), 2).unwrap();
-    fs::remove_dir_all(bench.target()).unwrap();
-    assert!(message(stage.commit(about())).contains("known_hosts changed while the build ran"));
-    assert_eq!(bench.beside(), [] as [&str; 0]);
+    let stage = stage_generation(&fixture.target(), 2).unwrap();
+    fs::remove_dir_all(fixture.target()).unwrap();
+    assert!(
+        message(stage.commit(build_info())).contains("known_hosts changed while the build ran")
+    );
+    assert_eq!(fixture.beside(), [] as [&str; 0]);
     // A tree that shares nothing with it does not need it.
-    bench.build(&[("lab/other", "1")]);
-    let stage = stage_generation(&bench.target(), 2).unwrap();
-    fs::remove_dir_all(bench.target()).unwrap();
-    stage.commit(about()).unwrap();
-    assert_whole(&bench.target(), 2);
-    fs::remove_dir_all(bench.target()).unwrap();
-    let stage = stage_generation(&bench.target(), 3).unwrap();
+    fixture.build(&[("lab/other", "1")]);
+    let stage = stage_generation(&fixture.target(), 2).unwrap();
+    fs::remove_dir_all(fixture.target()).unwrap();
+    stage.commit(build_info()).unwrap();
+    assert_whole(&fixture.target(), 2);
+    fs::remove_dir_all(fixture.target()).unwrap();
+    let stage = stage_generation(&fixture.target(), 3).unwrap();
     let late = |step| {
         if step == Step::MoveIn {
-            fs::write(bench.target(), "mine")
+            fs::write(fixture.target(), "mine")
         } else {
             Ok(())
         }
     };
     assert!(
-        message(stage.commit_asking(about(), &late))
+        message(stage.commit_asking(build_info(), &late))
             .contains("failed to put the new tree in the place of")
     );
-    assert_eq!(fs::read_to_string(bench.target()).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(fixture.target()).unwrap(), "mine");
 }
 
 #[test]
 fn what_is_kept_is_linked_and_the_rest_is_gone() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
-    let before = snapshot(&bench.target());
-    let stage = bench.begin();
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
+    let before = snapshot(&fixture.target());
+    let stage = fixture.begin();
     assert_eq!(stage.keep(&["lab/node1"]), State::Whole);
     assert_eq!(stage.keep(&["lab/known_hosts"]), State::Whole);
     stage
-        .write(&Bench::public("lab/node2/meta-data", "2"))
+        .write(&Fixture::public("lab/node2/meta-data", "2"))
         .unwrap();
-    let done = stage.commit(about()).unwrap();
+    let done = stage.commit(build_info()).unwrap();
     assert_eq!((done.added, done.updated, done.removed), (1, 0, 1));
-    let after = snapshot(&bench.target());
+    let after = snapshot(&fixture.target());
     for path in ["lab/node1/user-data", "lab/node1/run.sh", "lab/known_hosts"] {
         assert_eq!(
             after[path], before[path],
             "{path} is linked, not written again"
         );
     }
-    assert_sums_hold(&bench.target());
+    assert_sums_hold(&fixture.target());
     // Everything kept and nothing else is the same tree.
-    let stage = bench.begin();
+    let stage = fixture.begin();
     assert_eq!(stage.keep(&["lab"]), State::Whole);
-    assert!(!stage.commit(about()).unwrap().changed);
-    assert_eq!(snapshot(&bench.target()), after);
+    assert!(!stage.commit(build_info()).unwrap().changed);
+    assert_eq!(snapshot(&fixture.target()), after);
     // All of what is asked for, or nothing.
-    let stage = bench.begin();
+    let stage = fixture.begin();
     let missing = vec![("lab/gone".into(), Fault::Missing)];
     assert_eq!(
         stage.keep(&["lab/node1", "lab/gone"]),
         State::Damaged(missing)
     );
     assert_eq!(stage.keep(&["lab"]), State::Whole);
-    assert!(!stage.commit(about()).unwrap().changed);
+    assert!(!stage.commit(build_info()).unwrap().changed);
     // The same file twice is a mistake, kept or written.
-    let stage = bench.begin();
+    let stage = fixture.begin();
     stage.keep(&["lab/node1"]);
     stage.keep(&["lab/node1/run.sh"]);
-    assert!(message(stage.commit(about())).contains("twice"));
-    let stage = bench.begin();
+    assert!(message(stage.commit(build_info())).contains("twice"));
+    let stage = fixture.begin();
     stage.keep(&["lab/node1"]);
     stage
-        .write(&Bench::public("lab/node1/run.sh", "2"))
+        .write(&Fixture::public("lab/node1/run.sh", "2"))
         .unwrap();
-    assert!(message(stage.commit(about())).contains("twice"));
-    assert_eq!(snapshot(&bench.target()), after);
+    assert!(message(stage.commit(build_info())).contains("twice"));
+    assert_eq!(snapshot(&fixture.target()), after);
 }
 
 #[test]
 fn the_same_bytes_are_not_written_again() {
-    let bench = Bench::new();
-    bench.build(&[("lab/a", "1"), ("lab/b", "1")]);
-    let before = snapshot(&bench.target());
-    let done = bench.commit(&[("lab/a", "1"), ("lab/b", "2")]);
+    let fixture = Fixture::new();
+    fixture.build(&[("lab/a", "1"), ("lab/b", "1")]);
+    let before = snapshot(&fixture.target());
+    let done = fixture.commit(&[("lab/a", "1"), ("lab/b", "2")]);
     assert_eq!((done.added, done.updated, done.changed), (0, 1, true));
-    let after = snapshot(&bench.target());
+    let after = snapshot(&fixture.target());
     assert_eq!(after["lab/a"], before["lab/a"]);
     assert_ne!(after["lab/b"].0, before["lab/b"].0);
-    assert_sums_hold(&bench.target());
+    assert_sums_hold(&fixture.target());
 }
 
 #[test]
 fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
-    let bench = Bench::new();
-    let target = bench.target();
-    assert_eq!(bench.begin().keep(&["lab"]), State::Absent);
+    let fixture = Fixture::new();
+    let target = fixture.target();
+    assert_eq!(fixture.begin().keep(&["lab"]), State::Absent);
     build_generation(&target, 1).unwrap();
     for prefix in [
         "lab/node",
@@ -407,7 +412,7 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
         "/",
         "manifest.json",
     ] {
-        let stage = bench.begin();
+        let stage = fixture.begin();
         assert_eq!(stage.keep(&[prefix]), State::Absent, "{prefix}");
     }
     let file = target.join("lab/node1/user-data");
@@ -446,8 +451,8 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
         ),
         (
             &|| {
-                fs::rename(&file, bench.path("aside")).unwrap();
-                symlink(bench.path("aside"), &file).unwrap();
+                fs::rename(&file, fixture.path("moved")).unwrap();
+                symlink(fixture.path("moved"), &file).unwrap();
             },
             Fault::Kind,
         ),
@@ -455,23 +460,26 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
     for (damage, fault) in damages {
         damage();
         let damaged = State::Damaged(vec![("lab/node1/user-data".into(), fault)]);
-        assert_eq!(bench.begin().keep(&["lab/node1"]), damaged);
-        assert_eq!(Standing::read(&target).unwrap().state(&["lab"]), damaged);
+        assert_eq!(fixture.begin().keep(&["lab/node1"]), damaged);
+        assert_eq!(
+            ExistingTree::read(&target).unwrap().state(&["lab"]),
+            damaged
+        );
         build_generation(&target, 1).unwrap();
         assert_whole(&target, 1);
     }
-    assert_eq!(Standing::read(&target).unwrap().own_faults(), []);
+    assert_eq!(ExistingTree::read(&target).unwrap().own_faults(), []);
 }
 
 #[test]
 fn the_trees_own_faults_are_named() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     build_generation(&target, 1).unwrap();
     fs::remove_file(target.join(".gitignore")).unwrap();
     fs::write(target.join("SHA256SUMS"), "").unwrap();
     fs::set_permissions(target.join("lab"), PermissionsExt::from_mode(0o755)).unwrap();
-    let named: Vec<String> = Standing::read(&target)
+    let named: Vec<String> = ExistingTree::read(&target)
         .unwrap()
         .own_faults()
         .into_iter()
@@ -489,8 +497,8 @@ fn the_trees_own_faults_are_named() {
 
 #[test]
 fn builders_at_once_end_in_one_whole_tree() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     std::thread::scope(|scope| {
         for n in 1..=4 {
             let target = &target;
@@ -511,13 +519,13 @@ fn builders_at_once_end_in_one_whole_tree() {
         .find(|n| text.contains(&format!("lab/node{n}0/")))
         .unwrap();
     assert_whole(&target, n);
-    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
 fn a_full_disk_is_said_plainly() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
     for step in [Step::WriteManifest, Step::SyncTree] {
         for number in [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT] {
             let full = |at| {
@@ -528,9 +536,9 @@ fn a_full_disk_is_said_plainly() {
                 }
             };
             let text = message(
-                stage_generation(&bench.target(), 2)
+                stage_generation(&fixture.target(), 2)
                     .unwrap()
-                    .commit_asking(about(), &full),
+                    .commit_asking(build_info(), &full),
             );
             assert!(
                 text.starts_with("no space is left for the new tree ("),
@@ -542,5 +550,5 @@ fn a_full_disk_is_said_plainly() {
             );
         }
     }
-    assert_whole(&bench.target(), 1);
+    assert_whole(&fixture.target(), 1);
 }

@@ -12,7 +12,6 @@ pub(super) enum Purpose {
     LxdClusterSerial,
     SshHostKey,
     SecretFingerprint,
-    Veil,
 }
 
 /// Whom derived bytes belong to. A cluster's own key has an empty `host`, which no host can be called.
@@ -40,7 +39,6 @@ impl Purpose {
             Self::LxdClusterSerial => "lxd-cluster-serial",
             Self::SshHostKey => "ssh-ed25519-host-key",
             Self::SecretFingerprint => "secret-fingerprint",
-            Self::Veil => "manifest-veil",
         }
     }
 }
@@ -93,14 +91,13 @@ mod tests {
 
     use super::*;
 
-    const PURPOSES: [Purpose; 7] = [
+    const PURPOSES: [Purpose; 6] = [
         Purpose::LxdServerKey,
         Purpose::LxdServerSerial,
         Purpose::LxdClusterKey,
         Purpose::LxdClusterSerial,
         Purpose::SshHostKey,
         Purpose::SecretFingerprint,
-        Purpose::Veil,
     ];
 
     fn bytes(key: &[u8], purpose: Purpose, cluster: &str, host: &str, generation: u32) -> [u8; 32] {

@@ -16,7 +16,6 @@ pub mod source;
 mod ssh;
 #[cfg(test)]
 pub(crate) mod testing;
-mod veil;
 
 pub use certificate::KeyPair;
 pub use client_certificate::{ClientCertificate, ClientCertificateError, ClientKey};
@@ -24,4 +23,3 @@ pub use error::{SecretError, SecretTextError, TrustError};
 pub use redacted::SecretBytes;
 pub use secret::SiteSecret;
 pub use ssh::SshHostKey;
-pub use veil::Veil;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_refs::{DiskRef, disk_refs, for_each_way, is_hex, is_wwn, placeholder};
+use super::release::release;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, uses};
 use crate::finding::Edit;
@@ -10,6 +11,7 @@ use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::profile::scalar;
 use crate::source::Span;
+use crate::target::{self, Udev};
 
 pub(super) static CHECKS: &[&Check] = &[
     &UNSTABLE_DEVICE,
@@ -297,7 +299,7 @@ static NEWER_UDEV_NAME: Check = Check::warning(
     "D032",
     "newer-udev-name",
     newer_udev_name,
-    "A live system of today shows names that 18.04's udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
+    "A live system of today shows names that the machines' udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
      `…-ata-1.0` came with systemd 246 (systemd#15537) and is `…-ata-1` before, by-id `nvme-MODEL_SERIAL_1` with the namespace at its end came with \
      254 (systemd#26814) and is `nvme-MODEL_SERIAL` before.",
 )
@@ -310,34 +312,46 @@ static NEWER_UDEV_NAME: Check = Check::warning(
     &[],
 );
 
-/// The name that systemd 237 has for a disk, where a newer one's is written; nothing at all if it has none.
-fn older_name(by: FindBy, text: &str) -> Option<Option<String>> {
+/// The name that this udev has for a disk, where a newer one's is written; nothing at all if it has none.
+fn older_name(by: FindBy, text: &str, udev: &Udev) -> Option<Option<String>> {
     let is_number = |text: &str| {
         (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
     match by {
-        FindBy::ByPath => {
+        FindBy::ByPath if !udev.ata_device_in_path => {
             let (_, device) = text.rsplit_once("-ata-")?;
             let (port, number) = device.split_once('.')?;
             let bus = text.strip_suffix(number)?.strip_suffix('.')?;
             // Behind a port multiplier all disks had one name.
             (is_number(port) && is_number(number)).then(|| (number == "0").then(|| bus.to_owned()))
         }
-        FindBy::ById => {
+        FindBy::ById if !udev.nvme_namespace_in_id => {
             let (name, namespace) = text.rsplit_once('_')?;
             let has_serial = name.strip_prefix("nvme-")?.contains('_');
             (has_serial && is_number(namespace)).then(|| Some(name.to_owned()))
         }
-        FindBy::Serial | FindBy::Wwn | FindBy::Hctl => None,
+        _ => None,
     }
 }
 
 fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
+    // A model of disks may serve clusters of several releases.
+    let releases = site
+        .clusters
+        .iter()
+        .filter_map(|cluster| release(cluster.profile()?));
+    let oldest = releases.min_by_key(|release| release.udev.version);
+    let oldest = oldest.unwrap_or_else(target::newest);
     for_each_way(site, |by, text, span| {
-        let Some(older) = older_name(by, text) else {
+        let Some(older) = older_name(by, text, &oldest.udev) else {
             return;
         };
-        let message = format!("Ubuntu 18.04 has no {} {}", by.word(), quoted(text));
+        let message = format!(
+            "Ubuntu {} has no {} {}",
+            oldest.version,
+            by.word(),
+            quoted(text)
+        );
         let help = match &older {
             Some(older) => format!("write `{older}`"),
             None => "find the disk by its serial number".to_owned(),
@@ -353,10 +367,11 @@ fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::bionic::BIONIC;
 
     #[test]
     fn names_of_a_newer_udev_are_known() {
-        let path = |text| older_name(FindBy::ByPath, text);
+        let path = |text| older_name(FindBy::ByPath, text, &BIONIC.udev);
         assert_eq!(
             path("pci-0000:00:17.0-ata-1.0"),
             Some(Some("pci-0000:00:17.0-ata-1".to_owned()))
@@ -364,7 +379,7 @@ mod tests {
         assert_eq!(path("pci-0000:00:17.0-ata-1.3"), Some(None));
         assert_eq!(path("pci-0000:00:17.0-ata-1"), None);
         assert_eq!(path("pci-0000:03:00.0-scsi-0:2:1:0"), None);
-        let id = |text| older_name(FindBy::ById, text);
+        let id = |text| older_name(FindBy::ById, text, &BIONIC.udev);
         assert_eq!(
             id("nvme-Micron_7450_232942_1"),
             Some(Some("nvme-Micron_7450_232942".to_owned()))

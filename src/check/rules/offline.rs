@@ -3,13 +3,14 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use super::release::channel;
+use super::release::{channel, release};
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
 use crate::model::CarriedSnap;
 use crate::profile::{Spanned, quoted};
 use crate::snap::{ASSERT, Claims, Examined, Meta, NoMeta, SNAP, SnapFile};
+use crate::target;
 use crate::target::lxd::Channel;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -24,8 +25,6 @@ pub(super) static CHECKS: &[&Check] = &[
     &SNAP_OF_ANOTHER_ARCHITECTURE,
 ];
 
-/// What the machines of 18.04 that lxseed installs run on.
-const ARCHITECTURE: &str = "amd64";
 /// The snaps that hold the program snapd; one of them is enough.
 const PROGRAMS: [&str; 2] = ["snapd", "core"];
 
@@ -45,6 +44,8 @@ struct Bundle<'a> {
     /// The folder, as it is found.
     folder: Utf8PathBuf,
     channel: Option<Channel>,
+    /// What the machines run on, as snapd calls it.
+    architecture: &'static str,
     snaps: Vec<Found<'a>>,
 }
 
@@ -94,6 +95,7 @@ impl<'a> Bundle<'a> {
             written,
             folder,
             channel: channel(profile),
+            architecture: release(profile).unwrap_or_else(target::newest).architecture,
             snaps,
         })
     }
@@ -257,7 +259,7 @@ static SNAP_MISSING: Check = Check::error(
     "O002",
     "snap-missing",
     snap_missing,
-    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than 18.04's, and the \
+    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than the installed system's, and the \
      very base that LXD's snap asks for.",
 )
 .example(
@@ -503,7 +505,7 @@ static SNAP_OF_ANOTHER_ARCHITECTURE: Check = Check::error(
     "O009",
     "snap-of-another-architecture",
     snap_of_another_architecture,
-    "`snap download` brings what the machine that it runs on could install. The install media of 18.04 are for amd64.",
+    "`snap download` brings what the machine that it runs on could install. The install media are for amd64.",
 )
 .example(
     with_bundle!(
@@ -517,17 +519,19 @@ fn snap_of_another_architecture(site: &SiteView<'_>, report: &mut Report<'_>) {
     for bundle in bundles(site) {
         for snap in &bundle.snaps {
             let Some(meta) = snap.meta() else { continue };
-            let fits =
-                |architecture: &String| architecture == ARCHITECTURE || architecture == "all";
+            let fits = |architecture: &String| {
+                architecture == bundle.architecture || architecture == "all"
+            };
             // Without a word about it a snap is for all.
             if !meta.architectures.is_empty() && !meta.architectures.iter().any(fits) {
                 report
                     .add(
                         bundle.written.span,
                         format!(
-                            "{} is for {}, and the machines are {ARCHITECTURE}",
+                            "{} is for {}, and the machines are {}",
                             snap.file.path(),
-                            quoted(&meta.architectures.join(", "))
+                            quoted(&meta.architectures.join(", ")),
+                            bundle.architecture
                         ),
                         "run `snap download` on a machine of that kind, or with UBUNTU_STORE_ARCH=amd64",
                     )

@@ -5,8 +5,8 @@ use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Kernel;
 use crate::profile::{Cluster, Spanned, quoted, scalar};
-use crate::target::Release;
 use crate::target::lxd::{Channel, Track};
+use crate::target::{self, Release};
 
 pub(super) static CHECKS: &[&Check] = &[
     &UNKNOWN_RELEASE,
@@ -21,7 +21,7 @@ static UNKNOWN_RELEASE: Check = Check::error(
     "R001",
     "unknown-release",
     unknown_release,
-    "lxseed writes answers for the debian-installer of Ubuntu 18.04 and for its cloud-init. From 20.04 on the installer is another one.",
+    "lxseed writes answers for the installer of a release and for its cloud-init. From 20.04 on Ubuntu's server has another installer.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "ubuntu: \"18.04\"", "ubuntu: \"20.04\"")],
@@ -34,16 +34,16 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
         .iter()
         .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
     {
-        if let Err(why) = ubuntu.value.parse::<Release>() {
+        if let Err(why) = ubuntu.value.parse::<&Release>() {
             let finding = report.add(
                 ubuntu.span,
                 format!("unknown release {}: {why}", quoted(&ubuntu.value)),
-                "write `ubuntu: \"18.04\"`",
+                format!("write `ubuntu: \"{}\"`", target::newest().version),
             );
             finding.label("unknown release");
             // Another way to write the same; any other release is not a matter of spelling.
-            if let Some(release) = Release::meant_by(&ubuntu.value) {
-                finding.fix(ubuntu.span, scalar(release.version()));
+            if let Some(release) = Release::suggested_by(&ubuntu.value) {
+                finding.fix(ubuntu.span, scalar(release.version));
             }
         }
     }
@@ -53,8 +53,8 @@ static UNKNOWN_CHANNEL: Check = Check::error(
     "R002",
     "unknown-channel",
     unknown_channel,
-    "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 do not run on \
-     18.04's kernels, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
+    "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 ask for a \
+     newer kernel, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "5.0/stable", "latest/stable")],
@@ -97,8 +97,13 @@ pub(super) fn channel(cluster: &Cluster) -> Option<Channel> {
     match cluster.lxd.as_ref().map(|lxd| lxd.value.channel.as_ref()) {
         Some(Some(channel)) => channel.value.parse().ok(),
         // The key is there but its value was wrong, or is not there: the default is what would be installed.
-        Some(None) | None => Some(Channel::default_channel()),
+        Some(None) | None => release(cluster).map(Channel::default_of),
     }
+}
+
+/// The release a cluster runs, unless it is one that was reported.
+pub(in crate::check) fn release(cluster: &Cluster) -> Option<&'static Release> {
+    cluster.ubuntu.as_ref()?.value.parse().ok()
 }
 
 /// The kernel a cluster runs: HWE unless said otherwise, since the documented kernel of LXD 5.0 is 5.4.
@@ -113,8 +118,8 @@ static DRIVER_NOT_ON_KERNEL: Check = Check::error(
     "R003",
     "driver-not-on-kernel",
     driver_not_on_kernel,
-    "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: 18.04's 4.15 kernel has ZFS 0.7, the HWE \
-     kernel 5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
+    "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: kernel 4.15 has ZFS 0.7, the HWE kernel \
+     5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
 )
 .example(
     &[
@@ -133,11 +138,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(release) = cluster
-            .ubuntu
-            .as_ref()
-            .and_then(|ubuntu| ubuntu.value.parse::<Release>().ok())
-        else {
+        let Some(release) = release(cluster) else {
             continue;
         };
         for (name, pool) in cluster.pools.iter().flat_map(|pools| pools.value.iter()) {
@@ -146,7 +147,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
             };
             let Some(why) = channel
                 .track
-                .refuses(release, kernel(cluster), driver.value)
+                .refuses(release.kernel(kernel(cluster)), driver.value)
             else {
                 continue;
             };
@@ -177,8 +178,8 @@ static KERNEL_BELOW_DOCUMENTED: Check = Check::warning(
     "R004",
     "kernel-below-documented",
     kernel_below_documented,
-    "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). 18.04 \
-     has 4.15 and 5.4.",
+    "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). The \
+     machines have 4.15 (ga) or 5.4 (hwe).",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga")],
@@ -191,7 +192,11 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(wanted) = channel.track.wants_newer_kernel(kernel(cluster)) else {
+        let Some(release) = release(cluster) else {
+            continue;
+        };
+        let wanted = |kernel| channel.track.wants_newer_kernel(release.kernel(kernel));
+        let Some(documented) = wanted(kernel(cluster)) else {
             continue;
         };
         let written = written_channel(cluster);
@@ -201,14 +206,15 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
             (None, None) => document.span,
         };
         let message = format!(
-            "LXD {channel} documents kernel {wanted}, which is newer than the {} kernel of 18.04",
-            kernel(cluster).word()
+            "LXD {channel} documents kernel {documented}, which is newer than the {} kernel of {}",
+            kernel(cluster).word(),
+            release.version
         );
         let help = format!(
             "use `kernel: hwe` and channel 5.0/stable, or accept it: `allow: {{{}: \"why\"}}`",
             report.rule.slug
         );
-        let still_older = channel.track.wants_newer_kernel(Kernel::Hwe);
+        let still_older = wanted(Kernel::Hwe);
         let finding = report.add(span, message, help);
         finding.label("older than documented");
         if let (Some(kernel), Some(channel)) = (&cluster.kernel, written) {
@@ -255,7 +261,7 @@ static OLD_TRACK: Check = Check::warning(
     "old-track",
     old_track,
     "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and \
-     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
+     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "5.0/stable", "4.0/stable")],

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::release;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, SlotView};
 use crate::finding::Edit;
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{Spanned, quoted};
-use crate::target::Release;
 
 pub(super) static CHECKS: &[&Check] = &[
     &SIZE_BOUNDS,
@@ -136,7 +136,7 @@ static OS_DISK_TOO_SMALL: Check = Check::error(
     "D022",
     "os-disk-too-small",
     os_disk_too_small,
-    "A server installation of 18.04 takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
+    "A server installation takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
      installation or the first boot stops for want of room.",
 )
 .example(
@@ -147,9 +147,7 @@ static OS_DISK_TOO_SMALL: Check = Check::error(
 fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut reported = HashSet::new();
     for cluster in &site.clusters {
-        let release = cluster
-            .profile()
-            .and_then(|profile| profile.ubuntu.as_ref()?.value.parse::<Release>().ok());
+        let release = cluster.profile().and_then(release::release);
         let Some(release) = release else { continue };
         for host in &cluster.hosts {
             for wanted in host.used.iter().filter(|wanted| wanted.is_system()) {
@@ -157,11 +155,10 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let Some(max) = slot.and_then(|slot| slot.max_size) else {
                     continue;
                 };
-                if max.value.bytes() < release.smallest_system_disk() && reported.insert(max.span) {
+                if max.value.bytes() < release.smallest_system_disk && reported.insert(max.span) {
                     let message = format!(
                         "a system disk of at most {} is too small for Ubuntu {}",
-                        max.value,
-                        release.version()
+                        max.value, release.version
                     );
                     report
                         .add(

@@ -4,7 +4,6 @@ mod answers;
 mod image;
 mod medium;
 mod menus;
-mod published;
 mod questions;
 
 use thiserror::Error;
@@ -13,7 +12,6 @@ pub use answers::Installer;
 pub use image::{Source, layout};
 pub use medium::{FOLDER, medium};
 pub use menus::Menu;
-pub use published::Published;
 pub use questions::DebconfError;
 
 use crate::shell::ShellError;

@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Volume};
-    use crate::target::Release;
+    use crate::target::bionic::BIONIC;
     use crate::target::lxd::Channel;
 
     fn host(number: u8, kind: VolumeKind) -> Host {
@@ -270,7 +270,7 @@ mod tests {
     fn cluster(channel: &str, driver: Driver, kind: VolumeKind) -> Cluster {
         Cluster::new(ClusterParts {
             name: "lab".parse().unwrap(),
-            ubuntu: Release::Bionic,
+            ubuntu: &BIONIC,
             kernel: Kernel::Hwe,
             channel: channel.parse::<Channel>().unwrap(),
             snaps: Vec::new(),

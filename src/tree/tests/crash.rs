@@ -86,7 +86,7 @@ fn child() {
             Ok(())
         }
     };
-    if let Err(e) = stage.commit_asking(about(), &before) {
+    if let Err(e) = stage.commit_asking(build_info(), &before) {
         panic!("child: {e}");
     }
 }
@@ -138,8 +138,8 @@ fn a_build_killed_at_any_step_leaves_the_old_tree_or_the_new_one() {
             .iter()
             .map(|step| (format!("{step:?}"), way.takes(*step)));
         for (step, _) in names.clone().chain(steps).filter(|(_, taken)| *taken) {
-            let bench = Bench::new();
-            let target = bench.target();
+            let fixture = Fixture::new();
+            let target = fixture.target();
             if way != Way::FirstBuild {
                 build_generation(&target, 1).unwrap();
             }
@@ -154,38 +154,38 @@ fn a_build_killed_at_any_step_leaves_the_old_tree_or_the_new_one() {
             );
             guard(&target).unwrap();
             // A build that does not even commit clears up, and puts a tree back that was moved aside.
-            drop(bench.begin());
+            drop(fixture.begin());
             match (is_new, way) {
                 (true, _) => assert_whole(&target, 2),
                 (false, Way::FirstBuild) => assert!(!target.exists()),
                 (false, _) => assert_whole(&target, 1),
             }
             assert_eq!(
-                bench.beside(),
+                fixture.beside(),
                 if target.exists() { vec!["out"] } else { vec![] },
                 "{way:?} {step}"
             );
 
             build_generation(&target, 3).unwrap();
             assert_whole(&target, 3);
-            assert_eq!(bench.beside(), ["out"], "{way:?} {step}");
+            assert_eq!(fixture.beside(), ["out"], "{way:?} {step}");
         }
     }
 }
 
 #[test]
 fn a_build_killed_twice_recovers() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     build_generation(&target, 1).unwrap();
     // The second build puts the tree back, stages again, and dies at the same point.
     killed_at(&target, 2, "MoveIn", Way::Fallback);
     killed_at(&target, 3, "MoveIn", Way::Fallback);
     assert!(!target.exists());
-    let stage = bench.begin();
+    let stage = fixture.begin();
     assert!(
         stage
-            .standing()
+            .existing()
             .manifest()
             .unwrap()
             .files
@@ -194,20 +194,20 @@ fn a_build_killed_twice_recovers() {
     );
     drop(stage);
     assert_whole(&target, 1);
-    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
 fn a_tree_moved_aside_behind_a_link_is_put_back() {
-    let bench = Bench::new();
-    fs::create_dir_all(bench.path("disk/trees")).unwrap();
-    symlink("disk/trees", bench.target()).unwrap();
-    build_generation(&bench.target(), 1).unwrap();
-    killed_at(&bench.target(), 2, "MoveIn", Way::Fallback);
-    assert!(!bench.path("disk/trees").exists());
-    guard(&bench.target()).unwrap();
-    drop(bench.begin());
-    assert_whole(&bench.path("disk/trees"), 1);
+    let fixture = Fixture::new();
+    fs::create_dir_all(fixture.path("disk/trees")).unwrap();
+    symlink("disk/trees", fixture.target()).unwrap();
+    build_generation(&fixture.target(), 1).unwrap();
+    killed_at(&fixture.target(), 2, "MoveIn", Way::Fallback);
+    assert!(!fixture.path("disk/trees").exists());
+    guard(&fixture.target()).unwrap();
+    drop(fixture.begin());
+    assert_whole(&fixture.path("disk/trees"), 1);
 }
 
 #[test]
@@ -217,8 +217,8 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
             if (way, step) == (Way::Fallback, Step::Exchange) {
                 continue;
             }
-            let bench = Bench::new();
-            let target = bench.target();
+            let fixture = Fixture::new();
+            let target = fixture.target();
             if way != Way::FirstBuild {
                 build_generation(&target, 1).unwrap();
             }
@@ -229,20 +229,20 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
             };
             let result = stage_generation(&target, 2)
                 .unwrap()
-                .commit_asking(about(), &before);
+                .commit_asking(build_info(), &before);
             match step {
                 Step::DeleteOld => {
                     let leftover = result.unwrap().leftover.unwrap();
                     assert_whole(&leftover, 1);
                     assert_whole(&target, 2);
-                    drop(bench.begin());
+                    drop(fixture.begin());
                 }
                 Step::SyncParent => {
                     assert!(
                         message(result).contains("holds the new tree, which a power cut may undo")
                     );
                     assert_whole(&target, 2);
-                    drop(bench.begin());
+                    drop(fixture.begin());
                 }
                 _ => {
                     assert!(
@@ -256,7 +256,7 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
                 }
             }
             assert_eq!(
-                bench.beside(),
+                fixture.beside(),
                 if target.exists() { vec!["out"] } else { vec![] },
                 "{way:?} {step:?}"
             );
@@ -266,8 +266,8 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
 
 #[test]
 fn a_file_system_without_exchange_gets_two_renames() {
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     fs::create_dir(&target).unwrap();
     fs::write(target.join(".keep"), "kept").unwrap();
     for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
@@ -283,19 +283,17 @@ fn a_file_system_without_exchange_gets_two_renames() {
         };
         stage_generation(&target, generation)
             .unwrap()
-            .commit_asking(about(), &before)
+            .commit_asking(build_info(), &before)
             .unwrap();
-        let mut steps = steps.into_inner().unwrap();
-        // Links are made while the manifest is written.
-        steps[..3].sort_by_key(|step| STEPS.iter().position(|known| known == step));
+        let steps = steps.into_inner().unwrap();
         assert_eq!(steps, STEPS);
         assert_sums_hold(&target);
         assert!(target.join(format!("lab/node{generation}0")).is_dir());
         assert_eq!(fs::read_to_string(target.join(".keep")).unwrap(), "kept");
-        assert_eq!(bench.beside(), ["out"]);
+        assert_eq!(fixture.beside(), ["out"]);
     }
     // The same without NOREPLACE, for a target that is new.
-    let first = bench.path("first");
+    let first = fixture.path("first");
     let before = |step| {
         if step == Step::MoveIn {
             Err(Errno::INVAL.into())
@@ -305,15 +303,15 @@ fn a_file_system_without_exchange_gets_two_renames() {
     };
     stage_generation(&first, 1)
         .unwrap()
-        .commit_asking(about(), &before)
+        .commit_asking(build_info(), &before)
         .unwrap();
     assert_whole(&first, 1);
 }
 
 #[test]
 fn a_folder_that_only_the_rename_finds_fixed_is_named() {
-    let bench = Bench::new();
-    build_generation(&bench.target(), 1).unwrap();
+    let fixture = Fixture::new();
+    build_generation(&fixture.target(), 1).unwrap();
     for (errno, text) in [
         (Errno::BUSY, "is a mount point"),
         (Errno::XDEV, "cannot be renamed, as"),
@@ -325,48 +323,50 @@ fn a_folder_that_only_the_rename_finds_fixed_is_named() {
                 Ok(())
             }
         };
-        let result = stage_generation(&bench.target(), 2)
+        let result = stage_generation(&fixture.target(), 2)
             .unwrap()
-            .commit_asking(about(), &before);
+            .commit_asking(build_info(), &before);
         assert!(message(result).contains(text));
     }
-    assert_whole(&bench.target(), 1);
+    assert_whole(&fixture.target(), 1);
 }
 
 #[test]
 fn the_umask_does_not_matter() {
     for umask in ["000", "077", "777"] {
-        let bench = Bench::new();
+        let fixture = Fixture::new();
         for generation in [1, 2] {
             succeeds(command(
                 &format!("umask {umask}; exec \"$@\""),
-                &bench.target(),
+                &fixture.target(),
                 generation,
             ));
-            assert_whole(&bench.target(), generation);
+            assert_whole(&fixture.target(), generation);
         }
-        assert_eq!(bench.beside(), ["out"]);
+        assert_eq!(fixture.beside(), ["out"]);
     }
 }
 
 #[test]
 fn a_second_process_is_told_to_wait() {
-    let bench = Bench::new();
-    let held = bench.begin();
-    let done = command("exec \"$@\"", &bench.target(), 1).output().unwrap();
+    let fixture = Fixture::new();
+    let held = fixture.begin();
+    let done = command("exec \"$@\"", &fixture.target(), 1)
+        .output()
+        .unwrap();
     assert!(!done.status.success());
     let said =
         String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
     assert!(
         said.contains(&format!(
             "another lxseed build is writing {}",
-            bench.target()
+            fixture.target()
         )),
         "{said}"
     );
     drop(held);
-    succeeds(command("exec \"$@\"", &bench.target(), 1));
-    assert_whole(&bench.target(), 1);
+    succeeds(command("exec \"$@\"", &fixture.target(), 1));
+    assert_whole(&fixture.target(), 1);
 }
 
 /// A name space of its own, in which a small file system can be mounted without a trace.
@@ -385,8 +385,8 @@ fn can_mount() -> bool {
     allowed
 }
 
-fn in_room(bench: &Bench, shell: &str) -> Output {
-    let room = bench.path("room");
+fn in_room(fixture: &Fixture, shell: &str) -> Output {
+    let room = fixture.path("room");
     fs::create_dir(&room).unwrap();
     let inner = command(shell, &room.join("out"), 1);
     let mut outer = Command::new("unshare");
@@ -407,13 +407,13 @@ fn a_file_system_that_fills_up_keeps_the_old_tree() {
     if !can_mount() {
         return;
     }
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let shell = format!(
         "{MOUNTED} \"$@\" >/dev/null && cp -a \"$ROOM/out\" \"$ROOM/../before\" && \
          {{ dd if=/dev/zero of=\"$ROOM/filler\" bs=4k 2>/dev/null; true; }} && \
          ! {GENERATION}=2 \"$@\" && cp -a \"$ROOM/out\" \"$ROOM/../after\" && ls -A \"$ROOM\" >\"$ROOM/../names\""
     );
-    let done = in_room(&bench, &shell);
+    let done = in_room(&fixture, &shell);
     let said =
         String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}");
@@ -421,10 +421,10 @@ fn a_file_system_that_fills_up_keeps_the_old_tree() {
         said.contains("no space is left for the new tree ("),
         "{said}"
     );
-    assert_whole(&bench.path("before"), 1);
-    assert_whole(&bench.path("after"), 1);
+    assert_whole(&fixture.path("before"), 1);
+    assert_whole(&fixture.path("after"), 1);
     assert_eq!(
-        fs::read_to_string(bench.path("names")).unwrap(),
+        fs::read_to_string(fixture.path("names")).unwrap(),
         "filler\nout\n"
     );
 }
@@ -438,8 +438,8 @@ fn what_cannot_be_linked_is_copied() {
     if !protected || !rustix::process::geteuid().is_root() || !can_mount() {
         return;
     }
-    let bench = Bench::new();
-    let target = bench.target();
+    let fixture = Fixture::new();
+    let target = fixture.target();
     build_generation(&target, 1).unwrap();
     fs::write(target.join(".keep"), "kept").unwrap();
     fs::set_permissions(target.join(".keep"), PermissionsExt::from_mode(0o604)).unwrap();
@@ -469,7 +469,7 @@ fn what_cannot_be_linked_is_copied() {
     }
     assert!(!after.contains_key("lab/known_hosts"));
     assert_sums_hold(&target);
-    assert_eq!(bench.beside(), ["out"]);
+    assert_eq!(fixture.beside(), ["out"]);
 }
 
 #[test]
@@ -477,9 +477,9 @@ fn a_mounted_target_is_refused() {
     if !can_mount() {
         return;
     }
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let done = in_room(
-        &bench,
+        &fixture,
         "mkdir \"$ROOM/out\" && mount --bind \"$ROOM/out\" \"$ROOM/out\" && \"$@\"",
     );
     let said =

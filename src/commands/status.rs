@@ -1,0 +1,145 @@
+//! Whether each cluster of the existing tree is what a build would write, and why it is not.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use lxseed::model::{Cluster, Site};
+use lxseed::seed::{PROGRAM, RenderError, cluster_digest};
+use lxseed::tree::{ClusterInfo, ExistingTree, Fault, State};
+
+/// Why a cluster has to be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StaleReason {
+    /// It was not built yet.
+    New,
+    /// Another lxseed wrote it.
+    Program,
+    /// It holds keys from another site secret.
+    Secret,
+    /// Only some of its hosts were built when it changed.
+    Partial,
+    /// Its profiles changed.
+    Profiles,
+    /// The manifest is not as it was written, so its digests prove nothing.
+    Manifest,
+    /// These files are not what was built.
+    Files(Vec<(Utf8PathBuf, Fault)>),
+}
+
+/// Whether files are what a build would write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    UpToDate,
+    Stale(StaleReason),
+}
+
+/// The status of one cluster.
+pub(super) struct ClusterStatus {
+    /// The digest of what its files follow from now.
+    pub(super) digest: String,
+    pub(super) status: Status,
+}
+
+/// The profiles of a site beside the existing tree.
+pub(super) struct Comparison<'a> {
+    existing: &'a ExistingTree,
+    /// The fingerprint of the site secret that a build would take.
+    secret: &'a str,
+    /// Whether a build would write seed images.
+    images: bool,
+    intact: bool,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(existing: &'a ExistingTree, secret: &'a str, images: bool) -> Self {
+        Self {
+            existing,
+            secret,
+            images,
+            intact: existing.is_manifest_intact(),
+        }
+    }
+
+    /// The status of a cluster, or of some files of it. `look` tells their state; it is not asked where the profiles have
+    /// changed.
+    pub(super) fn cluster(
+        &self,
+        cluster: &Cluster,
+        paths: &[Utf8PathBuf],
+        look: impl Fn(&[Utf8PathBuf]) -> State,
+    ) -> Result<ClusterStatus, RenderError> {
+        let digest = cluster_digest(cluster, self.secret, self.images)?;
+        let status = match self.changed(cluster, &digest) {
+            Some(reason) => Status::Stale(reason),
+            None => match look(paths) {
+                State::Whole => Status::UpToDate,
+                State::Damaged(faults) => Status::Stale(StaleReason::Files(faults)),
+                State::Absent => Status::Stale(StaleReason::New),
+            },
+        };
+        Ok(ClusterStatus { digest, status })
+    }
+
+    /// Why the digest of a cluster is not the one it was built from: the widest cause that is known.
+    fn changed(&self, cluster: &Cluster, digest: &str) -> Option<StaleReason> {
+        let (Some(manifest), Some(recorded)) = (
+            self.existing.manifest(),
+            self.recorded(cluster.name.as_str()),
+        ) else {
+            return Some(StaleReason::New);
+        };
+        if !self.intact {
+            Some(StaleReason::Manifest)
+        } else if recorded.digest == digest {
+            None
+        } else if manifest.program != PROGRAM {
+            Some(StaleReason::Program)
+        } else if manifest.secret_fingerprint != self.secret {
+            Some(StaleReason::Secret)
+        } else if recorded.digest.is_empty() {
+            Some(StaleReason::Partial)
+        } else {
+            Some(StaleReason::Profiles)
+        }
+    }
+
+    /// What the manifest says of a cluster.
+    pub(super) fn recorded(&self, cluster: &str) -> Option<&'a ClusterInfo> {
+        self.existing.manifest()?.cluster(cluster)
+    }
+
+    /// Clusters and hosts of the existing tree that are in no profile any more, by path.
+    pub(super) fn removed(&self, site: &Site) -> Vec<String> {
+        let recorded = self.existing.manifest().map_or(&[][..], |m| &m.clusters);
+        let mut removed = Vec::new();
+        for ClusterInfo { name, hosts, .. } in recorded {
+            let known = site
+                .clusters
+                .iter()
+                .find(|known| known.name.as_str() == name);
+            let Some(known) = known else {
+                removed.push(name.clone());
+                continue;
+            };
+            let known: HashSet<&str> = known.hosts.iter().map(|host| host.name.as_str()).collect();
+            let unknown = hosts.iter().filter(|host| !known.contains(host.as_str()));
+            removed.extend(unknown.map(|host| format!("{name}/{host}")));
+        }
+        removed
+    }
+}
+
+impl fmt::Display for StaleReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::New => "was not built yet",
+            Self::Program => "was built by another lxseed",
+            Self::Secret => "was built with another site secret",
+            Self::Partial => "was built in part, with --only",
+            Self::Profiles => "was built from other profiles",
+            Self::Manifest => "is listed in a manifest that was altered",
+            Self::Files(_) => "is not what was built",
+        })
+    }
+}
