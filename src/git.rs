@@ -9,8 +9,8 @@ use camino::Utf8Path;
 /// Nothing where there is nobody to ask: no repository, or no git. An error is git's reason for not answering.
 pub(crate) type Answer<T> = Result<Option<T>, String>;
 
-/// Whether the folder is part of a work tree. It is not inside a .git folder, and beside the work trees of a bare repository:
-/// no index could list it there.
+/// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it is
+/// not: no index could list it there.
 pub(crate) fn in_work_tree(folder: &Utf8Path) -> Answer<bool> {
     let Some(inside) = ask(folder, &["rev-parse", "--is-inside-work-tree"])? else {
         return Ok(None);
@@ -69,8 +69,9 @@ fn reason(answer: &Output) -> String {
     line.trim_start_matches("fatal: ").to_owned()
 }
 
-/// Whether git would find a repository from a folder as far as can be seen without starting it. Git takes a `.git` file for a link to a repository, and passes over a `.git` folder without a HEAD.
-pub(crate) fn has_repository(folder: &Utf8Path) -> bool {
+/// Whether git would find a repository from a folder. Looking is a hundredth of starting a program. Git takes a `.git` file
+/// for a link to a repository, and passes over a `.git` folder without a HEAD.
+fn has_repository(folder: &Utf8Path) -> bool {
     folder.ancestors().any(|folder| {
         let git = folder.join(".git");
         git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
@@ -80,7 +81,8 @@ pub(crate) fn has_repository(folder: &Utf8Path) -> bool {
 /// A git command in a folder, with nothing on its standard input, that answers about that folder and about no other.
 pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
     let mut git = Command::new("git");
-    // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked about.
+    // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked
+    // about.
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
     {
         git.env_remove(name);
@@ -90,8 +92,8 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
         .env("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_NO_LAZY_FETCH", "1")
-        // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only read,
-        // and the one setting that would run a program of the repository's choice for them is off.
+        // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only
+        // read, and the one setting that would run a program of the repository's choice for them is off.
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C"])
         .arg(folder)
         .args(question)

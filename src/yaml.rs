@@ -1,9 +1,10 @@
-//! YAML that PyYAML 3.12 (18.04's cloud-init), PyYAML 6, Go's yaml.v2 (LXD, snapd) and libyaml (netplan) read to the same values.
+//! YAML that PyYAML 3.12 (18.04's cloud-init), PyYAML 6, Go's yaml.v2 (LXD, snapd) and libyaml (netplan) read to the
+//! same values.
 //!
-//! They disagree about almost everything that is not quoted: `on`, `1:30`, `0755`, `2019-01-01`, and one random MAC address in
-//! eighty is a base-60 number to YAML 1.1. So every string and every key is double-quoted, block style, ASCII only,
-//! with the escapes that all of them know (PyYAML 3.12 knows no `\/`, and refuses characters beyond U+FFFF as they are).
-//! serde-saphyr's writer leaves keys bare and non-ASCII as it is, which is why this small one exists.
+//! They disagree about almost everything that is not quoted: `on`, `1:30`, `0755`, `2019-01-01`, and one random MAC
+//! address in eighty is a base-60 number to YAML 1.1. So every string and every key is double-quoted, block style,
+//! ASCII only, with the escapes that all of them know (PyYAML 3.12 knows no `\/`, and refuses characters beyond U+FFFF
+//! as they are). serde-saphyr's writer leaves keys bare and non-ASCII as it is, which is why this small one exists.
 
 use serde::Serialize;
 use serde_json::Value;

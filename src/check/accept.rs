@@ -14,7 +14,7 @@ use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
 
-/// A part that must be there by now.
+/// A part that every site without errors has.
 trait Present<T> {
     fn present(&self, what: &str) -> Result<&T, ModelError>;
 }

@@ -92,7 +92,7 @@ static ALLOW_WITHOUT_REASON: Rule = Rule::warning(
 
 }
 
-/// Words that stand where a reason should, in lower case; `why` is what the reports' own help has there.
+/// Words that are no reason, in lower case; `why` is the placeholder in the reports' own help.
 const NO_REASONS: &[&str] = &[
     "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore",
     "known", "fine",
@@ -122,7 +122,7 @@ pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Finding
             _ => true,
         }
     });
-    // Among errors nobody can tell what a warning would say once they are mended.
+    // An error may keep a rule from finding the warning that an entry is for.
     let errors = findings.has_errors();
     let can_be_named = |slug: &str| {
         let named = rules.iter().find(|rule| rule.slug == slug);

@@ -34,7 +34,7 @@ impl Example {
         }
     }
 
-    /// What `check` says to it.
+    /// Checks its site.
     #[must_use]
     pub fn check(self, rule: &Rule) -> Checked {
         let files = self.files(rule);
@@ -321,7 +321,7 @@ mod tests {
         ),
     ];
 
-    /// What is left is a site with nothing to find.
+    /// The patched site has no findings.
     #[test]
     fn a_patch_mends_what_it_is_shown_with() {
         for (edit, expected) in PATCHES {
@@ -332,7 +332,7 @@ mod tests {
         }
     }
 
-    /// A block's own sign and indentation stand outside the place of its text.
+    /// The sign and the indentation of a block lie outside the span of its text.
     #[test]
     fn there_is_no_patch_for_a_text_of_several_lines() {
         let replace = Edit::Replace;

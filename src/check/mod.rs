@@ -1,4 +1,4 @@
-//! Is what the profiles say true and wise? One function per rule; all findings of a site in one run.
+//! Checks what profiles mean: one function per rule, and all findings of a site in one run.
 
 mod accept;
 mod allow;
@@ -95,8 +95,8 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     Checked { profiles, findings }
 }
 
-/// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its end
-/// stand outside the text's place, so the patch would not do what it shows.
+/// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its
+/// end lie outside the span of its text, so the patch would not do what it shows.
 fn drop_patches_of_blocks(findings: &mut Findings, sources: &Sources) {
     for finding in &mut findings.list {
         let is_block = |span: &Span| {

@@ -1,10 +1,10 @@
-//! What a rule about meaning is: how it is called and why, and the function that looks for what breaks it.
+//! Rules about meaning: a description, and the function that finds what breaks the rule.
 
 use super::view::SiteView;
 use crate::finding::{Edit, Finding, Findings, Rule};
 use crate::source::Span;
 
-/// A rule and the function that looks for what breaks it.
+/// A rule and the function that finds what breaks it.
 pub(super) struct Check {
     pub(super) rule: Rule,
     run: fn(&SiteView<'_>, &mut Report<'_>),
@@ -43,7 +43,7 @@ impl Check {
         self
     }
 
-    /// What breaks the rule.
+    /// Finds what breaks the rule.
     pub(super) fn run(&'static self, site: &SiteView<'_>) -> Findings {
         let mut findings = Findings::default();
         let mut report = Report {
@@ -55,7 +55,7 @@ impl Check {
     }
 }
 
-/// Where a check reports; the rule is known.
+/// Takes the findings of one rule.
 pub(super) struct Report<'a> {
     pub(super) rule: &'static Rule,
     findings: &'a mut Findings,

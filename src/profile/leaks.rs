@@ -1,4 +1,4 @@
-//! Secrets that do not belong into a profile, wherever they stand in it.
+//! Secrets in profiles, where they do not belong.
 
 use super::rules::{PLAIN_PASSWORD, PRIVATE_KEY};
 use crate::finding::Findings;

@@ -127,7 +127,7 @@ fn report_no_cluster(
     findings.add(&NO_CLUSTER, file.start(), message, help);
 }
 
-/// Reports what stands in a site beside profiles that can be read. Returns the files that nothing reads.
+/// Reports what else is in a site than profiles. Returns the files that nothing reads.
 fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings) -> Vec<FileId> {
     let mut report = |rule, path: &Utf8PathBuf, message: String, help: &str| {
         let file = sources.add(path.clone(), String::new());

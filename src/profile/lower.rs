@@ -84,7 +84,8 @@ pub(crate) trait FromText: Sized {
     const EXPECTED: &'static str;
     /// The parsed value, or why the text is not one.
     fn from_text(text: &str) -> Result<Self, Misfit>;
-    /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way round.
+    /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way
+    /// round.
     fn limits() -> Value;
     /// How the value is spelled that a bare number can only mean.
     fn suggested_by_number(_number: u64) -> Option<String> {
@@ -188,8 +189,8 @@ fn text<'a, T: FromText>(
     Some(text)
 }
 
-/// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing
-/// in it that means something else between brackets.
+/// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has
+/// nothing in it that means something else between brackets.
 fn fits_into_brackets(node: &Node) -> bool {
     let Kind::Text(text) = &node.kind else {
         return false;
@@ -332,7 +333,7 @@ fn distinct<'a>(
     where_: Where<'_>,
     findings: &mut Findings,
 ) -> Vec<(&'a str, &'a Key, &'a Node)> {
-    // Nearly every mapping is small enough that looking at all names before is less than a hash of them.
+    // Searching so few names is faster than hashing them.
     const MANY: usize = 24;
     let mut first_use: HashMap<&str, Span> = HashMap::new();
     let mut kept: Vec<(&str, &Key, &Node)> = Vec::with_capacity(entries.len());
@@ -376,7 +377,7 @@ fn distinct<'a>(
 /// The entries of a mapping whose keys are fixed.
 pub(super) struct Fields<'a> {
     entries: Vec<(&'a str, &'a Key, &'a Node)>,
-    /// Where the mapping stands: its key if it has one, else its first key.
+    /// The span of the mapping: its key if it has one, else its first key.
     pub(super) span: Span,
     where_: Where<'a>,
 }
@@ -389,7 +390,7 @@ pub(super) type FieldSpec = (&'static str, Presence);
 pub(crate) enum Presence {
     Required,
     Optional,
-    /// Optional, and what is meant where its value stands alone in place of the mapping.
+    /// Optional, and the key suggested where a bare value is given in place of the mapping.
     Usual,
 }
 
@@ -494,8 +495,9 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Declares a profile type once: the struct, its keys, which of them are required, how it is lowered, and its schema for editors.
-/// Behind `=` stand JSON Schema keywords for what [`crate::check`] or a parser demands of a field, or of the whole, beyond its type.
+/// Declares a profile type once: the struct, its keys, which of them are required, how it is lowered, and its schema
+/// for editors. JSON Schema keywords after `=` say what [`crate::check`] or a parser demands of a field, or of the
+/// whole, beyond its type.
 macro_rules! record {
     (
         $(#[doc = $doc:literal])*

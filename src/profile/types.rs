@@ -55,7 +55,8 @@ record! {
         optional kernel: Kernel = json!({"default": "hwe"}),
         /// Where LXD comes from.
         optional lxd: LxdSource,
-        /// The host that forms the cluster, once a majority of all hosts answers that there is none yet; all others join it.
+        /// The host that forms the cluster, once a majority of all hosts answers that there is none yet; all others
+        /// join it.
         required bootstrap: Bootstrap,
         /// What all hosts of the cluster share.
         required network: ClusterNetwork,
@@ -73,8 +74,8 @@ record! {
     pub struct Founding {
         /// The host that forms the cluster, where there is none yet; all others join it.
         required host: String = name(),
-        /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those that are
-        /// switched off nobody knows: they may be its members already.
+        /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those
+        /// that are switched off nobody knows: they may be its members already.
         optional alone: bool = json!({"default": false}),
     }
 }
@@ -146,7 +147,8 @@ record! {
 record! {
     /// `offline:` below `lxd:`: machines that reach no store.
     pub struct Offline {
-        /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to cluster.yaml.
+        /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to
+        /// cluster.yaml.
         required snaps: String = form("^[^/]", "a folder inside the site, relative to cluster.yaml", &["snaps"]),
     }
 }
@@ -268,8 +270,8 @@ record! {
         optional min_size: ByteSize,
         /// The disk is at most this large.
         optional max_size: ByteSize,
-        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the word that the
-        /// machine's message prints, where the disk holds what lxseed or LXD may have made of it.
+        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the
+        /// word that the machine's message prints, where the disk holds what lxseed or LXD may have made of it.
         optional wipe: String,
     }
 }
@@ -287,10 +289,11 @@ record! {
         optional slots: Named<Slot> = labelled(),
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
-        /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by `network.mac`.
+        /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by
+        /// `network.mac`.
         optional dmi_serial: String,
-        /// The number of the installation that an install medium may erase, as its screen shows it. The system it then makes has another
-        /// number, so this works once.
+        /// The number of the installation that an install medium may erase, as its screen shows it. The system it then
+        /// makes has another number, so this works once.
         optional reinstall: String = form("^[0-9a-f]{8}$", "the number of an installation, eight hexadecimal digits", &["c4d8a1f0"]),
     }
 }

@@ -137,8 +137,8 @@ fn fix(entry: &Entry) -> Value {
     })
 }
 
-/// Tells a finding from others without its line, which moves when something above it is edited. Equal findings of a file
-/// are counted.
+/// Tells a finding from others without its line, which moves when something above it is edited. Equal findings of a
+/// file are counted.
 fn fingerprint(entry: &Entry, reported: &mut HashMap<[u8; 32], usize>) -> String {
     let mut digest = Sha256::new();
     for part in [entry.code, &entry.place.file, &entry.message] {

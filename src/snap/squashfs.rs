@@ -1,7 +1,7 @@
 //! Reads one file out of a squashfs (version 4.0), the file system that a snap is.
 //!
-//! Only as much as `meta/snap.yaml` needs. The crates that read more of it unpack xz, which the store's snaps are packed
-//! with, by C code.
+//! Only as much as `meta/snap.yaml` needs. The crates that read more of it unpack xz, which the store's snaps are
+//! packed with, by C code.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -50,7 +50,7 @@ struct Reader<S> {
     fragments: u64,
 }
 
-/// Where an inode is: which metadata block, counted in bytes from the table's start, and where in it.
+/// Where an inode or a listing is: which metadata block, counted in bytes from the table's start, and where in it.
 #[derive(Clone, Copy)]
 struct InodeRef {
     block: u64,
@@ -424,7 +424,7 @@ mod tests {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = SNAP.to_vec();
                 bytes[at] = byte;
-                // Whatever comes of it, it comes to an end.
+                // Any result will do, as long as it returns.
                 let _: Result<_> = yaml(&bytes);
             }
         }

@@ -24,8 +24,8 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
-    /// The alias (`*name`) that brings the stretch to where it is used, first and past-the-last byte in the same file. A
-    /// stretch that is written where it is used has none.
+    /// The alias (`*name`) that brings the stretch to where it is used, first and past-the-last byte in the same file.
+    /// A stretch that is written where it is used has none.
     via: Option<(u32, u32)>,
 }
 

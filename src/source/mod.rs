@@ -1,4 +1,4 @@
-//! Reads a site: which files belong to it, their text within budgets, and YAML as a tree that knows where each value stands.
+//! Reads a site: which files belong to it, their text within budgets, and YAML as a tree with the span of each value.
 
 mod file;
 mod site;

@@ -10,7 +10,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::file::{FileId, Span};
 
-/// One YAML value and where it stands.
+/// One YAML value and its span.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// What a person calls it.
+    /// Its name in messages.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -57,7 +57,7 @@ impl Kind {
 pub(crate) struct YamlError {
     pub(crate) span: Span,
     pub(crate) message: String,
-    /// The text is well-formed but asks for more than a profile can need: an alias bomb, bottomless nesting.
+    /// The text is well-formed but asks for more than a profile can need: an alias bomb, very deep nesting.
     pub(crate) over_budget: bool,
 }
 
@@ -74,8 +74,8 @@ pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node>, YamlError> {
 
 /// The budgets. serde-saphyr's defaults refuse honest inventories (more than 100 hosts that merge one anchor, more than
 /// about 8,600 hosts in a file), so each one is set from the input's size: a node takes at least two bytes of text,
-/// and what aliases add to it may be as large again plus a margin for small files. That lets 10,000 hosts that share one
-/// anchor pass and stops a bomb, which multiplies, early.
+/// and what aliases add to it may be as large again plus a margin for small files. That lets 10,000 hosts that share
+/// one anchor pass and stops a bomb, which multiplies, early.
 fn options(bytes: usize) -> serde_saphyr::Options {
     let nodes = bytes.saturating_mul(2).saturating_add(10_000);
     serde_saphyr::options! {
@@ -116,7 +116,7 @@ fn yaml_error(error: &serde_saphyr::Error, text: &str, file: FileId) -> YamlErro
             message.truncate(at);
         }
     }
-    // The breach may be wrapped in an error about an alias or come from the scanner, so the kind does not tell; the words do.
+    // The error may be wrapped in one about an alias or come from the scanner, so only its text tells the kind.
     let holds = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let too_deep = holds(&["Depth", "recursion limit", "nesting"]);
     let over_budget = too_deep || holds(&["budget", "replay", "expansion"]);
@@ -243,8 +243,7 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-/// Turns the parser's tree into ours. `alias` is the alias that brought the surroundings to their place: what stands inside an
-/// anchored value is used where that is used.
+/// Turns the parser's tree into ours. `alias` is the alias through which the enclosing value is used, if there is one.
 fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node {
     let (written, alias) = spans(&raw, alias, file);
     let mut span = brought(written, alias);

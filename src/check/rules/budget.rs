@@ -61,7 +61,7 @@ fn seed_too_large(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Bytes of the SSH keys, which stand in every host's user-data as they are.
+/// Bytes of the SSH keys, which are in every host's user-data as they are.
 fn keys(admin: &Admin) -> usize {
     let keys = admin.ssh_authorized_keys.iter();
     keys.flat_map(|keys| &keys.value)
@@ -69,7 +69,7 @@ fn keys(admin: &Admin) -> usize {
         .sum()
 }
 
-/// Bytes of the certificates, which stand there as base64 of the PEM text.
+/// Bytes of the certificates, which are there as base64 of the PEM text.
 fn certificates(admin: &Admin) -> usize {
     let named = admin.lxd_certificates.iter();
     named

@@ -17,7 +17,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &FOUNDS_ALONE,
 ];
 
-/// Two hosts of the example site, as they stand there.
+/// Two hosts of the example site, word for word.
 const NODE2: &str = "---\nname: node2\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:02\", address: 192.168.10.12}\nslots: {a1: {serial: WD-A100002}, a2: {serial: WD-A200002}}\n";
 const NODE3: &str = "---\nname: node3\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}\nslots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}\n";
 

@@ -49,7 +49,7 @@ fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-/// Reports a path where a slot's name stands, or a way of finding a disk.
+/// Reports a path given as a slot's name or as a way of finding a disk.
 fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>) {
     let Some(name) = text.strip_prefix("/dev/") else {
         return;

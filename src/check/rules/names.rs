@@ -384,8 +384,8 @@ fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What is left of a name when it is read in passing: hyphens and leading zeros are not seen, 0 is taken for o, and 1 for `one`.
-/// A hyphen between two digits is seen, or `r1-11` and `r11-1` would be the same.
+/// A name as it is read at a glance: without hyphens and leading zeros, with o for 0 and `one` for 1.
+/// A hyphen between two digits stays, or `r1-11` and `r11-1` would be the same.
 fn on_a_label(name: &str, one: char) -> String {
     let chars: Vec<char> = name.chars().collect();
     let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);

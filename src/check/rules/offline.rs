@@ -104,8 +104,8 @@ impl<'a> Bundle<'a> {
         self.snaps.iter().find(|snap| snap.name() == name)
     }
 
-    /// The program snapd, LXD's base and LXD: what is there of them, and in words what is not. The order is the one to install
-    /// them in.
+    /// The program snapd, LXD's base and LXD: what is there of them, and in words what is not. The order is the one to
+    /// install them in.
     fn needed(&self) -> (Vec<&Found<'a>>, Vec<(&str, &'static str)>) {
         let (mut there, mut missing) = (Vec::new(), Vec::new());
         let lxd = self.named("lxd");
@@ -157,7 +157,7 @@ impl Found<'_> {
     }
 }
 
-/// The path without `.`, and without `..` where something stands before it.
+/// The path without `.`, and without `..` where a folder comes before it.
 fn normal(path: &Utf8Path) -> Utf8PathBuf {
     let mut normal = Utf8PathBuf::new();
     for component in path.components() {
@@ -177,8 +177,8 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
     normal
 }
 
-/// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from the
-/// store. Only for a site without findings.
+/// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from
+/// the store. Only for a site without findings.
 pub(in crate::check) fn carried(
     site: &SiteView<'_>,
     cluster: &ClusterView<'_>,

@@ -61,7 +61,7 @@ fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
             finding
                 .label("smaller than min_size")
                 .also(min.span, "min_size");
-            // Both ends of a change have to be in the reader's hand.
+            // A change is suggested only if both values are written here.
             let in_place = min.span.anchored().is_none() && max.span.anchored().is_none();
             if min.span.file == max.span.file && in_place {
                 finding

@@ -26,7 +26,7 @@ struct Unfound<'a> {
     wanted: Use<'a>,
     /// A slot that nothing uses and that was most likely meant.
     similar: Option<&'a str>,
-    /// None of the hosts of the disks profile has it, nor names it: what is wrong is wrong there.
+    /// No host of the disks profile has it or names it, so the mistake is in the profile.
     everywhere: bool,
 }
 
@@ -54,7 +54,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
                     && slot.is_none_or(|slot| slot.ways.is_empty() && !slot.incomplete)
             })
             .collect();
-        // Each unused slot stands for one missing slot at most.
+        // Each unused slot is matched with at most one missing slot.
         let mut suggestions: HashMap<&str, &str> = HashMap::new();
         for name in &unused {
             let names = missing.iter().map(|wanted| wanted.slot.value.as_str());
@@ -62,7 +62,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
                 suggestions.entry(similar).or_insert(name);
             }
         }
-        // Of names as short as `a1` a slip is half; what is left over on both sides belongs together.
+        // Names as short as `a1` are never similar; if one slot is left on each side, they belong together.
         if let ([wanted], [name]) = (missing.as_slice(), unused.as_slice())
             && written_on_host(host, name).is_some()
         {
@@ -70,7 +70,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
         }
         for wanted in missing {
             let similar = suggestions.get(wanted.slot.value.as_str()).copied();
-            // A host that writes the slot, or its name nearly, means it as the disks profile does.
+            // A host that writes the slot, or a similar name, agrees with the disks profile.
             let own = written_on_host(host, &wanted.slot.value).is_some();
             let names_it =
                 own || (similar.is_some() && described(disks, &wanted.slot.value).is_some());
@@ -93,7 +93,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
     found
 }
 
-/// Those of one host; they come host by host.
+/// The entries of one host; the list is sorted by host.
 fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
     let from = unfound.partition_point(|one| one.at < at);
     let to = unfound.partition_point(|one| one.at <= at);
@@ -236,7 +236,7 @@ fn point_at_choice(site: &SiteView<'_>, host: &HostView<'_>, finding: &mut Findi
     }
 }
 
-/// Where a host's slots stand, or would.
+/// The span of a host's slots, or of the host if it has none.
 fn place_of_slots(host: &HostView<'_>) -> Span {
     let slots = host.host().slots.as_ref();
     slots.map_or(host.document.span, |slots| slots.span)
@@ -367,7 +367,7 @@ static WIPE_MISMATCH: Check = Check::error(
     )],
 );
 
-/// Whether `wipe` can name the disk that is found this way: no if another serial number stands there. The name below by-id
+/// Whether `wipe` can name the disk that is found this way: no if another serial number is given. The name below by-id
 /// of a SATA or NVMe disk is its model and serial number.
 fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
     match by {
@@ -393,7 +393,8 @@ fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
 /// Digits of the word behind the serial number.
 const WORD_DIGITS: usize = 8;
 
-/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes itself.
+/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes
+/// itself.
 pub(super) fn wipe_parts(wipe: &str) -> (&str, Option<&str>) {
     match wipe.rsplit_once('/') {
         Some((serial, word)) if !serial.is_empty() && is_word(word) => (serial, Some(word)),
@@ -408,8 +409,8 @@ fn is_word(text: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
 }
 
-/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a serial number
-/// to go by, only what can hardly be meant otherwise.
+/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a
+/// serial number to go by, only what can hardly be meant otherwise.
 fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
     let (serial, word) = wipe.rsplit_once('/')?;
     if is_word(word) || serial.is_empty() || may_be_exactly(by, value, wipe) {
@@ -523,7 +524,7 @@ fn wipe_of_slot(
     finding
         .label("another serial number")
         .also(value.span, "the slot's disk");
-    // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
+    // A change that lets a disk be overwritten is suggested only for a single typing error.
     let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
         || serial.eq_ignore_ascii_case(&value.value);
     if by == FindBy::Serial && slip {

@@ -243,8 +243,8 @@ fn overlapping_subnets(site: &SiteView<'_>, report: &mut Report<'_>) {
         .filter(|subnet| why_unusable(subnet.value).is_none())
         .enumerate()
         .collect();
-    // Two subnets are apart or one is within the other, so in this order the one around a subnet is the last before it that
-    // still reaches this far.
+    // Two subnets are apart or one is within the other, so in this order the one around a subnet is the last before it
+    // that still reaches this far.
     subnets.sort_by_key(|(at, subnet)| (subnet.value.network(), subnet.value.prefix_len(), *at));
     let mut around: Vec<(usize, &Spanned<IpNet>)> = Vec::new();
     for (at, subnet) in subnets {

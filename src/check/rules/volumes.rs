@@ -432,8 +432,8 @@ static UNUSED_VOLUME: Check = Check::warning(
     &[],
 );
 
-/// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely meant by a
-/// pool that has no volume is reported there.
+/// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely
+/// meant by a pool that has no volume is reported there.
 fn without_pool<'a>(cluster: &ClusterView<'a>) -> Vec<(Span, &'a Entry)> {
     let Some(span) = cluster
         .profile()
