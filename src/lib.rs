@@ -6,6 +6,7 @@
 //! [`schema`] what an editor is told of profiles.
 
 pub mod check;
+mod chunks;
 pub mod finding;
 mod git;
 mod gzip;
@@ -14,7 +15,6 @@ pub mod installer;
 mod manager;
 pub mod media;
 pub mod model;
-mod pieces;
 pub mod profile;
 pub mod report;
 pub mod seed;
