@@ -9,6 +9,7 @@
 //! [`report`] how findings look. docs/architecture.md has the drawing.
 
 pub mod check;
+mod chunks;
 mod encoding;
 pub mod finding;
 mod git;
@@ -17,7 +18,6 @@ pub mod installer;
 mod manager;
 pub mod media;
 pub mod model;
-mod pieces;
 pub mod profile;
 pub mod report;
 pub mod seed;

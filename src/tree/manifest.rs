@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::Formatter;
 use sha2::{Digest, Sha256};
 
+use crate::chunks::each_chunk;
 use crate::hex;
-use crate::pieces::each_piece;
 use crate::seed::File;
 
 /// The name of the manifest, at the top of the tree.
@@ -290,7 +290,7 @@ impl Entry {
     }
 
     /// What the manifest says of a file that is no secret, read to its end; it may be of any size. `also` is given every
-    /// piece of it.
+    /// chunk of it.
     ///
     /// # Errors
     /// If reading fails.
@@ -301,9 +301,9 @@ impl Entry {
         mut also: impl FnMut(&[u8]),
     ) -> io::Result<Self> {
         let mut sha256 = Sha256::new();
-        let size = each_piece(source, |piece| {
-            sha256.update(piece);
-            also(piece);
+        let size = each_chunk(source, |chunk| {
+            sha256.update(chunk);
+            also(chunk);
         })?;
         Ok(Self {
             path,

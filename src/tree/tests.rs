@@ -161,10 +161,10 @@ fn another_secret_or_host_list_is_a_difference() {
     fixture.build(&[("lab/a", "1")]);
     let mut other = build_info();
     other.clusters[0].hosts.reverse();
-    let again = |about: BuildInfo| {
+    let again = |info: BuildInfo| {
         let stage = fixture.begin();
         stage.write(&Fixture::public("lab/a", "1")).unwrap();
-        stage.commit(about).unwrap()
+        stage.commit(info).unwrap()
     };
     assert!(
         !again(other.clone()).changed,

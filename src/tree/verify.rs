@@ -41,7 +41,7 @@ pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBu
         .collect()
 }
 
-/// What is wrong with the manifest and the checksum list themselves. The list has the manifest's digest, so it tells of a
+/// What is wrong with the manifest and the checksum list themselves. The list has the manifest's digest, so it shows of a
 /// manifest of any format whether it is as it was written.
 pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
     let [text, sums] = [MANIFEST, SUMS].map(|name| read_plain(&root.join(name), OWN_MODE, None));
