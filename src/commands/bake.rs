@@ -1,7 +1,8 @@
 //! `lxseed bake`
 
 use camino::Utf8Path;
-use lxseed::installer::debian::{self, DebianError, Menu, Source};
+use lxseed::installer::debian::{DebianError, Menu, Source};
+use lxseed::installer::{self, debian};
 use lxseed::media::carried::Carried;
 use lxseed::media::cloud_image::{self, Format, Image};
 use lxseed::media::install_iso::{self, Base, Fleet};
@@ -311,7 +312,7 @@ fn files(
             let of_host = renderer.host(cluster, *at, &keys)?;
             files.extend(of_host.into_iter().filter(|file| {
                 let name = file.path.file_name().unwrap_or_default();
-                name == "preseed.cfg" || seed_image::FILES.contains(&name)
+                installer::reads(name) || seed_image::FILES.contains(&name)
             }));
         }
     }

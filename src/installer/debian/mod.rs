@@ -8,7 +8,7 @@ mod questions;
 
 use thiserror::Error;
 
-pub use answers::Installer;
+pub use answers::{ANSWERS, Installer};
 pub use image::{Source, layout};
 pub use medium::{FOLDER, medium};
 pub use menus::Menu;
