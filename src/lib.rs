@@ -18,7 +18,7 @@ mod manager;
 pub mod media;
 pub mod model;
 mod pieces;
-pub mod profile;
+mod profile;
 pub mod report;
 pub mod seed;
 mod shell;
