@@ -18,7 +18,7 @@ pub mod installer;
 mod manager;
 pub mod media;
 pub mod model;
-pub mod profile;
+mod profile;
 pub mod report;
 pub mod seed;
 mod shell;

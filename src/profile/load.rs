@@ -21,32 +21,32 @@ use crate::source::{
 };
 
 /// One YAML document that was lowered.
-pub type Document<T> = Spanned<T>;
+pub(crate) type Document<T> = Spanned<T>;
 
 /// A `cluster.yaml` and the profiles beside it.
 #[derive(Debug, Default)]
-pub struct ClusterFolder {
+pub(crate) struct ClusterFolder {
     /// The cluster itself; absent if its file is missing or beyond reading.
-    pub cluster: Option<Document<Cluster>>,
+    pub(crate) cluster: Option<Document<Cluster>>,
     /// Its hosts, by file and place.
-    pub hosts: Vec<Document<Host>>,
+    pub(crate) hosts: Vec<Document<Host>>,
     /// Its disks profiles.
-    pub disks: Vec<Document<Disks>>,
+    pub(crate) disks: Vec<Document<Disks>>,
     /// A host file could not be read, so a host that is not found may just be in there.
-    pub hosts_incomplete: bool,
+    pub(crate) hosts_incomplete: bool,
     /// The same for disks profiles.
-    pub disks_incomplete: bool,
+    pub(crate) disks_incomplete: bool,
     /// YAML files in the folder that nothing reads.
-    pub stray: Vec<FileId>,
+    pub(crate) stray: Vec<FileId>,
 }
 
 /// All profiles of a site, in a fixed order.
 #[derive(Debug, Default)]
-pub struct Profiles {
+pub(crate) struct Profiles {
     /// The files.
-    pub sources: Sources,
+    pub(crate) sources: Sources,
     /// One per folder that holds a `cluster.yaml`, by path.
-    pub clusters: Vec<ClusterFolder>,
+    pub(crate) clusters: Vec<ClusterFolder>,
     /// Snaps and their assertions, by path.
     pub(crate) snaps: Vec<SnapFile>,
 }

@@ -13,16 +13,16 @@ use crate::source::{Key, Kind, Node, Span};
 
 /// A value and where it is written.
 #[derive(Clone, Debug)]
-pub struct Spanned<T> {
+pub(crate) struct Spanned<T> {
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
     /// Its place; for a key of a mapping, the key's.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// A mapping from names the user chose to values of one type, in the order written.
 #[derive(Clone, Debug)]
-pub struct Named<T>(pub Vec<(Spanned<String>, Spanned<T>)>);
+pub(crate) struct Named<T>(pub(crate) Vec<(Spanned<String>, Spanned<T>)>);
 
 /// Optional mappings that are absent mean "none".
 impl<T> Default for Named<T> {
@@ -34,12 +34,12 @@ impl<T> Default for Named<T> {
 impl<T> Named<T> {
     /// The entry of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
+    pub(crate) fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
         self.0.iter().find(|(key, _)| key.value == name)
     }
 
     /// All entries, in the order written.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Spanned<T>)> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Spanned<T>)> {
         self.0.iter()
     }
 }
@@ -377,8 +377,6 @@ fn distinct<'a>(
 /// The entries of a mapping whose keys are fixed.
 pub(super) struct Fields<'a> {
     entries: Vec<(&'a str, &'a Key, &'a Node)>,
-    /// The span of the mapping: its key if it has one, else its first key.
-    pub(super) span: Span,
     where_: Where<'a>,
 }
 
@@ -467,7 +465,6 @@ impl<'a> Fields<'a> {
         }
         Some(Self {
             entries: kept,
-            span: node.span,
             where_,
         })
     }
@@ -484,7 +481,10 @@ impl<'a> Fields<'a> {
 }
 
 /// The known name that was most likely meant.
-pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     known
         .map(|candidate| {
             let alike = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
@@ -501,19 +501,18 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Opt
 macro_rules! record {
     (
         $(#[doc = $doc:literal])*
-        pub struct $name:ident {
+        pub(crate) struct $name:ident {
             $( $(#[doc = $field_doc:literal])* $presence:ident $field:ident: $type:ty $(= $limits:expr)?, )*
         }
         $( = $whole:expr )?
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug)]
-        pub struct $name {
-            /// Where it is written.
-            pub span: $crate::source::Span,
+        pub(crate) struct $name {
             /// Something in it was reported, so a key that is absent here may be there after all.
-            pub incomplete: bool,
-            $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Spanned<$type>>, )*
+            #[allow(dead_code, reason = "of few records a rule wants to know")]
+            pub(crate) incomplete: bool,
+            $( $(#[doc = $field_doc])* pub(crate) $field: Option<$crate::profile::lower::Spanned<$type>>, )*
         }
 
         impl $crate::profile::lower::Lower for $name {
@@ -527,7 +526,6 @@ macro_rules! record {
                 let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
                 $( let $field = fields.take(stringify!($field), findings); )*
                 Some(Self {
-                    span: fields.span,
                     incomplete: findings.list.len() > before,
                     $( $field, )*
                 })

@@ -46,7 +46,7 @@ fn labelled() -> Value {
 
 record! {
     /// `cluster.yaml`: one LXD cluster.
-    pub struct Cluster {
+    pub(crate) struct Cluster {
         /// The cluster's name; also the folder below `out/`.
         required name: String = name(),
         /// The release to install, for example `"18.04"`.
@@ -71,7 +71,7 @@ record! {
 
 record! {
     /// `bootstrap:` where it says more than the host's name.
-    pub struct Founding {
+    pub(crate) struct Founding {
         /// The host that forms the cluster, where there is none yet; all others join it.
         required host: String = name(),
         /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those
@@ -82,11 +82,11 @@ record! {
 
 /// `bootstrap:` in cluster.yaml: the name of the host, or a mapping.
 #[derive(Clone, Debug)]
-pub struct Bootstrap {
+pub(crate) struct Bootstrap {
     /// The host that forms the cluster.
-    pub host: Option<Spanned<String>>,
+    pub(crate) host: Option<Spanned<String>>,
     /// Whether it does without a majority.
-    pub alone: Option<Spanned<bool>>,
+    pub(crate) alone: Option<Spanned<bool>>,
 }
 
 impl Bootstrap {
@@ -96,7 +96,7 @@ impl Bootstrap {
 
     /// Where `alone: true` is written.
     #[must_use]
-    pub fn is_alone(&self) -> Option<&Spanned<bool>> {
+    pub(crate) fn is_alone(&self) -> Option<&Spanned<bool>> {
         self.alone.as_ref().filter(|alone| alone.value)
     }
 }
@@ -133,7 +133,7 @@ impl Describe for Bootstrap {
 
 record! {
     /// `lxd:` in cluster.yaml.
-    pub struct LxdSource {
+    pub(crate) struct LxdSource {
         /// The snap channel, for example `5.0/stable`.
         usual channel: String = merged(
             form(&Channel::pattern(), "a track and a risk such as 5.0/stable", &["4.0/stable", "5.0/stable", "5.21/stable"]),
@@ -146,7 +146,7 @@ record! {
 
 record! {
     /// `offline:` below `lxd:`: machines that reach no store.
-    pub struct Offline {
+    pub(crate) struct Offline {
         /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to
         /// cluster.yaml.
         required snaps: String = form("^[^/]", "a folder inside the site, relative to cluster.yaml", &["snaps"]),
@@ -155,7 +155,7 @@ record! {
 
 record! {
     /// `network:` in cluster.yaml.
-    pub struct ClusterNetwork {
+    pub(crate) struct ClusterNetwork {
         /// The subnet that every host has its address in.
         required subnet: IpNet,
         /// The default gateway.
@@ -171,7 +171,7 @@ record! {
 
 record! {
     /// One entry of `pools:`.
-    pub struct Pool {
+    pub(crate) struct Pool {
         /// LXD's storage driver.
         required driver: Driver,
         /// The volume it sits on; the one of the same name unless said otherwise.
@@ -181,7 +181,7 @@ record! {
 
 record! {
     /// `admin:` in cluster.yaml.
-    pub struct Admin {
+    pub(crate) struct Admin {
         /// The login that is made on every host.
         required user: String = form("^[a-z_][a-z0-9_-]{0,31}$", "a login of at most 32 lower-case letters", &["ops"]),
         /// OpenSSH public keys of that login.
@@ -207,7 +207,7 @@ record! {
 
 record! {
     /// `disks/*.yaml`: what a machine of one model has, and what to build from it.
-    pub struct Disks {
+    pub(crate) struct Disks {
         /// The name that hosts refer to.
         required name: String = label(),
         /// Where the system goes.
@@ -221,7 +221,7 @@ record! {
 
 record! {
     /// `os:` of a disks profile.
-    pub struct OsDisk {
+    pub(crate) struct OsDisk {
         /// The slot of the system disk.
         required slot: String = label(),
     }
@@ -229,7 +229,7 @@ record! {
 
 record! {
     /// One entry of `volumes:`; exactly one kind.
-    pub struct Volume {
+    pub(crate) struct Volume {
         /// A single block device, such as a hardware RAID volume.
         optional device: String = label(),
         /// Linux md RAID-1 over two slots.
@@ -251,7 +251,7 @@ fn disk_link(example: &str) -> Value {
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
-    pub struct Slot {
+    pub(crate) struct Slot {
         /// Name below /dev/disk/by-id.
         optional by_id: String = disk_link("ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"),
         /// The disk's serial number.
@@ -278,7 +278,7 @@ record! {
 
 record! {
     /// `hosts/*.yaml`: one machine.
-    pub struct Host {
+    pub(crate) struct Host {
         /// Host name and LXD member name.
         required name: String = name(),
         /// The disks profile of its model.
@@ -300,7 +300,7 @@ record! {
 
 record! {
     /// `network:` of a host.
-    pub struct HostNetwork {
+    pub(crate) struct HostNetwork {
         /// Hardware address of the interface, by which it is matched.
         required mac: Mac,
         /// The host's address; the prefix length is the subnet's.
@@ -311,7 +311,7 @@ record! {
 impl Cluster {
     /// The name of the host that forms the cluster.
     #[must_use]
-    pub fn bootstrap_host(&self) -> Option<&Spanned<String>> {
+    pub(crate) fn bootstrap_host(&self) -> Option<&Spanned<String>> {
         self.bootstrap.as_ref()?.value.host.as_ref()
     }
 }

@@ -4,6 +4,7 @@ use super::entry::{Options, Report};
 use crate::check::example::Example;
 use crate::check::{allowable, families, rules};
 use crate::finding::{Rule, Severity};
+use crate::profile::did_you_mean;
 
 /// Columns that paragraphs are folded to.
 const WIDTH: usize = 100;
@@ -18,6 +19,19 @@ pub fn list() -> String {
         format!("{}  {:widest$}  {severity}\n", rule.code, rule.slug)
     });
     lines.collect()
+}
+
+/// The rule of that code or name.
+///
+/// # Errors
+/// The code or name that was most likely meant, if there is one like it.
+pub fn find(wanted: &str) -> Result<&'static Rule, Option<&'static str>> {
+    let rules = rules();
+    let found = rules
+        .iter()
+        .find(|rule| rule.code.eq_ignore_ascii_case(wanted) || rule.slug == wanted);
+    let names = rules.iter().flat_map(|rule| [rule.code, rule.slug]);
+    found.copied().ok_or_else(|| did_you_mean(wanted, names))
 }
 
 /// One rule, with escape sequences for colour in its example's report.
