@@ -9,6 +9,7 @@
 //! [`report`] how findings look. docs/architecture.md has the drawing.
 
 pub mod check;
+mod chunks;
 mod encoding;
 pub mod finding;
 mod git;
@@ -17,7 +18,6 @@ pub mod installer;
 mod manager;
 pub mod media;
 pub mod model;
-mod pieces;
 mod profile;
 pub mod report;
 pub mod seed;
@@ -28,3 +28,21 @@ pub mod target;
 pub mod tree;
 pub mod trust;
 pub mod yaml;
+
+/// The way in for the fuzz targets, to what is not public.
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::snap::{Claims, NoMeta, SnapFile};
+
+    /// Reads the bytes as a snap, and as the assertions of one; tells whether a text in them was understood.
+    pub fn snap(bytes: &[u8]) -> bool {
+        let snap = SnapFile::in_memory("a.snap".into(), bytes.to_vec());
+        let description = snap.examine().map(|found| &found.meta);
+        let described = match description {
+            Ok(Err(NoMeta::Damaged(why))) => why.contains("cannot be read"),
+            Ok(meta) => meta.is_ok(),
+            Err(_) => false,
+        };
+        described | Claims::read(bytes).is_ok()
+    }
+}

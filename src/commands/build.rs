@@ -214,15 +214,15 @@ impl<'a> Planner<'a> {
                 let hosts = selected.iter().map(|at| host_folder(*at));
                 hosts.chain(own_files).collect()
             };
-            let looked = self
+            let compared = self
                 .comparison
                 .cluster(cluster, &paths, |paths| self.stage.keep(paths))?;
-            let up_to_date = looked.status == Status::UpToDate;
+            let up_to_date = compared.status == Status::UpToDate;
             // Of a cluster in two states no digest is recorded, so that the next build looks at all of it.
             if up_to_date || others.is_empty() {
-                plan.info.digest = looked.digest;
+                plan.info.digest = compared.digest;
             }
-            if let Status::Stale(StaleReason::Files(faults)) = looked.status {
+            if let Status::Stale(StaleReason::Files(faults)) = compared.status {
                 plan.repaired = faults;
             }
             if !up_to_date {
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
                     .next()
                     .unwrap_or((path.to_owned(), Fault::Altered));
                 Err(CommandError::Refused(format!(
-                    "{path} {fault} since the last build, so it cannot be carried over: run a full build, without --only"
+                    "{path} {fault} since the last build, so it cannot be kept: run a full build, without --only"
                 )))
             }
         }

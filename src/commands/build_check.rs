@@ -53,11 +53,7 @@ pub(super) fn build_check(
         lines.push(format!("{removed} is in no profile any more"));
     }
     for (path, fault) in existing.own_faults() {
-        let path = if path == "" {
-            Utf8Path::new(".")
-        } else {
-            &*path
-        };
+        let path = if path == "" { Utf8Path::new(".") } else { path };
         lines.push(format!("{path} {fault}"));
     }
     for line in &lines {

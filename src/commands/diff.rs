@@ -93,12 +93,12 @@ impl Work<'_> {
     /// Everything of a cluster that is not what a build would write, one text a host.
     fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
         let folder = Utf8PathBuf::from(cluster.name.as_str());
-        let looked = self
-            .comparison
-            .cluster(cluster, std::slice::from_ref(&folder), |paths| {
-                self.existing.state(paths)
-            })?;
-        let keys = match looked.status {
+        let compared =
+            self.comparison
+                .cluster(cluster, std::slice::from_ref(&folder), |paths| {
+                    self.existing.state(paths)
+                })?;
+        let keys = match compared.status {
             Status::UpToDate => return Ok(Vec::new()),
             Status::Stale(StaleReason::New) => {
                 return Ok(vec![format!("only in the profiles: {folder}")]);

@@ -81,7 +81,7 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
             .iter()
             .map(|host| {
                 let folder = path.join(&cluster.name).join(host);
-                // What is wrong with a seed is told below, file by file.
+                // What is wrong with a seed is reported below, file by file.
                 let facts = media::folder_seed(&folder)
                     .and_then(|seed| seed.facts())
                     .unwrap_or_default();

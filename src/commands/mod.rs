@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
     Done,
     /// The profiles have errors, which have been shown.
     Findings,
-    /// What stands in the output folder is not what a build would write.
+    /// The existing tree is not what a build would write.
     OutOfDate,
 }
 

@@ -19,6 +19,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/first-boot/preflight.sh"),
     include_str!("../../templates/first-boot/purge.sh"),
     include_str!("../../templates/first-boot/snapd.sh"),
+    include_str!("../../templates/common/disks.sh"),
     include_str!("../../templates/first-boot/layers.sh"),
     include_str!("../../templates/first-boot/disks.sh"),
     include_str!("../../templates/first-boot/volumes.sh"),

@@ -11,7 +11,7 @@ use sha3::{Digest as _, Sha3_384};
 
 use super::assertion::MAX_ASSERTION_BYTES;
 use super::squashfs::{self, SquashError};
-use crate::pieces::each_piece;
+use crate::chunks::each_chunk;
 
 /// A snap.yaml of the store has a few KiB.
 const MAX_META_BYTES: u64 = 256 << 10;
@@ -143,7 +143,7 @@ impl SnapFile {
     fn examine_anew(&self) -> io::Result<Examined> {
         let mut source = self.open()?;
         let mut digest = Sha3_384::new();
-        let size = each_piece(&mut source, |piece| digest.update(piece))?;
+        let size = each_chunk(&mut source, |chunk| digest.update(chunk))?;
         Ok(Examined {
             size,
             digest: URL_SAFE_NO_PAD.encode(digest.finalize()),

@@ -1,4 +1,4 @@
-//! One file that holds keys: whole and 0600 at its place, or not there at all.
+//! One file that holds keys: whole and 0600 at its path, or not there at all.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins a file. What stands at `target` stays until the commit.
+    /// Begins a file. What is at `target` stays until the commit.
     ///
     /// # Errors
     /// If there is something that `ours` does not know as of our own making, or the folder cannot be written.
@@ -74,7 +74,7 @@ impl AtomicFile {
     /// Refuses a disk that has no room for so many bytes more.
     ///
     /// # Errors
-    /// If there is less, or that cannot be told.
+    /// If there is less, or the free space cannot be read.
     pub fn check_space(&self, bytes: u64) -> Result<(), OutputError> {
         let target = &self.target;
         let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);
@@ -94,10 +94,10 @@ impl AtomicFile {
         Ok(())
     }
 
-    /// Puts the file in its place, durably.
+    /// Gives the file its name, durably.
     ///
     /// # Errors
-    /// If that fails; what stood there before stands there still.
+    /// If that fails; what was there before is there still.
     pub fn commit(self) -> Result<(), OutputError> {
         let target = &self.target;
         let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);

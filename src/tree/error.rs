@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::fault::Fault;
 
-/// Why a tree was not written. Unless a message says otherwise, what stood in the output folder is untouched.
+/// Why a tree was not written. Unless a message says otherwise, the output folder is as it was.
 #[derive(Debug, Error)]
 pub enum OutputError {
     /// The path ends in nothing a folder could be named by.
@@ -32,7 +32,7 @@ pub enum OutputError {
     NotAFile {
         /// The file to write.
         path: Utf8PathBuf,
-        /// What stands there, and what to do about it.
+        /// What is there, and what to do about it.
         why: &'static str,
     },
     /// A file of a tree is not what the build wrote.

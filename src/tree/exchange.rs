@@ -1,4 +1,4 @@
-//! Putting a staged tree in the place of the old one.
+//! Replaces the old tree by the staged one.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -20,11 +20,11 @@ pub(super) enum Step {
     WriteSums,
     KeepFiles,
     SyncTree,
-    /// The old tree and the new one change places.
+    /// The old tree and the new one are exchanged.
     Exchange,
-    /// Where the file system cannot exchange: the old tree steps aside.
-    MoveAside,
-    /// The new tree takes a place that is free.
+    /// Where the file system cannot exchange: the old tree is renamed.
+    MoveAway,
+    /// The new tree is renamed to the target, which does not exist.
     MoveIn,
     SyncParent,
     DeleteOld,
@@ -35,7 +35,7 @@ pub(super) type Before<'a> = &'a (dyn Fn(Step) -> io::Result<()> + Sync);
 
 /// Makes everything written below `folder` durable, with one call for the whole file system: 60,000 calls of `fsync` take
 /// over half a minute. Running out of space may show only here, as a file system may choose blocks as late as this. `folder`
-/// was opened before anything was written: a disk's error is told to who had a file open when it happened.
+/// was opened before anything was written: a disk's error is reported to whoever had a file open when it happened.
 pub(super) fn sync_tree(folder: &fs::File, before: Before<'_>) -> io::Result<()> {
     before(Step::SyncTree)?;
     syncfs(folder.file()).map_err(|e| {
@@ -58,7 +58,7 @@ pub(super) fn sync_parent(target: &Target, before: Before<'_>) -> io::Result<()>
     })
 }
 
-/// Puts the staged tree in place and returns where the old one lies now, if there was one.
+/// Renames the staged tree to the target and returns where the old one lies now, if there was one.
 pub(super) fn replace(
     staged: &Utf8Path,
     target: &Target,
@@ -95,11 +95,11 @@ pub(super) fn replace(
         Err(e) => return Err(failed(e)),
     }
     let backup = target.backup_path();
-    before(Step::MoveAside)
+    before(Step::MoveAway)
         .and_then(|()| rename(real, &backup, RenameFlags::empty()))
         .map_err(failed)?;
     if let Err(e) = before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::empty())) {
-        // Should this fail as well, the next build finds the old tree aside and does the same.
+        // Should this fail as well, the next build finds the old tree under its backup name and does the same.
         let _ = rename(&backup, real, RenameFlags::empty());
         return Err(failed(e));
     }
@@ -116,7 +116,7 @@ fn unsupported(error: &io::Error) -> bool {
     matches!(number, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
-/// Puts a tree back that a build moved aside before it died. Call under the lock.
+/// Puts back a tree that a build renamed before it died. Call under the lock.
 pub(super) fn repair(target: &Target) -> io::Result<()> {
     match target.existing() {
         Some(folder) if folder == target.backup_path() => fs::rename(&folder, &target.real),
@@ -124,8 +124,8 @@ pub(super) fn repair(target: &Target) -> io::Result<()> {
     }
 }
 
-/// Deletes what dead builds left beside the target. Call under the lock, and after [`repair`]: a tree that lies aside now
-/// is one whose successor stands.
+/// Deletes what dead builds left beside the target. Call under the lock, and after [`repair`]: a tree that has
+/// the backup name now was replaced.
 pub(super) fn clean(target: &Target) -> io::Result<()> {
     let backup = target.backup_path();
     for entry in fs::read_dir(&target.parent)? {

@@ -8,9 +8,9 @@ use fs_err as fs;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::{self, Contents};
-use super::manifest::{Entry, Manifest};
+use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
 use super::target::Target;
-use super::verify::{file_faults, folder_faults, own_faults};
+use super::verify::{self, file_faults, folder_faults};
 use crate::seed::File;
 
 /// The tree in an output folder, if there is one. Whoever only compares reads it without a lock and writes nothing.
@@ -19,6 +19,8 @@ pub struct ExistingTree {
     pub(super) contents: Contents,
     /// Where it lies now; nothing if there is none.
     pub(super) folder: Option<Utf8PathBuf>,
+    /// What is wrong with its own files and its folders.
+    own_faults: Vec<(Utf8PathBuf, Fault)>,
 }
 
 /// What became of some files of the tree since they were built.
@@ -63,9 +65,20 @@ impl ExistingTree {
     }
 
     pub(super) fn at(target: &Target) -> Result<Self, OutputError> {
+        let contents = guard::inspect(target)?;
+        let folder = target.existing();
+        let mut own_faults = Vec::new();
+        if let (Some(manifest), Some(root)) = (&contents.manifest, &folder) {
+            own_faults = verify::own_faults(root, manifest);
+            if !contents.keep.contains(&".gitignore") {
+                own_faults.push((".gitignore".into(), Fault::Missing));
+            }
+            own_faults.extend(folder_faults(root, manifest));
+        }
         Ok(Self {
-            contents: guard::inspect(target)?,
-            folder: target.existing(),
+            contents,
+            folder,
+            own_faults,
         })
     }
 
@@ -104,25 +117,15 @@ impl ExistingTree {
 
     /// What is wrong with the tree's own files and with its folders, the top being the empty path.
     #[must_use]
-    pub fn own_faults(&self) -> Vec<(Utf8PathBuf, Fault)> {
-        let (Some(manifest), Some(root)) = (self.manifest(), &self.folder) else {
-            return Vec::new();
-        };
-        let mut faults = own_faults(root, manifest);
-        if !self.contents.keep.contains(&".gitignore") {
-            faults.push((".gitignore".into(), Fault::Missing));
-        }
-        faults.extend(folder_faults(root, manifest));
-        faults
+    pub fn own_faults(&self) -> &[(Utf8PathBuf, Fault)] {
+        &self.own_faults
     }
 
     /// Whether the manifest is as it was written, so that it can be relied on.
     #[must_use]
     pub fn is_manifest_intact(&self) -> bool {
-        match (self.manifest(), &self.folder) {
-            (Some(manifest), Some(root)) => own_faults(root, manifest).is_empty(),
-            _ => true,
-        }
+        let of_it = |path: &Utf8Path| path == MANIFEST || path == SUMS;
+        self.own_faults.iter().all(|(path, _)| !of_it(path))
     }
 
     /// How a file that a build would write differs from the existing one; nothing if it is the same, byte for byte.

@@ -1,12 +1,15 @@
 //! Files and folders with exactly the mode they shall have, and reading what may have been tampered with.
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt};
 
 use camino::Utf8Path;
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::fault::Fault;
 use crate::trust::SecretBytes;
@@ -29,45 +32,45 @@ pub(super) fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()>
     Ok(())
 }
 
-/// Reads a plain file that has this mode and, where it is known, this size. A pipe or a link may lie where the file was:
-/// neither is waited for or followed. The bytes are wiped when dropped, for they may be secret.
+/// Opens a plain file that has this mode and, where it is known, this size. A pipe or a link may lie where the file was:
+/// neither is waited for or followed.
+pub(super) fn open_plain(path: &Utf8Path, mode: u32, size: Option<u64>) -> Result<File, Fault> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+        Some(Errno::NOENT) => Fault::Missing,
+        Some(Errno::LOOP) => Fault::Kind,
+        _ => Fault::Unreadable,
+    })?;
+    let metadata = file.metadata().map_err(|_| Fault::Unreadable)?;
+    let found = metadata.permissions().mode() & 0o7777;
+    if !metadata.is_file() {
+        Err(Fault::Kind)
+    } else if found != mode {
+        Err(Fault::Mode { found, built: mode })
+    } else if size.is_some_and(|size| size != metadata.len()) {
+        Err(Fault::Altered)
+    } else {
+        Ok(file)
+    }
+}
+
+/// Reads such a file to its end. The bytes are wiped when dropped, for they may be secret.
 pub(super) fn read_plain(
     path: &Utf8Path,
     mode: u32,
     size: Option<u64>,
 ) -> Result<SecretBytes, Fault> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = std::os::unix::fs::OpenOptionsExt::custom_flags(
-        std::fs::OpenOptions::new().read(true),
-        flags.bits().cast_signed(),
-    )
-    .open(path)
-    .map_err(|error| match error.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::NOENT.raw_os_error() => Fault::Missing,
-        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => Fault::Kind,
-        _ => Fault::Unreadable,
-    })?;
-    let found = file.metadata().map_err(|_| Fault::Unreadable)?;
-    let found_mode = found.permissions().mode() & 0o7777;
-    if !found.is_file() {
-        return Err(Fault::Kind);
-    }
-    if found_mode != mode {
-        return Err(Fault::Mode {
-            found: found_mode,
-            built: mode,
-        });
-    }
-    if size.is_some_and(|size| size != found.len()) {
-        return Err(Fault::Altered);
-    }
-    // Room for all at once: a vector that grows would leave copies of a secret behind.
-    let mut bytes = Vec::new();
-    let room = usize::try_from(found.len()).map_err(|_| Fault::Unreadable)?;
-    bytes
-        .try_reserve_exact(room)
-        .map_err(|_| Fault::Unreadable)?;
-    let read = file.take(found.len()).read_to_end(&mut bytes);
-    let bytes = SecretBytes::new(bytes);
-    read.map(|_| bytes).map_err(|_| Fault::Unreadable)
+    let read = |file: File| {
+        // Room for all at once: a vector that grows would leave copies of a secret behind.
+        let size = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        bytes.try_reserve_exact(size)?;
+        file.take(size as u64).read_to_end(&mut bytes)?;
+        io::Result::Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
+    };
+    read(open_plain(path, mode, size)?).map_err(|_| Fault::Unreadable)
 }

@@ -15,12 +15,12 @@ use crate::git;
 /// wants to know before the first secret is made. Nothing is written.
 ///
 /// # Errors
-/// Says what stands in the way and what to do about it.
+/// Says what is in the way and what to do about it.
 pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
     inspect(&Target::locate(target)?).map(drop)
 }
 
-/// What stands in the target, of ours or to be kept.
+/// What is in the target, of ours or to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// The manifest of the tree, if a build wrote one.
@@ -31,13 +31,13 @@ pub(super) struct Contents {
     pub(super) keep: Vec<&'static str>,
 }
 
-/// Every guard: what stands in the target, and what git thinks of it.
+/// Asks every guard: what is in the target, and whether git would commit it.
 pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
     let Some(folder) = target.existing() else {
         check_git(target, false)?;
         return Ok(Contents::default());
     };
-    // Git is a process, or three of them, that nobody has to wait for idly.
+    // Git is up to three processes; the manifest is read meanwhile.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
     let (contents, git) = rayon::join(
         || contents(target, &folder),
@@ -140,7 +140,7 @@ pub(super) fn contents(target: &Target, folder: &Utf8Path) -> Result<Contents, O
     })
 }
 
-/// What a user is told of the tree at `path`; nothing if it is none of ours.
+/// The error to report of the tree at `path`; nothing if it is none of ours.
 pub(super) fn error(why: Unreadable, path: &Utf8Path) -> Option<OutputError> {
     match why {
         Unreadable::Foreign => None,

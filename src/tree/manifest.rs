@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::ser::Formatter;
 use sha2::{Digest, Sha256};
 
+use crate::chunks::each_chunk;
 use crate::hex;
-use crate::pieces::each_piece;
 use crate::seed::File;
 
 /// The name of the manifest, at the top of the tree.
@@ -63,6 +63,8 @@ fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
 /// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    generator: String,
+    format: u64,
     /// The version of lxseed that built the tree.
     pub version: String,
     /// A digest of the very program that did.
@@ -116,6 +118,8 @@ impl Manifest {
         clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         files.sort_unstable_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
         Self {
+            generator: GENERATOR.to_owned(),
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             program,
             secret_fingerprint,
@@ -138,18 +142,12 @@ impl Manifest {
 
     /// Reads what [`to_json`](Self::to_json) wrote, of this format or an earlier one.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Header {
-            generator: String,
-            format: u64,
-        }
-        match serde_json::from_slice::<Header>(text) {
-            Ok(header) if header.generator != GENERATOR => return Err(Unreadable::Foreign),
-            Ok(header) if header.format > FORMAT => return Err(Unreadable::Newer(header.format)),
-            Ok(_) => {}
-            Err(_) => return Err(Unreadable::Foreign),
-        }
-        let manifest: Self = serde_json::from_slice(text).map_err(|_| Unreadable::Damaged)?;
+        let manifest = match serde_json::from_slice::<Self>(text) {
+            Ok(manifest) if manifest.generator == GENERATOR && manifest.format <= FORMAT => {
+                manifest
+            }
+            _ => return Err(why_unreadable(text)),
+        };
         // Files are kept by these paths, and what is said of them is copied into the next manifest: both are held to what a
         // build writes.
         let as_written = |entry: &Entry| {
@@ -169,18 +167,6 @@ impl Manifest {
     /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
     #[must_use]
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Whole<'a> {
-            generator: &'a str,
-            format: u64,
-            #[serde(flatten)]
-            manifest: &'a Manifest,
-        }
-        let whole = Whole {
-            generator: GENERATOR,
-            format: FORMAT,
-            manifest: self,
-        };
         let mut text = Vec::new();
         let mut writer = serde_json::Serializer::with_formatter(&mut text, ItemPerLine::default());
         #[expect(
@@ -188,7 +174,7 @@ impl Manifest {
             reason = "strings and numbers, written to memory: nothing of that can fail"
         )]
         {
-            whole.serialize(&mut writer).expect("a manifest is JSON");
+            self.serialize(&mut writer).expect("a manifest is JSON");
             text.push(b'\n');
             String::from_utf8(text).expect("serde_json writes UTF-8")
         }
@@ -290,7 +276,7 @@ impl Entry {
     }
 
     /// What the manifest says of a file that is no secret, read to its end; it may be of any size. `also` is given every
-    /// piece of it.
+    /// chunk of it.
     ///
     /// # Errors
     /// If reading fails.
@@ -301,9 +287,9 @@ impl Entry {
         mut also: impl FnMut(&[u8]),
     ) -> io::Result<Self> {
         let mut sha256 = Sha256::new();
-        let size = each_piece(source, |piece| {
-            sha256.update(piece);
-            also(piece);
+        let size = each_chunk(source, |chunk| {
+            sha256.update(chunk);
+            also(chunk);
         })?;
         Ok(Self {
             path,
@@ -312,6 +298,21 @@ impl Entry {
             sha256: hex::encode(&sha256.finalize()),
             secret: false,
         })
+    }
+}
+
+/// What there is to say of a text that is no manifest of a known format.
+fn why_unreadable(text: &[u8]) -> Unreadable {
+    #[derive(Deserialize)]
+    struct Header {
+        generator: String,
+        format: u64,
+    }
+    match serde_json::from_slice::<Header>(text) {
+        Ok(header) if header.generator != GENERATOR => Unreadable::Foreign,
+        Ok(header) if header.format > FORMAT => Unreadable::Newer(header.format),
+        Ok(_) => Unreadable::Damaged,
+        Err(_) => Unreadable::Foreign,
     }
 }
 

@@ -52,13 +52,13 @@ pub struct Committed {
     pub files: usize,
     /// The sum of their sizes.
     pub bytes: u64,
-    /// Whether anything was replaced. If not, the very same tree stood there already and still stands.
+    /// Whether anything was replaced. If not, the very same tree was there already, and still is.
     pub changed: bool,
     /// Files that the manifest before did not list.
     pub added: usize,
     /// Files that it listed with other bytes or another mode.
     pub updated: usize,
-    /// Files that it listed and that are gone.
+    /// Files that it listed and the new one does not.
     pub removed: usize,
     /// The old tree, secrets included, if it could not be deleted. The next build tries again.
     pub leftover: Option<Utf8PathBuf>,
@@ -81,7 +81,7 @@ impl Committed {
 
 impl Stage {
     /// Begins a build of `target`: takes the lock, asks every [`guard`](super::guard()), clears away what killed builds left
-    /// and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is gone
+    /// and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is removed
     /// again when this fails.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Where a tree goes: the real folder behind the path that was given, and the names beside it.
+//! The target of a build: the real folder behind the path that was given, and the names beside it.
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
@@ -117,17 +117,17 @@ impl Target {
         })
     }
 
-    /// Where the lock file lies while a build runs.
+    /// Path of the lock file while a build runs.
     pub(super) fn lock(&self) -> Utf8PathBuf {
         self.parent.join(format!(".{}.lxseed-lock", self.name))
     }
 
-    /// Where the old tree lies for an instant on a file system that cannot exchange two folders.
+    /// Path of the old tree for an instant on a file system that cannot exchange two folders.
     pub(super) fn backup_path(&self) -> Utf8PathBuf {
         self.parent.join(format!(".{}.lxseed-old", self.name))
     }
 
-    /// What the name of a staging folder begins with; [`SUFFIX`] letters and digits follow.
+    /// Prefix of the name of a staging folder; [`SUFFIX`] letters and digits follow.
     pub(super) fn staging_prefix(&self) -> String {
         format!(".{}.lxseed-stage-", self.name)
     }
@@ -141,7 +141,7 @@ impl Target {
             })
     }
 
-    /// The folder that holds the tree now: the target, or the one that an interrupted fallback moved aside.
+    /// The folder that holds the tree now: the target, or the backup that an interrupted fallback left.
     pub(super) fn existing(&self) -> Option<Utf8PathBuf> {
         [self.real.clone(), self.backup_path()]
             .into_iter()
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_the_user_stands_in_are_refused() {
+    fn folders_the_user_is_in_are_refused() {
         let fixture = Fixture::new();
         let home = fixture.path("home/user");
         let work = fixture.path("work/site");

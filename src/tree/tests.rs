@@ -162,10 +162,10 @@ fn another_secret_or_host_list_is_a_difference() {
     fixture.build(&[("lab/a", "1")]);
     let mut other = build_info();
     other.clusters[0].hosts.reverse();
-    let again = |about: BuildInfo| {
+    let again = |info: BuildInfo| {
         let stage = fixture.begin();
         stage.write(&Fixture::public("lab/a", "1")).unwrap();
-        stage.commit(about).unwrap()
+        stage.commit(info).unwrap()
     };
     assert!(
         !again(other.clone()).changed,
@@ -469,7 +469,7 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
         build_generation(&target, 1).unwrap();
         assert_whole(&target, 1);
     }
-    assert_eq!(ExistingTree::read(&target).unwrap().own_faults(), []);
+    assert!(ExistingTree::read(&target).unwrap().own_faults().is_empty());
 }
 
 #[test]
@@ -483,7 +483,7 @@ fn the_trees_own_faults_are_named() {
     let named: Vec<String> = ExistingTree::read(&target)
         .unwrap()
         .own_faults()
-        .into_iter()
+        .iter()
         .map(|(path, fault)| format!("{path} {fault}"))
         .collect();
     assert_eq!(

@@ -1,14 +1,15 @@
 //! Holds files and folders on disk against what a manifest says of them.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize as _;
 
 use super::fault::Fault;
-use super::fs::{FOLDER_MODE, read_plain};
+use super::fs::{FOLDER_MODE, open_plain, read_plain};
 use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
 use crate::hex;
 use crate::trust::SecretBytes;
@@ -16,10 +17,36 @@ use crate::trust::SecretBytes;
 /// The tree's own files may be read by anybody.
 pub(super) const OWN_MODE: u32 = 0o644;
 
+/// Read at a time: of a secret file no more than this has to be wiped.
+const BUFFER: usize = 16 << 10;
+
 impl Entry {
     /// What is wrong with this file below `root`, if anything is.
     pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
-        self.read(root).err()
+        match self.digest(root) {
+            Ok(sha256) => (hex::encode(&sha256) != self.sha256).then_some(Fault::Altered),
+            Err(fault) => Some(fault),
+        }
+    }
+
+    /// SHA-256 of the file, if it is of the right kind, size and mode.
+    fn digest(&self, root: &Utf8Path) -> Result<[u8; 32], Fault> {
+        let path = root.join(&self.path);
+        let mut file = open_plain(&path, self.mode, Some(self.size))?.take(self.size);
+        let mut digest = Sha256::new();
+        let mut buffer = [0; BUFFER];
+        let read = loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break Ok(digest.finalize().into()),
+                Ok(count) => digest.update(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break Err(Fault::Unreadable),
+            }
+        };
+        if self.secret {
+            buffer.zeroize();
+        }
+        read
     }
 
     /// The bytes of this file below `root`, if they are what was built.
@@ -41,15 +68,12 @@ pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBu
         .collect()
 }
 
-/// What is wrong with the manifest and the checksum list themselves. The list has the manifest's digest, so it tells of a
+/// What is wrong with the manifest and the checksum list themselves. The list has the manifest's digest, so it shows of a
 /// manifest of any format whether it is as it was written.
 pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
     let [text, sums] = [MANIFEST, SUMS].map(|name| read_plain(&root.join(name), OWN_MODE, None));
     let altered = match (&text, &sums) {
-        (Ok(text), Ok(sums)) => {
-            let expected = manifest.sums(&Sha256::digest(text.expose()).into());
-            altered(sums.expose(), expected.as_bytes())
-        }
+        (Ok(text), Ok(sums)) => altered(sums.expose(), manifest.sums(text.sha256()).as_bytes()),
         _ => None,
     };
     let faults = [(MANIFEST, text.err()), (SUMS, sums.err())]
@@ -62,20 +86,19 @@ pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathB
 
 /// Which of the two was altered: the manifest, if its digest is all that differs.
 fn altered(sums: &[u8], expected: &[u8]) -> Option<&'static str> {
-    let differs = |line: &(&[u8], &[u8])| line.0 != line.1;
-    let lines = || sums.split(|byte| *byte == b'\n');
-    let wanted = || expected.split(|byte| *byte == b'\n');
-    let mut different = lines().zip(wanted()).filter(differs).map(|(_, line)| line);
-    match (different.next(), different.next()) {
-        (None, _) if sums.len() == expected.len() => None,
-        (Some(line), None)
-            if sums.len() == expected.len()
-                && line.ends_with(format!("  {MANIFEST}").as_bytes()) =>
-        {
-            Some(MANIFEST)
-        }
-        _ => Some(SUMS),
+    if sums == expected {
+        return None;
     }
+    let is_manifest = |line: &[u8]| line.ends_with(format!("  {MANIFEST}").as_bytes());
+    let others = |text| {
+        let lines = <[u8]>::split(text, |byte| *byte == b'\n');
+        lines.filter(|line| !is_manifest(line)).collect::<Vec<_>>()
+    };
+    Some(if others(sums) == others(expected) {
+        MANIFEST
+    } else {
+        SUMS
+    })
 }
 
 /// The folders that are missing, or that others than the owner may look into. The top is the empty path.

@@ -1,5 +1,5 @@
 //! The fuzz targets' kept corpus, and mutations of it, through the targets' own functions: what the fuzzer has found once stays
-//! found, without a fuzzer. `fuzz/run` runs the fuzzer itself.
+//! found, without a fuzzer. `fuzz/run` runs the fuzzer itself, `fuzz/keep` chooses what is kept.
 
 #[path = "../../fuzz/input.rs"]
 mod input;
@@ -141,4 +141,9 @@ fn any_bytes_can_be_a_profile() {
 #[test]
 fn any_bytes_can_be_a_site() {
     run("check", input::check);
+}
+
+#[test]
+fn any_bytes_can_be_a_snap() {
+    run("snap", input::snap);
 }

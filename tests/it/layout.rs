@@ -70,7 +70,7 @@ fn a_release_is_named_in_its_rooms_alone() {
 const ROOMS: &[&str] = &[
     "target",
     "encoding",
-    "pieces",
+    "chunks",
     "hex",
     "git",
     "shell",

@@ -119,10 +119,10 @@ fn another_revision_is_another_build() {
         &[folder, "lxd", "25112", "5.0.2-d4b0e5d", "core20"],
     );
     let said = check().expect_exit(3).stdout;
-    assert!(
-        said.contains("lab cluster.yaml or the list of hosts changed (3 hosts)"),
-        "{said}"
-    );
+    for host in ["node1", "node2", "node3"] {
+        let line = format!("lab/{host}/lxseed-firstboot would change\n");
+        assert!(said.contains(&line), "{said}");
+    }
     site.build().expect_exit(0);
     assert!(
         script(&site).contains("'lxd_25112')\n"),

@@ -24,6 +24,8 @@ const PRESEED: &str = "installer/preseed.cfg";
 const CONSTANT: &str = concat!(
     include_str!("../../../templates/installer/debian/common.sh"),
     "\n",
+    include_str!("../../../templates/common/disks.sh"),
+    "\n",
     include_str!("../../../templates/installer/debian/host.sh"),
     "\n",
     include_str!("../../../templates/installer/debian/installed.sh"),

@@ -10,9 +10,9 @@ use rustix::fs::MemfdFlags;
 use sha2::{Digest, Sha256};
 
 use super::disk::Root;
+use crate::chunks::each_chunk;
 use crate::hex;
 use crate::media::{DAY, MediaError, path_of};
-use crate::pieces::each_piece;
 use crate::trust::SecretBytes;
 
 /// A file or folder, as debugfs tells it.
@@ -123,7 +123,7 @@ impl Ext4 {
             .map_err(|error| not_there(error, "debugfs"))?;
         let mut digest = Sha256::new();
         let read = match child.stdout.take() {
-            Some(from) => each_piece(from, |piece| digest.update(piece)),
+            Some(from) => each_chunk(from, |chunk| digest.update(chunk)),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         child.wait()?;

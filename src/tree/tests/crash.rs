@@ -16,13 +16,13 @@ const STEPS: [Step; 10] = [
     Step::KeepFiles,
     Step::SyncTree,
     Step::Exchange,
-    Step::MoveAside,
+    Step::MoveAway,
     Step::MoveIn,
     Step::SyncParent,
     Step::DeleteOld,
 ];
 
-/// How the two trees change places.
+/// How the one tree replaces the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     FirstBuild,
@@ -37,7 +37,7 @@ impl Way {
     fn takes(self, step: Step) -> bool {
         match step {
             Step::Exchange => self != Self::FirstBuild,
-            Step::MoveAside => self == Self::Fallback,
+            Step::MoveAway => self == Self::Fallback,
             Step::MoveIn => self != Self::Exchange,
             Step::DeleteOld => self != Self::FirstBuild,
             _ => true,
@@ -49,7 +49,7 @@ impl Way {
 const TARGET: &str = "LXSEED_TEST_TARGET";
 const GENERATION: &str = "LXSEED_TEST_GENERATION";
 const DIE_AT: &str = "LXSEED_TEST_DIE_AT";
-/// Carry this over instead of writing everything.
+/// Keep this instead of writing everything.
 const KEEP: &str = "LXSEED_TEST_KEEP";
 const FALLBACK: &str = "LXSEED_TEST_FALLBACK";
 
@@ -153,7 +153,7 @@ fn a_build_killed_at_any_step_leaves_the_old_tree_or_the_new_one() {
                 "{way:?} {step}"
             );
             guard(&target).unwrap();
-            // A build that does not even commit clears up, and puts a tree back that was moved aside.
+            // A build that does not even commit clears up, and puts a tree back that was renamed.
             drop(fixture.begin());
             match (is_new, way) {
                 (true, _) => assert_whole(&target, 2),
@@ -198,7 +198,7 @@ fn a_build_killed_twice_recovers() {
 }
 
 #[test]
-fn a_tree_moved_aside_behind_a_link_is_put_back() {
+fn a_tree_renamed_behind_a_link_is_put_back() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.path("disk/trees")).unwrap();
     symlink("disk/trees", fixture.target()).unwrap();

@@ -15,7 +15,7 @@ use crate::seed::{Content, File};
 use crate::tree::{BuildInfo, ClusterInfo, Committed, OutputError, Stage};
 use crate::trust::SecretBytes;
 
-/// A folder to build in, gone with the test.
+/// A folder to build in, removed with the test.
 pub(in crate::tree) struct Fixture {
     pub(in crate::tree) root: Utf8PathBuf,
     _folder: TempDir,
