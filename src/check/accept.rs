@@ -9,7 +9,7 @@ use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
     Overlay, Pool, Site, Volume, VolumeKind,
 };
-use crate::profile::Spanned;
+use crate::profile::{Spanned, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -70,10 +70,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
     });
     let bootstrap = profile.bootstrap.present("bootstrap")?;
     let admin = profile.admin.present("admin")?;
-    let certificates = admin
-        .lxd_certificates
-        .iter()
-        .flat_map(|certificates| certificates.value.iter());
+    let certificates = entries(admin.lxd_certificates.as_ref()).iter();
     Cluster::new(ClusterParts {
         name: parsed(profile.name.present("name")?)?,
         ubuntu,

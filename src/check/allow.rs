@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::view::SiteView;
 use crate::finding::Edit::Replace;
 use crate::finding::{Family, Finding, Findings, Rule, Severity, rules};
-use crate::profile::{Spanned, did_you_mean, quoted};
+use crate::profile::{Spanned, did_you_mean, entries, quoted};
 use crate::source::{FileId, Span};
 
 pub(super) static FAMILY: Family = Family::new('W', "Allowed warnings");
@@ -104,8 +104,8 @@ pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Finding
     let mut allowed: HashMap<(FileId, &str), &Spanned<String>> = HashMap::new();
     let mut allows = Vec::new();
     for cluster in &site.clusters {
-        let entries = cluster.profile().and_then(|profile| profile.allow.as_ref());
-        for (slug, reason) in entries.into_iter().flat_map(|allow| allow.value.iter()) {
+        let allow = cluster.profile().and_then(|profile| profile.allow.as_ref());
+        for (slug, reason) in entries(allow) {
             allows.push((slug, reason));
             for file in cluster.files() {
                 allowed.insert((file, &slug.value), slug);

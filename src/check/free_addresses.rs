@@ -20,9 +20,8 @@ impl FreeAddresses {
             .hosts()
             .filter_map(|host| host.host().network.as_ref()?.value.address.as_ref());
         let networks: Vec<_> = site
-            .clusters
-            .iter()
-            .filter_map(|cluster| Some(&cluster.profile()?.network.as_ref()?.value))
+            .profiles()
+            .filter_map(|profile| Some(&profile.network.as_ref()?.value))
             .collect();
         let gateways = networks
             .iter()

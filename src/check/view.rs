@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{
-    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, quoted,
+    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, entries, quoted,
 };
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
@@ -77,15 +77,20 @@ impl<'a> SiteView<'a> {
         all.map(|document| &document.value)
     }
 
+    /// Every cluster's profile.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = &'a Cluster> {
+        self.clusters.iter().filter_map(ClusterView::profile)
+    }
+
     /// Every slot as it is written, in disks profiles and on hosts.
     pub(super) fn written_slots(
         &self,
     ) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Slot>)> {
-        let of_disks = self.disks().filter_map(|disks| disks.slots.as_ref());
-        let of_hosts = self.hosts().filter_map(|host| host.host().slots.as_ref());
+        let of_disks = self.disks().map(|disks| &disks.slots);
+        let of_hosts = self.hosts().map(|host| &host.host().slots);
         of_disks
             .chain(of_hosts)
-            .flat_map(|slots| slots.value.iter())
+            .flat_map(|slots| entries(slots.as_ref()))
     }
 
     /// Every host of every cluster.
@@ -138,6 +143,18 @@ impl<'a> ClusterView<'a> {
         let of_disks = self.folder.disks.iter().map(|document| document.span.file);
         let stray = self.folder.stray.iter().copied();
         of_cluster.chain(of_hosts).chain(of_disks).chain(stray)
+    }
+
+    /// The names of its hosts.
+    pub(super) fn host_names(&self) -> impl Iterator<Item = &'a Spanned<String>> {
+        let hosts = self.folder.hosts.iter();
+        hosts.filter_map(|host| host.value.name.as_ref())
+    }
+
+    /// The names of its disks profiles.
+    pub(super) fn disks_names(&self) -> impl Iterator<Item = &'a Spanned<String>> {
+        let disks = self.folder.disks.iter();
+        disks.filter_map(|disks| disks.value.name.as_ref())
     }
 
     /// The cluster's profile, if there is one.
@@ -198,16 +215,13 @@ fn slots<'a>(
     host: &'a Host,
     disks: Option<&'a Document<Disks>>,
 ) -> BTreeMap<&'a str, SlotView<'a>> {
-    let named = |slots: &'a Option<Spanned<crate::profile::Named<Slot>>>| {
-        slots.as_ref().into_iter().flat_map(|s| s.value.iter())
-    };
     let mut merged: BTreeMap<&str, SlotView<'_>> = BTreeMap::new();
     if let Some(disks) = disks {
-        for (name, slot) in named(&disks.value.slots) {
+        for (name, slot) in entries(disks.value.slots.as_ref()) {
             merged.insert(&name.value, slot_view(name.span, &slot.value));
         }
     }
-    for (name, slot) in named(&host.slots) {
+    for (name, slot) in entries(host.slots.as_ref()) {
         let own = slot_view(name.span, &slot.value);
         match merged.get_mut(name.value.as_str()) {
             None => {
@@ -230,10 +244,7 @@ fn slots<'a>(
 
 /// The volumes of a disks profile.
 pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Spanned<String>, Spanned<Volume>)> {
-    disks
-        .volumes
-        .iter()
-        .flat_map(|volumes| volumes.value.iter())
+    entries(disks.volumes.as_ref()).iter()
 }
 
 /// The ways of finding a disk that a slot gives.

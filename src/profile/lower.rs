@@ -24,6 +24,11 @@ pub(crate) struct Spanned<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T>(pub(crate) Vec<(Spanned<String>, Spanned<T>)>);
 
+/// The entries of an optional mapping.
+pub(crate) fn entries<T>(named: Option<&Spanned<Named<T>>>) -> &[(Spanned<String>, Spanned<T>)] {
+    named.map_or(&[], |named| &named.value.0)
+}
+
 /// Optional mappings that are absent mean "none".
 impl<T> Default for Named<T> {
     fn default() -> Self {

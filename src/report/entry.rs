@@ -47,49 +47,49 @@ pub struct Summary {
 
 /// One finding with its places as lines and columns.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The rule's code, for example `F004`; `lxseed explain` tells more about it.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// The rule's name, for example `address-outside-subnet`.
-    pub rule: &'static str,
+    pub(crate) rule: &'static str,
     /// How bad it is.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// What is wrong, in one sentence.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do about it.
-    pub help: String,
+    pub(crate) help: String,
     /// Where it stands.
-    pub place: Region,
+    pub(crate) place: Region,
     /// Other places that have to do with it.
-    pub related: Vec<Region>,
+    pub(crate) related: Vec<Region>,
     /// Changes of the text that mend it, all of them together; empty if there is no one way.
-    pub fix: Vec<Change>,
+    pub(crate) fix: Vec<Change>,
 }
 
 /// A stretch of a file.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Region {
+pub(crate) struct Region {
     /// The file, as the site was named on the command line and on from there.
-    pub file: String,
+    pub(crate) file: String,
     /// Its first character.
-    pub start: Position,
+    pub(crate) start: Position,
     /// The character behind its last one.
-    pub end: Position,
+    pub(crate) end: Position,
     /// What there is to say about the place; may be empty.
-    pub label: String,
+    pub(crate) label: String,
 }
 
 /// A change of the source text.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Change {
+pub(crate) struct Change {
     /// The file, as in the places.
-    pub file: String,
+    pub(crate) file: String,
     /// The first character to take out.
-    pub start: Position,
+    pub(crate) start: Position,
     /// The character behind the last one to take out.
-    pub end: Position,
+    pub(crate) end: Position,
     /// What to put there.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl<'a> Report<'a> {

@@ -10,7 +10,7 @@ mod sarif;
 pub mod schema;
 mod text;
 
-pub use entry::{Change, Entry, Options, Region, Report, Summary};
+pub use entry::{Options, Report, Summary};
 pub use explain::{
     find as find_rule, list as rule_list, reference as rule_reference, rule as explain,
 };

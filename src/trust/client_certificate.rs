@@ -23,7 +23,7 @@ const PEM_COLUMNS: usize = 64;
 
 /// A well-formed client certificate; nothing is said about its dates or its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
+pub(crate) struct ClientCertificate {
     der: Vec<u8>,
     fingerprint: String,
     key: ClientKey,
@@ -31,7 +31,7 @@ pub struct ClientCertificate {
 
 /// What kind of key a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientKey {
+pub(crate) enum ClientKey {
     /// RSA, with the size of its modulus in bits, up to the next byte.
     Rsa(usize),
     /// ECDSA on P-256, P-384 or P-521.
@@ -45,7 +45,7 @@ pub enum ClientKey {
 /// Why a text is not one client certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ClientCertificateError {
+pub(crate) enum ClientCertificateError {
     /// The text is a private key.
     #[error(
         "this is or holds a private key: give only the certificate (client.crt), \
@@ -88,7 +88,7 @@ impl ClientCertificate {
     ///
     /// # Errors
     /// See [`ClientCertificateError`]; no message repeats the text.
-    pub fn parse(pem: &str) -> Result<Self, ClientCertificateError> {
+    pub(crate) fn parse(pem: &str) -> Result<Self, ClientCertificateError> {
         use ClientCertificateError as E;
         // First of all: in whatever shape, a private key must be called one.
         if pem.contains("PRIVATE KEY-----") {
@@ -107,16 +107,10 @@ impl ClientCertificate {
         })
     }
 
-    /// The certificate as DER; LXD's API takes its base64.
-    #[must_use]
-    pub fn der(&self) -> &[u8] {
-        &self.der
-    }
-
     /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before
     /// and nothing after it.
     #[must_use]
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         let body = STANDARD.encode(&self.der);
         let mut pem = format!("{BEGIN}{LABEL}{TAIL}\n");
         let mut rest = body.as_str();
@@ -131,13 +125,13 @@ impl ClientCertificate {
 
     /// What it is the certificate of.
     #[must_use]
-    pub fn key(&self) -> ClientKey {
+    pub(crate) fn key(&self) -> ClientKey {
         self.key
     }
 
     /// What LXD shows: the SHA-256 of the DER in lower-case hexadecimal.
     #[must_use]
-    pub fn fingerprint(&self) -> &str {
+    pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 }
@@ -248,7 +242,7 @@ mod tests {
             block(&der),
         ] {
             let read = ClientCertificate::parse(&text).unwrap();
-            assert_eq!(read.der(), der);
+            assert_eq!(read.der, der);
             assert_eq!(read.fingerprint(), fingerprint);
             assert_eq!(read.pem(), pem);
         }

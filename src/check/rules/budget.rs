@@ -3,7 +3,7 @@
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit::Repeat;
-use crate::profile::Admin;
+use crate::profile::{Admin, entries};
 use crate::trust::ClientCertificate;
 
 pub(super) static CHECKS: &[&Check] = &[&SEED_TOO_LARGE];
@@ -71,9 +71,8 @@ fn keys(admin: &Admin) -> usize {
 
 /// Bytes of the certificates, which are there as base64 of the PEM text.
 fn certificates(admin: &Admin) -> usize {
-    let named = admin.lxd_certificates.iter();
-    named
-        .flat_map(|named| named.value.iter())
+    entries(admin.lxd_certificates.as_ref())
+        .iter()
         .filter_map(|(_, pem)| ClientCertificate::parse(&pem.value).ok())
         .map(|certificate| certificate.pem().len().div_ceil(3) * 4)
         .sum()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit::Replace;
-use crate::profile::{Spanned, quoted};
+use crate::profile::{Spanned, entries, quoted};
 use crate::source::Span;
 use crate::trust::{ClientCertificate, ClientCertificateError, ClientKey};
 
@@ -35,16 +35,14 @@ const DESK: &str = "  user: ops
 fn certificates<'a>(
     cluster: &ClusterView<'a>,
 ) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
-    entries(cluster)
+    written(cluster)
+        .iter()
         .filter_map(|(name, pem)| Some((name, ClientCertificate::parse(&pem.value).ok()?)))
 }
 
-fn entries<'a>(
-    cluster: &ClusterView<'a>,
-) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<String>)> {
+fn written<'a>(cluster: &ClusterView<'a>) -> &'a [(Spanned<String>, Spanned<String>)] {
     let admin = cluster.profile().and_then(|profile| profile.admin.as_ref());
-    let named = admin.and_then(|admin| admin.value.lxd_certificates.as_ref());
-    named.into_iter().flat_map(|named| named.value.iter())
+    entries(admin.and_then(|admin| admin.value.lxd_certificates.as_ref()))
 }
 
 static INVALID_CLIENT_CERTIFICATE: Check = Check::error(
@@ -69,7 +67,7 @@ static INVALID_CLIENT_CERTIFICATE: Check = Check::error(
 );
 
 fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for (name, pem) in site.clusters.iter().flat_map(entries) {
+    for (name, pem) in site.clusters.iter().flat_map(written) {
         let label_fits = name
             .value
             .bytes()
@@ -117,13 +115,8 @@ static CERTIFICATE_NAMED_LIKE_HOST: Check = Check::error(
 
 fn certificate_named_like_host(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        for (name, _) in entries(cluster) {
-            let host = cluster
-                .hosts
-                .iter()
-                .filter_map(|host| host.host().name.as_ref())
-                .find(|host| host.value == name.value);
-            if let Some(host) = host {
+        for (name, _) in written(cluster) {
+            if let Some(host) = cluster.host_names().find(|host| host.value == name.value) {
                 report
                     .add(
                         name.span,

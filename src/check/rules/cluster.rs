@@ -67,11 +67,7 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
         else {
             continue;
         };
-        let known: Vec<&str> = cluster
-            .hosts
-            .iter()
-            .filter_map(|host| Some(host.host().name.as_ref()?.value.as_str()))
-            .collect();
+        let known: Vec<&str> = cluster.host_names().map(|name| &*name.value).collect();
         // A host that could not be read or is misnamed may just be the one that was meant.
         let unsure = cluster.folder.hosts_incomplete
             || cluster.hosts.is_empty()
@@ -116,11 +112,7 @@ static NO_POOLS: Check = Check::error(
 );
 
 fn no_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for pools in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.pools.as_ref())
-    {
+    for pools in site.profiles().filter_map(|profile| profile.pools.as_ref()) {
         if pools.value.iter().next().is_none() {
             report
                 .add(

@@ -336,10 +336,7 @@ fn older_name(by: FindBy, text: &str, udev: &Udev) -> Option<Option<String>> {
 
 fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
     // A model of disks may serve clusters of several releases.
-    let releases = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| release(cluster.profile()?));
+    let releases = site.profiles().filter_map(release);
     let oldest = releases.min_by_key(|release| release.udev.version);
     let oldest = oldest.unwrap_or_else(target::newest);
     for_each_way(site, |by, text, span| {

@@ -30,12 +30,7 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
         .iter()
         .filter(|cluster| !cluster.folder.disks_incomplete)
     {
-        let known: Vec<_> = cluster
-            .folder
-            .disks
-            .iter()
-            .filter_map(|disks| disks.value.name.as_ref())
-            .collect();
+        let known: Vec<_> = cluster.disks_names().collect();
         for host in cluster.hosts.iter().filter(|host| host.disks.is_none()) {
             let Some(name) = &host.host().disks else {
                 continue;
@@ -103,10 +98,7 @@ fn unused_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             .iter()
             .any(|host| host.disks.is_none() || host.host().incomplete);
         for name in cluster
-            .folder
-            .disks
-            .iter()
-            .filter_map(|disks| disks.value.name.as_ref())
+            .disks_names()
             .filter(|name| !unsure && !named.contains(name.value.as_str()))
         {
             report

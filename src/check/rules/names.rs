@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::check::registry::{Check, Report};
-use crate::check::view::SiteView;
+use crate::check::view::{SiteView, volumes};
 use crate::finding::Edit::{Replace, Write};
 use crate::model::Name;
-use crate::profile::{Spanned, quoted, scalar};
+use crate::profile::{Spanned, entries, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -61,11 +61,7 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
             report_invalid(name, "cluster", None, report);
         }
         let bootstrap = profile.and_then(|profile| profile.bootstrap_host());
-        for name in cluster
-            .hosts
-            .iter()
-            .filter_map(|host| host.host().name.as_ref())
-        {
+        for name in cluster.host_names() {
             let referring = bootstrap.filter(|bootstrap| bootstrap.value == name.value);
             report_invalid(name, "host", referring, report);
         }
@@ -116,50 +112,23 @@ const ZPOOL_WORDS: &[&str] = &[
     "mirror", "raidz", "draid", "spare", "log", "cache", "special", "dedup",
 ];
 
-fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut labels: Vec<(&str, &str, Span)> = Vec::new();
-    for cluster in &site.clusters {
-        let pools = cluster.profile().and_then(|profile| profile.pools.as_ref());
-        labels.extend(
-            pools
-                .into_iter()
-                .flat_map(|pools| pools.value.iter())
-                .map(|(name, _)| ("pool", &*name.value, name.span)),
-        );
-        for disks in &cluster.folder.disks {
-            labels.extend(
-                disks
-                    .value
-                    .name
-                    .as_ref()
-                    .map(|name| ("disks profile", &*name.value, name.span)),
-            );
-            let volumes = disks
-                .value
-                .volumes
-                .as_ref()
-                .into_iter()
-                .flat_map(|volumes| volumes.value.iter());
-            labels.extend(volumes.map(|(name, _)| ("volume", &*name.value, name.span)));
-            let slots = disks
-                .value
-                .slots
-                .as_ref()
-                .into_iter()
-                .flat_map(|slots| slots.value.iter());
-            labels.extend(slots.map(|(name, _)| ("slot", &*name.value, name.span)));
-        }
-        let host_slots = cluster
-            .hosts
-            .iter()
-            .filter_map(|host| host.host().slots.as_ref());
-        labels.extend(
-            host_slots
-                .flat_map(|slots| slots.value.iter())
-                .map(|(name, _)| ("slot", &*name.value, name.span)),
-        );
+/// Pools, disks profiles, volumes and slots.
+fn labels<'a>(site: &SiteView<'a>) -> Vec<(&'static str, &'a Spanned<String>)> {
+    let mut labels = Vec::new();
+    for pools in site.profiles().map(|profile| profile.pools.as_ref()) {
+        labels.extend(entries(pools).iter().map(|(name, _)| ("pool", name)));
     }
-    for (what, label, span) in labels {
+    for disks in site.disks() {
+        labels.extend(disks.name.iter().map(|name| ("disks profile", name)));
+        labels.extend(volumes(disks).map(|(name, _)| ("volume", name)));
+    }
+    labels.extend(site.written_slots().map(|(name, _)| ("slot", name)));
+    labels
+}
+
+fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (what, name) in labels(site) {
+        let label = name.value.as_str();
         let why = if !label.starts_with(|c: char| c.is_ascii_lowercase()) {
             "it starts with a lower-case letter"
         } else if !label
@@ -177,7 +146,7 @@ fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
         let shown = quoted(label);
         report
             .add(
-                span,
+                name.span,
                 format!("{shown} cannot be the name of a {what}: {why}"),
                 "name it like `data1`",
             )
@@ -229,10 +198,7 @@ static DUPLICATE_CLUSTER: Check = Check::error(
 );
 
 fn duplicate_cluster(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let names = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.name.as_ref());
+    let names = site.profiles().filter_map(|profile| profile.name.as_ref());
     report_repeats(
         names,
         report,
@@ -279,13 +245,8 @@ volumes: {data1: {device: d1}, data2: {device: d2}}
 
 fn duplicate_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let names = cluster
-            .folder
-            .disks
-            .iter()
-            .filter_map(|disks| disks.value.name.as_ref());
         report_repeats(
-            names,
+            cluster.disks_names(),
             report,
             |name| format!("there are two disks profiles `{name}`"),
             "give each profile a name of its own",
@@ -353,11 +314,7 @@ static LOOKALIKE_HOSTS: Check = Check::warning(
 fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
         let mut seen: HashMap<String, &Spanned<String>> = HashMap::new();
-        for name in cluster
-            .hosts
-            .iter()
-            .filter_map(|host| host.host().name.as_ref())
-        {
+        for name in cluster.host_names() {
             let alike = ['l', 'i']
                 .map(|one| on_a_label(&name.value, one))
                 .into_iter()
@@ -428,10 +385,7 @@ const REMOTES: &[&str] = &[
 ];
 
 fn name_of_a_remote(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let names = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.name.as_ref());
+    let names = site.profiles().filter_map(|profile| profile.name.as_ref());
     for name in names.filter(|name| REMOTES.contains(&&*name.value)) {
         let message = format!(
             "cluster {} is called like a remote that `lxc` comes with",

@@ -309,13 +309,11 @@ static ADDRESS_IS_GATEWAY: Check = Check::error(
 fn address_is_gateway(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut gateways: HashMap<IpAddr, Span> = HashMap::new();
     for gateway in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.network.as_ref()?.value.gateway.as_ref())
+        .profiles()
+        .filter_map(|profile| profile.network.as_ref()?.value.gateway.as_ref())
     {
-        gateways
-            .entry(gateway.value.to_canonical())
-            .or_insert(gateway.span);
+        let value = gateway.value.to_canonical();
+        gateways.entry(value).or_insert(gateway.span);
     }
     let mut free = FreeAddresses::of(site);
     for cluster in &site.clusters {

@@ -4,7 +4,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Kernel;
-use crate::profile::{Cluster, Spanned, quoted, scalar};
+use crate::profile::{Cluster, Spanned, entries, quoted, scalar};
 use crate::target::lxd::{Channel, Track};
 use crate::target::{self, Release};
 
@@ -30,9 +30,8 @@ static UNKNOWN_RELEASE: Check = Check::error(
 
 fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
     for ubuntu in site
-        .clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
+        .profiles()
+        .filter_map(|profile| profile.ubuntu.as_ref())
     {
         if let Err(why) = ubuntu.value.parse::<&Release>() {
             let finding = report.add(
@@ -83,9 +82,7 @@ fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
-    site.clusters
-        .iter()
-        .filter_map(|cluster| written_channel(cluster.profile()?))
+    site.profiles().filter_map(written_channel)
 }
 
 fn written_channel(cluster: &Cluster) -> Option<&Spanned<String>> {
@@ -134,14 +131,14 @@ static DRIVER_NOT_ON_KERNEL: Check = Check::error(
 );
 
 fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in site.clusters.iter().filter_map(|cluster| cluster.profile()) {
+    for cluster in site.profiles() {
         let Some(channel) = channel(cluster) else {
             continue;
         };
         let Some(release) = release(cluster) else {
             continue;
         };
-        for (name, pool) in cluster.pools.iter().flat_map(|pools| pools.value.iter()) {
+        for (name, pool) in entries(cluster.pools.as_ref()) {
             let Some(driver) = &pool.value.driver else {
                 continue;
             };

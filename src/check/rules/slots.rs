@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
 use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
-use crate::profile::{Disks, Document, Spanned, did_you_mean, quoted, scalar};
+use crate::profile::{Disks, Document, Spanned, did_you_mean, entries, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -299,14 +299,10 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (at, host) in site.hosts().enumerate() {
         let Some(disks) = host.disks else { continue };
         let used = &host.used;
-        let written = host
-            .host()
-            .slots
-            .iter()
-            .flat_map(|slots| slots.value.iter());
-        for (name, _) in
-            written.filter(|(name, _)| !used.iter().any(|wanted| wanted.slot.value == name.value))
-        {
+        let is_used =
+            |name: &Spanned<String>| used.iter().any(|wanted| wanted.slot.value == name.value);
+        let written = entries(host.host().slots.as_ref()).iter();
+        for (name, _) in written.filter(|(name, _)| !is_used(name)) {
             let suggestion = of_host(&unfound, at)
                 .iter()
                 .find(|one| one.similar == Some(name.value.as_str()));
@@ -431,7 +427,7 @@ fn may_be_exactly(by: FindBy, value: &str, serial: &str) -> bool {
 
 fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
     for disks in site.disks() {
-        for (_, slot) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+        for (_, slot) in entries(disks.slots.as_ref()) {
             if let Some(wipe) = &slot.value.wipe {
                 let message = "a disks profile cannot allow data to be overwritten";
                 report
@@ -559,7 +555,7 @@ fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
         !disks.incomplete && disks.os.is_some() && disks.volumes.is_some()
     }) {
         let used = uses(disks);
-        for (name, _) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
+        for (name, _) in entries(disks.slots.as_ref()) {
             let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
             let is_reported = unfound.iter().any(|one| {
                 let similar = one.similar.and_then(|similar| one.host.slots.get(similar));

@@ -23,9 +23,8 @@ pub(super) static CHECKS: &[&Check] = &[
 pub(super) fn networks<'a>(
     site: &SiteView<'a>,
 ) -> impl Iterator<Item = &'a Spanned<ClusterNetwork>> {
-    site.clusters
-        .iter()
-        .filter_map(|cluster| cluster.profile()?.network.as_ref())
+    site.profiles()
+        .filter_map(|profile| profile.network.as_ref())
 }
 
 fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<IpNet>> {

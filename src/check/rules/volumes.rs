@@ -6,7 +6,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView, volume_slots, volumes};
 use crate::finding::Edit;
 use crate::model::Driver;
-use crate::profile::{Pool, Spanned, Volume, did_you_mean, quoted, scalar};
+use crate::profile::{Pool, Spanned, Volume, did_you_mean, entries, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -188,14 +188,11 @@ fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
 /// The pools of a cluster, each with the volume it sits on and the place that names that.
 fn pools<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = PoolView<'a>> {
     let pools = cluster.profile().and_then(|profile| profile.pools.as_ref());
-    pools
-        .into_iter()
-        .flat_map(|pools| pools.value.iter())
-        .map(|(name, pool)| PoolView {
-            name,
-            pool: &pool.value,
-            volume: pool.value.volume.as_ref().unwrap_or(name),
-        })
+    entries(pools).iter().map(|(name, pool)| PoolView {
+        name,
+        pool: &pool.value,
+        volume: pool.value.volume.as_ref().unwrap_or(name),
+    })
 }
 
 /// A volume as a disks profile writes it.
