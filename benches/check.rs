@@ -9,7 +9,7 @@
     reason = "a benchmark prints, and fails by panicking"
 )]
 
-#[path = "../tests/support/thousand.rs"]
+#[path = "../tests/it/support/thousand.rs"]
 mod thousand;
 
 use std::hint::black_box;

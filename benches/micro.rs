@@ -27,7 +27,7 @@ fn site() -> Site {
 }
 
 fn secret() -> SiteSecret {
-    SiteSecret::parse(include_str!("../tests/support/secret-of-the-tests")).unwrap()
+    SiteSecret::parse(include_str!("../tests/it/support/secret-of-the-tests")).unwrap()
 }
 
 fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {

@@ -1,14 +1,17 @@
-//! What the fuzz targets do with their input, shared with tests/fuzz.rs. A broken promise is a panic.
+//! What the fuzz targets do with their input, shared with tests/it/fuzz.rs. A broken promise is a panic.
 #![allow(
     dead_code,
     reason = "every target uses the one function that it is for"
 )]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Severity;
 use lxseed::report::{self, Options, Report};
 use lxseed::source::{Content, Span};
+use sha3::{Digest as _, Sha3_384};
 
 const SITE: &str = "site";
 
@@ -27,14 +30,73 @@ const HEAD: &[u8] = b"=== ";
 
 /// The files of a site.
 pub(crate) fn check(bytes: &[u8]) {
-    let checked = checked(files(bytes));
-    spans_and_text(&checked);
-    formats(&checked);
+    accepted_or_not(&checked(files(bytes)));
+}
+
+fn accepted_or_not(checked: &Checked) {
+    spans_and_text(checked);
+    formats(checked);
     // What check accepts, the model takes.
     if checked.count(Severity::Error) == 0
         && let Err(error) = checked.accept()
     {
         panic!("accepted by check alone: {error}");
+    }
+}
+
+/// A site that is given snaps, but for LXD's own.
+const OFFLINE: [(&str, &[u8]); 7] = [
+    (
+        "cluster.yaml",
+        include_bytes!("../tests/good/offline/cluster.yaml"),
+    ),
+    (
+        "disks/model.yaml",
+        include_bytes!("../tests/good/offline/disks/model.yaml"),
+    ),
+    (
+        "hosts/hosts.yaml",
+        include_bytes!("../tests/good/offline/hosts/hosts.yaml"),
+    ),
+    (
+        "snaps/core20_1974.assert",
+        include_bytes!("../tests/good/offline/snaps/core20_1974.assert"),
+    ),
+    (
+        "snaps/core20_1974.snap",
+        include_bytes!("../tests/good/offline/snaps/core20_1974.snap"),
+    ),
+    (
+        "snaps/snapd_20092.assert",
+        include_bytes!("../tests/good/offline/snaps/snapd_20092.assert"),
+    ),
+    (
+        "snaps/snapd_20092.snap",
+        include_bytes!("../tests/good/offline/snaps/snapd_20092.snap"),
+    ),
+];
+const LXD: &[u8] = include_bytes!("../tests/good/offline/snaps/lxd_24322.snap");
+
+/// The snap of LXD, with assertions that speak of these very bytes, and the assertions of a snap.
+pub(crate) fn snap(bytes: &[u8]) {
+    // What a report can quote takes a hundred times longer to look at than most inputs, which say nothing.
+    if !lxseed::fuzzing::snap(bytes) {
+        return;
+    }
+    let digest = URL_SAFE_NO_PAD.encode(Sha3_384::digest(bytes));
+    let size = bytes.len();
+    let assertions = format!(
+        "type: snap-declaration\nsnap-id: J60k\nsnap-name: lxd\n\nAcLB\n\ntype: snap-revision\nsnap-sha3-384: {digest}\nsnap-id: J60k\n\
+         snap-revision: 24322\nsnap-size: {size}\n\nAcLB\n"
+    );
+    for (snap, assertions) in [(bytes, assertions.as_bytes()), (LXD, bytes)] {
+        let lxd = [
+            ("snaps/lxd_24322.assert", assertions),
+            ("snaps/lxd_24322.snap", snap),
+        ];
+        let files = OFFLINE.into_iter().chain(lxd);
+        let files = files.map(|(path, bytes)| (Utf8Path::new(SITE).join(path), bytes.to_vec()));
+        accepted_or_not(&checked(files.collect()));
     }
 }
 

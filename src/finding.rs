@@ -34,12 +34,32 @@ pub struct Rule {
     pub passes: &'static [Edit],
 }
 
+/// The rules whose codes begin with one letter.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) letter: char,
+    /// What they are about.
+    pub(crate) title: &'static str,
+}
+
+impl Family {
+    pub(crate) const fn new(letter: char, title: &'static str) -> Self {
+        Self { letter, title }
+    }
+
+    /// Whether the rule is one of them.
+    pub(crate) fn holds(&self, rule: &Rule) -> bool {
+        rule.code.starts_with(self.letter)
+    }
+}
+
 /// One edit of the example site. Files are named from the site's folder on.
 #[derive(Clone, Copy, Debug)]
 pub enum Edit {
-    /// In this file, the text that occurs once, and what stands there instead.
+    /// In this file, a text that occurs once, and what replaces it.
     Replace(&'static str, &'static str, &'static str),
-    /// In this file, behind the text that occurs once, this text so many times, with `{}` for its number in four digits.
+    /// In this file, behind the text that occurs once, this text so many times, with `{}` for its number in four
+    /// digits.
     Repeat(&'static str, &'static str, &'static str, usize),
     /// A file with this text.
     Write(&'static str, &'static str),
@@ -69,13 +89,13 @@ pub struct Finding {
     pub rule: &'static Rule,
     /// What is wrong, in one sentence with the value in it.
     pub message: String,
-    /// Where it stands.
+    /// Where it is.
     pub primary: Label,
     /// What it conflicts with, if anything.
     pub secondary: Vec<Label>,
     /// What to do.
     pub help: String,
-    /// Changes of the source text that do just that, where they are known: stretches and what stands there instead.
+    /// Changes of the source text that do just that, where they are known: spans and what replaces them.
     pub fix: Vec<(Span, String)>,
 }
 
@@ -116,6 +136,18 @@ impl Rule {
     }
 }
 
+/// Declares rules that are checked where they are found, and `RULES`, the list of them.
+macro_rules! rules {
+    ($( $seen:vis static $name:ident: Rule = $rule:expr; )*) => {
+        $( $seen static $name: Rule = $rule; )*
+
+        /// Every rule of this file.
+        pub(crate) static RULES: &[&Rule] = &[$( &$name, )*];
+    };
+}
+
+pub(crate) use rules;
+
 /// Findings as they come in.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -149,7 +181,8 @@ impl Findings {
         &mut self.list[last]
     }
 
-    /// Takes out what says the same of the same text again: a mistake in an anchored value is found wherever an alias uses it.
+    /// Takes out what says the same of the same text again: a mistake in an anchored value is found wherever an alias
+    /// uses it.
     pub(crate) fn dedupe(&mut self) {
         let mut seen = HashSet::new();
         self.list.retain(|finding| {
@@ -198,7 +231,7 @@ impl Finding {
         self
     }
 
-    /// A change that mends it: what stands in the place is replaced. A value that an alias brings has none, since the change
+    /// A change that mends it: the span's text is replaced. A value that an alias brings has none, since the change
     /// would reach every other place that uses it.
     pub(crate) fn fix(&mut self, span: Span, replacement: impl Into<String>) -> &mut Self {
         if span.anchored().is_none() {

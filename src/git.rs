@@ -1,13 +1,77 @@
-//! Asking git, read-only, about a folder.
+//! Asking git, read-only, about a folder and what is in it. Folders are given without links and from the root on.
 
 use std::env;
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::{Command, Output, Stdio};
 
 use camino::Utf8Path;
 
-/// Whether git would find a repository from a folder, which is given without links and from the root on. Looking is a hundredth
-/// of starting a program. Git takes a `.git` file for a link to a repository, and passes over a `.git` folder without a HEAD.
-pub(crate) fn has_repository(folder: &Utf8Path) -> bool {
+/// Nothing where there is nobody to ask: no repository, or no git. An error is git's reason for not answering.
+pub(crate) type Answer<T> = Result<Option<T>, String>;
+
+/// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it is
+/// not: no index could list it there.
+pub(crate) fn in_work_tree(folder: &Utf8Path) -> Answer<bool> {
+    let Some(inside) = ask(folder, &["rev-parse", "--is-inside-work-tree"])? else {
+        return Ok(None);
+    };
+    if !inside.status.success() {
+        return Err(reason(&inside));
+    }
+    Ok(Some(inside.stdout.trim_ascii() == b"true"))
+}
+
+/// The files that git tracks at the path `name` of a folder and below it, each from the folder on.
+pub(crate) fn tracked(folder: &Utf8Path, name: &str) -> Answer<Vec<String>> {
+    // A name may hold what git takes for a pattern.
+    let literal = format!(":(literal){name}");
+    let Some(listed) = ask(folder, &["ls-files", "-z", "--", &literal])? else {
+        return Ok(None);
+    };
+    if !listed.status.success() {
+        return Err(reason(&listed));
+    }
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let names = listed.split_terminator('\0').map(str::to_owned);
+    Ok(Some(names.collect()))
+}
+
+/// Whether git would leave the path `name` of a folder alone.
+pub(crate) fn ignores(folder: &Utf8Path, name: &str) -> Answer<bool> {
+    // check-ignore knows no patterns and refuses every `:(...)`; a name that begins so must not look like one.
+    let path = format!("./{name}");
+    let Some(answer) = ask(folder, &["check-ignore", "--quiet", "--", &path])? else {
+        return Ok(None);
+    };
+    match answer.status.code() {
+        Some(0) => Ok(Some(true)),
+        Some(1) => Ok(Some(false)),
+        _ => Err(reason(&answer)),
+    }
+}
+
+fn ask(folder: &Utf8Path, question: &[&str]) -> Answer<Output> {
+    if !has_repository(folder) {
+        return Ok(None);
+    }
+    match command(folder, question).output() {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Git's own words for what kept it from answering.
+fn reason(answer: &Output) -> String {
+    let text = String::from_utf8_lossy(&answer.stderr);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let line = line.unwrap_or("no reason given");
+    line.trim_start_matches("fatal: ").to_owned()
+}
+
+/// Whether git would find a repository from a folder. Looking is a hundredth of starting a program. Git takes a `.git` file
+/// for a link to a repository, and passes over a `.git` folder without a HEAD.
+fn has_repository(folder: &Utf8Path) -> bool {
     folder.ancestors().any(|folder| {
         let git = folder.join(".git");
         git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
@@ -17,7 +81,8 @@ pub(crate) fn has_repository(folder: &Utf8Path) -> bool {
 /// A git command in a folder, with nothing on its standard input, that answers about that folder and about no other.
 pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
     let mut git = Command::new("git");
-    // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked about.
+    // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked
+    // about.
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
     {
         git.env_remove(name);
@@ -27,11 +92,89 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
         .env("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_NO_LAZY_FETCH", "1")
-        // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only read,
-        // and the one setting that would run a program of the repository's choice for them is off.
+        // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only
+        // read, and the one setting that would run a program of the repository's choice for them is off.
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C"])
         .arg(folder)
         .args(question)
         .stdin(Stdio::null());
     git
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Command, Utf8Path, ignores};
+    use crate::trust::testing::{Folder, have, run_git};
+
+    fn tracks(folder: &Utf8Path, name: &str) -> bool {
+        matches!(super::tracked(folder, name), Ok(Some(files)) if !files.is_empty())
+    }
+
+    #[test]
+    fn git_is_asked_about_the_right_file() {
+        if !have("git") {
+            return;
+        }
+        let folder = Folder::new();
+        let path = folder.path();
+        assert!(!tracks(path, "a"));
+        assert_eq!(ignores(path, "a"), Ok(None));
+
+        run_git(path, &["init", "-q"]);
+        folder.write("a", "", 0o600);
+        folder.write(".gitignore", "b\n", 0o644);
+        assert!(!tracks(path, "a"));
+        assert_eq!(ignores(path, "a"), Ok(Some(false)));
+        assert_eq!(ignores(path, "b"), Ok(Some(true)));
+
+        run_git(path, &["add", "a"]);
+        assert!(tracks(path, "a"));
+        assert!(!tracks(path, "b"));
+        assert!(!tracks(&path.join("gone"), "a"));
+    }
+
+    #[test]
+    fn a_name_is_no_pattern() {
+        if !have("git") {
+            return;
+        }
+        let folder = Folder::new();
+        let path = folder.path();
+        run_git(path, &["init", "-q"]);
+        folder.write("a", "", 0o600);
+        run_git(path, &["add", "a"]);
+        for name in ["*", "[a]", "?", ":(top)a", ":!b"] {
+            assert!(!tracks(path, name), "{name}");
+            assert_eq!(ignores(path, name), Ok(Some(false)), "{name}");
+            folder.write(name, "", 0o600);
+            run_git(path, &["add", "-f", &format!(":(literal){name}")]);
+            assert!(tracks(path, name), "{name}");
+        }
+    }
+
+    // Inside a hook, git's own variables point at the repository that the hook is of. A test cannot set variables of
+    // its own process, so this one runs the others in a second process that has them.
+    #[test]
+    fn a_hook_does_not_mislead() {
+        let program = std::env::current_exe().unwrap();
+        let folder = Folder::new();
+        let mut tests = Command::new(program);
+        tests.args(["--exact", "git::tests::git_is_asked_about_the_right_file"]);
+        tests.args(["git::tests::a_name_is_no_pattern"]);
+        tests
+            .env("GIT_DIR", folder.path().join("elsewhere"))
+            .env("GIT_WORK_TREE", folder.path());
+        tests
+            .env("GIT_INDEX_FILE", folder.path().join("index"))
+            .env("GIT_GLOB_PATHSPECS", "1");
+        let output = tests.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && printed.contains(" 2 passed;"),
+            "{printed}"
+        );
+        assert_eq!(folder.path().read_dir_utf8().unwrap().count(), 0);
+    }
 }

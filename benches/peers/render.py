@@ -24,7 +24,7 @@ import jinja2
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PARTS = ["common", "preflight", "purge", "snapd", "disks", "volumes", "lxd", "cluster", "verify", "seal", "main"]
+PARTS = ["common", "preflight", "purge", "snapd", "layers", "disks", "volumes", "peers", "lxd", "cluster", "trust", "verify", "seal", "converge", "main"]
 CONSTANT = "\n".join((ROOT / f"templates/first-boot/{part}.sh").read_text() for part in PARTS)
 UNIT = (ROOT / "templates/first-boot/lxseed-firstboot.service").read_text()
 

@@ -9,16 +9,17 @@ use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
     Overlay, Pool, Site, Volume, VolumeKind,
 };
-use crate::profile::Sp;
+use crate::profile::Spanned;
+use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
 
-/// A part that must be there by now.
+/// A part that every site without errors has.
 trait Present<T> {
     fn present(&self, what: &str) -> Result<&T, ModelError>;
 }
 
-impl<T> Present<T> for Option<Sp<T>> {
+impl<T> Present<T> for Option<Spanned<T>> {
     fn present(&self, what: &str) -> Result<&T, ModelError> {
         self.as_ref()
             .map(|found| &found.value)
@@ -46,13 +47,14 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         .profile()
         .ok_or_else(|| ModelError("cluster.yaml is missing".to_owned()))?;
     let network = profile.network.present("network")?;
+    let ubuntu: &'static Release = parsed(profile.ubuntu.present("ubuntu")?)?;
     let channel = match profile
         .lxd
         .as_ref()
         .and_then(|lxd| lxd.value.channel.as_ref())
     {
         Some(channel) => parsed(&channel.value)?,
-        None => Channel::default_channel(),
+        None => Channel::default_of(ubuntu),
     };
     let pools = profile.pools.present("pools")?.iter().map(|(name, pool)| {
         Ok(Pool {
@@ -74,7 +76,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         .flat_map(|certificates| certificates.value.iter());
     Cluster::new(ClusterParts {
         name: parsed(profile.name.present("name")?)?,
-        ubuntu: parsed(profile.ubuntu.present("ubuntu")?)?,
+        ubuntu,
         kernel: kernel(profile),
         channel,
         snaps: offline::carried(site, view),
@@ -110,7 +112,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
     })
 }
 
-fn values<T: Clone>(list: Option<&Sp<Vec<Sp<T>>>>) -> Vec<T> {
+fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
     list.into_iter()
         .flat_map(|list| &list.value)
         .map(|item| item.value.clone())

@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::rules;
 use super::view::SiteView;
 use crate::finding::Edit::Replace;
-use crate::finding::{Finding, Findings, Rule, Severity};
-use crate::profile::{Sp, did_you_mean, quoted};
+use crate::finding::{Family, Finding, Findings, Rule, Severity, rules};
+use crate::profile::{Spanned, did_you_mean, quoted};
 use crate::source::{FileId, Span};
 
-pub(super) static RULES: &[&Rule] = &[&UNKNOWN_ALLOW, &UNUSED_ALLOW, &ALLOW_WITHOUT_REASON];
+pub(super) static FAMILY: Family = Family::new('W', "Allowed warnings");
 
 /// The third host of the example site, without which a warning is due.
 const NODE3: &str = "---
@@ -19,6 +18,7 @@ network: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}
 slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}
 ";
 
+rules! {
 static UNKNOWN_ALLOW: Rule = Rule::error(
     "W001",
     "unknown-allow",
@@ -90,16 +90,18 @@ static ALLOW_WITHOUT_REASON: Rule = Rule::warning(
     ],
 );
 
-/// Words that stand where a reason should, in lower case; `why` is what the reports' own help has there.
+}
+
+/// Words that are no reason, in lower case; `why` is the placeholder in the reports' own help.
 const NO_REASONS: &[&str] = &[
     "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore",
     "known", "fine",
 ];
 
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
-pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
+pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Findings) {
     let mut used: HashSet<Span> = HashSet::new();
-    let mut allowed: HashMap<(FileId, &str), &Sp<String>> = HashMap::new();
+    let mut allowed: HashMap<(FileId, &str), &Spanned<String>> = HashMap::new();
     let mut allows = Vec::new();
     for cluster in &site.clusters {
         let entries = cluster.profile().and_then(|profile| profile.allow.as_ref());
@@ -120,9 +122,8 @@ pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
             _ => true,
         }
     });
-    // Among errors nobody can tell what a warning would say once they are mended.
+    // An error may keep a rule from finding the warning that an entry is for.
     let errors = findings.has_errors();
-    let rules = rules();
     let can_be_named = |slug: &str| {
         let named = rules.iter().find(|rule| rule.slug == slug);
         named.is_some_and(|rule| can_be_allowed(rule))
@@ -148,30 +149,25 @@ pub(super) fn apply(site: &SiteView<'_>, findings: &mut Findings) {
                     .label("no reason");
             }
         } else {
-            unknown(slug, &rules, findings);
+            unknown(slug, rules, findings);
         }
     }
 }
 
-/// The rules that `allow` can name.
-pub(super) fn warnings() -> impl Iterator<Item = &'static Rule> {
-    rules().into_iter().filter(|rule| can_be_allowed(rule))
-}
-
 /// Whether an `allow` can name the rule; those about `allow`s it cannot.
-fn can_be_allowed(rule: &Rule) -> bool {
-    rule.severity == Severity::Warning && !RULES.iter().any(|own| own.code == rule.code)
+pub(super) fn can_be_allowed(rule: &Rule) -> bool {
+    rule.severity == Severity::Warning && !FAMILY.holds(rule)
 }
 
-fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
+fn unknown(slug: &Spanned<String>, rules: &[&Rule], findings: &mut Findings) {
     let warnings = || rules.iter().filter(|rule| can_be_allowed(rule));
     let named =
         |rule: &&&Rule| rule.slug == slug.value || rule.code.eq_ignore_ascii_case(&slug.value);
-    let meant = warnings()
+    let suggestion = warnings()
         .find(named)
         .map(|rule| rule.slug)
         .or_else(|| did_you_mean(&slug.value, warnings().map(|rule| rule.slug)));
-    let (help, meant) = match (rules.iter().find(named), meant) {
+    let (help, suggestion) = match (rules.iter().find(named), suggestion) {
         (Some(rule), _) if rule.severity == Severity::Error => (
             "an error cannot be allowed; mend what it reports".to_owned(),
             None,
@@ -180,7 +176,7 @@ fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
             "it is about `allow` itself and cannot be allowed; mend what it reports".to_owned(),
             None,
         ),
-        (_, Some(near)) => (format!("did you mean `{near}`?"), Some(near)),
+        (_, Some(similar)) => (format!("did you mean `{similar}`?"), Some(similar)),
         (_, None) => {
             let slugs: Vec<&str> = warnings().map(|rule| rule.slug).collect();
             (format!("the warnings are {}", slugs.join(", ")), None)
@@ -189,8 +185,8 @@ fn unknown(slug: &Sp<String>, rules: &[&Rule], findings: &mut Findings) {
     let message = format!("{} is not the name of a warning", quoted(&slug.value));
     let finding = findings.add(&UNKNOWN_ALLOW, slug.span, message, help);
     finding.label("not a warning");
-    if let Some(meant) = meant {
-        finding.fix(slug.span, meant);
+    if let Some(suggestion) = suggestion {
+        finding.fix(slug.span, suggestion);
     }
 }
 

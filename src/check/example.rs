@@ -34,7 +34,7 @@ impl Example {
         }
     }
 
-    /// What `check` says to it.
+    /// Checks its site.
     #[must_use]
     pub fn check(self, rule: &Rule) -> Checked {
         let files = self.files(rule);
@@ -223,99 +223,116 @@ mod tests {
         (files, lines)
     }
 
-    /// Each edit is a mistake with a patch; the patch leaves this text and a site with nothing to find.
+    const CLUSTER: &str = "cluster.yaml";
+    const MODEL: &str = "disks/model.yaml";
+    const HOSTS: &str = "hosts/hosts.yaml";
+
+    /// Each edit is a mistake with a patch, and a text that the patch leaves.
+    const PATCHES: &[(Edit, &str)] = &[
+        (
+            Edit::Replace(CLUSTER, "overlay: fan", "overlai: fan"),
+            "overlay: fan",
+        ),
+        (
+            Edit::Replace(CLUSTER, "{driver: btrfs}", "{driver: btrsf}"),
+            "{driver: btrfs}",
+        ),
+        (
+            Edit::Replace(CLUSTER, "{driver: btrfs}", "{driver: \"BTRFS\"}"),
+            "{driver: btrfs}",
+        ),
+        (
+            Edit::Replace(CLUSTER, "\"18.04\"", "18.04"),
+            "ubuntu: \"18.04\"",
+        ),
+        (
+            Edit::Replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: 5.0/stable"),
+            "lxd: {channel: 5.0/stable}",
+        ),
+        (
+            Edit::Replace(CLUSTER, "data1: {driver: btrfs}", "data1: btrfs"),
+            "data1: {driver: btrfs}",
+        ),
+        (
+            Edit::Replace(CLUSTER, "[192.168.10.1]", "192.168.10.1"),
+            "nameservers: [192.168.10.1]",
+        ),
+        (
+            Edit::Replace(
+                CLUSTER,
+                "ssh_authorized_keys:\n    - ",
+                "ssh_authorized_keys: ",
+            ),
+            "ssh_authorized_keys: [ssh-ed25519 ",
+        ),
+        (
+            Edit::Replace(CLUSTER, "192.168.10.0/24", "192.168.10.1/24"),
+            "subnet: 192.168.10.0/24",
+        ),
+        (
+            Edit::Replace(CLUSTER, "192.168.10.0/24", "192.168.10.0/255.255.255.0"),
+            "subnet: 192.168.10.0/24",
+        ),
+        (
+            Edit::Replace(CLUSTER, "[192.168.10.1]", "[\"192.168.10.1:53\"]"),
+            "nameservers: [192.168.10.1]",
+        ),
+        (
+            Edit::Replace(CLUSTER, "user: ops", "user: Ops"),
+            "user: ops",
+        ),
+        (Edit::Replace(CLUSTER, "ops@desk", "büro"), "GPOq\"\n"),
+        (
+            Edit::Replace(CLUSTER, "name: lab", "name: Lab"),
+            "name: lab",
+        ),
+        (
+            Edit::Replace(HOSTS, "name: node3", "name: Node_3.example.org"),
+            "name: node-3\n",
+        ),
+        (
+            Edit::Replace(HOSTS, "192.168.10.11", "192.168.10.11/24"),
+            "address: 192.168.10.11}",
+        ),
+        (
+            Edit::Replace(HOSTS, "192.168.10.11", "\" 192.168.10.11\""),
+            "address: 192.168.10.11}",
+        ),
+        (
+            Edit::Replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400aa0001"),
+            "mac: \"52:54:00:aa:00:01\",",
+        ),
+        (
+            Edit::Replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400110001"),
+            "mac: \"52:54:00:11:00:01\",",
+        ),
+        (
+            Edit::Replace(HOSTS, "name: node1\n", "name: node1\ngeneration: \"2\"\n"),
+            "generation: 2\n",
+        ),
+        (Edit::Replace(MODEL, "300GB", "300gb"), "max_size: 300GB}"),
+        (
+            Edit::Replace(MODEL, "300GB", "\"300 gb\""),
+            "max_size: 300GB}",
+        ),
+        (
+            Edit::Replace(MODEL, "300GB", "300000000000"),
+            "max_size: 300GB}",
+        ),
+    ];
+
+    /// The patched site has no findings.
     #[test]
     fn a_patch_mends_what_it_is_shown_with() {
-        const CLUSTER: &str = "cluster.yaml";
-        const MODEL: &str = "disks/model.yaml";
-        const HOSTS: &str = "hosts/hosts.yaml";
-        let replace = Edit::Replace;
-        let cases = [
-            (
-                replace(CLUSTER, "overlay: fan", "overlai: fan"),
-                "overlay: fan",
-            ),
-            (
-                replace(CLUSTER, "{driver: btrfs}", "{driver: btrsf}"),
-                "{driver: btrfs}",
-            ),
-            (
-                replace(CLUSTER, "{driver: btrfs}", "{driver: \"BTRFS\"}"),
-                "{driver: btrfs}",
-            ),
-            (replace(CLUSTER, "\"18.04\"", "18.04"), "ubuntu: \"18.04\""),
-            (
-                replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: 5.0/stable"),
-                "lxd: {channel: 5.0/stable}",
-            ),
-            (
-                replace(CLUSTER, "data1: {driver: btrfs}", "data1: btrfs"),
-                "data1: {driver: btrfs}",
-            ),
-            (
-                replace(CLUSTER, "[192.168.10.1]", "192.168.10.1"),
-                "nameservers: [192.168.10.1]",
-            ),
-            (
-                replace(
-                    CLUSTER,
-                    "ssh_authorized_keys:\n    - ",
-                    "ssh_authorized_keys: ",
-                ),
-                "ssh_authorized_keys: [ssh-ed25519 ",
-            ),
-            (
-                replace(CLUSTER, "192.168.10.0/24", "192.168.10.1/24"),
-                "subnet: 192.168.10.0/24",
-            ),
-            (
-                replace(CLUSTER, "192.168.10.0/24", "192.168.10.0/255.255.255.0"),
-                "subnet: 192.168.10.0/24",
-            ),
-            (
-                replace(CLUSTER, "[192.168.10.1]", "[\"192.168.10.1:53\"]"),
-                "nameservers: [192.168.10.1]",
-            ),
-            (replace(CLUSTER, "user: ops", "user: Ops"), "user: ops"),
-            (replace(CLUSTER, "ops@desk", "büro"), "GPOq\"\n"),
-            (replace(CLUSTER, "name: lab", "name: Lab"), "name: lab"),
-            (
-                replace(HOSTS, "name: node3", "name: Node_3.example.org"),
-                "name: node-3\n",
-            ),
-            (
-                replace(HOSTS, "192.168.10.11", "192.168.10.11/24"),
-                "address: 192.168.10.11}",
-            ),
-            (
-                replace(HOSTS, "192.168.10.11", "\" 192.168.10.11\""),
-                "address: 192.168.10.11}",
-            ),
-            (
-                replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400aa0001"),
-                "mac: \"52:54:00:aa:00:01\",",
-            ),
-            (
-                replace(HOSTS, "\"52:54:00:aa:00:01\"", "525400110001"),
-                "mac: \"52:54:00:11:00:01\",",
-            ),
-            (
-                replace(HOSTS, "name: node1\n", "name: node1\ngeneration: \"2\"\n"),
-                "generation: 2\n",
-            ),
-            (replace(MODEL, "300GB", "300gb"), "max_size: 300GB}"),
-            (replace(MODEL, "300GB", "\"300 gb\""), "max_size: 300GB}"),
-            (replace(MODEL, "300GB", "300000000000"), "max_size: 300GB}"),
-        ];
-        for (edit, expected) in cases {
-            let (files, text) = mended(&[edit]);
+        for (edit, expected) in PATCHES {
+            let (files, text) = mended(&[*edit]);
             assert!(text.contains(expected), "{edit:?} becomes:\n{text}");
             let checked = check_layout(SITE.into(), source::site_of(SITE.into(), files));
             assert_eq!(codes(&checked), [""; 0], "{edit:?} becomes:\n{text}");
         }
     }
 
-    /// A block's own sign and indentation stand outside the place of its text.
+    /// The sign and the indentation of a block lie outside the span of its text.
     #[test]
     fn there_is_no_patch_for_a_text_of_several_lines() {
         let replace = Edit::Replace;

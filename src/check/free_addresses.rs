@@ -1,4 +1,4 @@
-//! What to write instead: an address that nobody has.
+//! Free addresses, which reports suggest in place of wrong ones.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -41,14 +41,15 @@ impl FreeAddresses {
         }
     }
 
-    /// A free address of the subnet: the one that `instead_of` has within its own subnet if that is free, else the next.
+    /// A free address of the subnet: the one that `instead_of` has within its own subnet if that is free, else the
+    /// next.
     pub(super) fn take(&mut self, subnet: IpNet, instead_of: IpAddr) -> Option<IpAddr> {
         let host_bits = u32::from(subnet.max_prefix_len() - subnet.prefix_len());
         if host_bits < 2 {
             return None;
         }
         let network = number(subnet.network());
-        // The first address of a subnet is nobody's, and of an IPv4 subnet neither is the last.
+        // No host has the first address of a subnet, nor the last one of an IPv4 subnet.
         let all_ones = u128::MAX >> (128 - host_bits);
         let last = if subnet.network().is_ipv4() {
             all_ones - 1

@@ -1,47 +1,35 @@
-//! Is what the profiles say true and wise? One function per rule; all findings of a site in one run.
+//! Checks what profiles mean: one function per rule, and all findings of a site in one run.
 
 mod accept;
 mod allow;
 pub mod example;
 mod free_addresses;
+mod registry;
 mod rules;
 mod view;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use crate::finding::{Finding, Findings, Rule, Severity};
+use crate::finding::{Family, Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
 use crate::profile::{self, Profiles};
 use crate::source::{self, Content, Layout, Sources, Span};
+use registry::Check;
 use view::SiteView;
 
-/// A rule and the function that looks for what breaks it.
-struct Check {
-    rule: &'static Rule,
-    run: fn(&SiteView<'_>, &mut Report<'_>),
+/// Every family of rules, in the order of the reference.
+pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
+    let of_meaning = rules::FAMILIES.iter().map(|(family, _)| family);
+    profile::FAMILIES
+        .iter()
+        .chain(of_meaning)
+        .chain([&allow::FAMILY])
 }
 
-/// Where a check reports; the rule is known.
-struct Report<'a> {
-    rule: &'static Rule,
-    findings: &'a mut Findings,
-}
-
-impl Report<'_> {
-    fn add(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
-        self.findings.add(self.rule, span, message, help)
-    }
-}
-
-/// Every check, family by family.
 fn checks() -> impl Iterator<Item = &'static Check> {
-    rules::FAMILIES.iter().copied().flatten()
+    let files = rules::FAMILIES.iter().flat_map(|(_, files)| *files);
+    files.copied().flatten().copied()
 }
 
 /// Every rule there is, of shape and of meaning, by code.
@@ -50,16 +38,18 @@ pub fn rules() -> Vec<&'static Rule> {
     let mut rules: Vec<&'static Rule> = profile::RULES
         .iter()
         .copied()
-        .chain(checks().map(|check| check.rule))
+        .chain(checks().map(|check| &check.rule))
         .chain(allow::RULES.iter().copied())
         .collect();
     rules.sort_by_key(|rule| rule.code);
     rules
 }
 
-/// The rules that `allow:` in a cluster.yaml can name, in no particular order.
+/// The rules that `allow:` in a cluster.yaml can name, by code.
 pub(crate) fn allowable() -> impl Iterator<Item = &'static Rule> {
-    allow::warnings()
+    rules()
+        .into_iter()
+        .filter(|rule| allow::can_be_allowed(rule))
 }
 
 /// What `check` found, and the profiles it was found in.
@@ -84,21 +74,10 @@ pub fn check_files(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> Check
 fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     let (profiles, mut findings) = profile::load(site, layout);
     let view = SiteView::of(&profiles);
-    let checks: Vec<&Check> = checks().collect();
-    let found: Vec<Findings> = checks
-        .par_iter()
-        .map(|check| {
-            let mut findings = Findings::default();
-            let mut report = Report {
-                rule: check.rule,
-                findings: &mut findings,
-            };
-            (check.run)(&view, &mut report);
-            findings
-        })
-        .collect();
+    let checks: Vec<&'static Check> = checks().collect();
+    let found: Vec<Findings> = checks.par_iter().map(|check| check.run(&view)).collect();
     found.into_iter().for_each(|found| findings.append(found));
-    allow::apply(&view, &mut findings);
+    allow::apply(&view, &rules(), &mut findings);
     drop_patches_of_blocks(&mut findings, &profiles.sources);
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.
     findings.list.sort_by(|a, b| {
@@ -116,8 +95,8 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     Checked { profiles, findings }
 }
 
-/// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its end
-/// stand outside the text's place, so the patch would not do what it shows.
+/// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its
+/// end lie outside the span of its text, so the patch would not do what it shows.
 fn drop_patches_of_blocks(findings: &mut Findings, sources: &Sources) {
     for finding in &mut findings.list {
         let is_block = |span: &Span| {
@@ -187,6 +166,14 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn every_rule_is_in_a_family() {
+        for rule in rules() {
+            let families = families().filter(|family| family.holds(rule));
+            assert_eq!(families.count(), 1, "{}", rule.code);
+        }
+    }
 
     #[test]
     fn codes_and_slugs_are_used_once_and_explained() {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{
-    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Sp, Volume, quoted,
+    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, quoted,
 };
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
@@ -41,7 +41,7 @@ pub(super) struct HostView<'a> {
 /// A slot that the system or a volume uses.
 #[derive(Clone, Copy)]
 pub(super) struct Use<'a> {
-    pub(super) slot: &'a Sp<String>,
+    pub(super) slot: &'a Spanned<String>,
     /// The volume's name, or nothing if it is the system.
     volume: Option<&'a str>,
 }
@@ -51,10 +51,10 @@ pub(super) struct Use<'a> {
 pub(super) struct SlotView<'a> {
     /// Where the slot is written: on the host if it is there.
     pub(super) span: Span,
-    pub(super) ways: Vec<(FindBy, &'a Sp<String>)>,
-    pub(super) min_size: Option<&'a Sp<ByteSize>>,
-    pub(super) max_size: Option<&'a Sp<ByteSize>>,
-    pub(super) wipe: Option<&'a Sp<String>>,
+    pub(super) ways: Vec<(FindBy, &'a Spanned<String>)>,
+    pub(super) min_size: Option<&'a Spanned<ByteSize>>,
+    pub(super) max_size: Option<&'a Spanned<ByteSize>>,
+    pub(super) wipe: Option<&'a Spanned<String>>,
     /// A mistake in it was reported, so what is absent here may have been written.
     pub(super) incomplete: bool,
 }
@@ -78,7 +78,9 @@ impl<'a> SiteView<'a> {
     }
 
     /// Every slot as it is written, in disks profiles and on hosts.
-    pub(super) fn written_slots(&self) -> impl Iterator<Item = &'a (Sp<String>, Sp<Slot>)> {
+    pub(super) fn written_slots(
+        &self,
+    ) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Slot>)> {
         let of_disks = self.disks().filter_map(|disks| disks.slots.as_ref());
         let of_hosts = self.hosts().filter_map(|host| host.host().slots.as_ref());
         of_disks
@@ -158,7 +160,7 @@ impl<'a> HostView<'a> {
     }
 
     /// The volumes of the disks profile.
-    pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Sp<String>, Sp<Volume>)> {
+    pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Volume>)> {
         self.disks
             .into_iter()
             .flat_map(|disks| volumes(&disks.value))
@@ -196,7 +198,7 @@ fn slots<'a>(
     host: &'a Host,
     disks: Option<&'a Document<Disks>>,
 ) -> BTreeMap<&'a str, SlotView<'a>> {
-    let named = |slots: &'a Option<Sp<crate::profile::Named<Slot>>>| {
+    let named = |slots: &'a Option<Spanned<crate::profile::Named<Slot>>>| {
         slots.as_ref().into_iter().flat_map(|s| s.value.iter())
     };
     let mut merged: BTreeMap<&str, SlotView<'_>> = BTreeMap::new();
@@ -227,7 +229,7 @@ fn slots<'a>(
 }
 
 /// The volumes of a disks profile.
-pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Sp<String>, Sp<Volume>)> {
+pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Spanned<String>, Spanned<Volume>)> {
     disks
         .volumes
         .iter()
@@ -235,7 +237,7 @@ pub(super) fn volumes(disks: &Disks) -> impl Iterator<Item = &(Sp<String>, Sp<Vo
 }
 
 /// The ways of finding a disk that a slot gives.
-pub(super) fn ways(slot: &Slot) -> impl Iterator<Item = (FindBy, &Sp<String>)> {
+pub(super) fn ways(slot: &Slot) -> impl Iterator<Item = (FindBy, &Spanned<String>)> {
     let fields = [
         (FindBy::ById, &slot.by_id),
         (FindBy::Serial, &slot.serial),
@@ -260,7 +262,7 @@ fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {
 }
 
 /// The slots a volume names, in order.
-pub(super) fn volume_slots(volume: &Volume) -> impl Iterator<Item = &Sp<String>> {
+pub(super) fn volume_slots(volume: &Volume) -> impl Iterator<Item = &Spanned<String>> {
     let device = volume.device.iter();
     let mirrors = [&volume.mirror, &volume.zfs_mirror]
         .into_iter()

@@ -1,7 +1,8 @@
 //! `lxseed bake`
 
 use camino::Utf8Path;
-use lxseed::installer::debian::{self, DebianError, Menu, Source};
+use lxseed::installer::debian::{DebianError, Menu, Source};
+use lxseed::installer::{self, debian};
 use lxseed::media::carried::Carried;
 use lxseed::media::cloud_image::{self, Format, Image};
 use lxseed::media::install_iso::{self, Base, Fleet};
@@ -150,7 +151,7 @@ fn base(image: &Source) -> Base<'_> {
 }
 
 fn refused_or_full(iso: &Utf8Path, error: MediaError, what: &str, state: &str) -> CommandError {
-    CommandError::Refused(if no_space(&error) {
+    CommandError::Refused(if error.is_full_disk() {
         format!("{what}: no space is left there; {state}")
     } else {
         format!("{iso}: {error}")
@@ -265,11 +266,6 @@ fn bake_image(
     Ok(())
 }
 
-fn no_space(error: &MediaError) -> bool {
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error, MediaError::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
-}
-
 /// The file to write must not be the one to start from: with another name it is, or with a link.
 fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError> {
     let itself = args.output.as_ref().is_some_and(|output| {
@@ -316,7 +312,7 @@ fn files(
             let of_host = renderer.host(cluster, *at, &keys)?;
             files.extend(of_host.into_iter().filter(|file| {
                 let name = file.path.file_name().unwrap_or_default();
-                name == "preseed.cfg" || seed_image::FILES.contains(&name)
+                installer::reads(name) || seed_image::FILES.contains(&name)
             }));
         }
     }

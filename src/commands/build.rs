@@ -332,7 +332,7 @@ fn summary(site: &Site, printer: &mut Printer) {
         printer.line(format_args!(
             "{}: Ubuntu {} {}, LXD {}, {}, pools {pools}",
             cluster.name,
-            cluster.ubuntu.version(),
+            cluster.ubuntu.version,
             cluster.kernel.word(),
             cluster.channel,
             counted(cluster.hosts.len(), "member"),

@@ -1,7 +1,5 @@
 //! `lxseed explain`
 
-use lxseed::check::rules;
-use lxseed::profile::did_you_mean;
 use lxseed::report;
 
 use super::{CommandError, Outcome};
@@ -9,7 +7,6 @@ use crate::cli::ExplainArgs;
 use crate::terminal::printer::Printer;
 
 pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let rules = rules();
     let mut texts = Vec::new();
     if args.list {
         texts.push(report::rule_list());
@@ -17,14 +14,10 @@ pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outco
         texts.push(report::rule_reference());
     }
     for wanted in &args.rules {
-        let found = rules
-            .iter()
-            .find(|rule| rule.code.eq_ignore_ascii_case(wanted) || rule.slug == wanted.as_str());
-        match found {
-            Some(rule) => texts.push(report::explain(rule)),
-            None => {
-                let names = rules.iter().flat_map(|rule| [rule.code, rule.slug]);
-                let help = did_you_mean(wanted, names).map_or_else(
+        match report::find_rule(wanted) {
+            Ok(rule) => texts.push(report::explain(rule)),
+            Err(similar) => {
+                let help = similar.map_or_else(
                     || "`lxseed explain --list` lists them all".to_owned(),
                     |similar| format!("did you mean `{similar}`?"),
                 );

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use lxseed::installer::debian;
+use lxseed::installer::Installers;
 use lxseed::media::seed_image;
 use lxseed::model::Cluster;
 use lxseed::seed::{ClusterKeys, File, Renderer};
@@ -12,7 +12,7 @@ use super::CommandError;
 /// Makes the files of a site's clusters.
 pub(super) struct Files {
     /// Made for the first that is rendered: it packs the scripts, which takes as long as checking hundreds of hosts.
-    templates: OnceLock<(Renderer, debian::Installer)>,
+    templates: OnceLock<(Renderer, Installers)>,
     images: bool,
 }
 
@@ -25,12 +25,12 @@ impl Files {
         }
     }
 
-    fn templates(&self) -> Result<&(Renderer, debian::Installer), CommandError> {
+    fn templates(&self) -> Result<&(Renderer, Installers), CommandError> {
         if let Some(templates) = self.templates.get() {
             return Ok(templates);
         }
         // Threads that meet here make them each, and one is kept: no thread waits for another.
-        let made = (Renderer::new()?, debian::Installer::new()?);
+        let made = (Renderer::new()?, Installers::new()?);
         Ok(self.templates.get_or_init(|| made))
     }
 
@@ -41,9 +41,9 @@ impl Files {
         at: usize,
         keys: &ClusterKeys,
     ) -> Result<Vec<File>, CommandError> {
-        let (renderer, installer) = self.templates()?;
+        let (renderer, installers) = self.templates()?;
         let mut files = renderer.host(cluster, at, keys)?;
-        files.push(installer.answers(cluster, &cluster.hosts[at])?);
+        files.extend(installers.files(cluster, &cluster.hosts[at])?);
         if self.images {
             files.push(seed_image::iso_beside(&files)?);
         }

@@ -286,7 +286,7 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
     }
     if image.label != seed_image::LABEL {
         printer.note(format_args!(
-            "cloud-init of Ubuntu 18.04 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
+            "cloud-init before 19.1 looks for the label {} in exactly this spelling: make the image anew with `lxseed image`",
             seed_image::LABEL
         ));
         return Outcome::Findings;

@@ -1,8 +1,8 @@
 //! `lxseed schema`
 
 use clap::ValueEnum;
-use lxseed::profile::schema::Kind;
 use lxseed::report;
+use lxseed::report::schema::Kind;
 
 use super::Outcome;
 use crate::cli::SchemaOf;

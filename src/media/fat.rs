@@ -4,20 +4,20 @@ use std::io::{Cursor, Read, Write};
 
 use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
-use super::MediaError;
+use super::{DAY, MediaError};
 
 /// FAT has no way to say that there is no time, and the crate's own default is the 0th of the 0th month.
 #[derive(Debug)]
-struct ReleaseDay;
+struct Midnight;
 
-static RELEASE_DAY: ReleaseDay = ReleaseDay;
+static MIDNIGHT: Midnight = Midnight;
 
-impl TimeProvider for ReleaseDay {
+impl TimeProvider for Midnight {
     fn get_current_date(&self) -> Date {
         Date {
-            year: 2018,
-            month: 4,
-            day: 26,
+            year: DAY.year,
+            month: DAY.month.into(),
+            day: DAY.day.into(),
         }
     }
 
@@ -112,6 +112,6 @@ pub(super) fn read(image: &mut [u8], limit: u64) -> Result<(String, Files), Medi
 type Volume<'a> = FileSystem<Cursor<&'a mut [u8]>>;
 
 fn open(image: &mut [u8]) -> Result<Volume<'_>, MediaError> {
-    let options = FsOptions::new().time_provider(&RELEASE_DAY);
+    let options = FsOptions::new().time_provider(&MIDNIGHT);
     Ok(FileSystem::new(Cursor::new(image), options)?)
 }

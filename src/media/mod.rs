@@ -13,13 +13,15 @@ mod seed_summary;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
+use crate::target::{self, Date};
+
 pub use error::MediaError;
 pub use inspect::{SeedImage, folder_seed, is_seed_image, seed_image};
 pub use seed_summary::Facts;
 
-/// The day of 18.04's release, in seconds: for every date that another program writes, so that the same input gives the same
-/// bytes.
-const EPOCH: &str = "1524700800";
+/// The day of every date on an image, so that the same input gives the same bytes: when the first release that lxseed installs
+/// came out.
+const DAY: Date = target::ALL[0].released;
 
 /// A path by which another program finds the very file that is open here, for as long as it is.
 fn path_of(file: &File) -> String {

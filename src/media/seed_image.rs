@@ -8,7 +8,7 @@ use flate2::Compression;
 use super::iso9660::{Image, Member, Names};
 use super::seed_summary::{Facts, facts};
 use super::{MediaError, fat, iso9660};
-use crate::gzip;
+use crate::encoding;
 use crate::seed::{Content, File};
 use crate::trust::SecretBytes;
 
@@ -144,8 +144,8 @@ impl Seed {
 /// Packs user-data by gzip, which cloud-init has unpacked by itself since long before 18.2, and unpacks it again to see that
 /// nothing is lost.
 fn pack(user_data: &[u8]) -> Result<SecretBytes, MediaError> {
-    let packed = SecretBytes::new(gzip::pack(user_data, Compression::default()));
-    match gzip::unpack(packed.expose(), user_data.len() as u64 + 1).map(SecretBytes::new) {
+    let packed = SecretBytes::new(encoding::gzip(user_data, Compression::default()));
+    match encoding::gunzip(packed.expose(), user_data.len() as u64 + 1).map(SecretBytes::new) {
         Ok(again) if again.expose() == user_data => Ok(packed),
         _ => Err(MediaError::NotReadBack("user-data, packed".to_owned())),
     }
@@ -213,7 +213,7 @@ fn compare(
 pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, MediaError> {
     match name {
         USER_DATA if bytes.expose().starts_with(&[0x1f, 0x8b]) => {
-            gzip::unpack(bytes.expose(), MAX_BYTES.into())
+            encoding::gunzip(bytes.expose(), MAX_BYTES.into())
                 .map(SecretBytes::new)
                 .map_err(|_| MediaError::Malformed("its user-data is damaged".to_owned()))
         }

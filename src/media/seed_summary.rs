@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::MediaError;
 use super::seed_image::Seed;
-use crate::gzip;
+use crate::encoding;
 use crate::seed::FIRSTBOOT;
 
 /// What a seed is for. Whoever made the seed chose these texts: they are not fit for a terminal as they are.
@@ -111,7 +111,7 @@ fn variables(script: &WriteFile) -> Result<BTreeMap<String, String>, MediaError>
     let damaged = || MediaError::Malformed("user-data carries a damaged lxseed-firstboot".into());
     let mut bytes = STANDARD.decode(&script.content).map_err(|_| damaged())?;
     if script.encoding.starts_with("gz") {
-        bytes = gzip::unpack(&bytes, MAX_SCRIPT).map_err(|_| damaged())?;
+        bytes = encoding::gunzip(&bytes, MAX_SCRIPT).map_err(|_| damaged())?;
     }
     let text = String::from_utf8(bytes).map_err(|_| damaged())?;
     let top = text.split("\n# ---- ").next().unwrap_or_default();

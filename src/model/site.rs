@@ -35,7 +35,7 @@ pub struct ClusterParts {
     /// Its name.
     pub name: Name,
     /// The release its machines run.
-    pub ubuntu: Release,
+    pub ubuntu: &'static Release,
     /// Their kernel.
     pub kernel: Kernel,
     /// The channel of the LXD snap.

@@ -1,12 +1,13 @@
-//! What the profile types look like to an editor: JSON Schema, from the same declarations that lower a profile.
+//! The profile types as JSON Schema, for editors, from the same declarations that lower a profile.
 //!
-//! Made with `serde_json` alone. These types are lowered from a tree with spans and know nothing of serde, so schemars, which
-//! describes reports, could derive nothing here; what would be left of it is a map of definitions. These types are small
-//! enough to stand where they are used, and draft-07 ignores what stands beside a `$ref`: a field could not have its own words.
+//! Made with `serde_json` alone. These types are lowered from a tree with spans and know nothing of serde, so schemars,
+//! which describes reports, could derive nothing here; what would be left of it is a map of definitions. These types
+//! are small enough to be repeated, and draft-07 ignores what is beside a `$ref`: a field could not have its own
+//! description.
 
 use serde_json::{Map, Value, json};
 
-use super::lower::{FromText, Named, Sp};
+use super::lower::{FromText, Named, Spanned};
 
 /// A type that can say which JSON values it is lowered from.
 pub(crate) trait Describe {
@@ -33,7 +34,7 @@ impl Describe for bool {
     }
 }
 
-impl<T: Describe> Describe for Vec<Sp<T>> {
+impl<T: Describe> Describe for Vec<Spanned<T>> {
     fn schema() -> Value {
         json!({"type": "array", "items": T::schema()})
     }

@@ -1,4 +1,4 @@
-//! Secrets that do not belong into a profile, wherever they stand in it.
+//! Secrets in profiles, where they do not belong.
 
 use super::rules::{PLAIN_PASSWORD, PRIVATE_KEY};
 use crate::finding::Findings;
@@ -30,7 +30,7 @@ pub(crate) fn holds_private_key(text: &str) -> bool {
 }
 
 /// Keeps every value below `node` out of the reports.
-fn mask(node: &Node<'_>, findings: &mut Findings) {
+fn mask(node: &Node, findings: &mut Findings) {
     match &node.kind {
         Kind::List(items) => items.iter().for_each(|item| mask(item, findings)),
         Kind::Map(entries) => {
@@ -44,7 +44,7 @@ fn mask(node: &Node<'_>, findings: &mut Findings) {
 }
 
 /// Reports private keys and passwords below `node`. Their values are shown in no message and masked in source lines.
-pub(super) fn leaks(node: &Node<'_>, findings: &mut Findings) {
+pub(super) fn leaks(node: &Node, findings: &mut Findings) {
     match &node.kind {
         Kind::Text(text) if holds_private_key(text) => {
             findings.mask(node.span);

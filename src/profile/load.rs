@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::leaks::leaks;
-use super::lower::{Lower, Sp, Where, did_you_mean, quoted};
+use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
 use super::placeholders::placeholders;
 use super::rules::{
     EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
@@ -21,32 +21,32 @@ use crate::source::{
 };
 
 /// One YAML document that was lowered.
-pub type Document<T> = Sp<T>;
+pub(crate) type Document<T> = Spanned<T>;
 
 /// A `cluster.yaml` and the profiles beside it.
 #[derive(Debug, Default)]
-pub struct ClusterFolder {
+pub(crate) struct ClusterFolder {
     /// The cluster itself; absent if its file is missing or beyond reading.
-    pub cluster: Option<Document<Cluster>>,
+    pub(crate) cluster: Option<Document<Cluster>>,
     /// Its hosts, by file and place.
-    pub hosts: Vec<Document<Host>>,
+    pub(crate) hosts: Vec<Document<Host>>,
     /// Its disks profiles.
-    pub disks: Vec<Document<Disks>>,
+    pub(crate) disks: Vec<Document<Disks>>,
     /// A host file could not be read, so a host that is not found may just be in there.
-    pub hosts_incomplete: bool,
+    pub(crate) hosts_incomplete: bool,
     /// The same for disks profiles.
-    pub disks_incomplete: bool,
+    pub(crate) disks_incomplete: bool,
     /// YAML files in the folder that nothing reads.
-    pub stray: Vec<FileId>,
+    pub(crate) stray: Vec<FileId>,
 }
 
 /// All profiles of a site, in a fixed order.
 #[derive(Debug, Default)]
-pub struct Profiles {
+pub(crate) struct Profiles {
     /// The files.
-    pub sources: Sources,
+    pub(crate) sources: Sources,
     /// One per folder that holds a `cluster.yaml`, by path.
-    pub clusters: Vec<ClusterFolder>,
+    pub(crate) clusters: Vec<ClusterFolder>,
     /// Snaps and their assertions, by path.
     pub(crate) snaps: Vec<SnapFile>,
 }
@@ -59,162 +59,37 @@ enum Lowered {
     Nothing,
 }
 
+/// A profile's file after lowering.
+struct LoweredFile {
+    folder: Utf8PathBuf,
+    role: Role,
+    file: FileId,
+    lowered: Lowered,
+    findings: Findings,
+}
+
 /// Lowers the profiles of a site. The findings are those about files and shape.
 pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
     let mut findings = Findings::default();
     let mut sources = Sources::default();
     if layout.missing {
-        let file = sources.add(site.to_owned(), String::new());
-        let help = format!(
-            "write {}, or name the folder that holds the profiles",
-            site.join("NAME/cluster.yaml")
-        );
-        findings.add(
-            &NO_CLUSTER,
-            file.start(),
-            format!("there is no folder {site}"),
-            help,
-        );
-        return (
-            Profiles {
-                sources,
-                ..Profiles::default()
-            },
-            findings,
-        );
-    }
-    for (path, why) in layout.errors {
-        let file = sources.add(path.clone(), String::new());
-        findings.add(
-            &UNREADABLE,
-            file.start(),
-            format!("{path} cannot be read: {why}"),
-            "make it readable or move it away",
-        );
-    }
-    let mut stray = Vec::new();
-    for path in layout.stray {
-        let file = sources.add(path.clone(), String::new());
-        stray.push(file);
-        let help = stray_help(&path);
-        let message = format!("{path} is not read");
-        findings.add(&STRAY_FILE, file.start(), message, help);
-    }
-    for path in layout.secrets {
-        let file = sources.add(path.clone(), String::new());
-        let message = format!("the site holds a secret: {path}");
-        findings.add(
-            &SECRET_IN_SITE,
-            file.start(),
-            message,
-            "move it above the site's folder; profiles are shared, secrets are not",
-        );
-    }
-
-    for path in layout.links_out {
-        let file = sources.add(path.clone(), String::new());
-        findings.add(
-            &LINK_OUT_OF_SITE,
-            file.start(),
-            format!("{path} is a link that leads out of the site"),
-            "copy what it leads to into the site",
-        );
-    }
-
-    let mut jobs = Vec::with_capacity(layout.files.len());
-    for ProfileFile {
-        folder,
-        role,
-        path,
-        text,
-    } in layout.files
-    {
-        let (text, trouble) = match text {
-            Ok(text) => (text, None),
-            Err(FileTrouble::NotUtf8 {
-                prefix,
-                valid_up_to,
-            }) => (
-                prefix,
-                Some(FileTrouble::NotUtf8 {
-                    prefix: String::new(),
-                    valid_up_to,
-                }),
-            ),
-            Err(trouble) => (String::new(), Some(trouble)),
+        let message = format!("there is no folder {site}");
+        report_no_cluster(site, message, &mut sources, &mut findings);
+        let profiles = Profiles {
+            sources,
+            ..Profiles::default()
         };
-        jobs.push((folder, role, sources.add(path, text), trouble));
+        return (profiles, findings);
     }
-    let lowered: Vec<(Lowered, Findings)> = jobs
-        .par_iter()
-        .map(|(_, role, file, trouble)| {
-            let source = sources.file(*file);
-            let mut findings = Findings::default();
-            let lowered = match trouble {
-                Some(trouble) => {
-                    report_trouble(trouble, &source.path, *file, &mut findings);
-                    Lowered::Nothing
-                }
-                None => lower_file(&source.text, *role, *file, &mut findings),
-            };
-            (lowered, findings)
-        })
-        .collect();
-
-    let rooted: BTreeSet<Utf8PathBuf> = jobs
+    let stray = report_layout(&layout, &mut sources, &mut findings);
+    let rooted: BTreeSet<Utf8PathBuf> = layout
+        .files
         .iter()
-        .filter(|(_, role, ..)| *role == Role::Cluster)
-        .map(|(folder, ..)| folder.clone())
+        .filter(|file| file.role == Role::Cluster)
+        .map(|file| file.folder.clone())
         .collect();
-    let mut folders: BTreeMap<Utf8PathBuf, ClusterFolder> = BTreeMap::new();
-    for ((folder, role, file, _), (lowered, found)) in jobs.into_iter().zip(lowered) {
-        findings.append(found);
-        let entry = match folders.entry(folder) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let folder = new.key();
-                if !rooted.contains(folder) {
-                    let message = format!("{folder} has hosts or disks but no cluster.yaml");
-                    findings.add(
-                        &NO_CLUSTER,
-                        file.start(),
-                        message,
-                        format!("write {}", folder.join("cluster.yaml")),
-                    );
-                }
-                new.insert(ClusterFolder::default())
-            }
-        };
-        match lowered {
-            Lowered::Cluster(mut documents) => {
-                if let Some(extra) = documents.get(1) {
-                    let message = "cluster.yaml holds more than one document";
-                    findings.add(
-                        &MANY_CLUSTERS,
-                        extra.span,
-                        message,
-                        "give each cluster a folder of its own",
-                    );
-                }
-                if !documents.is_empty() {
-                    entry.cluster = Some(documents.swap_remove(0));
-                }
-            }
-            Lowered::Hosts(documents, all) => {
-                entry.hosts.extend(documents);
-                entry.hosts_incomplete |= !all;
-            }
-            Lowered::Disks(documents, all) => {
-                entry.disks.extend(documents);
-                entry.disks_incomplete |= !all;
-            }
-            Lowered::Nothing => match role {
-                Role::Cluster => {}
-                Role::Host => entry.hosts_incomplete = true,
-                Role::Disks => entry.disks_incomplete = true,
-            },
-        }
-    }
+    let lowered = lower_all(layout.files, &mut sources);
+    let mut folders = assemble(lowered, &rooted, &mut findings);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
         let nearest = around.find(|folder| rooted.contains(*folder));
@@ -226,25 +101,159 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         cross_wired(folder, &sources, &mut findings);
     }
     if folders.is_empty() {
-        let file = sources.add(site.to_owned(), String::new());
-        let help = format!(
-            "write {}, or name the folder that holds the profiles",
-            site.join("NAME/cluster.yaml")
-        );
-        findings.add(
-            &NO_CLUSTER,
-            file.start(),
-            format!("{site} holds no cluster.yaml"),
-            help,
-        );
+        let message = format!("{site} holds no cluster.yaml");
+        report_no_cluster(site, message, &mut sources, &mut findings);
     }
-    let clusters = folders.into_values().collect();
     let profiles = Profiles {
         sources,
-        clusters,
+        clusters: folders.into_values().collect(),
         snaps: layout.snaps,
     };
     (profiles, findings)
+}
+
+/// Reports a site without any cluster.
+fn report_no_cluster(
+    site: &Utf8Path,
+    message: String,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) {
+    let file = sources.add(site.to_owned(), String::new());
+    let help = format!(
+        "write {}, or name the folder that holds the profiles",
+        site.join("NAME/cluster.yaml")
+    );
+    findings.add(&NO_CLUSTER, file.start(), message, help);
+}
+
+/// Reports what else is in a site than profiles. Returns the files that nothing reads.
+fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings) -> Vec<FileId> {
+    let mut report = |rule, path: &Utf8PathBuf, message: String, help: &str| {
+        let file = sources.add(path.clone(), String::new());
+        findings.add(rule, file.start(), message, help);
+        file
+    };
+    for (path, why) in &layout.errors {
+        let message = format!("{path} cannot be read: {why}");
+        report(
+            &UNREADABLE,
+            path,
+            message,
+            "make it readable or move it away",
+        );
+    }
+    let mut stray = Vec::with_capacity(layout.stray.len());
+    for path in &layout.stray {
+        let message = format!("{path} is not read");
+        stray.push(report(&STRAY_FILE, path, message, &stray_help(path)));
+    }
+    for path in &layout.secrets {
+        let message = format!("the site holds a secret: {path}");
+        let help = "move it above the site's folder; profiles are shared, secrets are not";
+        report(&SECRET_IN_SITE, path, message, help);
+    }
+    for path in &layout.links_out {
+        let message = format!("{path} is a link that leads out of the site");
+        let help = "copy what it leads to into the site";
+        report(&LINK_OUT_OF_SITE, path, message, help);
+    }
+    stray
+}
+
+/// Lowers every file, on all cores. The order stays.
+fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources) -> Vec<LoweredFile> {
+    let mut jobs = Vec::with_capacity(files.len());
+    for file in files {
+        let (text, trouble) = match file.text {
+            Ok(text) => (text, None),
+            // What comes before the first byte that is not UTF-8 can be shown.
+            Err(mut trouble) => (trouble.take_prefix(), Some(trouble)),
+        };
+        jobs.push((
+            file.folder,
+            file.role,
+            sources.add(file.path, text),
+            trouble,
+        ));
+    }
+    let sources = &*sources;
+    jobs.into_par_iter()
+        .map(|(folder, role, file, trouble)| {
+            let source = sources.file(file);
+            let mut findings = Findings::default();
+            let lowered = match trouble {
+                Some(trouble) => {
+                    report_trouble(&trouble, &source.path, file, &mut findings);
+                    Lowered::Nothing
+                }
+                None => lower_file(&source.text, role, file, &mut findings),
+            };
+            LoweredFile {
+                folder,
+                role,
+                file,
+                lowered,
+                findings,
+            }
+        })
+        .collect()
+}
+
+/// Puts the documents into the folders of their clusters. `rooted` are the folders with a cluster.yaml.
+fn assemble(
+    files: Vec<LoweredFile>,
+    rooted: &BTreeSet<Utf8PathBuf>,
+    findings: &mut Findings,
+) -> BTreeMap<Utf8PathBuf, ClusterFolder> {
+    let mut folders: BTreeMap<Utf8PathBuf, ClusterFolder> = BTreeMap::new();
+    for one in files {
+        findings.append(one.findings);
+        let folder = match folders.entry(one.folder) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let path = new.key();
+                if !rooted.contains(path) {
+                    let message = format!("{path} has hosts or disks but no cluster.yaml");
+                    let help = format!("write {}", path.join("cluster.yaml"));
+                    findings.add(&NO_CLUSTER, one.file.start(), message, help);
+                }
+                new.insert(ClusterFolder::default())
+            }
+        };
+        folder.take(one.lowered, one.role, findings);
+    }
+    folders
+}
+
+impl ClusterFolder {
+    fn take(&mut self, lowered: Lowered, role: Role, findings: &mut Findings) {
+        match lowered {
+            Lowered::Cluster(mut documents) => {
+                if let Some(extra) = documents.get(1) {
+                    let message = "cluster.yaml holds more than one document";
+                    let help = "give each cluster a folder of its own";
+                    findings.add(&MANY_CLUSTERS, extra.span, message, help);
+                }
+                if !documents.is_empty() {
+                    self.cluster = Some(documents.swap_remove(0));
+                }
+            }
+            Lowered::Hosts(documents, all) => {
+                self.hosts.extend(documents);
+                self.hosts_incomplete |= !all;
+            }
+            Lowered::Disks(documents, all) => {
+                self.disks.extend(documents);
+                self.disks_incomplete |= !all;
+            }
+            Lowered::Nothing => match role {
+                Role::Cluster => {}
+                Role::Host => self.hosts_incomplete = true,
+                Role::Disks => self.disks_incomplete = true,
+            },
+        }
+    }
 }
 
 /// What to do about a YAML file that nothing reads.
@@ -252,14 +261,14 @@ fn stray_help(path: &Utf8Path) -> String {
     if path.extension() == Some("yml") {
         return "name it .yaml".to_owned();
     }
-    let near = |name: Option<&str>, known: &[&'static str]| {
+    let similar = |name: Option<&str>, known: &[&'static str]| {
         let known = known.iter().copied();
         did_you_mean(name?, known.filter(|known| Some(*known) != name))
     };
     let folder = path.parent().and_then(Utf8Path::file_name);
     match (
-        near(path.file_name(), &["cluster.yaml"]),
-        near(folder, &["hosts", "disks"]),
+        similar(path.file_name(), &["cluster.yaml"]),
+        similar(folder, &["hosts", "disks"]),
     ) {
         (Some(name), _) => format!("did you mean to name it `{name}`?"),
         (_, Some(name)) => format!("did you mean to name its folder `{name}`?"),
@@ -395,7 +404,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
 }
 
 fn lower_documents<T: Lower>(
-    documents: &[Node<'_>],
+    documents: &[Node],
     what: &str,
     findings: &mut Findings,
 ) -> Vec<Document<T>> {
@@ -403,7 +412,7 @@ fn lower_documents<T: Lower>(
         .iter()
         .filter_map(|document| {
             let value = T::lower(document, Where::top(what), findings)?;
-            Some(Sp {
+            Some(Spanned {
                 value,
                 span: name_span(document),
             })
@@ -412,7 +421,7 @@ fn lower_documents<T: Lower>(
 }
 
 /// Where a document as a whole is shown: at its name if it has one.
-fn name_span(document: &Node<'_>) -> Span {
+fn name_span(document: &Node) -> Span {
     if let Kind::Map(entries) = &document.kind
         && let Some((_, name)) = entries
             .iter()

@@ -13,16 +13,16 @@ use crate::source::{Key, Kind, Node, Span};
 
 /// A value and where it is written.
 #[derive(Clone, Debug)]
-pub struct Sp<T> {
+pub(crate) struct Spanned<T> {
     /// The value.
-    pub value: T,
+    pub(crate) value: T,
     /// Its place; for a key of a mapping, the key's.
-    pub span: Span,
+    pub(crate) span: Span,
 }
 
 /// A mapping from names the user chose to values of one type, in the order written.
 #[derive(Clone, Debug)]
-pub struct Named<T>(pub Vec<(Sp<String>, Sp<T>)>);
+pub(crate) struct Named<T>(pub(crate) Vec<(Spanned<String>, Spanned<T>)>);
 
 /// Optional mappings that are absent mean "none".
 impl<T> Default for Named<T> {
@@ -34,12 +34,12 @@ impl<T> Default for Named<T> {
 impl<T> Named<T> {
     /// The entry of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&(Sp<String>, Sp<T>)> {
+    pub(crate) fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
         self.0.iter().find(|(key, _)| key.value == name)
     }
 
     /// All entries, in the order written.
-    pub fn iter(&self) -> std::slice::Iter<'_, (Sp<String>, Sp<T>)> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Spanned<T>)> {
         self.0.iter()
     }
 }
@@ -75,7 +75,7 @@ impl fmt::Display for Where<'_> {
 
 /// A type that a YAML value can be lowered to. `None` means that the reason has been reported.
 pub(crate) trait Lower: Sized {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self>;
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self>;
 }
 
 /// A scalar written as text, with a syntax of its own.
@@ -84,10 +84,11 @@ pub(crate) trait FromText: Sized {
     const EXPECTED: &'static str;
     /// The parsed value, or why the text is not one.
     fn from_text(text: &str) -> Result<Self, Misfit>;
-    /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way round.
+    /// JSON Schema keywords for the texts that are one. They may let pass what the parser refuses, never the other way
+    /// round.
     fn limits() -> Value;
     /// How the value is spelled that a bare number can only mean.
-    fn meant_by_number(_number: u64) -> Option<String> {
+    fn suggested_by_number(_number: u64) -> Option<String> {
         None
     }
 }
@@ -97,34 +98,34 @@ pub(crate) struct Misfit {
     /// In a few words.
     pub(crate) why: String,
     /// The value that was meant, as it should be spelled, where that is beyond doubt.
-    pub(crate) meant: Option<String>,
+    pub(crate) suggestion: Option<String>,
 }
 
 impl<T: Into<String>> From<T> for Misfit {
     fn from(why: T) -> Self {
         Self {
             why: why.into(),
-            meant: None,
+            suggestion: None,
         }
     }
 }
 
 impl Misfit {
     /// With the value that was meant, if that is known.
-    pub(super) fn meant(mut self, meant: Option<impl Into<String>>) -> Self {
-        self.meant = meant.map(Into::into);
+    pub(super) fn suggestion(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        self.suggestion = suggestion.map(Into::into);
         self
     }
 }
 
 impl<T: FromText> Lower for T {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let text = text::<T>(node, where_, findings)?;
         match T::from_text(text) {
             Ok(value) => Some(value),
-            Err(Misfit { why, meant }) => {
+            Err(Misfit { why, suggestion }) => {
                 let trimmed = || Some(text.trim()).filter(|text| T::from_text(text).is_ok());
-                let meant = meant.or_else(|| trimmed().map(str::to_owned));
+                let suggestion = suggestion.or_else(|| trimmed().map(str::to_owned));
                 let finding = findings.add(
                     &INVALID_VALUE,
                     node.span,
@@ -132,8 +133,8 @@ impl<T: FromText> Lower for T {
                     format!("write {}", T::EXPECTED),
                 );
                 finding.label(why);
-                if let Some(meant) = meant {
-                    finding.fix(node.span, scalar(&meant));
+                if let Some(suggestion) = suggestion {
+                    finding.fix(node.span, scalar(&suggestion));
                 }
                 None
             }
@@ -143,7 +144,7 @@ impl<T: FromText> Lower for T {
 
 /// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
 fn text<'a, T: FromText>(
-    node: &'a Node<'_>,
+    node: &'a Node,
     where_: Where<'_>,
     findings: &mut Findings,
 ) -> Option<&'a str> {
@@ -156,13 +157,13 @@ fn text<'a, T: FromText>(
             Kind::List(_) | Kind::Map(_) => format!("write {expected} alone"),
             _ => format!("write {expected}"),
         };
-        let meant = match node.kind {
-            Kind::Unsigned(number) => T::meant_by_number(number),
+        let suggestion = match node.kind {
+            Kind::Unsigned(number) => T::suggested_by_number(number),
             _ => None,
         };
         let finding = wrong_type(node, where_, "text", help, findings);
-        if let Some(meant) = meant {
-            finding.fix(node.span, scalar(&meant));
+        if let Some(suggestion) = suggestion {
+            finding.fix(node.span, scalar(&suggestion));
         }
         if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_))
             && expected == String::EXPECTED
@@ -188,9 +189,9 @@ fn text<'a, T: FromText>(
     Some(text)
 }
 
-/// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has nothing
-/// in it that means something else between brackets.
-fn fits_into_brackets(node: &Node<'_>) -> bool {
+/// Whether brackets around the text as it is written make a list or a mapping of it: it is plain, on one line, and has
+/// nothing in it that means something else between brackets.
+fn fits_into_brackets(node: &Node) -> bool {
     let Kind::Text(text) = &node.kind else {
         return false;
     };
@@ -202,7 +203,7 @@ fn fits_into_brackets(node: &Node<'_>) -> bool {
 }
 
 pub(super) fn wrong_type<'a>(
-    node: &Node<'_>,
+    node: &Node,
     where_: Where<'_>,
     wanted: &str,
     help: String,
@@ -231,7 +232,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 impl Lower for u32 {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
             _ => {
@@ -250,7 +251,7 @@ impl Lower for u32 {
 }
 
 impl Lower for bool {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         if let Kind::Bool(value) = node.kind {
             return Some(value);
         }
@@ -272,8 +273,8 @@ impl Lower for bool {
     }
 }
 
-impl<T: Lower> Lower for Vec<Sp<T>> {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+impl<T: Lower> Lower for Vec<Spanned<T>> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
             let help = format!("write `{}: [ … ]`", where_.name);
             let finding = wrong_type(node, where_, "a list", help, findings);
@@ -286,7 +287,7 @@ impl<T: Lower> Lower for Vec<Sp<T>> {
         };
         let lowered = items.iter().filter_map(|item| {
             let value = T::lower(item, where_, findings)?;
-            Some(Sp {
+            Some(Spanned {
                 value,
                 span: item.span,
             })
@@ -296,7 +297,7 @@ impl<T: Lower> Lower for Vec<Sp<T>> {
 }
 
 impl<T: Lower> Lower for Named<T> {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             wrong_type(
                 node,
@@ -311,11 +312,11 @@ impl<T: Lower> Lower for Named<T> {
         for (name, key, value) in distinct(entries, where_, findings) {
             if let Some(lowered) = T::lower(value, where_.below(name), findings) {
                 named.push((
-                    Sp {
+                    Spanned {
                         value: name.to_owned(),
                         span: key.span,
                     },
-                    Sp {
+                    Spanned {
                         value: lowered,
                         span: value.span,
                     },
@@ -328,14 +329,14 @@ impl<T: Lower> Lower for Named<T> {
 
 /// The entries with a text key, each name once; what is not is reported.
 fn distinct<'a>(
-    entries: &'a [(Key<'a>, Node<'a>)],
+    entries: &'a [(Key, Node)],
     where_: Where<'_>,
     findings: &mut Findings,
-) -> Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)> {
-    // Nearly every mapping is small enough that looking at all names before is less than a hash of them.
+) -> Vec<(&'a str, &'a Key, &'a Node)> {
+    // Searching so few names is faster than hashing them.
     const MANY: usize = 24;
     let mut first_use: HashMap<&str, Span> = HashMap::new();
-    let mut kept: Vec<(&str, &Key<'_>, &Node<'_>)> = Vec::with_capacity(entries.len());
+    let mut kept: Vec<(&str, &Key, &Node)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         let Some(name) = key.name.as_deref() else {
             findings.add(
@@ -375,9 +376,7 @@ fn distinct<'a>(
 
 /// The entries of a mapping whose keys are fixed.
 pub(super) struct Fields<'a> {
-    entries: Vec<(&'a str, &'a Key<'a>, &'a Node<'a>)>,
-    /// Where the mapping stands: its key if it has one, else its first key.
-    pub(super) span: Span,
+    entries: Vec<(&'a str, &'a Key, &'a Node)>,
     where_: Where<'a>,
 }
 
@@ -389,14 +388,14 @@ pub(super) type FieldSpec = (&'static str, Presence);
 pub(crate) enum Presence {
     Required,
     Optional,
-    /// Optional, and what is meant where its value stands alone in place of the mapping.
+    /// Optional, and the key suggested where a bare value is given in place of the mapping.
     Usual,
 }
 
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
     pub(super) fn of(
-        node: &'a Node<'a>,
+        node: &'a Node,
         where_: Where<'a>,
         specs: &[FieldSpec],
         findings: &mut Findings,
@@ -424,32 +423,32 @@ impl<'a> Fields<'a> {
         };
         let mut kept = distinct(entries, where_, findings);
         // Required keys that are there under a misspelt name are not missing as well.
-        let mut meant: Vec<&str> = Vec::new();
+        let mut suggested: Vec<&str> = Vec::new();
         kept.retain(|(name, key, _)| {
             let known = specs.iter().any(|(known, _)| known == name);
             // A password is reported as such, which says more than that its key is unknown.
             if !known && !names_a_password(name) {
-                let near = did_you_mean(name, specs.iter().map(|(known, _)| *known));
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
+                let similar = did_you_mean(name, specs.iter().map(|(known, _)| *known));
+                let help = match similar {
+                    Some(similar) => format!("did you mean `{similar}`?"),
                     None => {
                         let keys: Vec<&str> = specs.iter().map(|(known, _)| *known).collect();
                         format!("the keys here are {}", keys.join(", "))
                     }
                 };
-                meant.extend(near);
+                suggested.extend(similar);
                 let message = format!("`{where_}` has no key {}", quoted(name));
                 let finding = findings.add(&UNKNOWN_KEY, key.span, message, help);
                 finding.label("unknown key");
-                if let Some(near) = near {
-                    finding.fix(key.span, near);
+                if let Some(similar) = similar {
+                    finding.fix(key.span, similar);
                 }
             }
             known
         });
         for (name, presence) in specs {
             if *presence == Presence::Required
-                && !meant.contains(name)
+                && !suggested.contains(name)
                 && !entries
                     .iter()
                     .any(|(key, _)| key.name.as_deref() == Some(name))
@@ -466,16 +465,15 @@ impl<'a> Fields<'a> {
         }
         Some(Self {
             entries: kept,
-            span: node.span,
             where_,
         })
     }
 
     /// One field, lowered; absent if it is not there or was reported.
-    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Sp<T>> {
+    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Spanned<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
         let value = T::lower(node, self.where_.below(name), findings)?;
-        Some(Sp {
+        Some(Spanned {
             value,
             span: node.span,
         })
@@ -483,7 +481,10 @@ impl<'a> Fields<'a> {
 }
 
 /// The known name that was most likely meant.
-pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     known
         .map(|candidate| {
             let alike = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
@@ -494,29 +495,29 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate)
 }
 
-/// Declares a profile type once: the struct, its keys, which of them are required, how it is lowered, and its schema for editors.
-/// Behind `=` stand JSON Schema keywords for what [`crate::check`] or a parser demands of a field, or of the whole, beyond its type.
+/// Declares a profile type once: the struct, its keys, which of them are required, how it is lowered, and its schema
+/// for editors. JSON Schema keywords after `=` say what [`crate::check`] or a parser demands of a field, or of the
+/// whole, beyond its type.
 macro_rules! record {
     (
         $(#[doc = $doc:literal])*
-        pub struct $name:ident {
+        pub(crate) struct $name:ident {
             $( $(#[doc = $field_doc:literal])* $presence:ident $field:ident: $type:ty $(= $limits:expr)?, )*
         }
         $( = $whole:expr )?
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug)]
-        pub struct $name {
-            /// Where it is written.
-            pub span: $crate::source::Span,
+        pub(crate) struct $name {
             /// Something in it was reported, so a key that is absent here may be there after all.
-            pub incomplete: bool,
-            $( $(#[doc = $field_doc])* pub $field: Option<$crate::profile::lower::Sp<$type>>, )*
+            #[allow(dead_code, reason = "of few records a rule wants to know")]
+            pub(crate) incomplete: bool,
+            $( $(#[doc = $field_doc])* pub(crate) $field: Option<$crate::profile::lower::Spanned<$type>>, )*
         }
 
         impl $crate::profile::lower::Lower for $name {
             fn lower(
-                node: &$crate::source::Node<'_>,
+                node: &$crate::source::Node,
                 where_: $crate::profile::lower::Where<'_>,
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {
@@ -525,7 +526,6 @@ macro_rules! record {
                 let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
                 $( let $field = fields.take(stringify!($field), findings); )*
                 Some(Self {
-                    span: fields.span,
                     incomplete: findings.list.len() > before,
                     $( $field, )*
                 })

@@ -10,19 +10,15 @@ mod lower;
 mod placeholders;
 mod rules;
 mod scalar;
-pub mod schema;
 mod types;
 
 pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;
-pub use load::{ClusterFolder, Document, Profiles};
-pub use lower::did_you_mean;
+pub(crate) use load::{ClusterFolder, Document, Profiles};
+pub(crate) use lower::did_you_mean;
 pub(crate) use lower::quoted;
-pub use lower::{Named, Sp};
-pub(crate) use rules::RULES;
+pub(crate) use lower::{Named, Spanned};
+pub(crate) use rules::{FAMILIES, RULES};
 pub(crate) use scalar::scalar;
-pub use types::{
-    Admin, Bootstrap, Cluster, ClusterNetwork, Disks, Founding, Host, HostNetwork, LxdSource,
-    Offline, OsDisk, Pool, Slot, Volume,
-};
+pub(crate) use types::{Admin, Cluster, ClusterNetwork, Disks, Host, Pool, Slot, Volume};

@@ -1,4 +1,4 @@
-//! Values that were to be filled in.
+//! Placeholders that were never replaced by a value.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use super::rules::PLACEHOLDER;
 use crate::finding::Findings;
 use crate::source::{Kind, Node, Span};
 
-/// Keys whose values are keys, certificates and hashes. Chance and comments may write anything into them, and that they are
-/// usable is checked elsewhere.
+/// Keys whose values are keys, certificates and hashes. Chance and comments may write anything into them, and that they
+/// are usable is checked elsewhere.
 const OPAQUE_KEYS: &[&str] = &["ssh_authorized_keys", "lxd_certificates", "password_hash"];
 
-/// What stands for a value that is to come, if it is all there is; in any case.
+/// Placeholders that are the whole value, in upper or lower case.
 const WHOLE: &[&str] = &[
     "changeme",
     "change_me",
@@ -43,7 +43,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Reports the placeholders in a file's documents that were not found to be wrong for another reason.
-pub(super) fn placeholders(documents: &[Node<'_>], findings: &mut Findings) {
+pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
     let reported: HashSet<Span> = findings
         .list
         .iter()
@@ -54,7 +54,7 @@ pub(super) fn placeholders(documents: &[Node<'_>], findings: &mut Findings) {
     }
 }
 
-fn walk(node: &Node<'_>, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
+fn walk(node: &Node, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
     match &node.kind {
         Kind::Text(text) if is_placeholder(text) && !reported.contains(&node.span) => {
             let message = format!(
@@ -88,7 +88,7 @@ fn walk(node: &Node<'_>, key: &str, reported: &HashSet<Span>, findings: &mut Fin
 fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
     let is_whole = WHOLE.iter().any(|word| text.eq_ignore_ascii_case(word));
-    // In prose, such as the reason of an `allow`, the words and brackets mean what they say.
+    // In prose, such as the reason of an `allow`, these words and brackets are no placeholders.
     let is_prose = text.contains(char::is_whitespace);
     is_whole || is_bracketed(text) || !is_prose && (has_word(text) || has_brackets(text))
 }

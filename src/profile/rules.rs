@@ -1,7 +1,12 @@
 //! The rules about files and shape; [`crate::check`] holds those about meaning.
 
 use crate::finding::Edit::{Bytes, LinkOut, Locked, Remove, Replace, Write};
-use crate::finding::Rule;
+use crate::finding::{Family, Rule, rules};
+
+pub(crate) static FAMILIES: &[Family] = &[
+    Family::new('S', "Files"),
+    Family::new('P', "Keys and values"),
+];
 
 // Files of the example site, and texts in them.
 const CLUSTER: &str = "cluster.yaml";
@@ -14,6 +19,7 @@ network: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}
 slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}
 ";
 
+rules! {
 pub(super) static UNREADABLE: Rule = Rule::error(
     "S001",
     "unreadable-file",
@@ -209,26 +215,4 @@ pub(super) static PLAIN_PASSWORD: Rule = Rule::error(
     &[Replace(CLUSTER, "  user: ops\n", "  user: ops\n  password: hunter2\n")],
     &[Replace(CLUSTER, "  user: ops\n", "  user: ops\n  password_hash: \"$6$q1w2e3r4t5y6$P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/\"\n")],
 );
-
-/// The rules of this module, for the registry.
-pub(crate) static RULES: &[&Rule] = &[
-    &UNREADABLE,
-    &NOT_UTF8,
-    &YAML_SYNTAX,
-    &YAML_BUDGET,
-    &EMPTY_FILE,
-    &STRAY_FILE,
-    &SECRET_IN_SITE,
-    &NO_CLUSTER,
-    &MANY_CLUSTERS,
-    &LINK_OUT_OF_SITE,
-    &NAME_OF_ANOTHER_FILE,
-    &UNKNOWN_KEY,
-    &DUPLICATE_KEY,
-    &MISSING_KEY,
-    &WRONG_TYPE,
-    &INVALID_VALUE,
-    &PLACEHOLDER,
-    &PRIVATE_KEY,
-    &PLAIN_PASSWORD,
-];
+}

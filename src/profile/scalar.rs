@@ -11,7 +11,7 @@ const WORDS: [&str; 11] = [
     "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
 ];
 
-/// A text as it can stand in a profile: in quotes where YAML would otherwise make something else of it.
+/// A text in the form for a profile: in quotes where YAML would otherwise read something else.
 pub(crate) fn scalar(text: &str) -> String {
     let is_plain_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text

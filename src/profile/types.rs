@@ -6,11 +6,13 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
-use super::lower::{FromText, Lower, Misfit, Named, Sp, Where, did_you_mean, record, wrong_type};
+use super::lower::{
+    FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type,
+};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
-use crate::target::Release;
+use crate::target;
 use crate::target::lxd::Channel;
 
 /// Names of pools, volumes, slots and disks profiles.
@@ -44,16 +46,17 @@ fn labelled() -> Value {
 
 record! {
     /// `cluster.yaml`: one LXD cluster.
-    pub struct Cluster {
+    pub(crate) struct Cluster {
         /// The cluster's name; also the folder below `out/`.
         required name: String = name(),
         /// The release to install, for example `"18.04"`.
-        required ubuntu: String = json!({"enum": Release::ALL.map(Release::version)}),
+        required ubuntu: String = json!({"enum": target::ALL.iter().map(|release| release.version).collect::<Vec<_>>()}),
         /// Which kernel the machines run; `hwe` unless said otherwise.
         optional kernel: Kernel = json!({"default": "hwe"}),
         /// Where LXD comes from.
         optional lxd: LxdSource,
-        /// The host that forms the cluster, once a majority of all hosts answers that there is none yet; all others join it.
+        /// The host that forms the cluster, once a majority of all hosts answers that there is none yet; all others
+        /// join it.
         required bootstrap: Bootstrap,
         /// What all hosts of the cluster share.
         required network: ClusterNetwork,
@@ -68,22 +71,22 @@ record! {
 
 record! {
     /// `bootstrap:` where it says more than the host's name.
-    pub struct Founding {
+    pub(crate) struct Founding {
         /// The host that forms the cluster, where there is none yet; all others join it.
         required host: String = name(),
-        /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those that are
-        /// switched off nobody knows: they may be its members already.
+        /// It forms the cluster without waiting until a majority of the hosts answers that there is none yet. Of those
+        /// that are switched off nobody knows: they may be its members already.
         optional alone: bool = json!({"default": false}),
     }
 }
 
 /// `bootstrap:` in cluster.yaml: the name of the host, or a mapping.
 #[derive(Clone, Debug)]
-pub struct Bootstrap {
+pub(crate) struct Bootstrap {
     /// The host that forms the cluster.
-    pub host: Option<Sp<String>>,
+    pub(crate) host: Option<Spanned<String>>,
     /// Whether it does without a majority.
-    pub alone: Option<Sp<bool>>,
+    pub(crate) alone: Option<Spanned<bool>>,
 }
 
 impl Bootstrap {
@@ -93,13 +96,13 @@ impl Bootstrap {
 
     /// Where `alone: true` is written.
     #[must_use]
-    pub fn is_alone(&self) -> Option<&Sp<bool>> {
+    pub(crate) fn is_alone(&self) -> Option<&Spanned<bool>> {
         self.alone.as_ref().filter(|alone| alone.value)
     }
 }
 
 impl Lower for Bootstrap {
-    fn lower(node: &Node<'_>, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Map(_) => {
                 let Founding { host, alone, .. } = Founding::lower(node, where_, findings)?;
@@ -114,7 +117,7 @@ impl Lower for Bootstrap {
                 let value = String::lower(node, where_, findings)?;
                 let span = node.span;
                 Some(Self {
-                    host: Some(Sp { value, span }),
+                    host: Some(Spanned { value, span }),
                     alone: None,
                 })
             }
@@ -130,7 +133,7 @@ impl Describe for Bootstrap {
 
 record! {
     /// `lxd:` in cluster.yaml.
-    pub struct LxdSource {
+    pub(crate) struct LxdSource {
         /// The snap channel, for example `5.0/stable`.
         usual channel: String = merged(
             form(&Channel::pattern(), "a track and a risk such as 5.0/stable", &["4.0/stable", "5.0/stable", "5.21/stable"]),
@@ -143,23 +146,24 @@ record! {
 
 record! {
     /// `offline:` below `lxd:`: machines that reach no store.
-    pub struct Offline {
-        /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to cluster.yaml.
+    pub(crate) struct Offline {
+        /// The folder with what `snap download` wrote for snapd, lxd and the base of lxd: inside the site, relative to
+        /// cluster.yaml.
         required snaps: String = form("^[^/]", "a folder inside the site, relative to cluster.yaml", &["snaps"]),
     }
 }
 
 record! {
     /// `network:` in cluster.yaml.
-    pub struct ClusterNetwork {
+    pub(crate) struct ClusterNetwork {
         /// The subnet that every host has its address in.
         required subnet: IpNet,
         /// The default gateway.
         required gateway: IpAddr = json!({"examples": ["192.168.10.1"]}),
         /// DNS servers.
-        optional nameservers: Vec<Sp<IpAddr>>,
+        optional nameservers: Vec<Spanned<IpAddr>>,
         /// DNS search domains.
-        optional search: Vec<Sp<String>>,
+        optional search: Vec<Spanned<String>>,
         /// How instances reach one another across hosts; `fan` unless said otherwise.
         optional overlay: Overlay = json!({"default": "fan"}),
     }
@@ -167,7 +171,7 @@ record! {
 
 record! {
     /// One entry of `pools:`.
-    pub struct Pool {
+    pub(crate) struct Pool {
         /// LXD's storage driver.
         required driver: Driver,
         /// The volume it sits on; the one of the same name unless said otherwise.
@@ -177,11 +181,11 @@ record! {
 
 record! {
     /// `admin:` in cluster.yaml.
-    pub struct Admin {
+    pub(crate) struct Admin {
         /// The login that is made on every host.
         required user: String = form("^[a-z_][a-z0-9_-]{0,31}$", "a login of at most 32 lower-case letters", &["ops"]),
         /// OpenSSH public keys of that login.
-        optional ssh_authorized_keys: Vec<Sp<String>> = json!({"items": form(
+        optional ssh_authorized_keys: Vec<Spanned<String>> = json!({"items": form(
             "^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) ",
             "the one line of a .pub file, such as ~/.ssh/id_ed25519.pub",
             &["ssh-ed25519 AAAA… ops@desk"],
@@ -203,7 +207,7 @@ record! {
 
 record! {
     /// `disks/*.yaml`: what a machine of one model has, and what to build from it.
-    pub struct Disks {
+    pub(crate) struct Disks {
         /// The name that hosts refer to.
         required name: String = label(),
         /// Where the system goes.
@@ -217,7 +221,7 @@ record! {
 
 record! {
     /// `os:` of a disks profile.
-    pub struct OsDisk {
+    pub(crate) struct OsDisk {
         /// The slot of the system disk.
         required slot: String = label(),
     }
@@ -225,13 +229,13 @@ record! {
 
 record! {
     /// One entry of `volumes:`; exactly one kind.
-    pub struct Volume {
+    pub(crate) struct Volume {
         /// A single block device, such as a hardware RAID volume.
         optional device: String = label(),
         /// Linux md RAID-1 over two slots.
-        optional mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
+        optional mirror: Vec<Spanned<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
         /// A zpool with one mirror over two slots.
-        optional zfs_mirror: Vec<Sp<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
+        optional zfs_mirror: Vec<Spanned<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
     }
     = json!({"minProperties": 1, "maxProperties": 1})
 }
@@ -247,7 +251,7 @@ fn disk_link(example: &str) -> Value {
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
-    pub struct Slot {
+    pub(crate) struct Slot {
         /// Name below /dev/disk/by-id.
         optional by_id: String = disk_link("ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"),
         /// The disk's serial number.
@@ -266,15 +270,15 @@ record! {
         optional min_size: ByteSize,
         /// The disk is at most this large.
         optional max_size: ByteSize,
-        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the word that the
-        /// machine's message prints, where the disk holds what lxseed or LXD may have made of it.
+        /// The serial number of the disk that may be overwritten although it is not blank; behind it a slash and the
+        /// word that the machine's message prints, where the disk holds what lxseed or LXD may have made of it.
         optional wipe: String,
     }
 }
 
 record! {
     /// `hosts/*.yaml`: one machine.
-    pub struct Host {
+    pub(crate) struct Host {
         /// Host name and LXD member name.
         required name: String = name(),
         /// The disks profile of its model.
@@ -285,17 +289,18 @@ record! {
         optional slots: Named<Slot> = labelled(),
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
-        /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by `network.mac`.
+        /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by
+        /// `network.mac`.
         optional dmi_serial: String,
-        /// The number of the installation that an install medium may erase, as its screen shows it. The system it then makes has another
-        /// number, so this works once.
+        /// The number of the installation that an install medium may erase, as its screen shows it. The system it then
+        /// makes has another number, so this works once.
         optional reinstall: String = form("^[0-9a-f]{8}$", "the number of an installation, eight hexadecimal digits", &["c4d8a1f0"]),
     }
 }
 
 record! {
     /// `network:` of a host.
-    pub struct HostNetwork {
+    pub(crate) struct HostNetwork {
         /// Hardware address of the interface, by which it is matched.
         required mac: Mac,
         /// The host's address; the prefix length is the subnet's.
@@ -306,7 +311,7 @@ record! {
 impl Cluster {
     /// The name of the host that forms the cluster.
     #[must_use]
-    pub fn bootstrap_host(&self) -> Option<&Sp<String>> {
+    pub(crate) fn bootstrap_host(&self) -> Option<&Spanned<String>> {
         self.bootstrap.as_ref()?.value.host.as_ref()
     }
 }
@@ -320,11 +325,11 @@ macro_rules! choice {
             fn from_text(text: &str) -> Result<Self, Misfit> {
                 let mut choices = <$type>::ALL.iter().copied();
                 choices.find(|choice| choice.word() == text).ok_or_else(|| {
-                    let near = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
-                    let why = near.map_or("there is no such choice".to_owned(), |near| {
-                        format!("did you mean `{near}`?")
+                    let similar = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
+                    let why = similar.map_or("there is no such choice".to_owned(), |similar| {
+                        format!("did you mean `{similar}`?")
                     });
-                    Misfit::from(why).meant(near)
+                    Misfit::from(why).suggestion(similar)
                 })
             }
 
@@ -356,12 +361,12 @@ impl FromText for Mac {
     const EXPECTED: &'static str = "a MAC address such as \"52:54:00:12:34:56\"";
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let meant = || Self::meant(text).map(|mac| mac.to_string());
+        let suggestion = || Self::meant(text).map(|mac| mac.to_string());
         text.parse()
-            .map_err(|why: String| Misfit::from(why).meant(meant()))
+            .map_err(|why: String| Misfit::from(why).suggestion(suggestion()))
     }
 
-    fn meant_by_number(number: u64) -> Option<String> {
+    fn suggested_by_number(number: u64) -> Option<String> {
         Self::meant(&number.to_string()).map(|mac| mac.to_string())
     }
 
@@ -375,10 +380,10 @@ impl FromText for ByteSize {
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
         text.parse()
-            .map_err(|why: String| Misfit::from(why).meant(Self::meant(text)))
+            .map_err(|why: String| Misfit::from(why).suggestion(Self::meant(text)))
     }
 
-    fn meant_by_number(number: u64) -> Option<String> {
+    fn suggested_by_number(number: u64) -> Option<String> {
         Self::meant_bytes(number)
     }
 
@@ -401,9 +406,9 @@ impl FromText for IpAddr {
         text.parse().map_err(|_| {
             if let Some(address) = with_prefix() {
                 Misfit::from("leave the prefix length out, it is the subnet's")
-                    .meant(Some(address.to_string()))
+                    .suggestion(Some(address.to_string()))
             } else if let Some(address) = with_port() {
-                Misfit::from("leave the port out").meant(Some(address.to_string()))
+                Misfit::from("leave the port out").suggestion(Some(address.to_string()))
             } else {
                 "it is not an IP address".into()
             }
@@ -425,11 +430,13 @@ impl FromText for IpNet {
     fn from_text(text: &str) -> Result<Self, Misfit> {
         let net: Self = text.parse().map_err(|_| {
             Misfit::from("it is not a subnet with a prefix length")
-                .meant(with_netmask(text).map(|net| net.trunc().to_string()))
+                .suggestion(with_netmask(text).map(|net| net.trunc().to_string()))
         })?;
         if net.addr() != net.network() {
             let own = net.trunc().to_string();
-            return Err(Misfit::from(format!("the subnet's own address is {own}")).meant(Some(own)));
+            return Err(
+                Misfit::from(format!("the subnet's own address is {own}")).suggestion(Some(own))
+            );
         }
         Ok(net)
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::check::Checked;
 use crate::finding::{Finding, Severity};
-use crate::source::{Place, Sources, Span};
+use crate::source::{Position, Sources, Span};
 
 /// What of a check to report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,9 +72,9 @@ pub struct Region {
     /// The file, as the site was named on the command line and on from there.
     pub file: String,
     /// Its first character.
-    pub start: Place,
+    pub start: Position,
     /// The character behind its last one.
-    pub end: Place,
+    pub end: Position,
     /// What there is to say about the place; may be empty.
     pub label: String,
 }
@@ -85,9 +85,9 @@ pub struct Change {
     /// The file, as in the places.
     pub file: String,
     /// The first character to take out.
-    pub start: Place,
+    pub start: Position,
     /// The character behind the last one to take out.
-    pub end: Place,
+    pub end: Position,
     /// What to put there.
     pub text: String,
 }

@@ -2,8 +2,9 @@
 
 use super::entry::{Options, Report};
 use crate::check::example::Example;
-use crate::check::{allowable, rules};
+use crate::check::{allowable, families, rules};
 use crate::finding::{Rule, Severity};
+use crate::profile::did_you_mean;
 
 /// Columns that paragraphs are folded to.
 const WIDTH: usize = 100;
@@ -18,6 +19,19 @@ pub fn list() -> String {
         format!("{}  {:widest$}  {severity}\n", rule.code, rule.slug)
     });
     lines.collect()
+}
+
+/// The rule of that code or name.
+///
+/// # Errors
+/// The code or name that was most likely meant, if there is one like it.
+pub fn find(wanted: &str) -> Result<&'static Rule, Option<&'static str>> {
+    let rules = rules();
+    let found = rules
+        .iter()
+        .find(|rule| rule.code.eq_ignore_ascii_case(wanted) || rule.slug == wanted);
+    let names = rules.iter().flat_map(|rule| [rule.code, rule.slug]);
+    found.copied().ok_or_else(|| did_you_mean(wanted, names))
 }
 
 /// One rule, with escape sequences for colour in its example's report.
@@ -47,12 +61,9 @@ pub fn reference() -> String {
          shows the same on a\nterminal. A warning that is meant is silenced in cluster.yaml with its name and a reason: `allow: {two-members: \"why\"}`.\n\n\
          The examples are edits of one small site of three hosts.\n",
     );
-    for family in FAMILIES {
+    for family in families() {
         text += &format!("\n## {}\n", family.title);
-        for rule in rules()
-            .iter()
-            .filter(|rule| rule.code.starts_with(family.letter))
-        {
+        for rule in rules().iter().filter(|rule| family.holds(rule)) {
             text += &format!("\n### {} {}\n\n", rule.code, rule.slug);
             text += &format!("*{}.* ", capital(severity(rule)));
             text += rule.about;
@@ -65,63 +76,6 @@ pub fn reference() -> String {
     }
     text
 }
-
-/// The rules whose codes start with one letter.
-struct Family {
-    letter: char,
-    title: &'static str,
-}
-
-const FAMILIES: &[Family] = &[
-    Family {
-        letter: 'S',
-        title: "Files",
-    },
-    Family {
-        letter: 'P',
-        title: "Keys and values",
-    },
-    Family {
-        letter: 'N',
-        title: "Names",
-    },
-    Family {
-        letter: 'F',
-        title: "Network",
-    },
-    Family {
-        letter: 'D',
-        title: "Disks, volumes and pools",
-    },
-    Family {
-        letter: 'C',
-        title: "The cluster",
-    },
-    Family {
-        letter: 'R',
-        title: "Release and channel",
-    },
-    Family {
-        letter: 'A',
-        title: "Access",
-    },
-    Family {
-        letter: 'M',
-        title: "Install media",
-    },
-    Family {
-        letter: 'O',
-        title: "The offline bundle",
-    },
-    Family {
-        letter: 'B',
-        title: "Budgets",
-    },
-    Family {
-        letter: 'W',
-        title: "Allowed warnings",
-    },
-];
 
 fn severity(rule: &Rule) -> &'static str {
     match rule.severity {
@@ -154,23 +108,5 @@ fn accepted(rule: &Rule) -> String {
     match texts.collect::<Vec<_>>().join("\n") {
         text if text.is_empty() => "# the site without it\n".to_owned(),
         text => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_rule_is_in_a_family() {
-        for rule in rules() {
-            assert!(
-                FAMILIES
-                    .iter()
-                    .any(|family| rule.code.starts_with(family.letter)),
-                "{}",
-                rule.code
-            );
-        }
     }
 }

@@ -7,10 +7,13 @@ mod json;
 mod junit;
 mod sanitize;
 mod sarif;
+pub mod schema;
 mod text;
 
 pub use entry::{Change, Entry, Options, Region, Report, Summary};
-pub use explain::{list as rule_list, reference as rule_reference, rule as explain};
+pub use explain::{
+    find as find_rule, list as rule_list, reference as rule_reference, rule as explain,
+};
 pub use github::render as github;
 pub use json::{render as json, schema as json_schema};
 pub use junit::render as junit;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Shows control characters, and those that change the direction of text, as escapes: a profile could otherwise move the cursor,
-/// change colours, or make a line read as something else than it is.
+/// Shows control characters, and those that change the direction of text, as escapes: a profile could otherwise move
+/// the cursor, change colours, or make a line read as something else than it is.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {

@@ -23,10 +23,16 @@ pub fn render(report: &Report<'_>) -> String {
         .zip(0..)
         .map(|(rule, at)| (rule.code, at))
         .collect();
-    let mut told: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut reported: HashMap<[u8; 32], usize> = HashMap::new();
     let results: Vec<Value> = report
         .entries()
-        .map(|entry| result(&entry, at.get(entry.code).copied().unwrap_or(0), &mut told))
+        .map(|entry| {
+            result(
+                &entry,
+                at.get(entry.code).copied().unwrap_or(0),
+                &mut reported,
+            )
+        })
         .collect();
     let rules: Vec<Value> = rules
         .iter()
@@ -63,7 +69,7 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn result(entry: &Entry, rule: usize, told: &mut HashMap<[u8; 32], usize>) -> Value {
+fn result(entry: &Entry, rule: usize, reported: &mut HashMap<[u8; 32], usize>) -> Value {
     let related: Vec<Value> = entry
         .related
         .iter()
@@ -80,7 +86,7 @@ fn result(entry: &Entry, rule: usize, told: &mut HashMap<[u8; 32], usize>) -> Va
         "message": {"text": format!("{}\n{}", entry.message, entry.help)},
         "locations": [location(&entry.place)],
         "relatedLocations": related,
-        "partialFingerprints": {"lxseed/v1": fingerprint(entry, told)},
+        "partialFingerprints": {"lxseed/v1": fingerprint(entry, reported)},
     });
     if !entry.fix.is_empty() {
         result["fixes"] = json!([fix(entry)]);
@@ -131,16 +137,16 @@ fn fix(entry: &Entry) -> Value {
     })
 }
 
-/// Tells a finding from others without its line, which moves when something above it is edited. Equal findings of a file
-/// are counted.
-fn fingerprint(entry: &Entry, told: &mut HashMap<[u8; 32], usize>) -> String {
+/// Tells a finding from others without its line, which moves when something above it is edited. Equal findings of a
+/// file are counted.
+fn fingerprint(entry: &Entry, reported: &mut HashMap<[u8; 32], usize>) -> String {
     let mut digest = Sha256::new();
     for part in [entry.code, &entry.place.file, &entry.message] {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     }
     let digest: [u8; 32] = digest.finalize().into();
-    let count = told
+    let count = reported
         .entry(digest)
         .and_modify(|count| *count += 1)
         .or_insert(1);

@@ -10,8 +10,8 @@ use super::sanitize::sanitize;
 use crate::finding::{Finding, Label, Severity};
 use crate::source::{FileId, Sources, Span};
 
-/// Labels of one file that are further apart than this many bytes are shown as separate excerpts: the renderer looks through
-/// the whole excerpt, which in a file with 10,000 hosts would take its time.
+/// Labels of one file that are further apart than this many bytes are shown as separate excerpts: the renderer looks
+/// through the whole excerpt, which in a file with 10,000 hosts would take its time.
 const WINDOW_BYTES: usize = 16 * 1024;
 
 /// Draws every finding of a report.
@@ -208,13 +208,13 @@ impl Shown {
         shown
     }
 
-    /// Where a stretch of the file stands in the text.
+    /// Where a span of the file is in the text.
     fn range(&self, span: Span) -> Range<usize> {
         let start = self.at(span.start as usize);
         start..self.at((span.end as usize).min(self.range.end)).max(start)
     }
 
-    /// Where a place of the file stands in the text.
+    /// Where a byte of the file is in the text.
     fn at(&self, place: usize) -> usize {
         let behind = self.shifts.partition_point(|(at, _)| *at <= place);
         let longer = behind.checked_sub(1).map_or(0, |last| self.shifts[last].1);

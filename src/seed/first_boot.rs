@@ -6,7 +6,7 @@ use flate2::Compression;
 use serde::Serialize;
 use tera::Tera;
 
-use crate::gzip;
+use crate::encoding;
 use crate::model::{ByteSize, CarriedSnap, Cluster};
 use crate::shell::{self, ShellError};
 
@@ -19,6 +19,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/first-boot/preflight.sh"),
     include_str!("../../templates/first-boot/purge.sh"),
     include_str!("../../templates/first-boot/snapd.sh"),
+    include_str!("../../templates/common/disks.sh"),
     include_str!("../../templates/first-boot/layers.sh"),
     include_str!("../../templates/first-boot/disks.sh"),
     include_str!("../../templates/first-boot/volumes.sh"),
@@ -38,7 +39,13 @@ const UNIT: &str = include_str!("../../templates/first-boot/lxseed-firstboot.ser
 pub(super) struct Script {
     pub(super) text: String,
     /// gzip that unpacks to `text`, comments of the first boot's script left out: they would be a quarter of a seed.
-    pub(super) packed: Vec<u8>,
+    pub(super) gzip: Vec<u8>,
+}
+
+/// What cloud-init runs at every boot before it plants anything.
+pub(super) struct Bootcmd {
+    pub(super) prepare: String,
+    pub(super) card: String,
 }
 
 /// The templates, parsed once.
@@ -47,6 +54,7 @@ pub(super) struct Scripts {
     /// What is below the block of variables.
     constant: Script,
     unit: Script,
+    bootcmd: Bootcmd,
 }
 
 impl Scripts {
@@ -60,12 +68,16 @@ impl Scripts {
         Ok(Self {
             tera,
             constant: Script {
-                packed: gzip::pack(without_comments(&constant).as_bytes(), Compression::best()),
+                gzip: encoding::gzip(without_comments(&constant).as_bytes(), Compression::best()),
                 text: constant,
             },
             unit: Script {
-                packed: gzip::pack(UNIT.as_bytes(), Compression::best()),
+                gzip: encoding::gzip(UNIT.as_bytes(), Compression::best()),
                 text: UNIT.to_owned(),
+            },
+            bootcmd: Bootcmd {
+                prepare: without_comments(include_str!("../../templates/first-boot/prepare.sh")),
+                card: without_comments(include_str!("../../templates/first-boot/card.sh")),
             },
         })
     }
@@ -73,11 +85,15 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn first_boot(&self, cluster: &Cluster, at: usize) -> Result<Script, ShellError> {
         let mut text = shell::rendered(&self.tera, VALUES, &Values::of(cluster, at))?;
-        let mut packed = gzip::pack(text.as_bytes(), Compression::fast());
+        let mut gzip = encoding::gzip(text.as_bytes(), Compression::fast());
         // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
-        packed.extend(&self.constant.packed);
+        gzip.extend(&self.constant.gzip);
         text.push_str(&self.constant.text);
-        Ok(Script { text, packed })
+        Ok(Script { text, gzip })
+    }
+
+    pub(super) fn bootcmd(&self) -> &Bootcmd {
+        &self.bootcmd
     }
 
     /// The unit that runs it at boot.
@@ -223,7 +239,7 @@ impl<'a> Values<'a> {
             },
             cluster: ClusterValues {
                 name: cluster.name.to_string(),
-                ubuntu: cluster.ubuntu.version(),
+                ubuntu: cluster.ubuntu.version,
                 kernel: cluster.kernel.word(),
                 members: cluster
                     .hosts

@@ -7,9 +7,12 @@ mod network;
 pub(crate) mod user_data;
 pub(crate) mod write_files;
 
+use std::mem;
+
 use camino::Utf8PathBuf;
 use thiserror::Error;
 
+use crate::manager::lxd;
 use crate::model::Cluster;
 use crate::shell::ShellError;
 use crate::trust::{KeyPair, SecretBytes, SshHostKey};
@@ -61,10 +64,9 @@ pub struct ClusterKeys {
     pub hosts: Vec<HostKeys>,
 }
 
-/// Holds the parsed templates, and which forms of documents were read back.
+/// Holds the parsed templates.
 pub struct Renderer {
     scripts: first_boot::Scripts,
-    yaml: yaml::Writer,
 }
 
 impl Renderer {
@@ -75,7 +77,6 @@ impl Renderer {
     pub fn new() -> Result<Self, RenderError> {
         Ok(Self {
             scripts: first_boot::Scripts::new()?,
-            yaml: yaml::Writer::default(),
         })
     }
 
@@ -97,7 +98,7 @@ impl Renderer {
             .collect()
     }
 
-    /// Everything of one host, the `at`-th of its cluster.
+    /// Everything of one host, the `at`-th of its cluster, in the order of [`HOST_FILES`].
     ///
     /// # Errors
     /// If a document does not read back as what was meant.
@@ -107,67 +108,103 @@ impl Renderer {
         at: usize,
         keys: &ClusterKeys,
     ) -> Result<Vec<File>, RenderError> {
-        let host = &cluster.hosts[at];
-        let folder = Utf8PathBuf::from(cluster.name.as_str()).join(host.name.as_str());
-        let named = |name: &str, result: Result<String, yaml::YamlError>| {
-            result.map_err(|source| RenderError::Yaml {
-                path: folder.join(name),
-                source,
-            })
-        };
-        let firstboot = self.scripts.first_boot(cluster, at)?;
-        let unit = self.scripts.unit();
-        let yaml = &self.yaml;
-        let preseed = named(
-            "lxd-preseed.yaml",
-            crate::manager::lxd::preseed::preseed(
-                yaml,
-                cluster,
-                host,
-                &keys.cluster.certificate_pem,
-            ),
-        )?;
-        let planted = write_files::planted(cluster, at, keys, &firstboot, unit, &preseed);
-        let user_data = SecretBytes::new(
-            named(
-                "user-data",
-                user_data::user_data(yaml, cluster, host, &keys.hosts[at].ssh, &planted),
-            )?
-            .into_bytes(),
-        );
-        let network_config = named(
-            "network-config",
-            network::network_config(yaml, &cluster.network, host),
-        )?;
-        let meta_data = named(
-            "meta-data",
-            user_data::meta_data(yaml, host, &user_data, &network_config),
-        )?;
-        let file = |name: &str, content| File {
+        let folder = Utf8PathBuf::from(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
+        let mut contents = self
+            .contents(cluster, at, keys)
+            .map_err(|error| match error {
+                ContentError::Yaml(name, source) => RenderError::Yaml {
+                    path: folder.join(name),
+                    source,
+                },
+                ContentError::Shell(error) => error.into(),
+            })?;
+        let files = HOST_FILES.iter().map(|(name, content)| File {
             path: folder.join(name),
-            content,
-        };
-        Ok(vec![
-            file("user-data", Content::Secret(user_data)),
-            file("meta-data", Content::Public(meta_data.into_bytes())),
-            file(
-                "network-config",
-                Content::Public(network_config.into_bytes()),
-            ),
-            file("lxd-preseed.yaml", Content::Public(preseed.into_bytes())),
-            // For a cluster that this host was declared in after it was formed: a member is told to trust it.
-            file(
-                "server.crt",
-                Content::Public(keys.hosts[at].server.certificate_pem.clone().into_bytes()),
-            ),
-            file(
-                "lxseed-firstboot",
-                Content::Script(firstboot.text.into_bytes()),
-            ),
-            file(
-                "lxseed-firstboot.service",
-                Content::Public(unit.text.as_bytes().to_vec()),
-            ),
-        ])
+            content: content(&mut contents),
+        });
+        Ok(files.collect())
     }
+
+    fn contents(
+        &self,
+        cluster: &Cluster,
+        at: usize,
+        keys: &ClusterKeys,
+    ) -> Result<Contents, ContentError> {
+        let (host, own) = (&cluster.hosts[at], &keys.hosts[at]);
+        let named = |name| move |source| ContentError::Yaml(name, source);
+        let first_boot = self.scripts.first_boot(cluster, at)?;
+        let unit = self.scripts.unit();
+        let certificate = &keys.cluster.certificate_pem;
+        let lxd_preseed =
+            lxd::preseed::preseed(cluster, host, certificate).map_err(named("lxd-preseed.yaml"))?;
+        let written = write_files::write_files(cluster, at, keys, &first_boot, unit, &lxd_preseed);
+        let user_data =
+            user_data::user_data(cluster, host, &own.ssh, self.scripts.bootcmd(), &written)
+                .map_err(named("user-data"))?;
+        let user_data = SecretBytes::new(user_data.into_bytes());
+        let network_config =
+            network::network_config(&cluster.network, host).map_err(named("network-config"))?;
+        let meta_data =
+            user_data::meta_data(host, &user_data, &network_config).map_err(named("meta-data"))?;
+        Ok(Contents {
+            user_data,
+            meta_data,
+            network_config,
+            lxd_preseed,
+            server_crt: own.server.certificate_pem.clone(),
+            first_boot: first_boot.text,
+            unit: unit.text.clone(),
+        })
+    }
+}
+
+/// What the files of a host hold.
+struct Contents {
+    user_data: SecretBytes,
+    meta_data: String,
+    network_config: String,
+    lxd_preseed: String,
+    server_crt: String,
+    first_boot: String,
+    unit: String,
+}
+
+/// Which file could not be made, and why.
+enum ContentError {
+    Yaml(&'static str, yaml::YamlError),
+    Shell(ShellError),
+}
+
+impl From<ShellError> for ContentError {
+    fn from(error: ShellError) -> Self {
+        Self::Shell(error)
+    }
+}
+
+/// Takes the content of one file.
+type Take = fn(&mut Contents) -> Content;
+
+/// Every file that is made of a host, but for what its installer needs: its name, and what takes its content. A file that is to come
+/// out of a build is named here and made in [`Renderer::contents`]; what cloud-init writes on the machine is in `write_files`.
+const HOST_FILES: &[(&str, Take)] = &[
+    ("user-data", |made| {
+        Content::Secret(mem::replace(
+            &mut made.user_data,
+            SecretBytes::new(Vec::new()),
+        ))
+    }),
+    ("meta-data", |made| public(&mut made.meta_data)),
+    ("network-config", |made| public(&mut made.network_config)),
+    ("lxd-preseed.yaml", |made| public(&mut made.lxd_preseed)),
+    // For a cluster that this host was declared in after it was formed: a member is told to trust it.
+    ("server.crt", |made| public(&mut made.server_crt)),
+    ("lxseed-firstboot", |made| {
+        Content::Script(mem::take(&mut made.first_boot).into_bytes())
+    }),
+    ("lxseed-firstboot.service", |made| public(&mut made.unit)),
+];
+
+fn public(text: &mut String) -> Content {
+    Content::Public(mem::take(text).into_bytes())
 }

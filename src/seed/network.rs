@@ -56,10 +56,6 @@ const NO_VLAN: &str = "!802.1Q*";
 /// netplan makes of the entry `lan`.
 pub(super) const ON_A_BUS: &str = "[Match]\nPath=?*";
 
-/// Lays the text $2 there for the card with the hardware address $1, and has networkd read it: 237 does so at its start alone.
-/// A card for which udev knows no place is left as it is, for it would have no network at all.
-pub(super) const NARROW: &str = "file=/etc/systemd/network/10-netplan-lan.network.d/lxseed.conf; if [ \"$(cat \"$file\" 2>/dev/null)\" != \"$2\" ]; then for card in /sys/class/net/*; do [ \"$(cat \"$card/address\" 2>/dev/null)\" = \"$1\" ] || continue; case $(udevadm info --query=property --path=\"$card\") in *ID_PATH=*) mkdir -p \"${file%/*}\"; printf '%s\\n' \"$2\" >\"$file\"; sync \"$file\"; systemctl try-restart systemd-networkd; break ;; esac; done; fi";
-
 #[derive(Serialize)]
 struct Nameservers {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,17 +70,13 @@ impl Nameservers {
     }
 }
 
-pub(super) fn network_config(
-    yaml: &yaml::Writer,
-    network: &Network,
-    host: &Host,
-) -> Result<String, YamlError> {
+pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, YamlError> {
     let gateway = network.gateway.to_string();
     let (gateway4, gateway6) = match network.gateway {
         IpAddr::V4(_) => (Some(gateway), None),
         IpAddr::V6(_) => (None, Some(gateway)),
     };
-    yaml.to_string(&NetworkConfig {
+    yaml::to_string(&NetworkConfig {
         version: 2,
         ethernets: Ethernets {
             lan: Ethernet {

@@ -5,41 +5,17 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::first_boot::Bootcmd;
 use super::network;
+use super::write_files::WriteFile;
 use crate::hex;
 use crate::model::{Cluster, Host};
 use crate::trust::{SecretBytes, SshHostKey};
 use crate::yaml::{self, YamlError};
 
-/// A file that cloud-init writes on the machine.
-pub(super) struct Planted<'a> {
-    pub(super) path: String,
-    /// Always four octal digits: a bare 644 becomes mode 1204 in cloud-init 18.2.
-    pub(super) permissions: &'static str,
-    pub(super) content: Planting<'a>,
-}
-
-/// How the content of a file stands in user-data.
-pub(super) enum Planting<'a> {
-    /// In base64.
-    Plain(&'a [u8]),
-    /// Packed by gzip.
-    Packed(&'a [u8]),
-}
-
-impl Planting<'_> {
-    /// The encoding's name, known to cloud-init since long before 18.2, and the text.
-    fn encoded(&self) -> (&'static str, String) {
-        match self {
-            Self::Plain(content) => ("b64", super::write_files::base64(content)),
-            Self::Packed(content) => ("gz+b64", super::write_files::base64(content)),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct UserData<'a> {
-    // First of all, and with no `local-hostname` in meta-data: see PREPARE.
+    // First of all, and with no `local-hostname` in meta-data: see templates/first-boot/prepare.sh.
     preserve_hostname: bool,
     // Only what goes into /etc/hosts.
     hostname: &'a str,
@@ -57,7 +33,7 @@ struct UserData<'a> {
     grub_dpkg: GrubDpkg,
     // Runs at every boot, before the modules that plant anything.
     bootcmd: [&'a [&'a str]; 3],
-    write_files: Vec<WriteFile<'a>>,
+    write_files: Vec<WriteFileEntry<'a>>,
     runcmd: [[&'a str; 3]; 1],
 }
 
@@ -96,7 +72,7 @@ struct GrubDpkg {
 }
 
 #[derive(Serialize)]
-struct WriteFile<'a> {
+struct WriteFileEntry<'a> {
     path: &'a str,
     // Files are written before users are made; an owner that does not exist yet ends the whole list.
     owner: &'a str,
@@ -104,35 +80,6 @@ struct WriteFile<'a> {
     encoding: &'a str,
     content: String,
 }
-
-/// cloud-init notes that a module has run, but does not wait until what it wrote is on the disk. ext4 keeps the note after five
-/// seconds and a new file's content after thirty: a power cut in between leaves empty files that nothing would write
-/// again. So until the machine is sealed, what plants files, keys and accounts runs at every boot; each leaves the same
-/// behind however often it runs. The names are those of the semaphores of 18.2 and of 23.1.2.
-///
-/// A seal is of one instance. cloud-init writes data/instance-id for the boot's own before it runs the first module (`instancify`
-/// in both of its first stages, 18.2 and 23.1.2 alike); a file that a power cut has emptied is equal to nothing.
-///
-/// A member of a cluster (/var/lib/lxseed/formed: host, address, cluster and more, with tabs) that is given the seed of another
-/// host keeps its name, its SSH host keys and its accounts: it would be locked out of, and known by another's key. A module
-/// whose semaphore is there is passed over. The seed's files are planted all the same: what says that the seed is a wrong one,
-/// and removes its keys, is among them.
-///
-/// The host's name is set here, too. cloud-init's own way writes /var/lib/cloud/data/set-hostname, and up to 22.4.2 (18.2
-/// included) cannot read that file when it is empty: both of its first stages then end at every boot before they plant
-/// anything. It goes that way when meta-data has a `local-hostname`, before it looks at user-data, and later unless
-/// `preserve_hostname` is set.
-const PREPARE: &str = concat!(
-    "instance=$(cat /var/lib/cloud/data/instance-id 2>/dev/null); ",
-    "if [ -z \"$instance\" ] || [ \"$instance\" != \"$(cat /var/lib/lxseed/sealed 2>/dev/null)\" ]; then ",
-    "sem=/var/lib/cloud/instance/sem; ",
-    "own=\"users_groups ssh\"; ",
-    "formed=$(cut -f 1,3 /var/lib/lxseed/formed 2>/dev/null); ",
-    "if [ -n \"$formed\" ] && [ \"$formed\" != \"$(printf \"%s\\t%s\" \"$1\" \"$2\")\" ]; then ",
-    "mkdir -p $sem; for name in $own; do touch $sem/config_$name; done; own=; ",
-    "else echo \"$1\" >/etc/hostname; hostname \"$1\"; fi; ",
-    "for name in write_files $own runcmd scripts_user; do rm -f $sem/config_$name; done; fi",
-);
 
 /// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written the
 /// folder is closed: LXD's identity is read by root alone.
@@ -144,11 +91,11 @@ const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboo
 
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
-    yaml: &yaml::Writer,
     cluster: &Cluster,
     host: &Host,
     ssh: &SshHostKey,
-    planted: &[Planted<'_>],
+    bootcmd: &Bootcmd,
+    files: &[WriteFile<'_>],
 ) -> Result<String, YamlError> {
     let private = std::str::from_utf8(ssh.private.expose())
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
@@ -183,25 +130,18 @@ pub(super) fn user_data(
             &[
                 "sh",
                 "-c",
-                PREPARE,
+                &bootcmd.prepare,
                 "lxseed",
                 host.name.as_str(),
                 cluster.name.as_str(),
             ],
-            &[
-                "sh",
-                "-c",
-                network::NARROW,
-                "lxseed",
-                &mac,
-                network::ON_A_BUS,
-            ],
+            &["sh", "-c", &bootcmd.card, "lxseed", &mac, network::ON_A_BUS],
         ],
-        write_files: planted
+        write_files: files
             .iter()
             .map(|file| {
                 let (encoding, content) = file.content.encoded();
-                WriteFile {
+                WriteFileEntry {
                     path: &file.path,
                     owner: "root:root",
                     permissions: file.permissions,
@@ -213,7 +153,7 @@ pub(super) fn user_data(
         runcmd: [["sh", "-c", START]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
-    yaml.to_string_below("#cloud-config\n", &document)
+    yaml::to_string_below("#cloud-config\n", &document)
 }
 
 #[derive(Serialize)]
@@ -227,7 +167,6 @@ struct MetaData<'a> {
 /// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
 /// the seed says: a constant one would keep a changed seed from being applied, a random one would break repeatability.
 pub(super) fn meta_data(
-    yaml: &yaml::Writer,
     host: &Host,
     user_data: &SecretBytes,
     network_config: &str,
@@ -237,7 +176,7 @@ pub(super) fn meta_data(
     digest.update(user_data.sha256());
     digest.update(network_config);
     let digest = hex::encode(&digest.finalize()[..8]);
-    yaml.to_string(&MetaData {
+    yaml::to_string(&MetaData {
         instance_id: format!("{}-{digest}", host.name),
         lxseed_host: host.name.as_str(),
     })

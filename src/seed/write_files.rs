@@ -1,15 +1,35 @@
 //! Who trusts whom: the files that certificates and keys stand in, on the machines and on the administrator's desk.
 
-use base64::Engine as _;
-
 use super::first_boot::Script;
-use super::user_data::{Planted, Planting};
 use super::{ClusterKeys, FIRSTBOOT};
+use crate::encoding::base64;
 use crate::model::Cluster;
 use crate::trust::SecretBytes;
 
-pub(super) fn base64(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+/// A file that cloud-init writes on the machine.
+pub(super) struct WriteFile<'a> {
+    pub(super) path: String,
+    /// Always four octal digits: a bare 644 becomes mode 1204 in cloud-init 18.2.
+    pub(super) permissions: &'static str,
+    pub(super) content: Payload<'a>,
+}
+
+/// What such a file holds.
+pub(super) enum Payload<'a> {
+    /// The bytes.
+    Plain(&'a [u8]),
+    /// The bytes, compressed by gzip.
+    Gzip(&'a [u8]),
+}
+
+impl Payload<'_> {
+    /// The encoding's name, known to cloud-init since long before 18.2, and the text.
+    pub(super) fn encoded(&self) -> (&'static str, String) {
+        match self {
+            Self::Plain(content) => ("b64", base64(content)),
+            Self::Gzip(content) => ("gz+b64", base64(content)),
+        }
+    }
 }
 
 /// One line per host, under its name and its address.
@@ -23,33 +43,33 @@ pub(super) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
 }
 
 /// The files that cloud-init writes on one host.
-pub(super) fn planted<'a>(
+pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
     at: usize,
     keys: &'a ClusterKeys,
     firstboot: &'a Script,
     unit: &'a Script,
     preseed: &'a str,
-) -> Vec<Planted<'a>> {
+) -> Vec<WriteFile<'a>> {
     let host = &cluster.hosts[at];
-    let open = |path: &str, permissions, text: &'a str| Planted {
+    let open = |path: &str, permissions, text: &'a str| WriteFile {
         path: path.to_owned(),
         permissions,
-        content: Planting::Plain(text.as_bytes()),
+        content: Payload::Plain(text.as_bytes()),
     };
-    let closed = |path: &str, content: &'a SecretBytes| Planted {
+    let closed = |path: &str, content: &'a SecretBytes| WriteFile {
         path: path.to_owned(),
         permissions: "0600",
-        content: Planting::Plain(content.expose()),
+        content: Payload::Plain(content.expose()),
     };
-    let packed = |path: &str, permissions, script: &'a Script| Planted {
+    let compressed = |path: &str, permissions, script: &'a Script| WriteFile {
         path: path.to_owned(),
         permissions,
-        content: Planting::Packed(&script.packed),
+        content: Payload::Gzip(&script.gzip),
     };
     let mut files = vec![
-        packed(FIRSTBOOT, "0755", firstboot),
-        packed("/etc/systemd/system/lxseed-firstboot.service", "0644", unit),
+        compressed(FIRSTBOOT, "0755", firstboot),
+        compressed("/etc/systemd/system/lxseed-firstboot.service", "0644", unit),
         open("/etc/lxseed/lxd-preseed.yaml", "0600", preseed),
         open(
             "/etc/lxseed/tls/server.crt",

@@ -22,8 +22,8 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Reads the stream of assertions that `snap download` writes beside a snap: a `snap-revision` tells digest, size and
-    /// number, the `snap-declaration` of the same snap-id its name.
+    /// Reads the stream of assertions that `snap download` writes beside a snap: a `snap-revision` tells digest, size
+    /// and number, the `snap-declaration` of the same snap-id its name.
     pub(crate) fn read(text: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
         let (mut revision, mut declarations) = (None, Vec::new());
@@ -76,8 +76,8 @@ fn header<'a>(assertion: &'a BTreeMap<String, String>, name: &str) -> Result<&'a
         .ok_or_else(|| format!("its {name} is missing"))
 }
 
-/// The headers of each assertion: `name: value` lines up to an empty one, then a body of `body-length` bytes where there is
-/// one, then the signature, each set off by an empty line.
+/// The headers of each assertion: `name: value` lines up to an empty one, then a body of `body-length` bytes where
+/// there is one, then the signature, each set off by an empty line.
 fn assertions(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches('\n');
@@ -117,7 +117,8 @@ fn assertions(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
 fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut headers = BTreeMap::new();
     for line in text.lines() {
-        // A value of several lines, a list or a mapping goes on in lines that are indented; none of what is asked for is one.
+        // A value of several lines, a list or a mapping goes on in lines that are indented; none of what is asked for
+        // is one.
         if line.starts_with(' ') {
             continue;
         }

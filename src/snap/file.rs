@@ -57,7 +57,7 @@ pub(crate) struct Meta {
     /// Its version, as people say it.
     #[serde(default)]
     version: serde_yaml::Value,
-    /// The snap it stands on. Without one, an application stands on `core`.
+    /// The base snap. Without one, the base of an application is `core`.
     #[serde(default)]
     pub(crate) base: Option<String>,
     /// The processors it runs on; `all` where it has no programs of its own.

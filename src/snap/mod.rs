@@ -1,4 +1,5 @@
-//! Snaps as `snap download` leaves them: NAME_REV.snap with what is in it, and NAME_REV.assert with what the store says of it.
+//! Snaps as `snap download` leaves them: NAME_REV.snap with what is in it, and NAME_REV.assert with what the store says
+//! of it.
 
 mod assertion;
 mod file;

@@ -1,7 +1,7 @@
 //! Reads one file out of a squashfs (version 4.0), the file system that a snap is.
 //!
-//! Only as much as `meta/snap.yaml` needs. The crates that read more of it unpack xz, which the store's snaps are packed
-//! with, by C code.
+//! Only as much as `meta/snap.yaml` needs. The crates that read more of it unpack xz, which the store's snaps are
+//! packed with, by C code.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -50,16 +50,16 @@ struct Reader<S> {
     fragments: u64,
 }
 
-/// Where an inode is: which metadata block, counted in bytes from the table's start, and where in it.
+/// Where an inode or a listing is: which metadata block, counted in bytes from the table's start, and where in it.
 #[derive(Clone, Copy)]
-struct Place {
+struct InodeRef {
     block: u64,
     offset: usize,
 }
 
 enum Inode {
     Folder {
-        listing: Place,
+        listing: InodeRef,
         size: u32,
     },
     File {
@@ -75,17 +75,17 @@ enum Inode {
 /// The bytes of the file at this path, at most `limit` of them; nothing if it is not there.
 pub(super) fn read(source: impl Read + Seek, path: &[&str], limit: u64) -> Result<Option<Vec<u8>>> {
     let (mut reader, root) = Reader::open(source)?;
-    let mut place = root;
+    let mut at = root;
     for name in path {
-        let Inode::Folder { listing, size } = reader.inode(place, limit)? else {
+        let Inode::Folder { listing, size } = reader.inode(at, limit)? else {
             return Ok(None);
         };
         match reader.find(listing, size, name)? {
-            Some(found) => place = found,
+            Some(found) => at = found,
             None => return Ok(None),
         }
     }
-    match reader.inode(place, limit)? {
+    match reader.inode(at, limit)? {
         Inode::File {
             start,
             fragment,
@@ -100,7 +100,7 @@ pub(super) fn read(source: impl Read + Seek, path: &[&str], limit: u64) -> Resul
 }
 
 impl<S: Read + Seek> Reader<S> {
-    fn open(mut source: S) -> Result<(Self, Place)> {
+    fn open(mut source: S) -> Result<(Self, InodeRef)> {
         let mut head = [0; 96];
         source.seek(SeekFrom::Start(0))?;
         match source.read_exact(&mut head) {
@@ -128,7 +128,7 @@ impl<S: Read + Seek> Reader<S> {
         if source.seek(SeekFrom::End(0))? < used {
             return Err(SquashError::Damaged("it is cut off"));
         }
-        let root = place(u64_at(&head, 32));
+        let root = inode_ref(u64_at(&head, 32));
         Ok((
             Self {
                 source,
@@ -142,7 +142,7 @@ impl<S: Read + Seek> Reader<S> {
         ))
     }
 
-    fn inode(&mut self, at: Place, limit: u64) -> Result<Inode> {
+    fn inode(&mut self, at: InodeRef, limit: u64) -> Result<Inode> {
         let block = u64::from(self.block_size);
         let mut table = self.metadata(self.inodes, at)?;
         let kind = u16_at(&table.take(16)?, 0);
@@ -151,7 +151,7 @@ impl<S: Read + Seek> Reader<S> {
             1 => {
                 let rest = table.take(16)?;
                 Inode::Folder {
-                    listing: Place {
+                    listing: InodeRef {
                         block: u32_at(&rest, 0).into(),
                         offset: u16_at(&rest, 10).into(),
                     },
@@ -161,7 +161,7 @@ impl<S: Read + Seek> Reader<S> {
             8 => {
                 let rest = table.take(24)?;
                 Inode::Folder {
-                    listing: Place {
+                    listing: InodeRef {
                         block: u32_at(&rest, 8).into(),
                         offset: u16_at(&rest, 18).into(),
                     },
@@ -207,7 +207,7 @@ impl<S: Read + Seek> Reader<S> {
     }
 
     /// The entry of that name in a folder.
-    fn find(&mut self, listing: Place, size: u32, name: &str) -> Result<Option<Place>> {
+    fn find(&mut self, listing: InodeRef, size: u32, name: &str) -> Result<Option<InodeRef>> {
         if size > MAX_FOLDER {
             return Err(SquashError::Damaged("a folder in it is far too large"));
         }
@@ -227,7 +227,7 @@ impl<S: Read + Seek> Reader<S> {
                 let found = table.take(length)?;
                 left -= 8 + i64::try_from(length).unwrap_or(i64::MAX);
                 if found == name.as_bytes() {
-                    return Ok(Some(Place {
+                    return Ok(Some(InodeRef {
                         block,
                         offset: u16_at(&entry, 0).into(),
                     }));
@@ -265,7 +265,7 @@ impl<S: Read + Seek> Reader<S> {
                 self.fragments.saturating_add(u64::from(fragment / 512) * 8),
             ))?;
             self.exactly(&mut list)?;
-            let entry = Place {
+            let entry = InodeRef {
                 block: 0,
                 offset: (fragment % 512) as usize * 16,
             };
@@ -324,7 +324,7 @@ impl<S: Read + Seek> Reader<S> {
         }
     }
 
-    fn metadata(&mut self, table: u64, at: Place) -> Result<Metadata<'_, S>> {
+    fn metadata(&mut self, table: u64, at: InodeRef) -> Result<Metadata<'_, S>> {
         let mut metadata = Metadata {
             next: table.saturating_add(at.block),
             reader: self,
@@ -372,8 +372,8 @@ impl<S: Read + Seek> Metadata<'_, S> {
     }
 }
 
-fn place(reference: u64) -> Place {
-    Place {
+fn inode_ref(reference: u64) -> InodeRef {
+    InodeRef {
         block: reference >> 16,
         offset: (reference & 0xffff) as usize,
     }
@@ -424,7 +424,7 @@ mod tests {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = SNAP.to_vec();
                 bytes[at] = byte;
-                // Whatever comes of it, it comes to an end.
+                // Any result will do, as long as it returns.
                 let _: Result<_> = yaml(&bytes);
             }
         }

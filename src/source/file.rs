@@ -24,8 +24,8 @@ pub struct Span {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
-    /// The alias (`*name`) that brings the stretch to where it is used, first and past-the-last byte in the same file. A
-    /// stretch that is written where it is used has none.
+    /// The alias (`*name`) that brings the stretch to where it is used, first and past-the-last byte in the same file.
+    /// A stretch that is written where it is used has none.
     via: Option<(u32, u32)>,
 }
 
@@ -81,7 +81,8 @@ impl Span {
 
 /// Line and column, both from 1, as editors count them; columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-pub struct Place {
+#[schemars(rename = "Place")] // as the published schema of reports calls it
+pub struct Position {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -102,11 +103,11 @@ pub struct SourceFile {
 impl SourceFile {
     /// Line and column of a byte of the text.
     #[must_use]
-    pub fn place(&self, at: usize) -> Place {
+    pub fn place(&self, at: usize) -> Position {
         let at = floor_boundary(&self.text, at);
         let line = self.line(at);
         let start = self.lines()[line - 1];
-        Place {
+        Position {
             line,
             column: self.text[start..at]
                 .trim_start_matches('\u{feff}')
@@ -197,6 +198,16 @@ pub(crate) enum FileTrouble {
     NotAFile,
     TooLarge(u64),
     NotUtf8 { valid_up_to: usize, prefix: String },
+}
+
+impl FileTrouble {
+    /// The text that can be read all the same, once.
+    pub(crate) fn take_prefix(&mut self) -> String {
+        match self {
+            Self::NotUtf8 { prefix, .. } => std::mem::take(prefix),
+            _ => String::new(),
+        }
+    }
 }
 
 /// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it.

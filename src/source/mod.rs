@@ -1,11 +1,10 @@
-//! Reads a site: which files belong to it, their text within budgets, and YAML as a tree that knows where each value stands.
+//! Reads a site: which files belong to it, their text within budgets, and YAML as a tree with the span of each value.
 
 mod file;
-mod plain;
 mod site;
 mod yaml;
 
-pub use file::{FileId, Place, SourceFile, Sources, Span};
+pub use file::{FileId, Position, SourceFile, Sources, Span};
 pub(crate) use file::{FileTrouble, MAX_FILE_BYTES};
 pub use site::Content;
 pub(crate) use site::{Layout, ProfileFile, Role, read_site, site_of};

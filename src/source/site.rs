@@ -27,7 +27,7 @@ pub(crate) struct ProfileFile {
     pub(crate) text: Result<String, FileTrouble>,
 }
 
-/// A file that is in memory, or what stands in the way of reading one.
+/// A file that is in memory, or why it cannot be read.
 #[derive(Debug)]
 pub enum Content {
     /// What is in it.
@@ -51,13 +51,14 @@ pub(crate) struct Layout {
     pub(crate) secrets: Vec<Utf8PathBuf>,
     /// Links that lead out of the site, which are not followed.
     pub(crate) links_out: Vec<Utf8PathBuf>,
-    /// What the walk itself stumbled over.
+    /// Errors of the walk itself.
     pub(crate) errors: Vec<(Utf8PathBuf, String)>,
     /// There is no such folder.
     pub(crate) missing: bool,
 }
 
-/// Reads a site's folder. Symbolic links within the site are followed, loops are reported by the walk; the order is by name.
+/// Reads a site's folder. Symbolic links within the site are followed, loops are reported by the walk; the order is by
+/// name.
 pub(crate) fn read_site(site: &Utf8Path) -> Layout {
     let mut layout = Layout {
         missing: !site.is_dir(),
@@ -161,7 +162,7 @@ pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> La
 }
 
 impl Layout {
-    /// The order must not hang on the file system's.
+    /// The order must not depend on the file system's.
     fn sort(&mut self) {
         self.files.sort_by(|a, b| a.path.cmp(&b.path));
         self.snaps.sort_by(|a, b| a.path().cmp(b.path()));
@@ -189,8 +190,8 @@ impl Layout {
     }
 }
 
-/// Whether the entry is a link to a place outside the site. A profile from outside could otherwise have the excerpts in a
-/// report show any file of the machine that checks it.
+/// Whether the entry is a link to a place outside the site. A profile from outside could otherwise have the excerpts in
+/// a report show any file of the machine that checks it.
 fn leads_out(entry: &DirEntry, site: &Utf8Path) -> bool {
     if entry.depth() == 0 || !entry.path_is_symlink() {
         return false;

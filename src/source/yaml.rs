@@ -3,49 +3,43 @@
 //! The tree keeps everything a message needs: the place of every key and value, both places of an aliased value, and
 //! repeated keys, which the lowering reports together with the first use instead of the parser stopping at them.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::file::{FileId, Span};
-use super::plain;
 
-/// One YAML value and where it stands.
+/// One YAML value and its span.
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Node<'a> {
-    pub(crate) kind: Kind<'a>,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
     /// Where the value is written and, for an alias or a merged key, where it is used.
     pub(crate) span: Span,
 }
 
 /// A key of a mapping.
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) struct Key<'a> {
+pub(crate) struct Key {
     /// The key's text, or nothing if the key is not text.
-    pub(crate) name: Option<Cow<'a, str>>,
+    pub(crate) name: Option<String>,
     pub(crate) span: Span,
 }
 
 #[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq))]
-pub(crate) enum Kind<'a> {
+pub(crate) enum Kind {
     Null,
     Bool(bool),
     Number,
     /// A whole number that is not negative.
     Unsigned(u64),
-    /// Part of the source where it stands there as it is.
-    Text(Cow<'a, str>),
-    List(Vec<Node<'a>>),
-    Map(Vec<(Key<'a>, Node<'a>)>),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
 }
 
-impl Kind<'_> {
-    /// What a person calls it.
+impl Kind {
+    /// Its name in messages.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -63,17 +57,12 @@ impl Kind<'_> {
 pub(crate) struct YamlError {
     pub(crate) span: Span,
     pub(crate) message: String,
-    /// The text is well-formed but asks for more than a profile can need: an alias bomb, bottomless nesting.
+    /// The text is well-formed but asks for more than a profile can need: an alias bomb, very deep nesting.
     pub(crate) over_budget: bool,
 }
 
 /// Every document of the text. Null documents (`---` with nothing behind it) do not count.
-pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node<'_>>, YamlError> {
-    plain::parse(text, file).map_or_else(|| parse_whole(text, file), Ok)
-}
-
-/// The same for all of YAML.
-pub(super) fn parse_whole(text: &str, file: FileId) -> Result<Vec<Node<'static>>, YamlError> {
+pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node>, YamlError> {
     let documents =
         serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options(text.len()))
             .map_err(|error| yaml_error(&error, text, file))?;
@@ -85,8 +74,8 @@ pub(super) fn parse_whole(text: &str, file: FileId) -> Result<Vec<Node<'static>>
 
 /// The budgets. serde-saphyr's defaults refuse honest inventories (more than 100 hosts that merge one anchor, more than
 /// about 8,600 hosts in a file), so each one is set from the input's size: a node takes at least two bytes of text,
-/// and what aliases add to it may be as large again plus a margin for small files. That lets 10,000 hosts that share one
-/// anchor pass and stops a bomb, which multiplies, early.
+/// and what aliases add to it may be as large again plus a margin for small files. That lets 10,000 hosts that share
+/// one anchor pass and stops a bomb, which multiplies, early.
 fn options(bytes: usize) -> serde_saphyr::Options {
     let nodes = bytes.saturating_mul(2).saturating_add(10_000);
     serde_saphyr::options! {
@@ -127,7 +116,7 @@ fn yaml_error(error: &serde_saphyr::Error, text: &str, file: FileId) -> YamlErro
             message.truncate(at);
         }
     }
-    // The breach may be wrapped in an error about an alias or come from the scanner, so the kind does not tell; the words do.
+    // The error may be wrapped in one about an alias or come from the scanner, so only its text tells the kind.
     let holds = |words: &[&str]| words.iter().any(|word| message.contains(word));
     let too_deep = holds(&["Depth", "recursion limit", "nesting"]);
     let over_budget = too_deep || holds(&["budget", "replay", "expansion"]);
@@ -254,9 +243,8 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-/// Turns the parser's tree into ours. `alias` is the alias that brought the surroundings to their place: what stands inside an
-/// anchored value is used where that is used.
-fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
+/// Turns the parser's tree into ours. `alias` is the alias through which the enclosing value is used, if there is one.
+fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node {
     let (written, alias) = spans(&raw, alias, file);
     let mut span = brought(written, alias);
     let kind = match raw.value {
@@ -264,9 +252,9 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
         Raw::Bool(value) => Kind::Bool(value),
         Raw::Number => Kind::Number,
         Raw::Unsigned(value) => Kind::Unsigned(value),
-        Raw::Text(text) => Kind::Text(text.into()),
+        Raw::Text(text) => Kind::Text(text),
         Raw::List(items) => {
-            let items: Vec<Node<'_>> = items
+            let items: Vec<Node> = items
                 .into_iter()
                 .map(|item| node(item, alias, file))
                 .collect();
@@ -279,7 +267,7 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
             Kind::List(items)
         }
         Raw::Map(entries) => {
-            let entries: Vec<(Key<'_>, Node<'_>)> = entries
+            let entries: Vec<(Key, Node)> = entries
                 .into_iter()
                 .map(|(key_raw, value)| (key(key_raw, alias, file), node(value, alias, file)))
                 .collect();
@@ -294,10 +282,10 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node<'static> {
     Node { kind, span }
 }
 
-fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key<'static> {
+fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key {
     let (written, alias) = spans(&raw, alias, file);
     let name = match raw.value {
-        Raw::Text(text) => Some(text.into()),
+        Raw::Text(text) => Some(text),
         _ => None,
     };
     Key {
@@ -343,7 +331,7 @@ mod tests {
                 &text[written.range()]
             ),
         };
-        fn walk(node: &Node<'_>, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
+        fn walk(node: &Node, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
             match &node.kind {
                 Kind::List(items) => items.iter().for_each(|item| walk(item, show, into)),
                 Kind::Map(entries) => {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-use super::{Driver, Kernel, Release};
+use super::{Driver, KernelFacts, Release, Version};
 
 /// Tracks of the LXD snap. A cluster forms without a password or token only where the server certificate of a member
 /// can be trusted beforehand: LXD 4.0.6 and later.
@@ -161,28 +161,44 @@ impl Track {
         }
     }
 
-    /// Why a driver does not work with this track on a kernel, if so. The snap carries its own ZFS tools and picks them by
-    /// the version of the kernel's module: 4.0 and 5.0 have tools from 0.6.5 on, 5.21 from 0.8 on (0.8 was put back
-    /// for 18.04's HWE kernel). The other drivers have no such coupling.
+    /// The first version of OpenZFS's kernel module that its ZFS tools fit. The snap carries its own and picks them by the version of
+    /// the module: 4.0 and 5.0 have tools from 0.6.5 on, 5.21 from 0.8 on. The other drivers have no such coupling.
+    fn zfs_since(self) -> Version {
+        match self {
+            Self::V4_0 | Self::V5_0 => Version(0, 6),
+            Self::V5_21 => Version(0, 8),
+        }
+    }
+
+    /// The oldest kernel that its documentation asks for.
+    fn documented_kernel(self) -> Option<Version> {
+        match self {
+            Self::V4_0 => None,
+            Self::V5_0 => Some(Version(5, 4)),
+            Self::V5_21 => Some(Version(5, 15)),
+        }
+    }
+
+    /// Why a driver does not work with this track on a kernel, if so.
     #[must_use]
-    pub fn refuses(self, release: Release, kernel: Kernel, driver: Driver) -> Option<String> {
-        let (zfs, linux) = (release.zfs(kernel), release.linux(kernel));
-        (driver == Driver::Zfs && self == Self::V5_21 && zfs == "0.7").then(|| {
+    pub fn refuses(self, kernel: &KernelFacts, driver: Driver) -> Option<String> {
+        let since = self.zfs_since();
+        (driver == Driver::Zfs && kernel.zfs < since).then(|| {
             format!(
-                "LXD 5.21 brings ZFS tools 0.8 and later, but the {} kernel {linux} has ZFS {zfs}",
-                kernel.word()
+                "LXD {} brings ZFS tools {since} and later, but the {} kernel {} has ZFS {}",
+                self.word(),
+                kernel.kernel.word(),
+                kernel.linux,
+                kernel.zfs
             )
         })
     }
 
-    /// The kernel LXD's documentation asks for, where 18.04's `kernel` is older than that.
+    /// The kernel that LXD's documentation asks for, where this one is older than that.
     #[must_use]
-    pub fn wants_newer_kernel(self, kernel: Kernel) -> Option<&'static str> {
-        match (self, kernel) {
-            (Self::V5_0, Kernel::Ga) => Some("5.4"),
-            (Self::V5_21, _) => Some("5.15"),
-            _ => None,
-        }
+    pub fn wants_newer_kernel(self, kernel: &KernelFacts) -> Option<Version> {
+        self.documented_kernel()
+            .filter(|documented| kernel.linux < *documented)
     }
 }
 
@@ -193,11 +209,20 @@ impl Channel {
         format!("^({})(/({}))?$", tracks.join("|"), RISKS.join("|"))
     }
 
-    /// What is installed unless the profile says otherwise: the newest track whose documented kernel (5.4) 18.04 has.
+    /// What is proposed where no release is known: what the newest one takes.
     #[must_use]
     pub fn default_channel() -> Self {
         Self {
-            track: Track::V5_0,
+            track: super::newest().lxd,
+            risk: "stable",
+        }
+    }
+
+    /// What is installed on a release unless the profile says otherwise.
+    #[must_use]
+    pub fn default_of(release: &Release) -> Self {
+        Self {
+            track: release.lxd,
             risk: "stable",
         }
     }

@@ -7,9 +7,9 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::error::{OutputError, first_few};
-use super::git;
 use super::manifest::{FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
 use super::target::{KEEP, Target, is_keep};
+use crate::git;
 
 /// Refuses a target that a build must not replace. [`Stage::begin`](super::Stage::begin) asks the same; this is for who
 /// wants to know before the first secret is made. Nothing is written.
@@ -34,18 +34,52 @@ pub(super) struct Contents {
 /// Asks every guard: what is in the target, and whether git would commit it.
 pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
     let Some(folder) = target.existing() else {
-        git::check(target, false)?;
+        check_git(target, false)?;
         return Ok(Contents::default());
     };
     // Git is up to three processes; the manifest is read meanwhile.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
     let (contents, git) = rayon::join(
         || contents(target, &folder),
-        || git::check(target, has_gitignore),
+        || check_git(target, has_gitignore),
     );
     let contents = contents?;
     git?;
     Ok(contents)
+}
+
+/// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
+/// Without git on the PATH, or outside a work tree, there is nothing to ask.
+fn check_git(target: &Target, has_gitignore: bool) -> Result<(), OutputError> {
+    let unanswered = |reason| OutputError::Git {
+        path: target.shown.clone(),
+        reason,
+    };
+    if git::in_work_tree(&target.parent).map_err(unanswered)? != Some(true) {
+        return Ok(());
+    }
+    let tracked = git::tracked(&target.parent, &target.name).map_err(unanswered)?;
+    let of_the_tree = |path: &String| {
+        path.strip_prefix(&*target.name)
+            .and_then(|p| p.strip_prefix('/'))
+            .is_none_or(|p| !is_keep(p))
+    };
+    if let Some(file) = tracked.into_iter().flatten().find(of_the_tree) {
+        return Err(OutputError::Tracked {
+            path: target.shown.clone(),
+            file,
+        });
+    }
+    if !has_gitignore {
+        // The build writes one that ignores the whole tree.
+        return Ok(());
+    }
+    // No such host exists: a .gitignore that hides this path hides whatever a build writes.
+    let probe = format!("{}/cluster/host/user-data", target.name);
+    match git::ignores(&target.parent, &probe).map_err(unanswered)? {
+        Some(false) => Err(OutputError::NotIgnored(target.shown.clone())),
+        _ => Ok(()),
+    }
 }
 
 fn is_plain_file(path: &Utf8Path) -> bool {

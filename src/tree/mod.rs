@@ -9,7 +9,6 @@ mod exchange;
 mod existing;
 mod fault;
 mod fs;
-mod git;
 mod guard;
 mod inspect;
 mod lock;

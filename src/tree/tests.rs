@@ -4,6 +4,7 @@
 
 pub(super) mod crash;
 mod fixture;
+mod git;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -1,9 +1,10 @@
 //! LXD identities: P-256 keys from the site secret, and self-signed certificates for them that are the same on every
 //! build.
 //!
-//! LXD itself makes P-384 keys and takes whatever Go's TLS takes. P-256 is a third of the work here, and on the machines Go has
-//! assembly for it and not for P-384: members open connections to one another all the time. Ed25519 would be another four times
-//! faster to make, but browsers refuse it in a certificate, and LXD's own user interface is served with the cluster's.
+//! LXD itself makes P-384 keys and takes whatever Go's TLS takes. P-256 is a third of the work here, and on the
+//! machines Go has assembly for it and not for P-384: members open connections to one another all the time. Ed25519
+//! would be another four times faster to make, but browsers refuse it in a certificate, and LXD's own user interface is
+//! served with the cluster's.
 
 use std::net::IpAddr;
 
@@ -128,7 +129,8 @@ impl SiteSecret {
     }
 }
 
-/// What [`SecretKey::to_sec1_pem`] gives; that would compute the public key once more, a third of the work of a key pair.
+/// What [`SecretKey::to_sec1_pem`] gives; that would compute the public key once more, a third of the work of a key
+/// pair.
 fn private_key_pem(key: &SecretKey, public: &[u8]) -> der::Result<SecretBytes> {
     let scalar = Zeroizing::new(key.to_bytes());
     let document = SecretDocument::encode_msg(&EcPrivateKey {

@@ -46,7 +46,7 @@ pub enum ClientKey {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ClientCertificateError {
-    /// The secret half stands in a profile.
+    /// The text is a private key.
     #[error(
         "this is or holds a private key: give only the certificate (client.crt), \
          and replace the pair, since the profile's history keeps it"
@@ -74,7 +74,7 @@ pub enum ClientCertificateError {
     /// BEGIN without END.
     #[error("the certificate is cut: -----END CERTIFICATE----- is missing")]
     Cut,
-    /// Between the two lines stands something else than base64.
+    /// There is something else than base64 between the two lines.
     #[error("the certificate's base64 is damaged; copy client.crt again")]
     Base64,
     /// The bytes are not a certificate.
@@ -113,8 +113,8 @@ impl ClientCertificate {
         &self.der
     }
 
-    /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before and
-    /// nothing after it.
+    /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before
+    /// and nothing after it.
     #[must_use]
     pub fn pem(&self) -> String {
         let body = STANDARD.encode(&self.der);

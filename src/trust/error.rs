@@ -6,7 +6,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use thiserror::Error;
 
-use super::source::Origin;
+use super::origin::Origin;
 
 /// Why a text is not a site secret. Lines are counted from 1; the text itself is never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -10,8 +10,8 @@ use rustix::process::geteuid;
 use zeroize::Zeroizing;
 
 use super::error::SecretError;
-use super::git;
 use super::secret::{MAX_TEXT_BYTES, SiteSecret};
+use crate::git;
 
 const OWNER_ONLY: u32 = 0o600;
 const OTHERS: u32 = 0o077;
@@ -45,7 +45,8 @@ impl PrivateFile {
             .canonicalize_utf8()
             .map_err(SecretError::io("look at", path))?;
         if let (Some(folder), Some(name)) = (real.parent(), real.file_name())
-            && git::tracks(folder, name)
+            // No git, no repository and a repository git will not read all mean no.
+            && matches!(git::tracked(folder, name), Ok(Some(files)) if !files.is_empty())
         {
             let (folder, name) = (folder.to_owned(), name.to_owned());
             return Err(SecretError::Tracked {

@@ -8,14 +8,14 @@ mod client_certificate;
 mod derive;
 mod error;
 mod file;
-mod git;
 mod location;
+mod origin;
 mod redacted;
 mod secret;
 pub mod source;
 mod ssh;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use certificate::KeyPair;
 pub use client_certificate::{ClientCertificate, ClientCertificateError, ClientKey};

@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use super::error::{SecretError, SecretTextError};
 use super::file::{self, PrivateFile, read_bounded};
-use super::git;
 use super::location::Surroundings;
+pub use super::origin::Origin;
 use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
+use crate::git;
 
 /// What the user said about the secret. `Debug` shows neither the command nor the variable.
 #[derive(Clone, Default)]
@@ -23,19 +24,6 @@ pub struct SecretOptions {
     pub command: Option<String>,
     /// The value of `LXSEED_SECRET` if the variable is set, also if it is set to nothing.
     pub variable: Option<String>,
-}
-
-/// Where a secret came from; `Display` fits into a sentence and shows nothing secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A file that was there.
-    File(Utf8PathBuf),
-    /// The output of `--secret-command`.
-    Command,
-    /// `LXSEED_SECRET`.
-    Variable,
-    /// A file that this run made.
-    Created(Utf8PathBuf),
 }
 
 /// A secret and where it came from.
@@ -66,17 +54,6 @@ impl fmt::Debug for SecretOptions {
             .field("command", &hidden(&self.command))
             .field("variable", &hidden(&self.variable))
             .finish()
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{path}"),
-            Self::Command => f.write_str("--secret-command"),
-            Self::Variable => f.write_str("LXSEED_SECRET"),
-            Self::Created(path) => write!(f, "{path} (new)"),
-        }
     }
 }
 
@@ -150,7 +127,7 @@ pub fn create(path: &Utf8Path, created: Date) -> Result<Creation, SecretError> {
     };
     let ignored = path
         .file_name()
-        .and_then(|name| git::ignores(file::folder(path), name));
+        .and_then(|name| git::ignores(file::folder(path), name).ok()?);
     Ok(Creation { loaded, ignored })
 }
 

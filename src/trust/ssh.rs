@@ -43,7 +43,7 @@ impl SiteSecret {
         subject.derive(self.key(), Purpose::SshHostKey, &mut seed);
 
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
-        // The format asks for a number that stands twice before the key, so that decryption with a wrong passphrase
+        // The format asks for a number twice before the key, so that decryption with a wrong passphrase
         // is noticed. ssh-keygen draws it; this crate computes it from the key when the key is not encrypted, so the
         // file is always the same.
         let key = PrivateKey::new(pair, host).map_err(failed)?;

@@ -21,13 +21,13 @@ pub(super) fn secret() -> SiteSecret {
 }
 
 /// A folder that goes away with the value, by its canonical path.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     _owner: tempfile::TempDir,
     path: Utf8PathBuf,
 }
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let owner = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(owner.path()).unwrap();
         let path = path.canonicalize_utf8().unwrap();
@@ -37,7 +37,7 @@ impl Folder {
         }
     }
 
-    pub(super) fn path(&self) -> &Utf8Path {
+    pub(crate) fn path(&self) -> &Utf8Path {
         &self.path
     }
 
@@ -49,7 +49,7 @@ impl Folder {
     }
 
     /// A file below with these permission bits.
-    pub(super) fn write(&self, below: &str, text: &str, mode: u32) -> Utf8PathBuf {
+    pub(crate) fn write(&self, below: &str, text: &str, mode: u32) -> Utf8PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path.join(below);
         std::fs::write(&path, text).unwrap();
@@ -60,7 +60,7 @@ impl Folder {
 
 /// Whether a tool these tests compare with is on PATH. A missing one skips the test, which CI does not accept.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-pub(super) fn have(tool: &str) -> bool {
+pub(crate) fn have(tool: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", "command -v \"$1\" >/dev/null", "sh", tool])
         .status()
@@ -80,7 +80,7 @@ pub(super) fn run(tool: &str, arguments: &[&str]) -> String {
 }
 
 /// Runs git in a folder, and there alone: in a hook, a plain `git add` would change the repository of the hook.
-pub(super) fn run_git(folder: &Utf8Path, arguments: &[&str]) {
+pub(crate) fn run_git(folder: &Utf8Path, arguments: &[&str]) {
     succeed(crate::git::command(folder, arguments));
 }
 

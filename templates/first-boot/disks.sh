@@ -40,47 +40,6 @@ need_disk_tools() {
 
 # -- finding disks
 
-# What udev knows of a disk: property NAME KEY...
-property() {
-    local known key line
-    known=$(udevadm info --query=property --name="/dev/$1" 2>/dev/null || true)
-    for key in "${@:2}"; do
-        while IFS= read -r line; do
-            [[ $line != "$key="* ]] || echo "${line#*=}"
-        done <<<"$known"
-    done
-}
-
-all_disks() {
-    local at name
-    for at in /sys/block/*; do
-        name=${at##*/}
-        case $name in
-        # Layers over disks, and what has no serial or no place in a slot.
-        dm-* | md* | ram* | zram* | sr* | fd*) continue ;;
-        # The kernel makes eight of them at every boot, with nothing behind them.
-        loop*) [[ -e $at/loop/backing_file ]] || continue ;;
-        esac
-        [[ -b /dev/$name ]] && echo "$name"
-    done
-    return 0
-}
-
-# virtio disks have their serial in sysfs only, and udev 237 copies it to ID_SERIAL; SCSI disks have a vendor's serial
-# beside the one of the page-83 identifier.
-serials() {
-    local line file
-    property "$1" ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL
-    for file in "/sys/block/$1/serial" "/sys/block/$1/device/serial"; do
-        # Without an IFS of its own, read cuts off what pads a serial; sysfs may leave out the end of the line.
-        if [[ -r $file ]] && { read -r line || [[ -n $line ]]; } 2>/dev/null <"$file"; then
-            echo "$line"
-        fi
-    done
-}
-
-serial() { serials "$1" | sed '/^$/d' | sed -n 1p; }
-
 # What each disk says of itself, by its kernel's name. Every slot's rule looks at every disk, and asking one costs several
 # programs: with 24 disks in 24 slots that would be thousands.
 DISKS=()
@@ -92,41 +51,23 @@ look_at_disks() {
     for name in $(all_disks); do
         DISKS+=("$name")
         SERIALS[$name]=$(serials "$name")
-        WWNS[$name]=$(property "$name" ID_WWN_WITH_EXTENSION ID_WWN)
+        WWNS[$name]=$(wwns "$name")
     done
 }
-
-# has_line LINES LINE
-has_line() { [[ $'\n'$1$'\n' = *$'\n'"$2"$'\n'* ]]; }
 
 # The kernel's names of all disks that a slot's rule fits, as look_at_disks saw them last.
 disks_of_slot() {
     local by=${SLOT_BY[$1]} value=${SLOT_VALUES[$1]} name
     case $by in
-    by_id | by_path)
-        if [[ -e /dev/disk/${by/_/-}/$value ]]; then
-            basename "$(readlink -f "/dev/disk/${by/_/-}/$value")"
-        fi
+    by_*)
+        linked_disk "$by" "$value"
         return 0
         ;;
+    wwn) value=$(lower <<<"$value") ;;
     esac
     for name in "${DISKS[@]}"; do
-        case $by in
-        serial) ! has_line "${SERIALS[$name]}" "$value" || echo "$name" ;;
-        wwn) ! has_line "${WWNS[$name],,}" "${value,,}" || echo "$name" ;;
-        hctl) [[ $(basename "$(readlink -f "/sys/block/$name/device")") != "$value" ]] || echo "$name" ;;
-        esac
+        ! disk_fits "$by" "$value" "$name" "${SERIALS[$name]}" "${WWNS[$name]}" || echo "$name"
     done
-}
-
-size_of() { blockdev --getsize64 "/dev/$1"; }
-human() { numfmt --to=si --suffix=B "$1"; }
-
-describe() {
-    local model
-    model=$(property "$1" ID_MODEL)
-    [[ -n $model ]] || model=$(sed 's/ *$//' "/sys/block/$1/device/model" 2>/dev/null || true)
-    echo "/dev/$1 (${model:-no model}, serial $(serial "$1" | grep . || echo unknown), $(human "$(size_of "$1")"))"
 }
 
 # Every disk that something mounted or swapped on lies on, with the reason: "sda mounted at /boot"
@@ -212,8 +153,7 @@ sane_disk() {
     if [[ -e /sys/class/block/$name/partition ]]; then
         stop "slot $slot: /dev/$name is a partition, not a whole disk"
     fi
-    if [[ $(cat "/sys/block/$name/removable" 2>/dev/null) = 1 || $(property "$name" ID_BUS) = usb ||
-        $(readlink -f "/sys/block/$name") = */usb[0-9]* ]]; then
+    if falls_out "$name"; then
         stop "slot $slot: $(describe "$name") is removable or on USB; a pool must not lie on it"
     fi
     if [[ $(cat "/sys/block/$name/ro") = 1 ]]; then

@@ -223,10 +223,26 @@ def each_stage_killed(stage):
 
 @test
 def random_kills(stage):
-    """36 kills at random instants: of the unit, of LXD itself, and power cuts; the cluster completes."""
-    seed = stage.dice()
-    b = stage.bench("three", speed=20)
-    hosts = b.add_all()
+    """36 kills at random instants: of the unit, of LXD itself, and power cuts; the cluster completes.
+
+    LXSEED_BENCH_KILLS=N asks for N of them, 36 on each of as many clusters as it takes.
+    """
+    seed, wanted, done = stage.dice(), int(os.environ.get("LXSEED_BENCH_KILLS", "1")), []
+    clusters = 0
+    while len(done) < wanted:
+        b = stage.bench("three", speed=20)
+        made = killed_at_random(b, seed + clusters)
+        expect_once(b)
+        assert len(made) >= 30, "only %d kills of cluster %d" % (len(made), clusters)
+        b.close()
+        done += made
+        clusters += 1
+    return "seed %d, %d clusters, %d kills: %s" % (seed, clusters, len(done),
+                                                   ", ".join("%s %d" % (s, sum(":%s:" % s in d for d in done)) for s in (*STAGES, "-")))
+
+
+def killed_at_random(b, seed):
+    """Up to 12 kills of each host; what was killed, and when."""
     done = []
 
     def torment(index, host):
@@ -254,15 +270,13 @@ def random_kills(stage):
         host.inside("/opt/bench/bin/lxd-daemon", "start")
         host.await_sealed(150)
 
+    hosts = b.add_all()
     with concurrent.futures.ThreadPoolExecutor(len(hosts)) as pool:
         for result in [pool.submit(torment, i, host) for i, host in enumerate(hosts)]:
             result.result()
     for host in hosts:
         host.inside("/opt/bench/bin/lxd-daemon", "start")
-    expect_once(b)
-    assert len(done) >= 30, "only %d kills" % len(done)
-    return "seed %d, %d kills: %s" % (seed, len(done), ", ".join("%s %d" % (s, sum(":%s:" % s in d for d in done))
-                                                                   for s in (*STAGES, "-")))
+    return done
 
 
 @test

@@ -23,7 +23,9 @@ LONG = []
 MAC, OS, DATA = "52:54:00:12:34:56", "OS-1", ("LEFT-1", "RIGHT-1")
 OS_BYTES = 12 << 30
 # Of the kernel, for the installed system as well. Without an address of its own, IPv6 waits for a router that is not there.
-KERNEL_ARGUMENTS = "console=ttyS0 DEBIAN_FRONTEND=text ipv6.disable=1"
+FOR_BOTH = "console=ttyS0 ipv6.disable=1"
+# The installer keeps what is its own, such as its frontend, from the installed system (user-params of debian-installer-utils).
+KERNEL_ARGUMENTS = FOR_BOTH + " DEBIAN_FRONTEND=text"
 # Bounds of a hang on a busy machine, in seconds: they measure nothing.
 TO_PARTMAN, TO_REBOOT, TO_LOGIN = 1500, 6000, 1500
 
@@ -172,7 +174,7 @@ def installed(hardware, log):
     must(config == "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n", "cloud-init is told " + config)
     menu = hardware.inside("cat /boot/grub/grub.cfg").decode()
     must("/boot/vmlinuz-" in menu and "osprober" not in menu.replace("/etc/grub.d/30_os-prober", ""), "GRUB's menu has other systems")
-    must(KERNEL_ARGUMENTS in menu, "the kernel's arguments did not reach the new system")
+    must(FOR_BOTH in menu, "the kernel's arguments did not reach the new system")
     if hardware.uefi:
         efi = disks.partitions(hardware.system)[1][1]
         done = subprocess.run(["mdir", "-b", "-/", "-i", "%s@@%d" % (hardware.system, efi), "::"], stdout=subprocess.PIPE, text=True, check=False)

@@ -2,42 +2,22 @@
 
 use std::collections::HashMap;
 
+use super::release;
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
-use crate::check::{Check, Report};
 use crate::finding::Edit::Replace;
-use crate::finding::Rule;
-use crate::profile::{Admin, Sp, holds_private_key, quoted, scalar};
+use crate::profile::{Admin, Spanned, holds_private_key, quoted, scalar};
 use crate::source::Span;
+use crate::target::{self, Release};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &NO_WAY_IN,
-        run: no_way_in,
-    },
-    Check {
-        rule: &INVALID_USER,
-        run: invalid_user,
-    },
-    Check {
-        rule: &INVALID_SSH_KEY,
-        run: invalid_ssh_key,
-    },
-    Check {
-        rule: &WEAK_PASSWORD_HASH,
-        run: weak_password_hash,
-    },
-    Check {
-        rule: &DUPLICATE_SSH_KEY,
-        run: duplicate_ssh_key,
-    },
-    Check {
-        rule: &CONSOLE_ONLY,
-        run: console_only,
-    },
-    Check {
-        rule: &FEW_ROUNDS,
-        run: few_rounds,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &NO_WAY_IN,
+    &INVALID_USER,
+    &INVALID_SSH_KEY,
+    &WEAK_PASSWORD_HASH,
+    &DUPLICATE_SSH_KEY,
+    &CONSOLE_ONLY,
+    &FEW_ROUNDS,
 ];
 
 // Texts of the examples.
@@ -53,24 +33,33 @@ const HASH_TOO: &str = "  user: ops
 ";
 
 /// What is said of the administrator in each cluster.
-fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<Admin>> {
+fn admins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<Admin>> {
     site.clusters.iter().filter_map(admin)
 }
 
-fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Sp<Admin>> {
+/// The same with the release that they log in on; where it is none that is known, which is reported, the newest.
+fn logins<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'static Release, &'a Spanned<Admin>)> {
+    site.clusters.iter().filter_map(|cluster| {
+        let release = release::release(cluster.profile()?).unwrap_or_else(target::newest);
+        Some((release, admin(cluster)?))
+    })
+}
+
+fn admin<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<Admin>> {
     cluster.profile()?.admin.as_ref()
 }
 
-fn ssh_keys(admin: &Admin) -> &[Sp<String>] {
+fn ssh_keys(admin: &Admin) -> &[Spanned<String>] {
     admin
         .ssh_authorized_keys
         .as_ref()
         .map_or(&[], |keys| keys.value.as_slice())
 }
 
-static NO_WAY_IN: Rule = Rule::error(
+static NO_WAY_IN: Check = Check::error(
     "A003",
     "no-way-in",
+    no_way_in,
     "A machine that nobody can log in to cannot be repaired. Root has no password and other users are not made.",
 )
 .example(
@@ -93,9 +82,10 @@ fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static INVALID_USER: Rule = Rule::error(
+static INVALID_USER: Check = Check::error(
     "A004",
     "invalid-user",
+    invalid_user,
     "useradd takes lower-case names of at most 32 characters, and a name that the system already uses would change that account instead of \
      making one.",
 )
@@ -104,68 +94,12 @@ static INVALID_USER: Rule = Rule::error(
     &[Replace(CLUSTER, "user: ops", "user: admin")],
 );
 
-/// Accounts and groups that Ubuntu 18.04's server image has; useradd fails where a group of the name exists.
-const SYSTEM_NAMES: &[&str] = &[
-    "root",
-    "daemon",
-    "bin",
-    "sys",
-    "sync",
-    "games",
-    "man",
-    "lp",
-    "mail",
-    "news",
-    "uucp",
-    "proxy",
-    "www-data",
-    "backup",
-    "list",
-    "irc",
-    "gnats",
-    "nobody",
-    "nogroup",
-    "syslog",
-    "messagebus",
-    "_apt",
-    "lxd",
-    "uuidd",
-    "dnsmasq",
-    "landscape",
-    "sshd",
-    "pollinate",
-    "adm",
-    "tty",
-    "disk",
-    "kmem",
-    "dialout",
-    "fax",
-    "voice",
-    "cdrom",
-    "floppy",
-    "tape",
-    "sudo",
-    "audio",
-    "dip",
-    "operator",
-    "src",
-    "shadow",
-    "utmp",
-    "video",
-    "sasl",
-    "plugdev",
-    "staff",
-    "users",
-    "input",
-    "crontab",
-    "netdev",
-    "mlocate",
-    "ssh",
-];
-
 fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for user in admins(site).filter_map(|admin| admin.value.user.as_ref()) {
-        let Err(why) = user_fits(&user.value) else {
+    for (release, admin) in logins(site) {
+        let Some(user) = &admin.value.user else {
+            continue;
+        };
+        let Err(why) = user_fits(&user.value, release) else {
             continue;
         };
         let message = format!(
@@ -175,13 +109,13 @@ fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
         let finding = report.add(user.span, message, "name it like `ops`");
         finding.label(why);
         let lower = user.value.to_lowercase();
-        if user_fits(&lower).is_ok() {
+        if user_fits(&lower, release).is_ok() {
             finding.fix(user.span, scalar(&lower));
         }
     }
 }
 
-fn user_fits(user: &str) -> Result<(), &'static str> {
+fn user_fits(user: &str, release: &Release) -> Result<(), &'static str> {
     let well_formed = user.len() <= 32
         && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && user.bytes().all(|byte| {
@@ -189,17 +123,18 @@ fn user_fits(user: &str) -> Result<(), &'static str> {
         });
     if !well_formed {
         Err("not a name that useradd takes")
-    } else if SYSTEM_NAMES.contains(&user) || user.starts_with("systemd-") {
+    } else if release.accounts.contains(&user) || user.starts_with("systemd-") {
         Err("a name of the system's own")
     } else {
         Ok(())
     }
 }
 
-static INVALID_SSH_KEY: Rule = Rule::error(
+static INVALID_SSH_KEY: Check = Check::error(
     "A005",
     "invalid-ssh-key",
-    "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 of Ubuntu 18.04 takes ssh-ed25519, \
+    invalid_ssh_key,
+    "A key that sshd cannot read is skipped without a word, and with it the only way in. OpenSSH 7.6 takes ssh-ed25519, \
      ecdsa-sha2-nistp* and ssh-rsa keys; ssh-dss is switched off, and keys of security tokens (sk-…) need 8.2. It also skips a line of more \
      than 16 KiB (SSH_MAX_PUBKEY_BYTES).",
 )
@@ -209,12 +144,16 @@ static INVALID_SSH_KEY: Rule = Rule::error(
 );
 
 fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for key in admins(site).flat_map(|admin| ssh_keys(&admin.value)) {
+    let keys = logins(site).flat_map(|(release, admin)| {
+        let keys = ssh_keys(&admin.value).iter();
+        keys.map(move |key| (release, key))
+    });
+    for (release, key) in keys {
         // Reported as a private key in a profile already.
         if holds_private_key(&key.value) {
             continue;
         }
-        let Err(why) = ssh_key_fits(&key.value) else {
+        let Err(why) = ssh_key_fits(&key.value, release) else {
             continue;
         };
         let message = format!("this SSH key would not let anybody in: {why}");
@@ -225,46 +164,39 @@ fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
         let words: Vec<&str> = key.value.split_whitespace().collect();
         let as_meant = [words.join(" "), words[..words.len().min(2)].join(" ")]
             .into_iter()
-            .find(|line| *line != key.value && ssh_key_fits(line).is_ok());
+            .find(|line| *line != key.value && ssh_key_fits(line, release).is_ok());
         if let Some(line) = as_meant {
             finding.fix(key.span, scalar(&line));
         }
     }
 }
 
-/// Kinds of keys that OpenSSH 7.6 accepts by default.
-const SSH_KINDS: [&str; 5] = [
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-];
-
-/// Longest line that sshd 7.6 reads: a buffer of 16,384 bytes holds it with its end and a zero byte.
-const SSH_LINE_MAX: usize = 16_382;
-
-fn ssh_key_fits(line: &str) -> Result<(), String> {
+fn ssh_key_fits(line: &str, release: &Release) -> Result<(), String> {
+    let sshd = &release.openssh;
     if line.chars().any(char::is_control) {
         return Err("a key is one line".to_owned());
     }
     if !line.is_ascii() {
         return Err("it has characters outside ASCII; shorten the comment".to_owned());
     }
-    if line.len() > SSH_LINE_MAX {
+    if line.len() > sshd.line_max {
         return Err(format!(
-            "it has {} characters, and sshd reads {SSH_LINE_MAX}",
-            line.len()
+            "it has {} characters, and sshd reads {}",
+            line.len(),
+            sshd.line_max
         ));
     }
     let kind = line.split(' ').next().unwrap_or_default();
     if kind == "ssh-dss" {
         return Err("DSA keys are switched off in OpenSSH 7.0 and later".to_owned());
     }
-    if kind.starts_with("sk-") {
-        return Err("keys of security tokens need OpenSSH 8.2, and 18.04 has 7.6".to_owned());
+    if kind.starts_with("sk-") && sshd.version < sshd.security_keys_since {
+        return Err(format!(
+            "keys of security tokens need OpenSSH {}, and {} has {}",
+            sshd.security_keys_since, release.version, sshd.version
+        ));
     }
-    if !SSH_KINDS.contains(&kind) {
+    if !sshd.kinds.contains(&kind) {
         return Err("it does not start with a kind of key such as ssh-ed25519".to_owned());
     }
     let key: ssh_key::PublicKey = line
@@ -280,10 +212,11 @@ fn ssh_key_fits(line: &str) -> Result<(), String> {
     }
 }
 
-static WEAK_PASSWORD_HASH: Rule = Rule::error(
+static WEAK_PASSWORD_HASH: Check = Check::error(
     "A006",
     "weak-password-hash",
-    "glibc 2.27 of Ubuntu 18.04 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
+    weak_password_hash,
+    "glibc 2.27 knows SHA-512 ($6$) and SHA-256 ($5$) hashes; MD5 and DES are found by trying in minutes, and yescrypt ($y$) \
      of newer systems is not known, so the login would fail. It cuts the salt to 16 characters and takes 1000 to 999999999 rounds, and what \
      it works with stands in the hash that it compares: one with another salt or another number of rounds never matches (sha512-crypt.c).",
 )
@@ -292,31 +225,23 @@ static WEAK_PASSWORD_HASH: Rule = Rule::error(
     &[Replace(CLUSTER, USER, HASH_TOO)],
 );
 
-/// Characters of the digest in a hash, by its kind.
-const DIGESTS: [(&str, usize); 2] = [("6", 86), ("5", 43)];
-
-/// Longest salt that glibc takes.
-const SALT_MAX: usize = 16;
-
-/// Rounds that glibc takes, and how many it does if the hash names none.
-const ROUNDS: std::ops::RangeInclusive<u64> = 1000..=999_999_999;
-const DEFAULT_ROUNDS: u64 = 5000;
-
-/// The rounds of a hash that a login of 18.04 can match.
-fn rounds(hash: &str) -> Result<u64, String> {
+/// The rounds of a hash that a login of this release can match.
+fn rounds(hash: &str, release: &Release) -> Result<u64, String> {
     const CUT: &str = "it is cut or mistyped";
     let parts: Vec<&str> = hash.split('$').collect();
     let (kind, body) = match parts.as_slice() {
         ["", kind, body @ ..] => (*kind, body),
         _ => ("", &[][..]),
     };
-    let Some((_, digest)) = DIGESTS.iter().find(|(known, _)| *known == kind) else {
+    let crypt = &release.crypt;
+    let Some((_, digest)) = crypt.digests.iter().find(|(known, _)| *known == kind) else {
         return Err(match kind {
-            "1" => "MD5 is too weak",
-            "y" | "gy" | "7" => "18.04 does not know yescrypt",
-            _ => "it is not a SHA-512 hash",
-        }
-        .to_owned());
+            "1" => "MD5 is too weak".to_owned(),
+            "y" | "gy" | "7" if !crypt.yescrypt => {
+                format!("{} does not know yescrypt", release.version)
+            }
+            _ => "it is not a SHA-512 hash".to_owned(),
+        });
     };
     let (rounds, salt, hash) = match body {
         [salt, hash] => (None, *salt, *hash),
@@ -336,35 +261,38 @@ fn rounds(hash: &str) -> Result<u64, String> {
     if !crypt64(salt) || !crypt64(hash) || hash.len() != *digest {
         return Err(CUT.to_owned());
     }
-    if salt.len() > SALT_MAX {
+    if salt.len() > crypt.salt_max {
         return Err(format!(
-            "its salt has {} characters, and glibc takes {SALT_MAX}",
-            salt.len()
+            "its salt has {} characters, and glibc takes {}",
+            salt.len(),
+            crypt.salt_max
         ));
     }
     match rounds {
-        None => Ok(DEFAULT_ROUNDS),
+        None => Ok(crypt.default_rounds),
         Some(text) => match text.parse::<u64>() {
             // glibc writes the number without the zeros.
             Ok(number) if number.to_string() != text => Err(CUT.to_owned()),
-            Ok(number) if ROUNDS.contains(&number) => Ok(number),
+            Ok(number) if crypt.rounds.contains(&number) => Ok(number),
             Ok(number) => Err(format!(
                 "it is of {number} rounds, and glibc takes {} to {}",
-                ROUNDS.start(),
-                ROUNDS.end()
+                crypt.rounds.start(),
+                crypt.rounds.end()
             )),
             Err(_) => Err(CUT.to_owned()),
         },
     }
 }
 
-fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
-    admins(site).filter_map(|admin| admin.value.password_hash.as_ref())
+fn hashes<'a>(
+    site: &SiteView<'a>,
+) -> impl Iterator<Item = (&'static Release, &'a Spanned<String>)> {
+    logins(site).filter_map(|(release, admin)| Some((release, admin.value.password_hash.as_ref()?)))
 }
 
 fn weak_password_hash(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for hash in hashes(site) {
-        if let Err(why) = rounds(&hash.value) {
+    for (release, hash) in hashes(site) {
+        if let Err(why) = rounds(&hash.value, release) {
             report
                 .add(
                     hash.span,
@@ -376,9 +304,10 @@ fn weak_password_hash(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DUPLICATE_SSH_KEY: Rule = Rule::warning(
+static DUPLICATE_SSH_KEY: Check = Check::warning(
     "A009",
     "duplicate-ssh-key",
+    duplicate_ssh_key,
     "The same key is given twice. Whoever takes one of the two out, because its owner has left, would see the other one still let them in.",
 )
 .example(
@@ -422,9 +351,10 @@ fn duplicate_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static CONSOLE_ONLY: Rule = Rule::warning(
+static CONSOLE_ONLY: Check = Check::warning(
     "A010",
     "console-only",
+    console_only,
     "sshd takes no passwords on these machines (`ssh_pwauth: false`), so a password hash without an SSH key lets somebody in at the screen and \
      keyboard only.",
 )
@@ -448,9 +378,10 @@ fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static FEW_ROUNDS: Rule = Rule::warning(
+static FEW_ROUNDS: Check = Check::warning(
     "A011",
     "few-rounds",
+    few_rounds,
     "SHA-crypt does 5000 rounds unless the hash says otherwise (sha512-crypt.c); fewer only help whoever tries passwords against a hash they \
      have got hold of.",
 )
@@ -460,15 +391,16 @@ static FEW_ROUNDS: Rule = Rule::warning(
 );
 
 fn few_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for hash in hashes(site) {
-        if let Ok(rounds) = rounds(&hash.value)
-            && rounds < DEFAULT_ROUNDS
+    for (release, hash) in hashes(site) {
+        if let Ok(rounds) = rounds(&hash.value, release)
+            && rounds < release.crypt.default_rounds
         {
             report
                 .add(
                     hash.span,
                     format!(
-                        "`password_hash` is of {rounds} rounds, fewer than the usual {DEFAULT_ROUNDS}"
+                        "`password_hash` is of {rounds} rounds, fewer than the usual {}",
+                        release.crypt.default_rounds
                     ),
                     "make a new one with `openssl passwd -6`, or with more rounds by `mkpasswd -m sha-512 -R 100000`",
                 )
@@ -480,12 +412,13 @@ fn few_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use super::rounds;
+    use crate::target::bionic::BIONIC;
 
     /// glibc's own hashes, as `crypt(3)` gives them.
     #[test]
     fn a_hash_is_one_that_glibc_would_give() {
         let digest = "P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/";
-        let of = |head: &str| rounds(&format!("{head}{digest}"));
+        let of = |head: &str| rounds(&format!("{head}{digest}"), &BIONIC);
         assert_eq!(of("$6$q1w2e3r4t5y6$"), Ok(5000));
         assert_eq!(of("$6$sixteencharacter$"), Ok(5000));
         assert_eq!(of("$6$rounds=1000$salt$"), Ok(1000));

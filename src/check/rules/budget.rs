@@ -1,20 +1,17 @@
 //! What the profiles make large.
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
 use crate::finding::Edit::Repeat;
-use crate::finding::Rule;
 use crate::profile::Admin;
 use crate::trust::ClientCertificate;
 
-pub(super) const CHECKS: &[Check] = &[Check {
-    rule: &SEED_TOO_LARGE,
-    run: seed_too_large,
-}];
+pub(super) static CHECKS: &[&Check] = &[&SEED_TOO_LARGE];
 
-static SEED_TOO_LARGE: Rule = Rule::warning(
+static SEED_TOO_LARGE: Check = Check::warning(
     "B001",
     "seed-too-large",
+    seed_too_large,
     "Every host's user-data carries the administrator's SSH keys, and the bootstrap host's the client certificates as well. cloud-init reads it with \
      the YAML reader that is written in Python: half a second for a megabyte on today's machines (PyYAML 3.12 on Python 3.6), at several stages \
      of every boot. lxseed's own part is about 35 kB; keys and certificates of more than 256 KiB would be most of every seed, and of every \
@@ -64,7 +61,7 @@ fn seed_too_large(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Bytes of the SSH keys, which stand in every host's user-data as they are.
+/// Bytes of the SSH keys, which are in every host's user-data as they are.
 fn keys(admin: &Admin) -> usize {
     let keys = admin.ssh_authorized_keys.iter();
     keys.flat_map(|keys| &keys.value)
@@ -72,7 +69,7 @@ fn keys(admin: &Admin) -> usize {
         .sum()
 }
 
-/// Bytes of the certificates, which stand there as base64 of the PEM text.
+/// Bytes of the certificates, which are there as base64 of the PEM text.
 fn certificates(admin: &Admin) -> usize {
     let named = admin.lxd_certificates.iter();
     named

@@ -2,31 +2,18 @@
 
 use std::collections::HashMap;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
-use crate::check::{Check, Report};
 use crate::finding::Edit::Replace;
-use crate::finding::Rule;
-use crate::profile::{Sp, quoted};
+use crate::profile::{Spanned, quoted};
 use crate::source::Span;
 use crate::trust::{ClientCertificate, ClientCertificateError, ClientKey};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &INVALID_CLIENT_CERTIFICATE,
-        run: invalid_client_certificate,
-    },
-    Check {
-        rule: &CERTIFICATE_NAMED_LIKE_HOST,
-        run: certificate_named_like_host,
-    },
-    Check {
-        rule: &DUPLICATE_CLIENT_CERTIFICATE,
-        run: duplicate_client_certificate,
-    },
-    Check {
-        rule: &WEAK_CLIENT_CERTIFICATE,
-        run: weak_client_certificate,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &INVALID_CLIENT_CERTIFICATE,
+    &CERTIFICATE_NAMED_LIKE_HOST,
+    &DUPLICATE_CLIENT_CERTIFICATE,
+    &WEAK_CLIENT_CERTIFICATE,
 ];
 
 // Texts of the examples.
@@ -47,20 +34,23 @@ const DESK: &str = "  user: ops
 /// The cluster's certificates that can be read, each with its name.
 fn certificates<'a>(
     cluster: &ClusterView<'a>,
-) -> impl Iterator<Item = (&'a Sp<String>, ClientCertificate)> {
+) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
     entries(cluster)
         .filter_map(|(name, pem)| Some((name, ClientCertificate::parse(&pem.value).ok()?)))
 }
 
-fn entries<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = &'a (Sp<String>, Sp<String>)> {
+fn entries<'a>(
+    cluster: &ClusterView<'a>,
+) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<String>)> {
     let admin = cluster.profile().and_then(|profile| profile.admin.as_ref());
     let named = admin.and_then(|admin| admin.value.lxd_certificates.as_ref());
     named.into_iter().flat_map(|named| named.value.iter())
 }
 
-static INVALID_CLIENT_CERTIFICATE: Rule = Rule::error(
+static INVALID_CLIENT_CERTIFICATE: Check = Check::error(
     "A007",
     "invalid-client-certificate",
+    invalid_client_certificate,
     "LXD refuses a client certificate that it cannot read, and the first `lxc` call from the administrator's desk would fail.",
 )
 .example(
@@ -110,9 +100,10 @@ fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static CERTIFICATE_NAMED_LIKE_HOST: Rule = Rule::error(
+static CERTIFICATE_NAMED_LIKE_HOST: Check = Check::error(
     "A008",
     "certificate-named-like-host",
+    certificate_named_like_host,
     "Members and clients share one trust store, in which LXD 5.21.5 and later want every name once: a client certificate with a host's name \
      keeps that host from joining.",
 )
@@ -149,9 +140,10 @@ fn certificate_named_like_host(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DUPLICATE_CLIENT_CERTIFICATE: Rule = Rule::error(
+static DUPLICATE_CLIENT_CERTIFICATE: Check = Check::error(
     "A012",
     "duplicate-client-certificate",
+    duplicate_client_certificate,
     "LXD knows a client by the fingerprint of its certificate and keeps each once (`Certificate already in trust store`). Of two names only one \
      would be there, and whoever takes that one out, because the desk is lost, would see the other one still let it in.",
 )
@@ -202,9 +194,10 @@ fn duplicate_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static WEAK_CLIENT_CERTIFICATE: Rule = Rule::error(
+static WEAK_CLIENT_CERTIFICATE: Check = Check::error(
     "A013",
     "weak-client-certificate",
+    weak_client_certificate,
     "LXD refuses a client certificate with an RSA key below 2048 bits (certificateValidate), and Go's TLS 1.3, which LXD speaks, one above 8192 \
      bits or of a kind other than RSA, Ed25519 and ECDSA on P-256, P-384 or P-521 (crypto/tls). `lxc` itself makes ECDSA keys on P-384.",
 )
@@ -272,7 +265,7 @@ mod tests {
     #[test]
     fn text_around_a_certificate_stays_behind() {
         let site = Example::Passes
-            .check(&INVALID_CLIENT_CERTIFICATE)
+            .check(&INVALID_CLIENT_CERTIFICATE.rule)
             .accept()
             .unwrap();
         let pem = &site.clusters[0].admin.lxd_certificates[0].pem;

@@ -1,53 +1,30 @@
 //! The cluster as a whole: who forms it and how many there are.
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::Name;
 use crate::profile::{did_you_mean, quoted, scalar};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &NO_HOSTS,
-        run: no_hosts,
-    },
-    Check {
-        rule: &UNKNOWN_BOOTSTRAP,
-        run: unknown_bootstrap,
-    },
-    Check {
-        rule: &NO_POOLS,
-        run: no_pools,
-    },
-    Check {
-        rule: &TWO_MEMBERS,
-        run: two_members,
-    },
-    Check {
-        rule: &ONE_MEMBER,
-        run: one_member,
-    },
-    Check {
-        rule: &GENERATION,
-        run: generation,
-    },
-    Check {
-        rule: &EVEN_MEMBERS,
-        run: even_members,
-    },
-    Check {
-        rule: &FOUNDS_ALONE,
-        run: founds_alone,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &NO_HOSTS,
+    &UNKNOWN_BOOTSTRAP,
+    &NO_POOLS,
+    &TWO_MEMBERS,
+    &ONE_MEMBER,
+    &GENERATION,
+    &EVEN_MEMBERS,
+    &FOUNDS_ALONE,
 ];
 
-/// Two hosts of the example site, as they stand there.
+/// Two hosts of the example site, word for word.
 const NODE2: &str = "---\nname: node2\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:02\", address: 192.168.10.12}\nslots: {a1: {serial: WD-A100002}, a2: {serial: WD-A200002}}\n";
 const NODE3: &str = "---\nname: node3\ndisks: model\nnetwork: {mac: \"52:54:00:aa:00:03\", address: 192.168.10.13}\nslots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}\n";
 
-static NO_HOSTS: Rule = Rule::error(
+static NO_HOSTS: Check = Check::error(
     "C001",
     "no-hosts",
+    no_hosts,
     "A cluster without hosts builds nothing; most likely the host files lie in another folder.",
 )
 .example(&[Edit::Remove("hosts/hosts.yaml")], &[]);
@@ -70,9 +47,10 @@ fn no_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNKNOWN_BOOTSTRAP: Rule = Rule::error(
+static UNKNOWN_BOOTSTRAP: Check = Check::error(
     "C002",
     "unknown-bootstrap",
+    unknown_bootstrap,
     "Exactly one host forms the cluster, once a majority of all hosts has said that there is none yet, and all others join it. If nobody forms it, \
      all wait for good.",
 )
@@ -103,16 +81,16 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         }
         let shown = quoted(&bootstrap.value);
-        let near = did_you_mean(&bootstrap.value, known.iter().copied());
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
+        let similar = did_you_mean(&bootstrap.value, known.iter().copied());
+        let help = match similar {
+            Some(similar) => format!("did you mean `{similar}`?"),
             None => "name one of the cluster's hosts".to_owned(),
         };
         let message = format!("the bootstrap host {shown} is none of the cluster's hosts");
         let finding = report.add(bootstrap.span, message, help);
         finding.label("no such host");
-        if let Some(near) = near {
-            finding.fix(bootstrap.span, scalar(near));
+        if let Some(similar) = similar {
+            finding.fix(bootstrap.span, scalar(similar));
         }
         for host in cluster.hosts.iter().take(3) {
             finding.also(host.document.span, "a host");
@@ -120,9 +98,10 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NO_POOLS: Rule = Rule::error(
+static NO_POOLS: Check = Check::error(
     "C003",
     "no-pools",
+    no_pools,
     "Without a pool LXD cannot hold an instance, and the default profile would have no root disk.",
 )
 .example(
@@ -154,9 +133,10 @@ fn no_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static TWO_MEMBERS: Rule = Rule::warning(
+static TWO_MEMBERS: Check = Check::warning(
     "C004",
     "two-members",
+    two_members,
     "With two members only one of them votes in LXD's database: if that one is lost, the other's database stops until a person recovers it \
      (`lxd cluster recover-from-quorum-loss`). Instances go on running. From three members on, any one may fail. Two hosts also form their \
      cluster only once both are switched on: one of two is no majority.",
@@ -179,9 +159,10 @@ fn two_members(site: &SiteView<'_>, report: &mut Report<'_>) {
     );
 }
 
-static ONE_MEMBER: Rule = Rule::warning(
+static ONE_MEMBER: Check = Check::warning(
     "C005",
     "one-member",
+    one_member,
     "A cluster of one member has nobody to take over; it is a start to which others can be added.",
 )
 .example(
@@ -232,9 +213,10 @@ fn members(site: &SiteView<'_>, report: &mut Report<'_>, count: usize, message: 
     }
 }
 
-static GENERATION: Rule = Rule::error(
+static GENERATION: Check = Check::error(
     "C006",
     "generation-zero",
+    generation,
     "Generations count from 1; raising the number by one gives a host new keys.",
 )
 .example(
@@ -267,9 +249,10 @@ fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static EVEN_MEMBERS: Rule = Rule::warning(
+static EVEN_MEMBERS: Check = Check::warning(
     "C007",
     "even-members",
+    even_members,
     "LXD's database has three voters by default (`cluster.max_voters`), and lives as long as a majority of them does. A fourth member is a stand-by: \
      there is room for more instances, but as with three members one may fail at a time, and if two voters fail at once the database stops. Who adds a \
      fourth for safety gets it with the fifth, when two stand-bys are there to take over. Larger clusters have three voters, too, so \
@@ -306,9 +289,10 @@ fn even_members(site: &SiteView<'_>, report: &mut Report<'_>) {
     );
 }
 
-static FOUNDS_ALONE: Rule = Rule::warning(
+static FOUNDS_ALONE: Check = Check::warning(
     "C008",
     "founds-alone",
+    founds_alone,
     "With `alone: true` the bootstrap host forms the cluster although the others are silent, which is for a first day on which most of them are \
      not there yet. It cannot tell that day from one in three years: installed anew while the others are switched off, it forms a second \
      cluster of the same name and keys beside theirs. It is for as long as the first cluster is not formed, and is then taken out. \

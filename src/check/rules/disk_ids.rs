@@ -2,54 +2,30 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::disk_numbers::{is_hex, is_wwn, placeholder};
-use crate::check::view::{HostView, SiteView, uses, ways};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use super::disk_refs::{DiskRef, disk_refs, for_each_way, is_hex, is_wwn, placeholder};
+use super::release::release;
+use crate::check::registry::{Check, Report};
+use crate::check::view::{SiteView, uses};
+use crate::finding::Edit;
 use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::profile::scalar;
 use crate::source::Span;
+use crate::target::{self, Udev};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNSTABLE_DEVICE,
-        run: unstable_device,
-    },
-    Check {
-        rule: &INVALID_DISK_ID,
-        run: invalid_disk_id,
-    },
-    Check {
-        rule: &DUPLICATE_DISK,
-        run: duplicate_disk,
-    },
-    Check {
-        rule: &NOT_A_WHOLE_DISK,
-        run: not_a_whole_disk,
-    },
-    Check {
-        rule: &REMOVABLE_DISK,
-        run: removable_disk,
-    },
-    Check {
-        rule: &NEWER_UDEV_NAME,
-        run: newer_udev_name,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &UNSTABLE_DEVICE,
+    &INVALID_DISK_ID,
+    &DUPLICATE_DISK,
+    &NOT_A_WHOLE_DISK,
+    &REMOVABLE_DISK,
+    &NEWER_UDEV_NAME,
 ];
 
-/// Every way of finding a disk that is written anywhere, once.
-pub(super) fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &str, Span)) {
-    for (_, slot) in site.written_slots() {
-        for (by, value) in ways(&slot.value) {
-            visit(by, &value.value, value.span);
-        }
-    }
-}
-
-static UNSTABLE_DEVICE: Rule = Rule::error(
+static UNSTABLE_DEVICE: Check = Check::error(
     "D002",
     "unstable-device",
+    unstable_device,
     "Names such as /dev/sda are handed out in the order disks answer, which changes with a cable, a stick or a kernel: what is the data disk \
      today is the system disk tomorrow. A disk is found by what is part of it or of its bay.",
 )
@@ -73,7 +49,7 @@ fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-/// Reports a path where a slot's name stands, or a way of finding a disk.
+/// Reports a path given as a slot's name or as a way of finding a disk.
 fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>) {
     let Some(name) = text.strip_prefix("/dev/") else {
         return;
@@ -104,9 +80,10 @@ fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>)
     }
 }
 
-static INVALID_DISK_ID: Rule = Rule::error(
+static INVALID_DISK_ID: Check = Check::error(
     "D003",
     "invalid-disk-id",
+    invalid_disk_id,
     "The value is compared with what udev knows about a disk, so it has to be written as udev writes it: one name without slashes below \
      /dev/disk/by-id or by-path, a serial number, `0x…` for a World Wide Name, host:channel:target:lun. A partition is not a disk.",
 )
@@ -171,9 +148,10 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-static DUPLICATE_DISK: Rule = Rule::error(
+static DUPLICATE_DISK: Check = Check::error(
     "D007",
     "duplicate-disk",
+    duplicate_disk,
     "One disk is in one machine and in one slot. A serial number, World Wide Name or by-id name that stands twice was copied from the wrong \
      line, and a bay (by_path, hctl) can be one slot of a machine only.",
 )
@@ -182,46 +160,11 @@ static DUPLICATE_DISK: Rule = Rule::error(
     &[],
 );
 
-/// Where a disk is said to be, and the place that says it.
-#[derive(Clone, Copy)]
-pub(super) struct Stands<'a> {
-    pub(super) by: FindBy,
-    pub(super) value: &'a str,
-    pub(super) span: Span,
-    host: &'a HostView<'a>,
-    slot: &'a str,
-}
-
-impl Stands<'_> {
-    /// The slot, for messages.
-    pub(super) fn place(&self) -> String {
-        format!("slot {} of {}", quoted(self.slot), self.host.label())
-    }
-}
-
-/// Every way of finding a disk as the hosts have it, in the site's order; with the number of the host.
-pub(super) fn standing<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usize, Stands<'a>)> {
-    site.hosts().enumerate().flat_map(|(at, host)| {
-        host.slots.iter().flat_map(move |(name, slot)| {
-            slot.ways.iter().map(move |(by, value)| {
-                let stands = Stands {
-                    by: *by,
-                    value: &value.value,
-                    span: value.span,
-                    host,
-                    slot: name,
-                };
-                (at, stands)
-            })
-        })
-    })
-}
-
 fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     // An identity of the disk itself counts over the whole site, one of the bay within its host.
-    let mut first_use: HashMap<(FindBy, String, usize), Stands<'_>> = HashMap::new();
-    let mut told: HashSet<(Span, Span)> = HashSet::new();
-    for (at, here) in standing(site) {
+    let mut first_use: HashMap<(FindBy, String, usize), DiskRef<'_>> = HashMap::new();
+    let mut reported: HashSet<(Span, Span)> = HashSet::new();
+    for (at, here) in disk_refs(site) {
         // "None" twice says nothing about the two disks but that they have no number.
         if placeholder(here.by, here.value).is_some() {
             continue;
@@ -237,7 +180,7 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         };
         // In a disks profile that many hosts share, it is one mistake.
-        if there.span != here.span && !told.insert((there.span, here.span)) {
+        if there.span != here.span && !reported.insert((there.span, here.span)) {
             continue;
         }
         let message = format!(
@@ -258,9 +201,10 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NOT_A_WHOLE_DISK: Rule = Rule::error(
+static NOT_A_WHOLE_DISK: Check = Check::error(
     "D020",
     "not-a-whole-disk",
+    not_a_whole_disk,
     "Device-mapper volumes (dm-…), md arrays (md-…) and LVM's physical volumes (lvm-pv-uuid-…) have names below /dev/disk/by-id, too, but they \
      are made on disks, and only exist once they are made. lxseed makes its own of blank disks.",
 )
@@ -297,9 +241,10 @@ fn not_a_whole_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     });
 }
 
-static REMOVABLE_DISK: Rule = Rule::error(
+static REMOVABLE_DISK: Check = Check::error(
     "D021",
     "removable-disk",
+    removable_disk,
     "A pool must not lie on what falls out of its socket: the first boot stops at a data disk that is on USB. The system may be on USB, or in a port \
      that calls itself removable, where its slot names the very disk, by `by_id`, `serial` or `wwn`: a path on USB is whatever is plugged in there, \
      and the installer erases it. The medium that the machine is installed from is never taken.",
@@ -314,7 +259,7 @@ static REMOVABLE_DISK: Rule = Rule::error(
 );
 
 fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for wanted in host.used.iter() {
             let ways = host.slots.get(wanted.slot.value.as_str());
@@ -324,7 +269,7 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
                     FindBy::ByPath => value.value.contains("-usb-"),
                     FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
                 };
-                if on_usb && told.insert((value.span, wanted.slot.span)) {
+                if on_usb && reported.insert((value.span, wanted.slot.span)) {
                     report
                         .add(
                             value.span,
@@ -350,10 +295,11 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NEWER_UDEV_NAME: Rule = Rule::warning(
+static NEWER_UDEV_NAME: Check = Check::warning(
     "D032",
     "newer-udev-name",
-    "A live system of today shows names that 18.04's udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
+    newer_udev_name,
+    "A live system of today shows names that the machines' udev (systemd 237) does not make, so the first boot would find no disk by them: by-path \
      `…-ata-1.0` came with systemd 246 (systemd#15537) and is `…-ata-1` before, by-id `nvme-MODEL_SERIAL_1` with the namespace at its end came with \
      254 (systemd#26814) and is `nvme-MODEL_SERIAL` before.",
 )
@@ -366,34 +312,46 @@ static NEWER_UDEV_NAME: Rule = Rule::warning(
     &[],
 );
 
-/// The name that systemd 237 has for a disk, where a newer one's is written; nothing at all if it has none.
-fn older_name(by: FindBy, text: &str) -> Option<Option<String>> {
+/// The name that this udev has for a disk, where a newer one's is written; nothing at all if it has none.
+fn older_name(by: FindBy, text: &str, udev: &Udev) -> Option<Option<String>> {
     let is_number = |text: &str| {
         (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
     match by {
-        FindBy::ByPath => {
+        FindBy::ByPath if !udev.ata_device_in_path => {
             let (_, device) = text.rsplit_once("-ata-")?;
             let (port, number) = device.split_once('.')?;
             let bus = text.strip_suffix(number)?.strip_suffix('.')?;
             // Behind a port multiplier all disks had one name.
             (is_number(port) && is_number(number)).then(|| (number == "0").then(|| bus.to_owned()))
         }
-        FindBy::ById => {
+        FindBy::ById if !udev.nvme_namespace_in_id => {
             let (name, namespace) = text.rsplit_once('_')?;
             let has_serial = name.strip_prefix("nvme-")?.contains('_');
             (has_serial && is_number(namespace)).then(|| Some(name.to_owned()))
         }
-        FindBy::Serial | FindBy::Wwn | FindBy::Hctl => None,
+        _ => None,
     }
 }
 
 fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
+    // A model of disks may serve clusters of several releases.
+    let releases = site
+        .clusters
+        .iter()
+        .filter_map(|cluster| release(cluster.profile()?));
+    let oldest = releases.min_by_key(|release| release.udev.version);
+    let oldest = oldest.unwrap_or_else(target::newest);
     for_each_way(site, |by, text, span| {
-        let Some(older) = older_name(by, text) else {
+        let Some(older) = older_name(by, text, &oldest.udev) else {
             return;
         };
-        let message = format!("Ubuntu 18.04 has no {} {}", by.word(), quoted(text));
+        let message = format!(
+            "Ubuntu {} has no {} {}",
+            oldest.version,
+            by.word(),
+            quoted(text)
+        );
         let help = match &older {
             Some(older) => format!("write `{older}`"),
             None => "find the disk by its serial number".to_owned(),
@@ -409,10 +367,11 @@ fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::bionic::BIONIC;
 
     #[test]
     fn names_of_a_newer_udev_are_known() {
-        let path = |text| older_name(FindBy::ByPath, text);
+        let path = |text| older_name(FindBy::ByPath, text, &BIONIC.udev);
         assert_eq!(
             path("pci-0000:00:17.0-ata-1.0"),
             Some(Some("pci-0000:00:17.0-ata-1".to_owned()))
@@ -420,7 +379,7 @@ mod tests {
         assert_eq!(path("pci-0000:00:17.0-ata-1.3"), Some(None));
         assert_eq!(path("pci-0000:00:17.0-ata-1"), None);
         assert_eq!(path("pci-0000:03:00.0-scsi-0:2:1:0"), None);
-        let id = |text| older_name(FindBy::ById, text);
+        let id = |text| older_name(FindBy::ById, text, &BIONIC.udev);
         assert_eq!(
             id("nvme-Micron_7450_232942_1"),
             Some(Some("nvme-Micron_7450_232942".to_owned()))

@@ -2,40 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::disk_ids::{Stands, for_each_way, standing};
+use super::disk_refs::{
+    DiskRef, disk_refs, for_each_way, is_hex, is_placeholder, is_wwn, placeholder, serial_in_name,
+    tail,
+};
 use super::slots::wipe_parts;
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &PLACEHOLDER_SERIAL,
-        run: placeholder_serial,
-    },
-    Check {
-        rule: &DISK_FOUND_TWO_WAYS,
-        run: disk_found_two_ways,
-    },
-];
+pub(super) static CHECKS: &[&Check] = &[&PLACEHOLDER_SERIAL, &DISK_FOUND_TWO_WAYS];
 
-pub(super) fn is_hex(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-pub(super) fn is_wwn(text: &str) -> bool {
-    text.strip_prefix("0x").is_some_and(is_hex)
-        || ["eui.", "nvme.", "uuid."]
-            .iter()
-            .any(|kind| text.starts_with(kind))
-}
-
-static PLACEHOLDER_SERIAL: Rule = Rule::error(
+static PLACEHOLDER_SERIAL: Check = Check::error(
     "D023",
     "placeholder-serial",
+    placeholder_serial,
     "Where a maker left the serial number out, firmware shows a placeholder. It is the same on every such disk, so it finds none of them for \
      certain, and as `wipe` it would let any of them be overwritten.",
 )
@@ -47,52 +31,6 @@ static PLACEHOLDER_SERIAL: Rule = Rule::error(
     )],
     &[],
 );
-
-/// What firmware shows in place of a serial number, in lower case.
-const PLACEHOLDERS: [&str; 16] = [
-    "none",
-    "n/a",
-    "unknown",
-    "undefined",
-    "unspecified",
-    "not specified",
-    "not available",
-    "not applicable",
-    "default string",
-    "default_string",
-    "serial number",
-    "serial",
-    "system serial number",
-    "to be filled by o.e.m.",
-    "to_be_filled_by_o.e.m.",
-    "o.e.m.",
-];
-
-/// The number within the value that no maker gave a disk, if it is one.
-pub(super) fn placeholder(by: FindBy, text: &str) -> Option<&str> {
-    let number = match by {
-        FindBy::Serial => text,
-        FindBy::Wwn => ["0x", "eui."]
-            .iter()
-            .find_map(|kind| text.strip_prefix(kind))
-            .unwrap_or(text),
-        FindBy::ById => serial_in_name(text).map(|name| tail(name).trim_start_matches("eui."))?,
-        FindBy::ByPath | FindBy::Hctl => return None,
-    };
-    is_placeholder(number).then_some(number)
-}
-
-fn is_placeholder(number: &str) -> bool {
-    let lower = number.to_ascii_lowercase();
-    let mut characters = lower.chars();
-    let first = characters.next();
-    let all_same = lower.len() >= 4 && characters.all(|c| Some(c) == first);
-    let counts = lower.len() >= 8
-        && ["0123456789abcdef", "1234567890abcdef", "123456789abcdef"]
-            .iter()
-            .any(|row| row.starts_with(&lower) || lower.starts_with(row));
-    all_same || counts || PLACEHOLDERS.contains(&lower.as_str())
-}
 
 fn placeholder_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut tell = |text: &str, span: Span, what: &str| {
@@ -124,9 +62,10 @@ fn placeholder_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DISK_FOUND_TWO_WAYS: Rule = Rule::error(
+static DISK_FOUND_TWO_WAYS: Check = Check::error(
     "D024",
     "disk-found-two-ways",
+    disk_found_two_ways,
     "udev names a disk in several ways that hold the same number: by-id `wwn-0x5000…` and `scsi-35000…` are the World Wide Name, by-id \
      `ata-MODEL_SERIAL` and `nvme-MODEL_SERIAL` end with the serial number. One disk cannot be in two slots, whichever of its names is written.",
 )
@@ -179,17 +118,6 @@ fn number(by: FindBy, value: &str) -> Option<Number> {
     }
 }
 
-/// Model and serial number within a name below by-id that holds them.
-fn serial_in_name(name: &str) -> Option<&str> {
-    let buses = ["ata-", "nvme-", "virtio-", "scsi-SATA_", "scsi-sata_"];
-    buses.iter().find_map(|bus| name.strip_prefix(bus))
-}
-
-/// What follows the last underscore: the serial number or its end.
-fn tail(serial: &str) -> &str {
-    serial.rsplit('_').next().unwrap_or(serial)
-}
-
 fn same_serial(a: &str, b: &str) -> bool {
     let ends = |long: &str, short: &str| {
         long.strip_suffix(short)
@@ -202,9 +130,9 @@ fn same_serial(a: &str, b: &str) -> bool {
 const TELLING_SERIAL: usize = 6;
 
 fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut known: HashMap<(bool, String), Vec<(Number, Stands<'_>)>> = HashMap::new();
-    let mut told: HashSet<(Span, Span)> = HashSet::new();
-    for (_, here) in standing(site) {
+    let mut known: HashMap<(bool, String), Vec<(Number, DiskRef<'_>)>> = HashMap::new();
+    let mut reported: HashSet<(Span, Span)> = HashSet::new();
+    for (_, here) in disk_refs(site) {
         if placeholder(here.by, here.value).is_some() {
             continue;
         }
@@ -227,7 +155,7 @@ fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
             !same_name && same_disk
         });
         if let Some((_, there)) = same
-            && told.insert((there.span, here.span))
+            && reported.insert((there.span, here.span))
         {
             let message = format!(
                 "{} and {} are the same disk: {} {} is {} {}",
@@ -256,41 +184,6 @@ fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn placeholders_are_told_from_serial_numbers() {
-        for text in [
-            "None",
-            "Default string",
-            "To Be Filled By O.E.M.",
-            "00000000",
-            "xxxxxxxxxx",
-            "0123456789ABCDEF",
-            "0123456789",
-            "1234567890",
-            "123456789ABCDEF01",
-        ] {
-            assert!(placeholder(FindBy::Serial, text).is_some(), "{text}");
-        }
-        for text in [
-            "null",
-            "on",
-            "000",
-            "190",
-            "S3Z9NB0K100001",
-            "12345",
-            "ZZZ1",
-            "",
-        ] {
-            assert_eq!(placeholder(FindBy::Serial, text), None, "{text}");
-        }
-        assert!(placeholder(FindBy::Wwn, "0x0000000000000000").is_some());
-        assert!(placeholder(FindBy::Wwn, "eui.0000000000000000").is_some());
-        assert!(placeholder(FindBy::ById, "ata-SSD_64GB_00000000").is_some());
-        assert!(placeholder(FindBy::ById, "nvme-eui.0000000000000000").is_some());
-        assert_eq!(placeholder(FindBy::ById, "ata-SSD_64GB_AA01"), None);
-        assert_eq!(placeholder(FindBy::ByPath, "0000"), None);
-    }
 
     #[test]
     fn one_disk_has_many_names() {

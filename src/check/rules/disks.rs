@@ -2,25 +2,17 @@
 
 use std::collections::HashSet;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::profile::{did_you_mean, quoted, scalar};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNKNOWN_DISKS,
-        run: unknown_disks,
-    },
-    Check {
-        rule: &UNUSED_DISKS,
-        run: unused_disks,
-    },
-];
+pub(super) static CHECKS: &[&Check] = &[&UNKNOWN_DISKS, &UNUSED_DISKS];
 
-static UNKNOWN_DISKS: Rule = Rule::error(
+static UNKNOWN_DISKS: Check = Check::error(
     "D001",
     "unknown-disks",
+    unknown_disks,
     "A host names the disks profile of its model; without it nothing is known about its disks.",
 )
 .example(
@@ -49,9 +41,9 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
                 continue;
             };
             let names = known.iter().map(|name| name.value.as_str());
-            let near = did_you_mean(&name.value, names.clone());
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
+            let similar = did_you_mean(&name.value, names.clone());
+            let help = match similar {
+                Some(similar) => format!("did you mean `{similar}`?"),
                 None if known.is_empty() => {
                     "write one in disks/ beside the cluster.yaml".to_owned()
                 }
@@ -63,11 +55,11 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             let message = format!("there is no disks profile {}", quoted(&name.value));
             let finding = report.add(name.span, message, help);
             finding.label("no such disks profile");
-            match near.and_then(|near| known.iter().find(|name| name.value == near)) {
-                Some(meant) => {
+            match similar.and_then(|similar| known.iter().find(|name| name.value == similar)) {
+                Some(suggestion) => {
                     finding
-                        .also(meant.span, "there is this one")
-                        .fix(name.span, scalar(&meant.value));
+                        .also(suggestion.span, "there is this one")
+                        .fix(name.span, scalar(&suggestion.value));
                 }
                 None => {
                     for other in known.iter().take(3) {
@@ -79,9 +71,10 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_DISKS: Rule = Rule::warning(
+static UNUSED_DISKS: Check = Check::warning(
     "D025",
     "unused-disks",
+    unused_disks,
     "A disks profile that no host names describes machines that are not there; most likely their hosts are missing, or still name the profile of \
      another model.",
 )

@@ -2,24 +2,15 @@
 
 use std::collections::HashMap;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::profile::{quoted, scalar};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &DUPLICATE_DMI_SERIAL,
-        run: duplicate_dmi_serial,
-    },
-    Check {
-        rule: &INVALID_DMI_SERIAL,
-        run: invalid_dmi_serial,
-    },
-    Check {
-        rule: &INVALID_REINSTALL,
-        run: invalid_reinstall,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &DUPLICATE_DMI_SERIAL,
+    &INVALID_DMI_SERIAL,
+    &INVALID_REINSTALL,
 ];
 
 /// The example's node1 with a number that is fine.
@@ -29,9 +20,10 @@ const NODE1: Edit = Edit::Replace(
     "name: node1\ndmi_serial: CZ1234\n",
 );
 
-static DUPLICATE_DMI_SERIAL: Rule = Rule::error(
+static DUPLICATE_DMI_SERIAL: Check = Check::error(
     "M001",
     "duplicate-dmi-serial",
+    duplicate_dmi_serial,
     "An install medium finds its host by the machine's serial number where one is given. Two hosts with the same one would both be that machine, \
      and the installer stops.",
 )
@@ -80,9 +72,10 @@ fn duplicate_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static INVALID_DMI_SERIAL: Rule = Rule::error(
+static INVALID_DMI_SERIAL: Check = Check::error(
     "M002",
     "invalid-dmi-serial",
+    invalid_dmi_serial,
     "The number is compared with what the machine's firmware says in DMI (system-serial-number). Many boards come with a placeholder there, the same on \
      every one of them.",
 )
@@ -140,9 +133,10 @@ fn invalid_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static INVALID_REINSTALL: Rule = Rule::error(
+static INVALID_REINSTALL: Check = Check::error(
     "M003",
     "invalid-reinstall",
+    invalid_reinstall,
     "An install medium erases no system that lxseed installed, but the one whose number stands here. The installer's screen shows the number, \
      and it is in `/etc/lxseed/installed` on the machine. The new system has another one, so the word is used up by itself and may stay.",
 )

@@ -1,4 +1,9 @@
-//! The rules, a family a file.
+//! The rules about meaning, a subject a file.
+
+#![deny(
+    dead_code,
+    reason = "a rule that the list at the head of its file leaves out is an error"
+)]
 
 mod access;
 mod budget;
@@ -6,6 +11,7 @@ mod certificates;
 mod cluster;
 mod disk_ids;
 mod disk_numbers;
+mod disk_refs;
 mod disks;
 mod media;
 mod names;
@@ -18,25 +24,34 @@ mod slots;
 mod subnet;
 mod volumes;
 
-use super::Check;
+use super::registry::Check;
+use crate::finding::Family;
 
-/// Every family, in the order in which findings of one place are told.
-pub(super) const FAMILIES: &[&[Check]] = &[
-    names::CHECKS,
-    network::CHECKS,
-    subnet::CHECKS,
-    resolver::CHECKS,
-    disks::CHECKS,
-    slots::CHECKS,
-    disk_ids::CHECKS,
-    disk_numbers::CHECKS,
-    sizes::CHECKS,
-    volumes::CHECKS,
-    cluster::CHECKS,
-    release::CHECKS,
-    access::CHECKS,
-    certificates::CHECKS,
-    budget::CHECKS,
-    media::CHECKS,
-    offline::CHECKS,
+/// Every family and the files that its rules are in, in the order of the reference.
+pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
+    (Family::new('N', "Names"), &[names::CHECKS]),
+    (
+        Family::new('F', "Network"),
+        &[network::CHECKS, subnet::CHECKS, resolver::CHECKS],
+    ),
+    (
+        Family::new('D', "Disks, volumes and pools"),
+        &[
+            disks::CHECKS,
+            slots::CHECKS,
+            disk_ids::CHECKS,
+            disk_numbers::CHECKS,
+            sizes::CHECKS,
+            volumes::CHECKS,
+        ],
+    ),
+    (Family::new('C', "The cluster"), &[cluster::CHECKS]),
+    (Family::new('R', "Release and channel"), &[release::CHECKS]),
+    (
+        Family::new('A', "Access"),
+        &[access::CHECKS, certificates::CHECKS],
+    ),
+    (Family::new('M', "Install media"), &[media::CHECKS]),
+    (Family::new('O', "The offline bundle"), &[offline::CHECKS]),
+    (Family::new('B', "Budgets"), &[budget::CHECKS]),
 ];

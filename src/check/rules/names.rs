@@ -2,47 +2,22 @@
 
 use std::collections::HashMap;
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
 use crate::finding::Edit::{Replace, Write};
-use crate::finding::Rule;
 use crate::model::Name;
-use crate::profile::{Sp, quoted, scalar};
+use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &INVALID_NAME,
-        run: invalid_name,
-    },
-    Check {
-        rule: &INVALID_LABEL,
-        run: invalid_label,
-    },
-    Check {
-        rule: &DUPLICATE_CLUSTER,
-        run: duplicate_cluster,
-    },
-    Check {
-        rule: &DUPLICATE_HOST,
-        run: duplicate_host,
-    },
-    Check {
-        rule: &DUPLICATE_DISKS,
-        run: duplicate_disks,
-    },
-    Check {
-        rule: &NAME_TOO_LONG_FOR_MD,
-        run: name_too_long_for_md,
-    },
-    Check {
-        rule: &LOOKALIKE_HOSTS,
-        run: lookalike_hosts,
-    },
-    Check {
-        rule: &NAME_OF_A_REMOTE,
-        run: name_of_a_remote,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &INVALID_NAME,
+    &INVALID_LABEL,
+    &DUPLICATE_CLUSTER,
+    &DUPLICATE_HOST,
+    &DUPLICATE_DISKS,
+    &NAME_TOO_LONG_FOR_MD,
+    &LOOKALIKE_HOSTS,
+    &NAME_OF_A_REMOTE,
 ];
 
 // Files of the example site, and a second cluster.
@@ -66,9 +41,10 @@ network: {mac: \"52:54:00:bb:00:01\", address: 192.168.20.11}
 slots: {os: {serial: WD-B100001}, d1: {serial: WD-B200001}}
 ";
 
-static INVALID_NAME: Rule = Rule::error(
+static INVALID_NAME: Check = Check::error(
     "N001",
     "invalid-name",
+    invalid_name,
     "The name of a cluster or host becomes a folder below out/, a host name, an LXD member name and a DNS name in a certificate. It has \
      what all of these take: lower-case letters, digits and inner hyphens, at most 63, not digits only, and none of the reserved words. \
      A name can therefore never lead out of the output folder.",
@@ -98,9 +74,9 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports a name that cannot be one; `referring` is where it is named elsewhere, which has to change with it.
 fn report_invalid(
-    name: &Sp<String>,
+    name: &Spanned<String>,
     what: &str,
-    referring: Option<&Sp<String>>,
+    referring: Option<&Spanned<String>>,
     report: &mut Report<'_>,
 ) {
     let Err(why) = name.value.parse::<Name>() else {
@@ -111,18 +87,19 @@ fn report_invalid(
     finding.label(why);
     // A host's domain is for `network.search`.
     let label = name.value.split('.').next().unwrap_or_default();
-    let meant = label.to_lowercase().replace('_', "-");
-    if meant.parse::<Name>().is_ok() {
-        finding.fix(name.span, scalar(&meant));
+    let suggestion = label.to_lowercase().replace('_', "-");
+    if suggestion.parse::<Name>().is_ok() {
+        finding.fix(name.span, scalar(&suggestion));
         if let Some(referring) = referring {
-            finding.fix(referring.span, scalar(&meant));
+            finding.fix(referring.span, scalar(&suggestion));
         }
     }
 }
 
-static INVALID_LABEL: Rule = Rule::error(
+static INVALID_LABEL: Check = Check::error(
     "N002",
     "invalid-label",
+    invalid_label,
     "Names of pools, volumes, slots and disks profiles end up in device paths, zpool names, shell scripts and LXD's API: they start with a \
      letter, go on with letters, digits, hyphens and underscores, and have at most 24 characters. ZFS reserves some words for itself.",
 )
@@ -210,7 +187,7 @@ fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports every value that was there before, with the place of the first one.
 fn report_repeats<'a>(
-    named: impl Iterator<Item = &'a Sp<String>>,
+    named: impl Iterator<Item = &'a Spanned<String>>,
     report: &mut Report<'_>,
     message: impl Fn(&str) -> String,
     help: &str,
@@ -231,9 +208,10 @@ fn report_repeats<'a>(
     }
 }
 
-static DUPLICATE_CLUSTER: Rule = Rule::error(
+static DUPLICATE_CLUSTER: Check = Check::error(
     "N003",
     "duplicate-cluster",
+    duplicate_cluster,
     "Two clusters of one name would be written into the same folder and derive the same keys.",
 )
 .example(
@@ -263,9 +241,10 @@ fn duplicate_cluster(site: &SiteView<'_>, report: &mut Report<'_>) {
     );
 }
 
-static DUPLICATE_HOST: Rule = Rule::error(
+static DUPLICATE_HOST: Check = Check::error(
     "N004",
     "duplicate-host",
+    duplicate_host,
     "Host names are unique over the whole site: a person who reads a name on a screen or a label must know which machine is meant, and LXD \
      refuses a second member of the same name.",
 )
@@ -284,9 +263,10 @@ fn duplicate_host(site: &SiteView<'_>, report: &mut Report<'_>) {
     );
 }
 
-static DUPLICATE_DISKS: Rule = Rule::error(
+static DUPLICATE_DISKS: Check = Check::error(
     "N005",
     "duplicate-disks",
+    duplicate_disks,
     "Hosts refer to a disks profile by its name, so within a cluster it must be one profile's only.",
 )
 .example(
@@ -313,9 +293,10 @@ fn duplicate_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NAME_TOO_LONG_FOR_MD: Rule = Rule::error(
+static NAME_TOO_LONG_FOR_MD: Check = Check::error(
     "N006",
     "name-too-long-for-md",
+    name_too_long_for_md,
     "mdadm stores an array's name as host:name only if that fits in 31 characters (super1.c). With a longer host name the array looks like \
      another machine's after a reboot and gets a name such as data1_0, so LXD would not find its pool.",
 )
@@ -357,9 +338,10 @@ fn name_too_long_for_md(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static LOOKALIKE_HOSTS: Rule = Rule::warning(
+static LOOKALIKE_HOSTS: Check = Check::warning(
     "N007",
     "lookalike-hosts",
+    lookalike_hosts,
     "Somebody stands in front of a rack and reads a label, or types a name from a note. Names such as node-1, node1 and node01, or web0 and \
      webo, are taken for one another, and then the wrong machine is pulled.",
 )
@@ -370,7 +352,7 @@ static LOOKALIKE_HOSTS: Rule = Rule::warning(
 
 fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let mut seen: HashMap<String, &Sp<String>> = HashMap::new();
+        let mut seen: HashMap<String, &Spanned<String>> = HashMap::new();
         for name in cluster
             .hosts
             .iter()
@@ -402,8 +384,8 @@ fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What is left of a name when it is read in passing: hyphens and leading zeros are not seen, 0 is taken for o, and 1 for `one`.
-/// A hyphen between two digits is seen, or `r1-11` and `r11-1` would be the same.
+/// A name as it is read at a glance: without hyphens and leading zeros, with o for 0 and `one` for 1.
+/// A hyphen between two digits stays, or `r1-11` and `r11-1` would be the same.
 fn on_a_label(name: &str, one: char) -> String {
     let chars: Vec<char> = name.chars().collect();
     let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
@@ -425,9 +407,10 @@ fn on_a_label(name: &str, one: char) -> String {
     look
 }
 
-static NAME_OF_A_REMOTE: Rule = Rule::warning(
+static NAME_OF_A_REMOTE: Check = Check::warning(
     "N008",
     "name-of-a-remote",
+    name_of_a_remote,
     "At the desk a cluster is added to `lxc` as a remote, most simply under its own name. `lxc` comes with remotes called local, images, ubuntu \
      and ubuntu-daily (ubuntu-minimal later), so `lxc remote add` refuses these, and a command meant for the cluster would reach another \
      server (lxc/config/default.go).",

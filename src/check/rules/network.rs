@@ -6,44 +6,27 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::check::free_addresses::FreeAddresses;
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Finding, Rule};
+use crate::finding::{Edit, Finding};
 use crate::model::Mac;
-use crate::profile::Sp;
+use crate::profile::Spanned;
 use crate::profile::scalar;
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &DUPLICATE_MAC,
-        run: duplicate_mac,
-    },
-    Check {
-        rule: &UNUSABLE_MAC,
-        run: unusable_mac,
-    },
-    Check {
-        rule: &DUPLICATE_ADDRESS,
-        run: duplicate_address,
-    },
-    Check {
-        rule: &ADDRESS_OUTSIDE_SUBNET,
-        run: address_outside_subnet,
-    },
-    Check {
-        rule: &ADDRESS_RESERVED,
-        run: address_reserved,
-    },
-    Check {
-        rule: &ADDRESS_IS_GATEWAY,
-        run: address_is_gateway,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &DUPLICATE_MAC,
+    &UNUSABLE_MAC,
+    &DUPLICATE_ADDRESS,
+    &ADDRESS_OUTSIDE_SUBNET,
+    &ADDRESS_RESERVED,
+    &ADDRESS_IS_GATEWAY,
 ];
 
-static DUPLICATE_MAC: Rule = Rule::error(
+static DUPLICATE_MAC: Check = Check::error(
     "F001",
     "duplicate-mac",
+    duplicate_mac,
     "netplan finds the interface by its MAC address and the install medium finds the host by it, so two hosts with one address would both \
      become the same machine. Different spellings of an address are the same address.",
 )
@@ -87,9 +70,10 @@ fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSABLE_MAC: Rule = Rule::error(
+static UNUSABLE_MAC: Check = Check::error(
     "F002",
     "unusable-mac",
+    unusable_mac,
     "An address with the lowest bit of its first byte set is a group's, and all zeros is nobody's (IEEE 802); no interface has either, so the \
      host would come up without a network.",
 )
@@ -126,8 +110,8 @@ fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// A cluster's subnet, and the address of each of its hosts.
 pub(super) struct Addresses<'a> {
-    pub(super) subnet: &'a Sp<IpNet>,
-    pub(super) hosts: Vec<(&'a str, &'a Sp<IpAddr>)>,
+    pub(super) subnet: &'a Spanned<IpNet>,
+    pub(super) hosts: Vec<(&'a str, &'a Spanned<IpAddr>)>,
 }
 
 pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> {
@@ -138,7 +122,7 @@ pub(super) fn addresses<'a>(cluster: &ClusterView<'a>) -> Option<Addresses<'a>> 
 }
 
 /// The address of each host of a cluster.
-pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Sp<IpAddr>)> {
+pub(super) fn host_addresses<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Spanned<IpAddr>)> {
     let hosts = cluster.hosts.iter().filter_map(|host| {
         let network = host.host().network.as_ref()?;
         Some((host.label(), network.value.address.as_ref()?))
@@ -165,7 +149,7 @@ pub(super) fn reserved(subnet: IpNet, address: IpAddr) -> Option<&'static str> {
 /// Says which address could be written instead, and writes it.
 fn offer_another<'a>(
     finding: &'a mut Finding,
-    address: &Sp<IpAddr>,
+    address: &Spanned<IpAddr>,
     subnet: Option<IpNet>,
     free: &mut FreeAddresses,
 ) -> &'a mut Finding {
@@ -177,9 +161,10 @@ fn offer_another<'a>(
     finding
 }
 
-static DUPLICATE_ADDRESS: Rule = Rule::error(
+static DUPLICATE_ADDRESS: Check = Check::error(
     "F003",
     "duplicate-address",
+    duplicate_address,
     "Two machines with one address knock each other off the network at random, and a cluster member is known by its address. An IPv6 address \
      has many spellings, and one that maps an IPv4 address (RFC 4291 §2.5.5.2) is that address.",
 )
@@ -216,9 +201,10 @@ fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static ADDRESS_OUTSIDE_SUBNET: Rule = Rule::error(
+static ADDRESS_OUTSIDE_SUBNET: Check = Check::error(
     "F004",
     "address-outside-subnet",
+    address_outside_subnet,
     "Members reach one another directly in the cluster's subnet, the gateway is in it, and LXD's fan finds a member's own address by it (\"No \
      address found in subnet\").",
 )
@@ -260,9 +246,10 @@ fn address_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static ADDRESS_RESERVED: Rule = Rule::error(
+static ADDRESS_RESERVED: Check = Check::error(
     "F005",
     "address-reserved",
+    address_reserved,
     "The first address of an IPv4 subnet names the subnet and the last is its broadcast; the first of an IPv6 subnet is that of all its routers \
      (RFC 4291 §2.6.1). No host can have any of them.",
 )
@@ -295,9 +282,10 @@ fn address_reserved(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static ADDRESS_IS_GATEWAY: Rule = Rule::error(
+static ADDRESS_IS_GATEWAY: Check = Check::error(
     "F006",
     "address-is-gateway",
+    address_is_gateway,
     "A host with the gateway's address takes the whole subnet off the network. Clusters that share a subnet share its gateways, too.",
 )
 .example(

@@ -3,56 +3,28 @@
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use super::release::channel;
+use super::release::{channel, release};
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::CarriedSnap;
-use crate::profile::{Sp, quoted};
+use crate::profile::{Spanned, quoted};
 use crate::snap::{ASSERT, Claims, Examined, Meta, NoMeta, SNAP, SnapFile};
+use crate::target;
 use crate::target::lxd::Channel;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &NO_SNAPS,
-        run: no_snaps,
-    },
-    Check {
-        rule: &SNAP_MISSING,
-        run: snap_missing,
-    },
-    Check {
-        rule: &SNAP_TWICE,
-        run: snap_twice,
-    },
-    Check {
-        rule: &SNAP_WITHOUT_ASSERTION,
-        run: snap_without_assertion,
-    },
-    Check {
-        rule: &INVALID_ASSERTION,
-        run: invalid_assertion,
-    },
-    Check {
-        rule: &SNAP_ALTERED,
-        run: snap_altered,
-    },
-    Check {
-        rule: &UNREADABLE_SNAP,
-        run: unreadable_snap,
-    },
-    Check {
-        rule: &SNAP_OF_ANOTHER_CHANNEL,
-        run: snap_of_another_channel,
-    },
-    Check {
-        rule: &SNAP_OF_ANOTHER_ARCHITECTURE,
-        run: snap_of_another_architecture,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &NO_SNAPS,
+    &SNAP_MISSING,
+    &SNAP_TWICE,
+    &SNAP_WITHOUT_ASSERTION,
+    &INVALID_ASSERTION,
+    &SNAP_ALTERED,
+    &UNREADABLE_SNAP,
+    &SNAP_OF_ANOTHER_CHANNEL,
+    &SNAP_OF_ANOTHER_ARCHITECTURE,
 ];
 
-/// What the machines of 18.04 that lxseed installs run on.
-const ARCHITECTURE: &str = "amd64";
 /// The snaps that hold the program snapd; one of them is enough.
 const PROGRAMS: [&str; 2] = ["snapd", "core"];
 
@@ -68,10 +40,12 @@ struct Found<'a> {
 /// What one cluster's machines shall be given.
 struct Bundle<'a> {
     /// The folder, as it is written.
-    written: &'a Sp<String>,
+    written: &'a Spanned<String>,
     /// The folder, as it is found.
     folder: Utf8PathBuf,
     channel: Option<Channel>,
+    /// What the machines run on, as snapd calls it.
+    architecture: &'static str,
     snaps: Vec<Found<'a>>,
 }
 
@@ -121,6 +95,7 @@ impl<'a> Bundle<'a> {
             written,
             folder,
             channel: channel(profile),
+            architecture: release(profile).unwrap_or_else(target::newest).architecture,
             snaps,
         })
     }
@@ -129,8 +104,8 @@ impl<'a> Bundle<'a> {
         self.snaps.iter().find(|snap| snap.name() == name)
     }
 
-    /// The program snapd, LXD's base and LXD: what is there of them, and in words what is not. The order is the one to install
-    /// them in.
+    /// The program snapd, LXD's base and LXD: what is there of them, and in words what is not. The order is the one to
+    /// install them in.
     fn needed(&self) -> (Vec<&Found<'a>>, Vec<(&str, &'static str)>) {
         let (mut there, mut missing) = (Vec::new(), Vec::new());
         let lxd = self.named("lxd");
@@ -182,7 +157,7 @@ impl Found<'_> {
     }
 }
 
-/// The path without `.`, and without `..` where something stands before it.
+/// The path without `.`, and without `..` where a folder comes before it.
 fn normal(path: &Utf8Path) -> Utf8PathBuf {
     let mut normal = Utf8PathBuf::new();
     for component in path.components() {
@@ -202,8 +177,8 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
     normal
 }
 
-/// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from the
-/// store. Only for a site without findings.
+/// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from
+/// the store. Only for a site without findings.
 pub(in crate::check) fn carried(
     site: &SiteView<'_>,
     cluster: &ClusterView<'_>,
@@ -246,9 +221,10 @@ macro_rules! with_bundle {
     };
 }
 
-static NO_SNAPS: Rule = Rule::error(
+static NO_SNAPS: Check = Check::error(
     "O001",
     "no-snaps",
+    no_snaps,
     "The folder holds what `snap download` wrote for snapd, for LXD and for the base of LXD. It is named from cluster.yaml on and lies inside the \
      site; two clusters may share one.",
 )
@@ -279,10 +255,11 @@ fn no_snaps(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_MISSING: Rule = Rule::error(
+static SNAP_MISSING: Check = Check::error(
     "O002",
     "snap-missing",
-    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than 18.04's, and the \
+    snap_missing,
+    "Without a network a machine can install LXD only if it is given everything that LXD stands on: the program snapd, newer than the installed system's, and the \
      very base that LXD's snap asks for.",
 )
 .example(
@@ -315,9 +292,10 @@ fn snap_missing(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_TWICE: Rule = Rule::error(
+static SNAP_TWICE: Check = Check::error(
     "O003",
     "snap-twice",
+    snap_twice,
     "All members of a cluster must run the same revision of LXD. With two files of one snap it would be chance which of them is installed.",
 )
 .example(
@@ -350,9 +328,10 @@ fn snap_twice(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_WITHOUT_ASSERTION: Rule = Rule::error(
+static SNAP_WITHOUT_ASSERTION: Check = Check::error(
     "O004",
     "snap-without-assertion",
+    snap_without_assertion,
     "snapd takes a file without the store's assertions only as \"dangerous\": it is then not connected to what LXD needs, and is never refreshed.",
 )
 .example(
@@ -375,9 +354,10 @@ fn snap_without_assertion(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static INVALID_ASSERTION: Rule = Rule::error(
+static INVALID_ASSERTION: Check = Check::error(
     "O005",
     "invalid-assertion",
+    invalid_assertion,
     "A .assert file is a stream of assertions: among them a snap-revision, which tells digest, size and revision of one snap, and a snap-declaration, \
      which tells its name. Their signatures are not verified here; snapd does that on the machine.",
 )
@@ -402,9 +382,10 @@ fn invalid_assertion(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_ALTERED: Rule = Rule::error(
+static SNAP_ALTERED: Check = Check::error(
     "O006",
     "snap-altered",
+    snap_altered,
     "The assertions tell the size and the SHA3-384 of the snap they belong to. A snap with others is cut off, damaged or of another revision, and \
      snapd would refuse it on the machine.",
 )
@@ -441,9 +422,10 @@ fn snap_altered(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNREADABLE_SNAP: Rule = Rule::error(
+static UNREADABLE_SNAP: Check = Check::error(
     "O007",
     "unreadable-snap",
+    unreadable_snap,
     "A snap is a squashfs with a meta/snap.yaml. That of LXD tells which base it stands on and which version it is.",
 )
 .example(
@@ -481,9 +463,10 @@ fn unreadable_snap(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_OF_ANOTHER_CHANNEL: Rule = Rule::error(
+static SNAP_OF_ANOTHER_CHANNEL: Check = Check::error(
     "O008",
     "snap-of-another-channel",
+    snap_of_another_channel,
     "What lxseed writes for LXD depends on its track. `snap download lxd` without --channel brings the newest LTS, which may be another one.",
 )
 .example(
@@ -518,10 +501,11 @@ fn snap_of_another_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static SNAP_OF_ANOTHER_ARCHITECTURE: Rule = Rule::error(
+static SNAP_OF_ANOTHER_ARCHITECTURE: Check = Check::error(
     "O009",
     "snap-of-another-architecture",
-    "`snap download` brings what the machine that it runs on could install. The install media of 18.04 are for amd64.",
+    snap_of_another_architecture,
+    "`snap download` brings what the machine that it runs on could install. The install media are for amd64.",
 )
 .example(
     with_bundle!(
@@ -535,17 +519,19 @@ fn snap_of_another_architecture(site: &SiteView<'_>, report: &mut Report<'_>) {
     for bundle in bundles(site) {
         for snap in &bundle.snaps {
             let Some(meta) = snap.meta() else { continue };
-            let fits =
-                |architecture: &String| architecture == ARCHITECTURE || architecture == "all";
+            let fits = |architecture: &String| {
+                architecture == bundle.architecture || architecture == "all"
+            };
             // Without a word about it a snap is for all.
             if !meta.architectures.is_empty() && !meta.architectures.iter().any(fits) {
                 report
                     .add(
                         bundle.written.span,
                         format!(
-                            "{} is for {}, and the machines are {ARCHITECTURE}",
+                            "{} is for {}, and the machines are {}",
                             snap.file.path(),
-                            quoted(&meta.architectures.join(", "))
+                            quoted(&meta.architectures.join(", ")),
+                            bundle.architecture
                         ),
                         "run `snap download` on a machine of that kind, or with UBUNTU_STORE_ARCH=amd64",
                     )

@@ -1,44 +1,27 @@
 //! The release contract: Ubuntu × kernel × LXD channel × storage driver.
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::Kernel;
-use crate::profile::{Cluster, Sp, quoted, scalar};
-use crate::target::Release;
+use crate::profile::{Cluster, Spanned, quoted, scalar};
 use crate::target::lxd::{Channel, Track};
+use crate::target::{self, Release};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &UNKNOWN_RELEASE,
-        run: unknown_release,
-    },
-    Check {
-        rule: &UNKNOWN_CHANNEL,
-        run: unknown_channel,
-    },
-    Check {
-        rule: &DRIVER_NOT_ON_KERNEL,
-        run: driver_not_on_kernel,
-    },
-    Check {
-        rule: &KERNEL_BELOW_DOCUMENTED,
-        run: kernel_below_documented,
-    },
-    Check {
-        rule: &UNSTABLE_CHANNEL,
-        run: unstable_channel,
-    },
-    Check {
-        rule: &OLD_TRACK,
-        run: old_track,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &UNKNOWN_RELEASE,
+    &UNKNOWN_CHANNEL,
+    &DRIVER_NOT_ON_KERNEL,
+    &KERNEL_BELOW_DOCUMENTED,
+    &UNSTABLE_CHANNEL,
+    &OLD_TRACK,
 ];
 
-static UNKNOWN_RELEASE: Rule = Rule::error(
+static UNKNOWN_RELEASE: Check = Check::error(
     "R001",
     "unknown-release",
-    "lxseed writes answers for the debian-installer of Ubuntu 18.04 and for its cloud-init. From 20.04 on the installer is another one.",
+    unknown_release,
+    "lxseed writes answers for the installer of a release and for its cloud-init. From 20.04 on Ubuntu's server has another installer.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "ubuntu: \"18.04\"", "ubuntu: \"20.04\"")],
@@ -51,26 +34,27 @@ fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
         .iter()
         .filter_map(|cluster| cluster.profile()?.ubuntu.as_ref())
     {
-        if let Err(why) = ubuntu.value.parse::<Release>() {
+        if let Err(why) = ubuntu.value.parse::<&Release>() {
             let finding = report.add(
                 ubuntu.span,
                 format!("unknown release {}: {why}", quoted(&ubuntu.value)),
-                "write `ubuntu: \"18.04\"`",
+                format!("write `ubuntu: \"{}\"`", target::newest().version),
             );
             finding.label("unknown release");
             // Another way to write the same; any other release is not a matter of spelling.
-            if let Some(release) = Release::meant_by(&ubuntu.value) {
-                finding.fix(ubuntu.span, scalar(release.version()));
+            if let Some(release) = Release::suggested_by(&ubuntu.value) {
+                finding.fix(ubuntu.span, scalar(release.version));
             }
         }
     }
 }
 
-static UNKNOWN_CHANNEL: Rule = Rule::error(
+static UNKNOWN_CHANNEL: Check = Check::error(
     "R002",
     "unknown-channel",
-    "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 do not run on \
-     18.04's kernels, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
+    unknown_channel,
+    "The channel decides which LXD all members run. Tracks before 4.0 cannot be joined without a password, later ones than 5.21 ask for a \
+     newer kernel, and without a track the newest LTS is installed, whose ZFS tools do not fit the 4.15 kernel.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "5.0/stable", "latest/stable")],
@@ -80,9 +64,9 @@ static UNKNOWN_CHANNEL: Rule = Rule::error(
 fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     for channel in written_channels(site) {
         if let Err(why) = channel.value.parse::<Channel>() {
-            let meant = Channel::meant_by(&channel.value);
-            let help = match &meant {
-                Some(meant) => format!("did you mean `{meant}`?"),
+            let suggestion = Channel::meant_by(&channel.value);
+            let help = match &suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use 5.0/stable or 5.21/stable".to_owned(),
             };
             let finding = report.add(
@@ -91,20 +75,20 @@ fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
                 help,
             );
             finding.label("unknown channel");
-            if let Some(meant) = meant {
-                finding.fix(channel.span, meant.to_string());
+            if let Some(suggestion) = suggestion {
+                finding.fix(channel.span, suggestion.to_string());
             }
         }
     }
 }
 
-fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<String>> {
+fn written_channels<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
     site.clusters
         .iter()
         .filter_map(|cluster| written_channel(cluster.profile()?))
 }
 
-fn written_channel(cluster: &Cluster) -> Option<&Sp<String>> {
+fn written_channel(cluster: &Cluster) -> Option<&Spanned<String>> {
     cluster.lxd.as_ref()?.value.channel.as_ref()
 }
 
@@ -113,8 +97,13 @@ pub(super) fn channel(cluster: &Cluster) -> Option<Channel> {
     match cluster.lxd.as_ref().map(|lxd| lxd.value.channel.as_ref()) {
         Some(Some(channel)) => channel.value.parse().ok(),
         // The key is there but its value was wrong, or is not there: the default is what would be installed.
-        Some(None) | None => Some(Channel::default_channel()),
+        Some(None) | None => release(cluster).map(Channel::default_of),
     }
+}
+
+/// The release a cluster runs, unless it is one that was reported.
+pub(in crate::check) fn release(cluster: &Cluster) -> Option<&'static Release> {
+    cluster.ubuntu.as_ref()?.value.parse().ok()
 }
 
 /// The kernel a cluster runs: HWE unless said otherwise, since the documented kernel of LXD 5.0 is 5.4.
@@ -125,11 +114,12 @@ pub(in crate::check) fn kernel(cluster: &Cluster) -> Kernel {
         .map_or(Kernel::Hwe, |kernel| kernel.value)
 }
 
-static DRIVER_NOT_ON_KERNEL: Rule = Rule::error(
+static DRIVER_NOT_ON_KERNEL: Check = Check::error(
     "R003",
     "driver-not-on-kernel",
-    "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: 18.04's 4.15 kernel has ZFS 0.7, the HWE \
-     kernel 5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
+    driver_not_on_kernel,
+    "LXD's snap carries its own ZFS tools and picks them by the version of the kernel's module: kernel 4.15 has ZFS 0.7, the HWE kernel \
+     5.4 has 0.8. LXD 5.21 brings tools from 0.8 on, so on 4.15 it stops with \"Required tool 'zpool' is missing\".",
 )
 .example(
     &[
@@ -148,11 +138,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(release) = cluster
-            .ubuntu
-            .as_ref()
-            .and_then(|ubuntu| ubuntu.value.parse::<Release>().ok())
-        else {
+        let Some(release) = release(cluster) else {
             continue;
         };
         for (name, pool) in cluster.pools.iter().flat_map(|pools| pools.value.iter()) {
@@ -161,7 +147,7 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
             };
             let Some(why) = channel
                 .track
-                .refuses(release, kernel(cluster), driver.value)
+                .refuses(release.kernel(kernel(cluster)), driver.value)
             else {
                 continue;
             };
@@ -188,11 +174,12 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static KERNEL_BELOW_DOCUMENTED: Rule = Rule::warning(
+static KERNEL_BELOW_DOCUMENTED: Check = Check::warning(
     "R004",
     "kernel-below-documented",
-    "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). 18.04 \
-     has 4.15 and 5.4.",
+    kernel_below_documented,
+    "LXD documents the oldest kernel it is tested with: 5.4 for 5.0, 5.15 for 5.21 (\"older kernels should also work to some degree\"). The \
+     machines have 4.15 (ga) or 5.4 (hwe).",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "kernel: hwe", "kernel: ga")],
@@ -205,7 +192,11 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(channel) = channel(cluster) else {
             continue;
         };
-        let Some(wanted) = channel.track.wants_newer_kernel(kernel(cluster)) else {
+        let Some(release) = release(cluster) else {
+            continue;
+        };
+        let wanted = |kernel| channel.track.wants_newer_kernel(release.kernel(kernel));
+        let Some(documented) = wanted(kernel(cluster)) else {
             continue;
         };
         let written = written_channel(cluster);
@@ -215,14 +206,15 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
             (None, None) => document.span,
         };
         let message = format!(
-            "LXD {channel} documents kernel {wanted}, which is newer than the {} kernel of 18.04",
-            kernel(cluster).word()
+            "LXD {channel} documents kernel {documented}, which is newer than the {} kernel of {}",
+            kernel(cluster).word(),
+            release.version
         );
         let help = format!(
             "use `kernel: hwe` and channel 5.0/stable, or accept it: `allow: {{{}: \"why\"}}`",
             report.rule.slug
         );
-        let still_older = channel.track.wants_newer_kernel(Kernel::Hwe);
+        let still_older = wanted(Kernel::Hwe);
         let finding = report.add(span, message, help);
         finding.label("older than documented");
         if let (Some(kernel), Some(channel)) = (&cluster.kernel, written) {
@@ -234,9 +226,10 @@ fn kernel_below_documented(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNSTABLE_CHANNEL: Rule = Rule::warning(
+static UNSTABLE_CHANNEL: Check = Check::warning(
     "R005",
     "unstable-channel",
+    unstable_channel,
     "All members of a cluster must run the very same LXD; what is not yet released as stable changes under them from one day to the next.",
 )
 .example(
@@ -263,11 +256,12 @@ fn unstable_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static OLD_TRACK: Rule = Rule::warning(
+static OLD_TRACK: Check = Check::warning(
     "R006",
     "old-track",
+    old_track,
     "LXD 4.0 gets security fixes only. It makes zpools with `zpool create -f`, which overwrites what is on a disk, where 5.0.3 and later refuse, and \
-     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels of 18.04.",
+     it drops what it does not know in a preseed without a word, where 5.0.2 and later say so. 5.0 runs on both kernels.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "5.0/stable", "4.0/stable")],

@@ -7,41 +7,20 @@ use ipnet::IpNet;
 
 use super::network::{host_addresses, reserved};
 use super::subnet::{networks, unreachable};
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
-use crate::profile::{Sp, quoted, scalar};
+use crate::finding::Edit;
+use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &INVALID_DOMAIN,
-        run: invalid_domain,
-    },
-    Check {
-        rule: &UNUSABLE_NAMESERVER,
-        run: unusable_nameserver,
-    },
-    Check {
-        rule: &DUPLICATE_NAMESERVER,
-        run: duplicate_nameserver,
-    },
-    Check {
-        rule: &NO_NAMESERVER,
-        run: no_nameserver,
-    },
-    Check {
-        rule: &NAMESERVER_IS_MEMBER,
-        run: nameserver_is_member,
-    },
-    Check {
-        rule: &DUPLICATE_SEARCH_DOMAIN,
-        run: duplicate_search_domain,
-    },
-    Check {
-        rule: &NAMESERVER_FAMILY,
-        run: nameserver_family,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &INVALID_DOMAIN,
+    &UNUSABLE_NAMESERVER,
+    &DUPLICATE_NAMESERVER,
+    &NO_NAMESERVER,
+    &NAMESERVER_IS_MEMBER,
+    &DUPLICATE_SEARCH_DOMAIN,
+    &NAMESERVER_FAMILY,
 ];
 
 const NAMESERVERS: &str = "nameservers: [192.168.10.1]";
@@ -58,9 +37,10 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label_fits)
 }
 
-static INVALID_DOMAIN: Rule = Rule::error(
+static INVALID_DOMAIN: Check = Check::error(
     "F010",
     "invalid-domain",
+    invalid_domain,
     "A search domain that is not a domain name makes systemd-resolved drop the line, so short names would not resolve.",
 )
 .example(
@@ -100,16 +80,17 @@ fn invalid_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
 /// The name servers of each network, with the network's subnet.
 fn nameservers<'a>(
     site: &SiteView<'a>,
-) -> impl Iterator<Item = (&'a [Sp<IpAddr>], Option<&'a Sp<IpNet>>)> {
+) -> impl Iterator<Item = (&'a [Spanned<IpAddr>], Option<&'a Spanned<IpNet>>)> {
     networks(site).filter_map(|network| {
         let servers = network.value.nameservers.as_ref()?;
         Some((servers.value.as_slice(), network.value.subnet.as_ref()))
     })
 }
 
-static UNUSABLE_NAMESERVER: Rule = Rule::error(
+static UNUSABLE_NAMESERVER: Check = Check::error(
     "F011",
     "unusable-nameserver",
+    unusable_nameserver,
     "No name server answers at a loopback, multicast, link-local, reserved or broadcast address, so no name would resolve and the snap store could \
      not be reached. 127.0.0.53 in a machine's /etc/resolv.conf is its own systemd-resolved, which needs to be told of a real server.",
 )
@@ -154,7 +135,7 @@ fn unusable_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
 
 /// Reports every value of a list whose key is there before.
 fn repeats<'a, T: 'a>(
-    list: impl IntoIterator<Item = &'a Sp<T>>,
+    list: impl IntoIterator<Item = &'a Spanned<T>>,
     key: impl Fn(&T) -> String,
     what: &str,
     report: &mut Report<'_>,
@@ -177,9 +158,10 @@ fn repeats<'a, T: 'a>(
     }
 }
 
-static DUPLICATE_NAMESERVER: Rule = Rule::warning(
+static DUPLICATE_NAMESERVER: Check = Check::warning(
     "F012",
     "duplicate-nameserver",
+    duplicate_nameserver,
     "A second name server is there for the day the first is down; the same one twice is none. Most likely a digit is wrong.",
 )
 .example(
@@ -202,9 +184,10 @@ fn duplicate_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NO_NAMESERVER: Rule = Rule::warning(
+static NO_NAMESERVER: Check = Check::warning(
     "F013",
     "no-nameserver",
+    no_nameserver,
     "Addresses are fixed, so nothing else tells the machines where to ask for names: without a name server neither the archive nor the snap store \
      can be found, and the first boot stops there.",
 )
@@ -234,9 +217,10 @@ fn no_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NAMESERVER_IS_MEMBER: Rule = Rule::warning(
+static NAMESERVER_IS_MEMBER: Check = Check::warning(
     "F016",
     "nameserver-is-member",
+    nameserver_is_member,
     "A machine needs names on its first boot, before the member that would answer is up; and that member needs them itself.",
 )
 .example(
@@ -276,9 +260,10 @@ fn nameserver_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DUPLICATE_SEARCH_DOMAIN: Rule = Rule::warning(
+static DUPLICATE_SEARCH_DOMAIN: Check = Check::warning(
     "F017",
     "duplicate-search-domain",
+    duplicate_search_domain,
     "A search domain that stands twice is asked twice for every short name; most likely one of the two was to be another.",
 )
 .example(
@@ -301,9 +286,10 @@ fn duplicate_search_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NAMESERVER_FAMILY: Rule = Rule::warning(
+static NAMESERVER_FAMILY: Check = Check::warning(
     "F018",
     "nameserver-of-the-other-family",
+    nameserver_family,
     "The machines get addresses of the subnet's family only. Name servers that are all of the other one are reached only if a router happens to \
      announce that family, too.",
 )
@@ -330,7 +316,7 @@ fn nameserver_family(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else {
             ("IPv6", "IPv4")
         };
-        let is_own = |server: &Sp<IpAddr>| {
+        let is_own = |server: &Spanned<IpAddr>| {
             server.value.to_canonical().is_ipv4() == subnet.value.network().is_ipv4()
         };
         if !servers.iter().any(is_own) {

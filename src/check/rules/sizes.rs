@@ -2,48 +2,31 @@
 
 use std::collections::HashSet;
 
+use super::release;
+use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, SlotView};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::{ByteSize, FindBy};
-use crate::profile::{Sp, quoted};
-use crate::target::Release;
+use crate::profile::{Spanned, quoted};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &SIZE_BOUNDS,
-        run: size_bounds,
-    },
-    Check {
-        rule: &MIRROR_SIZES_DISJOINT,
-        run: mirror_sizes_disjoint,
-    },
-    Check {
-        rule: &OS_DISK_TOO_SMALL,
-        run: os_disk_too_small,
-    },
-    Check {
-        rule: &BAY_WITHOUT_SIZE,
-        run: bay_without_size,
-    },
-    Check {
-        rule: &IMPLAUSIBLE_SIZE,
-        run: implausible_size,
-    },
-    Check {
-        rule: &EXACT_SIZE,
-        run: exact_size,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &SIZE_BOUNDS,
+    &MIRROR_SIZES_DISJOINT,
+    &OS_DISK_TOO_SMALL,
+    &BAY_WITHOUT_SIZE,
+    &IMPLAUSIBLE_SIZE,
+    &EXACT_SIZE,
 ];
 
 /// The two guards of a slot, where both are given.
-fn bounds<'a>(slot: &SlotView<'a>) -> Option<(&'a Sp<ByteSize>, &'a Sp<ByteSize>)> {
+fn bounds<'a>(slot: &SlotView<'a>) -> Option<(&'a Spanned<ByteSize>, &'a Spanned<ByteSize>)> {
     Some((slot.min_size?, slot.max_size?))
 }
 
-static SIZE_BOUNDS: Rule = Rule::error(
+static SIZE_BOUNDS: Check = Check::error(
     "D012",
     "size-bounds",
+    size_bounds,
     "No disk is at least as large as min_size and at most as large as a smaller max_size.",
 )
 .example(
@@ -60,13 +43,13 @@ static SIZE_BOUNDS: Rule = Rule::error(
 );
 
 fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for slot in site.hosts().flat_map(|host| host.slots.values()) {
         let Some((min, max)) = bounds(slot) else {
             continue;
         };
         // A disks profile is shared by many hosts, and its mistake is one mistake.
-        if min.value > max.value && told.insert((min.span, max.span)) {
+        if min.value > max.value && reported.insert((min.span, max.span)) {
             let finding = report.add(
                 max.span,
                 format!(
@@ -78,7 +61,7 @@ fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
             finding
                 .label("smaller than min_size")
                 .also(min.span, "min_size");
-            // Both ends of a change have to be in the reader's hand.
+            // A change is suggested only if both values are written here.
             let in_place = min.span.anchored().is_none() && max.span.anchored().is_none();
             if min.span.file == max.span.file && in_place {
                 finding
@@ -89,9 +72,10 @@ fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static MIRROR_SIZES_DISJOINT: Rule = Rule::error(
+static MIRROR_SIZES_DISJOINT: Check = Check::error(
     "D019",
     "mirror-sizes-disjoint",
+    mirror_sizes_disjoint,
     "A mirror is made of two disks of one size: md and ZFS use of each what the smaller one has. If the guards of its two slots leave no size that \
      both can have, one of the guards belongs to another slot.",
 )
@@ -105,7 +89,7 @@ static MIRROR_SIZES_DISJOINT: Rule = Rule::error(
 );
 
 fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for (name, volume) in host.volumes() {
             let mirrors = [&volume.value.mirror, &volume.value.zfs_mirror];
@@ -114,7 +98,7 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
                     continue;
                 };
                 for (small, large) in [(a, b), (b, a)] {
-                    let slot = |name: &Sp<String>| host.slots.get(name.value.as_str());
+                    let slot = |name: &Spanned<String>| host.slots.get(name.value.as_str());
                     let (Some(max), Some(min)) = (
                         slot(small).and_then(|slot| slot.max_size),
                         slot(large).and_then(|slot| slot.min_size),
@@ -123,7 +107,7 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
                     };
                     // A slot twice in one mirror is reported as such.
                     let apart = max.value < min.value && small.value != large.value;
-                    if apart && told.insert((max.span, min.span)) {
+                    if apart && reported.insert((max.span, min.span)) {
                         let message = format!(
                             "the two disks of {} cannot be of one size: {} has at most {}, {} at least {}",
                             quoted(&name.value),
@@ -148,10 +132,11 @@ fn mirror_sizes_disjoint(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static OS_DISK_TOO_SMALL: Rule = Rule::error(
+static OS_DISK_TOO_SMALL: Check = Check::error(
     "D022",
     "os-disk-too-small",
-    "A server installation of 18.04 takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
+    os_disk_too_small,
+    "A server installation takes about 2.5 GB, the second kernel and the snaps of LXD with their base another 1 GB: on less than 4 GB the \
      installation or the first boot stops for want of room.",
 )
 .example(
@@ -160,11 +145,9 @@ static OS_DISK_TOO_SMALL: Rule = Rule::error(
 );
 
 fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for cluster in &site.clusters {
-        let release = cluster
-            .profile()
-            .and_then(|profile| profile.ubuntu.as_ref()?.value.parse::<Release>().ok());
+        let release = cluster.profile().and_then(release::release);
         let Some(release) = release else { continue };
         for host in &cluster.hosts {
             for wanted in host.used.iter().filter(|wanted| wanted.is_system()) {
@@ -172,11 +155,10 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let Some(max) = slot.and_then(|slot| slot.max_size) else {
                     continue;
                 };
-                if max.value.bytes() < release.smallest_system_disk() && told.insert(max.span) {
+                if max.value.bytes() < release.smallest_system_disk && reported.insert(max.span) {
                     let message = format!(
                         "a system disk of at most {} is too small for Ubuntu {}",
-                        max.value,
-                        release.version()
+                        max.value, release.version
                     );
                     report
                         .add(
@@ -192,9 +174,10 @@ fn os_disk_too_small(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static BAY_WITHOUT_SIZE: Rule = Rule::warning(
+static BAY_WITHOUT_SIZE: Check = Check::warning(
     "D027",
     "bay-without-size",
+    bay_without_size,
     "A bay (by_path, hctl) holds whatever disk was put into it. With min_size or max_size the first boot sees that it is another than was meant; \
      without, a disk is taken for it as soon as it is blank.",
 )
@@ -208,7 +191,7 @@ static BAY_WITHOUT_SIZE: Rule = Rule::warning(
 );
 
 fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for host in site.hosts() {
         for wanted in host.used.iter() {
             let Some(slot) = host.slots.get(wanted.slot.value.as_str()) else {
@@ -218,7 +201,7 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             for (by, value) in &slot.ways {
                 let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl)
                     && !value.value.starts_with("/dev/");
-                if is_bay && !guarded && told.insert(value.span) {
+                if is_bay && !guarded && reported.insert(value.span) {
                     report
                         .add(
                             value.span,
@@ -237,9 +220,10 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static IMPLAUSIBLE_SIZE: Rule = Rule::warning(
+static IMPLAUSIBLE_SIZE: Check = Check::warning(
     "D029",
     "implausible-size",
+    implausible_size,
     "There is no single disk of 200 TB, and no data disk below 1 GB: most likely the unit is wrong, and no disk will fit.",
 )
 .example(
@@ -266,22 +250,23 @@ fn implausible_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             (None, None) => continue,
         };
         let shown = size.value.to_string();
-        let meant = shown.contains(from).then(|| shown.replace(from, to));
-        let help = match &meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+        let suggestion = shown.contains(from).then(|| shown.replace(from, to));
+        let help = match &suggestion {
+            Some(suggestion) => format!("did you mean `{suggestion}`?"),
             None => "write the unit of the disk's label".to_owned(),
         };
         let finding = report.add(size.span, format!("{why} {key} {shown}"), help);
         finding.label("most likely the wrong unit");
-        if let Some(meant) = meant {
-            finding.fix(size.span, meant);
+        if let Some(suggestion) = suggestion {
+            finding.fix(size.span, suggestion);
         }
     }
 }
 
-static EXACT_SIZE: Rule = Rule::warning(
+static EXACT_SIZE: Check = Check::warning(
     "D030",
     "exact-size",
+    exact_size,
     "A disk sold as 1 TB has 1,000,204,886,016 bytes, not 1,000,000,000,000 (the makers' common rule, IDEMA LBA1-03), and a volume of a RAID \
      controller a little less than its disks. Equal bounds therefore fit no disk, or the one model that has exactly that many bytes.",
 )
@@ -299,12 +284,12 @@ static EXACT_SIZE: Rule = Rule::warning(
 );
 
 fn exact_size(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     for slot in site.hosts().flat_map(|host| host.slots.values()) {
         let Some((min, max)) = bounds(slot) else {
             continue;
         };
-        if min.value == max.value && told.insert((min.span, max.span)) {
+        if min.value == max.value && reported.insert((min.span, max.span)) {
             report
                 .add(
                     max.span,

@@ -2,34 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Finding, Rule};
+use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
-use crate::profile::{Disks, Document, Sp, did_you_mean, quoted, scalar};
+use crate::profile::{Disks, Document, Spanned, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &SLOT_NOT_FOUND,
-        run: slot_not_found,
-    },
-    Check {
-        rule: &SLOT_TWO_WAYS,
-        run: slot_two_ways,
-    },
-    Check {
-        rule: &UNUSED_SLOT,
-        run: unused_slot,
-    },
-    Check {
-        rule: &WIPE_MISMATCH,
-        run: wipe_mismatch,
-    },
-    Check {
-        rule: &UNUSED_PROFILE_SLOT,
-        run: unused_profile_slot,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &SLOT_NOT_FOUND,
+    &SLOT_TWO_WAYS,
+    &UNUSED_SLOT,
+    &WIPE_MISMATCH,
+    &UNUSED_PROFILE_SLOT,
 ];
 
 /// A slot in use that a host has no way to find.
@@ -40,8 +25,8 @@ struct Unfound<'a> {
     disks: &'a Document<Disks>,
     wanted: Use<'a>,
     /// A slot that nothing uses and that was most likely meant.
-    near: Option<&'a str>,
-    /// None of the hosts of the disks profile has it, nor names it: what is wrong is wrong there.
+    similar: Option<&'a str>,
+    /// No host of the disks profile has it or names it, so the mistake is in the profile.
     everywhere: bool,
 }
 
@@ -69,26 +54,26 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
                     && slot.is_none_or(|slot| slot.ways.is_empty() && !slot.incomplete)
             })
             .collect();
-        // Each unused slot stands for one missing slot at most.
-        let mut meant: HashMap<&str, &str> = HashMap::new();
+        // Each unused slot is matched with at most one missing slot.
+        let mut suggestions: HashMap<&str, &str> = HashMap::new();
         for name in &unused {
             let names = missing.iter().map(|wanted| wanted.slot.value.as_str());
-            if let Some(near) = did_you_mean(name, names) {
-                meant.entry(near).or_insert(name);
+            if let Some(similar) = did_you_mean(name, names) {
+                suggestions.entry(similar).or_insert(name);
             }
         }
-        // Of names as short as `a1` a slip is half; what is left over on both sides belongs together.
+        // Names as short as `a1` are never similar; if one slot is left on each side, they belong together.
         if let ([wanted], [name]) = (missing.as_slice(), unused.as_slice())
             && written_on_host(host, name).is_some()
         {
-            meant.entry(&wanted.slot.value).or_insert(name);
+            suggestions.entry(&wanted.slot.value).or_insert(name);
         }
         for wanted in missing {
-            let near = meant.get(wanted.slot.value.as_str()).copied();
-            // A host that writes the slot, or its name nearly, means it as the disks profile does.
+            let similar = suggestions.get(wanted.slot.value.as_str()).copied();
+            // A host that writes the slot, or a similar name, agrees with the disks profile.
             let own = written_on_host(host, &wanted.slot.value).is_some();
             let names_it =
-                own || (near.is_some() && described(disks, &wanted.slot.value).is_some());
+                own || (similar.is_some() && described(disks, &wanted.slot.value).is_some());
             if !names_it {
                 *missing_on.entry(wanted.slot.span).or_default() += 1;
             }
@@ -97,7 +82,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
                 host,
                 disks,
                 wanted,
-                near,
+                similar,
                 everywhere: false,
             });
         }
@@ -108,7 +93,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
     found
 }
 
-/// Those of one host; they come host by host.
+/// The entries of one host; the list is sorted by host.
 fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
     let from = unfound.partition_point(|one| one.at < at);
     let to = unfound.partition_point(|one| one.at <= at);
@@ -116,20 +101,21 @@ fn of_host<'a, 'b>(unfound: &'b [Unfound<'a>], at: usize) -> &'b [Unfound<'a>] {
 }
 
 /// The slot of that name as the disks profile describes it.
-fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Sp<String>> {
+fn described<'a>(disks: &'a Document<Disks>, name: &str) -> Option<&'a Spanned<String>> {
     let slots = disks.value.slots.as_ref()?;
     slots.value.get(name).map(|(key, _)| key)
 }
 
 /// The slot of that name as the host writes it.
-fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Sp<String>> {
+fn written_on_host<'a>(host: &HostView<'a>, name: &str) -> Option<&'a Spanned<String>> {
     let slots = host.host().slots.as_ref()?;
     slots.value.get(name).map(|(key, _)| key)
 }
 
-static SLOT_NOT_FOUND: Rule = Rule::error(
+static SLOT_NOT_FOUND: Check = Check::error(
     "D004",
     "slot-not-found",
+    slot_not_found,
     "Every slot that the system or a volume uses needs one way to find its disk, in the disks profile if it is the same on every machine of \
      the model, on the host if it differs.",
 )
@@ -143,98 +129,99 @@ static SLOT_NOT_FOUND: Rule = Rule::error(
 );
 
 fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut told = HashSet::new();
+    let mut reported = HashSet::new();
     let unfound = unfound(site);
     for one in &unfound {
-        let asked = one.wanted.slot;
-        let slot = &asked.value;
-        let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
-        let in_profile = described(one.disks, slot).map(|key| key.span);
-        let on_host = written_on_host(one.host, slot).map(|key| key.span);
+        let asked = one.wanted.slot.span;
         if one.everywhere {
-            if !told.insert(asked.span) {
-                continue;
-            }
-            let same = unfound
-                .iter()
-                .filter(|other| other.wanted.slot.span == asked.span)
-                .count();
-            let message = match same {
-                1 => format!("nothing says how {} finds {shown}", one.host.label()),
-                _ => format!("nothing says how any of {same} hosts finds {shown}"),
-            };
-            let help = match one.near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
-                     `{slot}: {{serial: …}}` in `slots:` of each host"
-                ),
-            };
-            let near = one
-                .near
-                .and_then(|near| Some((near, one.host.slots.get(near)?)));
-            let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
-            match (in_profile, near) {
-                (Some(_), _) => {
-                    finding
-                        .label("says nothing of where the disk is")
-                        .also(asked.span, "the slot is used here");
-                }
-                (None, Some((name, near))) => {
-                    finding
-                        .label("the slot is used here")
-                        .also(near.span, "this slot is not used")
-                        .fix(asked.span, scalar(name));
-                }
-                (None, None) => {
-                    finding.label("the slot is used here");
-                    if let Some(slots) = &one.disks.value.slots {
-                        finding.also(slots.span, "it is not among these slots");
-                    }
-                }
-            }
-            if near.is_none() {
-                finding.also(
-                    place_of_slots(one.host),
-                    "a host, which does not say it either",
-                );
+            if reported.insert(asked) {
+                let of_slot = |other: &&Unfound<'_>| other.wanted.slot.span == asked;
+                not_found_anywhere(one, unfound.iter().filter(of_slot).count(), report);
             }
             continue;
         }
         // Misspelt on the host: reported there as a slot that nothing uses.
-        if one
-            .near
-            .is_some_and(|near| written_on_host(one.host, near).is_some())
-        {
-            continue;
+        let misspelt = |similar| written_on_host(one.host, similar).is_some();
+        if !one.similar.is_some_and(misspelt) {
+            not_found_on_host(one, site, report);
         }
-        let help = match (on_host, &one.host.host().slots) {
-            (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
-            (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
-            (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
-        };
-        let message = format!("nothing says how {} finds {shown}", one.host.label());
-        let finding = report.add(
-            on_host.unwrap_or_else(|| place_of_slots(one.host)),
-            message,
-            help,
-        );
-        match on_host {
-            Some(_) => finding.label("says nothing of where the disk is"),
-            None => finding.label(format!("{} is missing here", quoted(slot))),
-        };
-        finding.also(asked.span, "the slot is used here");
-        let near = one.near.and_then(|near| one.host.slots.get(near));
-        let slots = one.disks.value.slots.as_ref();
-        if let Some(in_profile) = in_profile {
-            finding.also(in_profile, "nor does the disks profile say it");
-        } else if let Some(near) = near {
-            finding.also(near.span, "this slot is not used");
-        } else if let Some(slots) = slots {
-            finding.also(slots.span, "nor is it among these");
-        }
-        point_at_choice(site, one.host, finding);
     }
+}
+
+/// Reports a slot that so many hosts of the disks profile have no way to find, which is all of them.
+fn not_found_anywhere(one: &Unfound<'_>, hosts: usize, report: &mut Report<'_>) {
+    let asked = one.wanted.slot;
+    let slot = &asked.value;
+    let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+    let in_profile = described(one.disks, slot).map(|key| key.span);
+    let message = match hosts {
+        1 => format!("nothing says how {} finds {shown}", one.host.label()),
+        _ => format!("nothing says how any of {hosts} hosts finds {shown}"),
+    };
+    let help = match one.similar {
+        Some(similar) => format!("did you mean `{similar}`?"),
+        None => format!(
+            "write `{slot}: {{by_path: …}}` in `slots:` of the disks profile if it is the same on all machines, else \
+             `{slot}: {{serial: …}}` in `slots:` of each host"
+        ),
+    };
+    let similar = one
+        .similar
+        .and_then(|similar| Some((similar, one.host.slots.get(similar)?)));
+    let finding = report.add(in_profile.unwrap_or(asked.span), message, help);
+    match (in_profile, similar) {
+        (Some(_), _) => {
+            finding
+                .label("says nothing of where the disk is")
+                .also(asked.span, "the slot is used here");
+        }
+        (None, Some((name, similar))) => {
+            finding
+                .label("the slot is used here")
+                .also(similar.span, "this slot is not used")
+                .fix(asked.span, scalar(name));
+        }
+        (None, None) => {
+            finding.label("the slot is used here");
+            if let Some(slots) = &one.disks.value.slots {
+                finding.also(slots.span, "it is not among these slots");
+            }
+        }
+    }
+    if similar.is_none() {
+        let place = place_of_slots(one.host);
+        finding.also(place, "a host, which does not say it either");
+    }
+}
+
+/// Reports a slot that other hosts of the disks profile have a way to find.
+fn not_found_on_host(one: &Unfound<'_>, site: &SiteView<'_>, report: &mut Report<'_>) {
+    let asked = one.wanted.slot;
+    let slot = &asked.value;
+    let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+    let on_host = written_on_host(one.host, slot).map(|key| key.span);
+    let help = match (on_host, &one.host.host().slots) {
+        (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
+        (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
+        (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
+    };
+    let message = format!("nothing says how {} finds {shown}", one.host.label());
+    let place = on_host.unwrap_or_else(|| place_of_slots(one.host));
+    let finding = report.add(place, message, help);
+    match on_host {
+        Some(_) => finding.label("says nothing of where the disk is"),
+        None => finding.label(format!("{} is missing here", quoted(slot))),
+    };
+    finding.also(asked.span, "the slot is used here");
+    let similar = one.similar.and_then(|similar| one.host.slots.get(similar));
+    if let Some(in_profile) = described(one.disks, slot) {
+        finding.also(in_profile.span, "nor does the disks profile say it");
+    } else if let Some(similar) = similar {
+        finding.also(similar.span, "this slot is not used");
+    } else if let Some(slots) = &one.disks.value.slots {
+        finding.also(slots.span, "nor is it among these");
+    }
+    point_at_choice(site, one.host, finding);
 }
 
 /// Where there are several disks profiles, the host may name the wrong one.
@@ -249,15 +236,16 @@ fn point_at_choice(site: &SiteView<'_>, host: &HostView<'_>, finding: &mut Findi
     }
 }
 
-/// Where a host's slots stand, or would.
+/// The span of a host's slots, or of the host if it has none.
 fn place_of_slots(host: &HostView<'_>) -> Span {
     let slots = host.host().slots.as_ref();
     slots.map_or(host.document.span, |slots| slots.span)
 }
 
-static SLOT_TWO_WAYS: Rule = Rule::error(
+static SLOT_TWO_WAYS: Check = Check::error(
     "D005",
     "slot-two-ways",
+    slot_two_ways,
     "If two ways to find a disk disagree, one of the two is wrong, and nobody can say which: the guard would have to stop the machine.",
 )
 .example(
@@ -294,9 +282,10 @@ fn slot_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_SLOT: Rule = Rule::error(
+static UNUSED_SLOT: Check = Check::error(
     "D006",
     "unused-slot",
+    unused_slot,
     "A slot on a host that neither the system nor a volume uses is a misspelt name: the slot that was meant would be found in another way or \
      not at all.",
 )
@@ -318,17 +307,17 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
         for (name, _) in
             written.filter(|(name, _)| !used.iter().any(|wanted| wanted.slot.value == name.value))
         {
-            let meant = of_host(&unfound, at)
+            let suggestion = of_host(&unfound, at)
                 .iter()
-                .find(|one| one.near == Some(name.value.as_str()));
+                .find(|one| one.similar == Some(name.value.as_str()));
             // The name in the disks profile is the wrong one, and reported there.
-            if meant.is_some_and(|meant| meant.everywhere) {
+            if suggestion.is_some_and(|suggestion| suggestion.everywhere) {
                 continue;
             }
             let mut names: Vec<&str> = used.iter().map(|used| used.slot.value.as_str()).collect();
             names.dedup();
-            let help = match meant {
-                Some(meant) => format!("did you mean `{}`?", meant.wanted.slot.value),
+            let help = match suggestion {
+                Some(suggestion) => format!("did you mean `{}`?", suggestion.wanted.slot.value),
                 None => format!("the slots of its disks profile are {}", names.join(", ")),
             };
             let message = format!(
@@ -338,9 +327,9 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
             );
             let finding = report.add(name.span, message, help);
             finding.label("not used by the disks profile");
-            match meant {
-                Some(meant) => {
-                    let slot = meant.wanted.slot;
+            match suggestion {
+                Some(suggestion) => {
+                    let slot = suggestion.wanted.slot;
                     finding
                         .also(slot.span, "this slot is, and nothing says how to find it")
                         .fix(name.span, scalar(&slot.value));
@@ -356,9 +345,10 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static WIPE_MISMATCH: Rule = Rule::error(
+static WIPE_MISMATCH: Check = Check::error(
     "D013",
     "wipe-mismatch",
+    wipe_mismatch,
     "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
      slot is found by another serial number, the permission can never apply. For what lxseed or LXD may have made of a disk, the machine's \
      message prints a word to write behind the serial number, `SERIAL/WORD`: eight digits of 0 to 9 and a to f, which stand for what is on \
@@ -377,7 +367,7 @@ static WIPE_MISMATCH: Rule = Rule::error(
     )],
 );
 
-/// Whether `wipe` can name the disk that is found this way: no if another serial number stands there. The name below by-id
+/// Whether `wipe` can name the disk that is found this way: no if another serial number is given. The name below by-id
 /// of a SATA or NVMe disk is its model and serial number.
 fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
     match by {
@@ -403,7 +393,8 @@ fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
 /// Digits of the word behind the serial number.
 const WORD_DIGITS: usize = 8;
 
-/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes itself.
+/// The serial number in `wipe`, and the word behind its last slash where there is one. A serial number may have slashes
+/// itself.
 pub(super) fn wipe_parts(wipe: &str) -> (&str, Option<&str>) {
     match wipe.rsplit_once('/') {
         Some((serial, word)) if !serial.is_empty() && is_word(word) => (serial, Some(word)),
@@ -418,16 +409,16 @@ fn is_word(text: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
 }
 
-/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a serial number
-/// to go by, only what can hardly be meant otherwise.
+/// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a
+/// serial number to go by, only what can hardly be meant otherwise.
 fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
     let (serial, word) = wipe.rsplit_once('/')?;
     if is_word(word) || serial.is_empty() || may_be_exactly(by, value, wipe) {
         return None;
     }
     let lower = word.to_ascii_lowercase();
-    let meant = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
-    (may_be_exactly(by, value, serial) || (meant && may_be_same_disk(by, value, serial)))
+    let as_word = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
+    (may_be_exactly(by, value, serial) || (as_word && may_be_same_disk(by, value, serial)))
         .then_some(word)
 }
 
@@ -454,86 +445,101 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
     }
     for host in site.hosts() {
-        let mut named: Vec<(&str, Span)> = Vec::new();
-        for (wipe, (by, _)) in host
-            .slots
-            .values()
-            .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
-        {
-            let (serial, _) = wipe_parts(&wipe.value);
-            let first = named.iter().find(|(other, _)| *other == serial);
-            // Of slots that are found by their serial numbers, one is told below.
-            if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
-                report
-                    .add(
-                        wipe.span,
-                        format!("`wipe` of two slots names disk {}", quoted(serial)),
-                        "write each slot's own serial number; the halves of a mirror have one each",
-                    )
-                    .label("another slot's disk")
-                    .also(*first, "named here, too");
+        wipe_of_two_slots(host, report);
+        for slot in host.slots.values() {
+            if let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) {
+                wipe_of_slot(wipe, *by, value, report);
             }
-            named.push((serial, wipe.span));
-        }
-    }
-    for slot in site.hosts().flat_map(|host| host.slots.values()) {
-        let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) else {
-            continue;
-        };
-        if let Some(word) = bad_word(*by, &value.value, &wipe.value) {
-            let lower = wipe.value.to_ascii_lowercase();
-            let finding = report.add(
-                wipe.span,
-                format!(
-                    "`wipe` has {} behind the serial number, which is no word",
-                    quoted(word)
-                ),
-                "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
-            );
-            finding.label("no word");
-            if let (Some((serial, _)), (_, Some(word))) =
-                (wipe.value.rsplit_once('/'), wipe_parts(&lower))
-            {
-                finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
-            }
-            continue;
-        }
-        let (serial, word) = wipe_parts(&wipe.value);
-        if [serial, &wipe.value]
-            .iter()
-            .any(|named| may_be_same_disk(*by, &value.value, named))
-        {
-            continue;
-        }
-        let finding = report.add(
-            wipe.span,
-            format!(
-                "`wipe` names disk {}, and the slot has {} {}",
-                quoted(serial),
-                by.word(),
-                quoted(&value.value)
-            ),
-            "write the serial number of the disk whose data may go",
-        );
-        finding
-            .label("another serial number")
-            .also(value.span, "the slot's disk");
-        // What overwrites a disk is offered only where the same disk was meant beyond doubt: a slip of the hand.
-        let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
-            || serial.eq_ignore_ascii_case(&value.value);
-        if *by == FindBy::Serial && slip {
-            let meant = word.map_or_else(
-                || value.value.clone(),
-                |word| format!("{}/{word}", value.value),
-            );
-            finding.fix(wipe.span, scalar(&meant));
         }
     }
 }
 
-static UNUSED_PROFILE_SLOT: Rule = Rule::warning(
+/// Reports a `wipe` that names the disk of another slot of the host.
+fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
+    let mut named: Vec<(&str, Span)> = Vec::new();
+    for (wipe, (by, _)) in host
+        .slots
+        .values()
+        .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
+    {
+        let (serial, _) = wipe_parts(&wipe.value);
+        let first = named.iter().find(|(other, _)| *other == serial);
+        // Of slots that are found by their serial numbers, one is reported below.
+        if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
+            report
+                .add(
+                    wipe.span,
+                    format!("`wipe` of two slots names disk {}", quoted(serial)),
+                    "write each slot's own serial number; the halves of a mirror have one each",
+                )
+                .label("another slot's disk")
+                .also(*first, "named here, too");
+        }
+        named.push((serial, wipe.span));
+    }
+}
+
+/// Reports a `wipe` that cannot apply to the disk its slot is found by.
+fn wipe_of_slot(
+    wipe: &Spanned<String>,
+    by: FindBy,
+    value: &Spanned<String>,
+    report: &mut Report<'_>,
+) {
+    if let Some(word) = bad_word(by, &value.value, &wipe.value) {
+        let lower = wipe.value.to_ascii_lowercase();
+        let finding = report.add(
+            wipe.span,
+            format!(
+                "`wipe` has {} behind the serial number, which is no word",
+                quoted(word)
+            ),
+            "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
+        );
+        finding.label("no word");
+        if let (Some((serial, _)), (_, Some(word))) =
+            (wipe.value.rsplit_once('/'), wipe_parts(&lower))
+        {
+            finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
+        }
+        return;
+    }
+    let (serial, word) = wipe_parts(&wipe.value);
+    if [serial, &wipe.value]
+        .iter()
+        .any(|named| may_be_same_disk(by, &value.value, named))
+    {
+        return;
+    }
+    let finding = report.add(
+        wipe.span,
+        format!(
+            "`wipe` names disk {}, and the slot has {} {}",
+            quoted(serial),
+            by.word(),
+            quoted(&value.value)
+        ),
+        "write the serial number of the disk whose data may go",
+    );
+    finding
+        .label("another serial number")
+        .also(value.span, "the slot's disk");
+    // A change that lets a disk be overwritten is suggested only for a single typing error.
+    let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
+        || serial.eq_ignore_ascii_case(&value.value);
+    if by == FindBy::Serial && slip {
+        let suggestion = word.map_or_else(
+            || value.value.clone(),
+            |word| format!("{}/{word}", value.value),
+        );
+        finding.fix(wipe.span, scalar(&suggestion));
+    }
+}
+
+static UNUSED_PROFILE_SLOT: Check = Check::warning(
     "D026",
     "unused-profile-slot",
+    unused_profile_slot,
     "A slot of a disks profile that neither the system nor a volume uses does nothing: its disk stays as it is. Most likely a volume names \
      another slot than it should.",
 )
@@ -555,11 +561,11 @@ fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
         let used = uses(disks);
         for (name, _) in disks.slots.iter().flat_map(|slots| slots.value.iter()) {
             let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
-            let is_told = unfound.iter().any(|one| {
-                let near = one.near.and_then(|near| one.host.slots.get(near));
-                near.is_some_and(|near| near.span == name.span)
+            let is_reported = unfound.iter().any(|one| {
+                let similar = one.similar.and_then(|similar| one.host.slots.get(similar));
+                similar.is_some_and(|similar| similar.span == name.span)
             });
-            if !is_used && !is_told {
+            if !is_used && !is_reported {
                 report
                     .add(
                         name.span,

@@ -5,49 +5,37 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::network::reserved;
+use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::Overlay;
-use crate::profile::{ClusterNetwork, Sp, scalar};
+use crate::profile::{ClusterNetwork, Spanned, scalar};
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &GATEWAY_OUTSIDE_SUBNET,
-        run: gateway_outside_subnet,
-    },
-    Check {
-        rule: &UNUSABLE_SUBNET,
-        run: unusable_subnet,
-    },
-    Check {
-        rule: &FAN_UNDERLAY,
-        run: fan_underlay,
-    },
-    Check {
-        rule: &OVERLAPPING_SUBNETS,
-        run: overlapping_subnets,
-    },
-    Check {
-        rule: &PUBLIC_SUBNET,
-        run: public_subnet,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &GATEWAY_OUTSIDE_SUBNET,
+    &UNUSABLE_SUBNET,
+    &FAN_UNDERLAY,
+    &OVERLAPPING_SUBNETS,
+    &PUBLIC_SUBNET,
 ];
 
 /// The network of every cluster, in the site's order.
-pub(super) fn networks<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<ClusterNetwork>> {
+pub(super) fn networks<'a>(
+    site: &SiteView<'a>,
+) -> impl Iterator<Item = &'a Spanned<ClusterNetwork>> {
     site.clusters
         .iter()
         .filter_map(|cluster| cluster.profile()?.network.as_ref())
 }
 
-fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Sp<IpNet>> {
+fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<IpNet>> {
     networks(site).filter_map(|network| network.value.subnet.as_ref())
 }
 
-static GATEWAY_OUTSIDE_SUBNET: Rule = Rule::error(
+static GATEWAY_OUTSIDE_SUBNET: Check = Check::error(
     "F007",
     "gateway-outside-subnet",
+    gateway_outside_subnet,
     "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive.",
 )
 .example(
@@ -86,9 +74,10 @@ fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSABLE_SUBNET: Rule = Rule::error(
+static UNUSABLE_SUBNET: Check = Check::error(
     "F008",
     "unusable-subnet",
+    unusable_subnet,
     "Machines cannot be reached at loopback, multicast, link-local or reserved addresses (IANA's special-purpose registries; Linux takes no \
      address of 0.0.0.0/8, and LXD's fan has 240.0.0.0/8 for its instances) from elsewhere, and a /31 or /32 has no room for a cluster and a \
      gateway.",
@@ -161,9 +150,10 @@ fn unusable_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static FAN_UNDERLAY: Rule = Rule::error(
+static FAN_UNDERLAY: Check = Check::error(
     "F009",
     "fan-underlay",
+    fan_underlay,
     "LXD's fan bridge maps each host's address into 240.0.0.0/8 and takes only IPv4 underlays of /16 or /24 (\"Only /16 or /24 underlays are \
      supported at this time\").",
 )
@@ -204,9 +194,10 @@ fn fan_underlay(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static OVERLAPPING_SUBNETS: Rule = Rule::warning(
+static OVERLAPPING_SUBNETS: Check = Check::warning(
     "F014",
     "overlapping-subnets",
+    overlapping_subnets,
     "A network has one prefix length. If one cluster's subnet lies within another's, one of the two is written with the wrong one: machines with \
      the shorter prefix take the other cluster's addresses for neighbours and never ask the gateway for them.",
 )
@@ -248,14 +239,14 @@ slots: {os: {serial: WD-E100001}, d1: {serial: WD-E200001}}
 ";
 
 fn overlapping_subnets(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut subnets: Vec<(usize, &Sp<IpNet>)> = subnets(site)
+    let mut subnets: Vec<(usize, &Spanned<IpNet>)> = subnets(site)
         .filter(|subnet| why_unusable(subnet.value).is_none())
         .enumerate()
         .collect();
-    // Two subnets are apart or one is within the other, so in this order the one around a subnet is the last before it that
-    // still reaches this far.
+    // Two subnets are apart or one is within the other, so in this order the one around a subnet is the last before it
+    // that still reaches this far.
     subnets.sort_by_key(|(at, subnet)| (subnet.value.network(), subnet.value.prefix_len(), *at));
-    let mut around: Vec<(usize, &Sp<IpNet>)> = Vec::new();
+    let mut around: Vec<(usize, &Spanned<IpNet>)> = Vec::new();
     for (at, subnet) in subnets {
         while around
             .last()
@@ -290,9 +281,10 @@ fn overlapping_subnets(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static PUBLIC_SUBNET: Rule = Rule::warning(
+static PUBLIC_SUBNET: Check = Check::warning(
     "F015",
     "public-subnet",
+    public_subnet,
     "LXD's API and the cluster's own traffic would be on addresses that the whole Internet can reach, with nothing but certificates between them \
      and everybody. Private are RFC 1918, RFC 6598 (100.64.0.0/10), RFC 4193 (fc00::/7), and what RFC 2544, 3849, 5180, 5737 and 9637 set aside \
      for tests and documentation.",

@@ -2,63 +2,31 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView, volume_slots, volumes};
-use crate::check::{Check, Report};
-use crate::finding::{Edit, Rule};
+use crate::finding::Edit;
 use crate::model::Driver;
-use crate::profile::{Pool, Sp, Volume, did_you_mean, quoted, scalar};
+use crate::profile::{Pool, Spanned, Volume, did_you_mean, quoted, scalar};
 use crate::source::Span;
 
-pub(super) const CHECKS: &[Check] = &[
-    Check {
-        rule: &OS_DISK_USED_FOR_DATA,
-        run: os_disk_used_for_data,
-    },
-    Check {
-        rule: &DISK_IN_TWO_VOLUMES,
-        run: disk_in_two_volumes,
-    },
-    Check {
-        rule: &MIRROR_NOT_OF_TWO,
-        run: mirror_not_of_two,
-    },
-    Check {
-        rule: &VOLUME_KIND,
-        run: volume_kind,
-    },
-    Check {
-        rule: &POOL_WITHOUT_VOLUME,
-        run: pool_without_volume,
-    },
-    Check {
-        rule: &VOLUME_IN_TWO_POOLS,
-        run: volume_in_two_pools,
-    },
-    Check {
-        rule: &ZFS_MIRROR_DRIVER,
-        run: zfs_mirror_driver,
-    },
-    Check {
-        rule: &ZFS_ON_MD,
-        run: zfs_on_md,
-    },
-    Check {
-        rule: &UNUSED_VOLUME,
-        run: unused_volume,
-    },
-    Check {
-        rule: &UNEVEN_REDUNDANCY,
-        run: uneven_redundancy,
-    },
-    Check {
-        rule: &ZPOOL_WITHOUT_POOL,
-        run: zpool_without_pool,
-    },
+pub(super) static CHECKS: &[&Check] = &[
+    &OS_DISK_USED_FOR_DATA,
+    &DISK_IN_TWO_VOLUMES,
+    &MIRROR_NOT_OF_TWO,
+    &VOLUME_KIND,
+    &POOL_WITHOUT_VOLUME,
+    &VOLUME_IN_TWO_POOLS,
+    &ZFS_MIRROR_DRIVER,
+    &ZFS_ON_MD,
+    &UNUSED_VOLUME,
+    &UNEVEN_REDUNDANCY,
+    &ZPOOL_WITHOUT_POOL,
 ];
 
-static OS_DISK_USED_FOR_DATA: Rule = Rule::error(
+static OS_DISK_USED_FOR_DATA: Check = Check::error(
     "D008",
     "os-disk-used-for-data",
+    os_disk_used_for_data,
     "The installer erases the system disk; a volume on it would be built over the running system.",
 )
 .example(
@@ -95,9 +63,10 @@ fn os_disk_used_for_data(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static DISK_IN_TWO_VOLUMES: Rule = Rule::error(
+static DISK_IN_TWO_VOLUMES: Check = Check::error(
     "D009",
     "disk-in-two-volumes",
+    disk_in_two_volumes,
     "A disk that is a whole member of two volumes would be written by both; a mirror over one disk twice is no mirror.",
 )
 .example(
@@ -134,9 +103,10 @@ fn disk_in_two_volumes(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static MIRROR_NOT_OF_TWO: Rule = Rule::error(
+static MIRROR_NOT_OF_TWO: Check = Check::error(
     "D010",
     "mirror-not-of-two",
+    mirror_not_of_two,
     "A mirror has two disks: with one there is nothing to survive on, and lxseed builds no wider ones.",
 )
 .example(
@@ -170,9 +140,10 @@ fn mirror_not_of_two(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static VOLUME_KIND: Rule = Rule::error(
+static VOLUME_KIND: Check = Check::error(
     "D011",
     "volume-kind",
+    volume_kind,
     "A volume is one thing: a device, an md mirror, or a zpool with a mirror. It is built as what it is said to be.",
 )
 .example(
@@ -228,18 +199,19 @@ fn pools<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = PoolView<'a>> {
 }
 
 /// A volume as a disks profile writes it.
-type Entry = (Sp<String>, Sp<Volume>);
+type Entry = (Spanned<String>, Spanned<Volume>);
 
 struct PoolView<'a> {
-    name: &'a Sp<String>,
+    name: &'a Spanned<String>,
     pool: &'a Pool,
     /// What it sits on, where it is written: as `volume:`, or as the pool's own name.
-    volume: &'a Sp<String>,
+    volume: &'a Spanned<String>,
 }
 
-static POOL_WITHOUT_VOLUME: Rule = Rule::error(
+static POOL_WITHOUT_VOLUME: Check = Check::error(
     "D014",
     "pool-without-volume",
+    pool_without_volume,
     "Every member has every pool, so every host needs the volume that a pool sits on. LXD would silently make a loop file on the system disk \
      for a member without a source.",
 )
@@ -265,13 +237,13 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
             .map(|pool| pool.volume.value.as_str())
             .collect();
         for PoolView { name, volume, .. } in pools(cluster) {
-            let mut told = HashSet::new();
+            let mut reported = HashSet::new();
             for host in &cluster.hosts {
                 let Some(disks) = host.disks else { continue };
                 let Some(volumes) = &disks.value.volumes else {
                     continue;
                 };
-                if volumes.value.get(&volume.value).is_some() || !told.insert(disks.span) {
+                if volumes.value.get(&volume.value).is_some() || !reported.insert(disks.span) {
                     continue;
                 }
                 // What another pool sits on was not meant.
@@ -279,12 +251,12 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let mut free = known
                     .clone()
                     .filter(|known| !wanted.contains(&known.value.as_str()));
-                let near = did_you_mean(
+                let similar = did_you_mean(
                     &volume.value,
                     free.clone().map(|known| known.value.as_str()),
                 );
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
+                let help = match similar {
+                    Some(similar) => format!("did you mean `{similar}`?"),
                     None => format!(
                         "add volume `{}` to the disks profile, or write `volume:` in the pool",
                         volume.value
@@ -301,10 +273,10 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                     help,
                 );
                 finding.label("sits on this volume");
-                match near.and_then(|near| free.find(|known| known.value == near)) {
-                    Some(near) => finding
-                        .also(near.span, "no pool sits on this one")
-                        .fix(volume.span, scalar(&near.value)),
+                match similar.and_then(|similar| free.find(|known| known.value == similar)) {
+                    Some(similar) => finding
+                        .also(similar.span, "no pool sits on this one")
+                        .fix(volume.span, scalar(&similar.value)),
                     None => finding.also(volumes.span, "it is not among these volumes"),
                 };
             }
@@ -312,9 +284,10 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static VOLUME_IN_TWO_POOLS: Rule = Rule::error(
+static VOLUME_IN_TWO_POOLS: Check = Check::error(
     "D015",
     "volume-in-two-pools",
+    volume_in_two_pools,
     "LXD gives a pool its source as a whole; the second pool would find it taken.",
 )
 .example(
@@ -365,7 +338,9 @@ fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Each pool with the volumes it sits on, one per disks profile.
-fn pools_and_volumes<'a>(site: &SiteView<'a>) -> Vec<(PoolView<'a>, &'a Sp<Driver>, &'a Entry)> {
+fn pools_and_volumes<'a>(
+    site: &SiteView<'a>,
+) -> Vec<(PoolView<'a>, &'a Spanned<Driver>, &'a Entry)> {
     let mut found = Vec::new();
     for cluster in &site.clusters {
         for disks in &cluster.folder.disks {
@@ -381,9 +356,10 @@ fn pools_and_volumes<'a>(site: &SiteView<'a>) -> Vec<(PoolView<'a>, &'a Sp<Drive
     found
 }
 
-static ZFS_MIRROR_DRIVER: Rule = Rule::error(
+static ZFS_MIRROR_DRIVER: Check = Check::error(
     "D016",
     "zfs-mirror-driver",
+    zfs_mirror_driver,
     "A zfs_mirror volume is a zpool, which no other driver of LXD can use.",
 )
 .example(
@@ -415,9 +391,10 @@ fn zfs_mirror_driver(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static ZFS_ON_MD: Rule = Rule::warning(
+static ZFS_ON_MD: Check = Check::warning(
     "D017",
     "zfs-on-md",
+    zfs_on_md,
     "ZFS over an md mirror sees one disk: it finds a rotten block by its checksum but has no second copy to mend it from. A zfs_mirror has.",
 )
 .example(
@@ -440,9 +417,10 @@ fn zfs_on_md(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNUSED_VOLUME: Rule = Rule::warning(
+static UNUSED_VOLUME: Check = Check::warning(
     "D018",
     "unused-volume",
+    unused_volume,
     "A volume that no pool sits on is built and then not used; most likely the pool has another name.",
 )
 .example(
@@ -454,8 +432,8 @@ static UNUSED_VOLUME: Rule = Rule::warning(
     &[],
 );
 
-/// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely meant by a
-/// pool that has no volume is reported there.
+/// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely
+/// meant by a pool that has no volume is reported there.
 fn without_pool<'a>(cluster: &ClusterView<'a>) -> Vec<(Span, &'a Entry)> {
     let Some(span) = cluster
         .profile()
@@ -502,9 +480,10 @@ fn unused_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static UNEVEN_REDUNDANCY: Rule = Rule::warning(
+static UNEVEN_REDUNDANCY: Check = Check::warning(
     "D028",
     "uneven-redundancy",
+    uneven_redundancy,
     "A pool has one name on all members, and who puts an instance there expects the same of each: on a mirror it outlives a disk, on a single \
      device it does not, unless the device is itself a mirror of a RAID controller.",
 )
@@ -571,9 +550,10 @@ fn uneven_redundancy(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static ZPOOL_WITHOUT_POOL: Rule = Rule::error(
+static ZPOOL_WITHOUT_POOL: Check = Check::error(
     "D031",
     "zpool-without-pool",
+    zpool_without_pool,
     "A zfs_mirror volume is a zpool that has the name of its pool in LXD; without one it has no name, and the first boot cannot make it.",
 )
 .example(

@@ -15,7 +15,7 @@ use crate::shell::{self, ShellError};
 use crate::trust::SecretBytes;
 
 /// What the file is called in a host's folder and on a medium.
-const NAME: &str = "preseed.cfg";
+pub const ANSWERS: &str = "preseed.cfg";
 
 const VALUES: &str = "installer/values.sh";
 const PRESEED: &str = "installer/preseed.cfg";
@@ -23,6 +23,8 @@ const PRESEED: &str = "installer/preseed.cfg";
 /// The part of the script that is the same for every host.
 const CONSTANT: &str = concat!(
     include_str!("../../../templates/installer/debian/common.sh"),
+    "\n",
+    include_str!("../../../templates/common/disks.sh"),
     "\n",
     include_str!("../../../templates/installer/debian/host.sh"),
     "\n",
@@ -113,11 +115,11 @@ impl Installer {
             script: self.script(cluster, host)?,
         };
         let text = shell::rendered(&self.answers, PRESEED, &answers)?;
-        questions::lint(NAME, &text)?;
+        questions::lint(ANSWERS, &text)?;
         Ok(File {
             path: Utf8PathBuf::from(cluster.name.as_str())
                 .join(host.name.as_str())
-                .join(NAME),
+                .join(ANSWERS),
             content: Content::Secret(SecretBytes::new(text.into_bytes())),
         })
     }

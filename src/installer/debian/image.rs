@@ -7,10 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::medium::FOLDER;
 use super::menus::{self, Menu};
-use super::published::Published;
 use crate::media::MediaError;
 use crate::media::install_iso::{Boot, Layout};
 use crate::media::iso9660::Image;
+use crate::target::Published;
+use crate::target::bionic::BIONIC;
 
 /// What an Ubuntu image says of itself.
 pub(super) const INFO: &str = ".disk/info";
@@ -106,7 +107,11 @@ impl Source {
                 "it boots by {boot}, and 18.04's image by CD on BIOS and on UEFI: it is damaged, or was remade"
             ));
         }
-        let claims = Published::claimed(&info);
+        let claims = BIONIC
+            .server_images
+            .iter()
+            .copied()
+            .find(|image| info.split_whitespace().any(|word| word == image.release));
         let path = path
             .canonicalize_utf8()
             .map_err(|error| MediaError::Malformed(format!("{error}: its path is not UTF-8")))?;

@@ -4,16 +4,14 @@ mod answers;
 mod image;
 mod medium;
 mod menus;
-mod published;
 mod questions;
 
 use thiserror::Error;
 
-pub use answers::Installer;
+pub use answers::{ANSWERS, Installer};
 pub use image::{Source, layout};
 pub use medium::{FOLDER, medium};
 pub use menus::Menu;
-pub use published::Published;
 pub use questions::DebconfError;
 
 use crate::shell::ShellError;

@@ -97,15 +97,14 @@ struct MemberConfig<'a> {
 }
 
 pub(crate) fn preseed(
-    yaml: &yaml::Writer,
     cluster: &Cluster,
     host: &Host,
     cluster_certificate: &str,
 ) -> Result<String, YamlError> {
     if cluster.is_bootstrap(host) {
-        return yaml.to_string(&bootstrap(cluster, host));
+        return yaml::to_string(&bootstrap(cluster, host));
     }
-    yaml.to_string(&Joiner {
+    yaml::to_string(&Joiner {
         cluster: Joining {
             server_name: host.name.as_str(),
             enabled: true,
@@ -234,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Volume};
-    use crate::target::Release;
+    use crate::target::bionic::BIONIC;
     use crate::target::lxd::Channel;
 
     fn host(number: u8, kind: VolumeKind) -> Host {
@@ -271,7 +270,7 @@ mod tests {
     fn cluster(channel: &str, driver: Driver, kind: VolumeKind) -> Cluster {
         Cluster::new(ClusterParts {
             name: "lab".parse().unwrap(),
-            ubuntu: Release::Bionic,
+            ubuntu: &BIONIC,
             kernel: Kernel::Hwe,
             channel: channel.parse::<Channel>().unwrap(),
             snaps: Vec::new(),
@@ -322,8 +321,7 @@ mod tests {
                         (_, VolumeKind::Device) => "/dev/lxseed/bulk",
                     };
                     for host in &cluster.hosts {
-                        let text =
-                            preseed(&yaml::Writer::default(), &cluster, host, "PEM").unwrap();
+                        let text = preseed(&cluster, host, "PEM").unwrap();
                         let document: Value = serde_yaml::from_str(&text).unwrap();
                         let mut given: Vec<(String, String)> = if cluster.is_bootstrap(host) {
                             let pool = &document["storage_pools"][0];

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use gpt::GptConfig;
 
+use super::instead;
 use crate::media::MediaError;
 
 /// The label that Ubuntu's cloud images give to their root file system.
@@ -34,10 +35,7 @@ pub(super) fn root(disk: &File) -> Result<Root, MediaError> {
         // From its copy at the end alone no firmware would start.
         .filter(|table| table.primary_header().is_ok());
     let Some(table) = table else {
-        return no(
-            "it has no GUID partition table: take bionic-server-cloudimg-amd64.img as it was published"
-                .to_owned(),
-        );
+        return no(format!("it has no GUID partition table: {}", instead()));
     };
     let (mut roots, mut cut_off, mut lvm) = (Vec::new(), false, false);
     for partition in table.partitions().values() {

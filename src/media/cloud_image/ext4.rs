@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::disk::Root;
 use crate::chunks::each_chunk;
 use crate::hex;
-use crate::media::{EPOCH, MediaError, path_of};
+use crate::media::{DAY, MediaError, path_of};
 use crate::trust::SecretBytes;
 
 /// A file or folder, as debugfs tells it.
@@ -133,7 +133,7 @@ impl Ext4 {
 
     /// Writes files and the folders they need, and reads every one of them back. What is there already is not replaced.
     pub(super) fn write(&self, files: &[New<'_>], private: &Utf8Path) -> Result<(), MediaError> {
-        let mut script = format!("set_current_time @{EPOCH}\n");
+        let mut script = format!("set_current_time @{}\n", DAY.epoch());
         let folders: BTreeSet<&Utf8Path> = files
             .iter()
             .flat_map(|file| file.path.ancestors().skip(1))
@@ -275,9 +275,12 @@ fn complaints(stderr: &[u8]) -> String {
 }
 
 fn failed(said: &str) -> MediaError {
-    MediaError::Malformed(format!("debugfs cannot do it: {said}"))
+    MediaError::Tool {
+        program: "debugfs",
+        said: said.to_owned(),
+    }
 }
 
-fn not_there(error: io::Error, program: &str) -> MediaError {
-    MediaError::not_there(error, program, "writes into the image", "e2fsprogs")
+fn not_there(error: io::Error, program: &'static str) -> MediaError {
+    MediaError::not_started(error, program, "writes into the image", "e2fsprogs")
 }

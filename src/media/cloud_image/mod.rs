@@ -1,4 +1,4 @@
-//! Cloud images: 18.04's disk image with the seed of one host in its root file system, for machines that are imaged and not
+//! Cloud images: Ubuntu's disk image with the seed of one host in its root file system, for machines that are imaged and not
 //! installed. Nothing is mounted, so nobody has to be root.
 
 mod disk;
@@ -18,6 +18,7 @@ use super::carried::Carried;
 use super::seed_image::{self, Seed};
 use super::{Facts, MediaError, path_of};
 use crate::seed::{Content, File as Rendered};
+use crate::target;
 use crate::tree::Manifest;
 use crate::trust::SecretBytes;
 use ext4::{Bytes, Ext4, New};
@@ -35,7 +36,12 @@ const CONFIG_TEXT: &str =
     "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n";
 /// What a file takes beside its bytes: its inode's block, a folder's, and a map of where it lies.
 const BESIDE: u64 = 16 << 10;
-const USE: &str = "take bionic-server-cloudimg-amd64.img as it was published";
+
+/// What to do about an image that cannot be used.
+pub(super) fn instead() -> String {
+    let published: Vec<&str> = target::ALL.iter().map(|known| known.cloud_image).collect();
+    format!("take {} as it was published", published.join(" or "))
+}
 
 /// How a disk is stored in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +81,7 @@ impl Source {
     /// # Errors
     /// Why it cannot be used, and which image can.
     pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
-        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {USE}")));
+        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {}", instead())));
         let file = fs_err::File::open(path)?;
         if !file.metadata()?.is_file() {
             return Err(MediaError::Malformed("it is not a plain file".to_owned()));
@@ -179,7 +185,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Looks at a disk, and refuses what is no bionic image. The file has to stay open for as long as the value is used.
+    /// Looks at a disk, and refuses what is no image of a release that lxseed knows. The file has to stay open for as long as the value is used.
     ///
     /// # Errors
     /// Why it is none.
@@ -205,13 +211,16 @@ impl Image {
                 .to_owned()
         };
         let (id, version) = (value("ID"), value("VERSION_ID"));
-        if id != "ubuntu" || version != "18.04" {
+        let known = target::ALL.iter().find(|known| known.version == version);
+        if id != "ubuntu" || known.is_none() {
             let what = match value("PRETTY_NAME") {
                 name if name.is_empty() => "no system that has an os-release".to_owned(),
                 name => name,
             };
             return Err(MediaError::Malformed(format!(
-                "it holds {what}, and lxseed is for Ubuntu 18.04: {USE}"
+                "it holds {what}, and lxseed is for Ubuntu {}: {}",
+                target::versions(),
+                instead()
             )));
         }
         Ok(Self {
@@ -226,7 +235,7 @@ impl Image {
     /// # Errors
     /// Which of these.
     pub fn check_unused(&self) -> Result<(), MediaError> {
-        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {USE}")));
+        let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {}", instead())));
         let there = |path: &str| Ok::<_, MediaError>(self.ext4.stat(path)?.is_some());
         if there(&format!("{SEED}/user-data"))? || there(CONFIG)? || there(MANIFEST)? {
             return no("it has a seed already");

@@ -45,7 +45,7 @@ fn qemu_img(words: &[&str]) -> Result<std::process::Output, MediaError> {
         .env("LC_ALL", "C")
         .output();
     output.map_err(|error| {
-        MediaError::not_there(error, "qemu-img", "reads and writes qcow2", "qemu-utils")
+        MediaError::not_started(error, "qemu-img", "reads and writes qcow2", "qemu-utils")
     })
 }
 
@@ -53,5 +53,8 @@ fn failed(said: &[u8]) -> MediaError {
     let said = String::from_utf8_lossy(said);
     let first = said.lines().next().unwrap_or("it did not say why");
     let first = first.strip_prefix("qemu-img: ").unwrap_or(first);
-    MediaError::Malformed(format!("qemu-img failed: {first}"))
+    MediaError::Tool {
+        program: "qemu-img",
+        said: first.to_owned(),
+    }
 }

@@ -223,7 +223,7 @@ fn somewhere(bytes: u64, folder: &Utf8Path) -> Result<File, MediaError> {
             return Ok(file);
         }
     }
-    Err(MediaError::Malformed(format!(
+    Err(MediaError::NoRoom(format!(
         "working on it takes {} MiB, and neither {} (TMPDIR) nor {folder} can hold them",
         bytes.div_ceil(1 << 20),
         temporary.display()

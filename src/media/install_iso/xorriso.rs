@@ -9,17 +9,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Fleet;
 use crate::media::carried::Carried;
-use crate::media::{EPOCH, MediaError};
+use crate::media::{DAY, MediaError};
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
 const OLDEST: [u32; 3] = [1, 5, 0];
-/// [`EPOCH`] as xorriso's commands take it.
-const DAY: &str = "2018042600000000";
 
 fn xorriso() -> Command {
     let mut command = Command::new("xorriso");
     command
-        .env("SOURCE_DATE_EPOCH", EPOCH)
+        .env("SOURCE_DATE_EPOCH", DAY.epoch().to_string())
         .env("LC_ALL", "C")
         .env("TZ", "UTC");
     command
@@ -66,7 +64,10 @@ pub(super) fn make_room(
         .find(|line| line.contains("FAILURE") || line.contains("FATAL") || line.contains("SORRY"))
         .unwrap_or("it did not say why")
         .trim();
-    Err(MediaError::Malformed(format!("xorriso failed: {why}")))
+    Err(MediaError::Tool {
+        program: "xorriso",
+        said: why.to_owned(),
+    })
 }
 
 /// What xorriso shall do, one action a line.
@@ -125,7 +126,7 @@ fn actions(
     for action in [
         "-chown_r 0",
         "-chgrp_r 0",
-        &format!("-alter_date_r b {DAY}"),
+        &format!("-alter_date_r b {DAY}00000000"),
     ] {
         lines.push(format!("{action} {tops} --"));
     }
@@ -149,7 +150,7 @@ fn quoted(word: &str) -> Result<String, MediaError> {
 }
 
 fn not_there(error: io::Error) -> MediaError {
-    MediaError::not_there(error, "xorriso", "writes the image", "xorriso")
+    MediaError::not_started(error, "xorriso", "writes the image", "xorriso")
 }
 
 /// Refuses a program that is too old.
@@ -161,13 +162,14 @@ fn check_version() -> Result<(), MediaError> {
         .map_err(not_there)?;
     match version_in(&String::from_utf8_lossy(&output.stdout)) {
         Some(found) if found >= OLDEST => Ok(()),
-        found => Err(MediaError::Malformed(format!(
-            "xorriso is {}, and 1.5.0 or later is needed to keep the ways in which the image boots",
-            found.map_or_else(
+        found => Err(MediaError::OldProgram {
+            program: "xorriso",
+            found: found.map_or_else(
                 || "of an unknown version".to_owned(),
-                |[a, b, c]| format!("{a}.{b}.{c}")
-            )
-        ))),
+                |[a, b, c]| format!("{a}.{b}.{c}"),
+            ),
+            needed: "1.5.0 or later is needed to keep the ways in which the image boots",
+        }),
     }
 }
 

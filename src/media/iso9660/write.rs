@@ -4,7 +4,7 @@ use super::{
     BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
     field,
 };
-use crate::media::MediaError;
+use crate::media::{DAY, MediaError};
 
 /// A file to write.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +32,8 @@ const DATA: u32 = JOLIET_PATHS_M + 1;
 const CONTINUATION: u32 = PRIMARY_PATHS_L;
 const CONTINUATION_AT: usize = 1024;
 
-/// The day of Ubuntu 18.04's release. The same input gives the same image, so no clock is read.
-const TIME: [u8; 7] = [118, 4, 26, 0, 0, 0, 0];
-const LONG_TIME: &[u8; 17] = b"2018042600000000\0";
-const NO_LONG_TIME: &[u8; 17] = b"0000000000000000\0";
+/// Midnight of [`DAY`], UTC, in a directory record.
+const TIME: [u8; 7] = [(DAY.year - 1900) as u8, DAY.month, DAY.day, 0, 0, 0, 0];
 
 const PATH_TABLE_BYTES: u32 = 10;
 
@@ -188,11 +186,9 @@ fn descriptor(of: &Descriptor<'_>) -> [u8; BLOCK] {
     put(field::PATH_TABLE_M, &of.paths[1].to_be_bytes());
     put(field::ROOT, &record(of.root, BLOCK as u32, FOLDER, b"\0"));
     // Created, modified, expires, effective.
-    for (at, time) in [LONG_TIME, LONG_TIME, NO_LONG_TIME, NO_LONG_TIME]
-        .into_iter()
-        .enumerate()
-    {
-        put(field::TIMES + at * time.len(), time);
+    let (day, never) = (format!("{DAY}00000000\0"), format!("{:016}\0", 0));
+    for (at, time) in [&day, &day, &never, &never].into_iter().enumerate() {
+        put(field::TIMES + at * time.len(), time.as_bytes());
     }
     put(field::VERSION, &[1]);
     block

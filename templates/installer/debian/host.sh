@@ -82,58 +82,20 @@ keep_seed() {
 
 # -- disks
 
-# What udev knows of a disk: property NAME KEY
-property() { udevadm info --query=property --name="/dev/$1" 2>/dev/null | sed -n "s/^$2=//p" | head -n 1; }
-
-all_disks() {
-    local at name
-    for at in /sys/block/*; do
-        name=${at##*/}
-        case $name in
-        dm-* | md* | ram* | zram* | loop* | sr* | fd*) continue ;;
-        esac
-        [ ! -b "/dev/$name" ] || echo "$name"
-    done
-}
-
-# The same properties that the first boot looks at: udev's, and sysfs for virtio disks.
-serials() {
-    local key
-    for key in ID_SERIAL_SHORT ID_SCSI_SERIAL ID_SERIAL; do
-        property "$1" "$key"
-    done
-    cat "/sys/block/$1/serial" "/sys/block/$1/device/serial" 2>/dev/null | sed 's/^ *//; s/ *$//'
-}
-
-wwns() {
-    property "$1" ID_WWN_WITH_EXTENSION
-    property "$1" ID_WWN
-}
-
 # disks_of WAY VALUE: the kernel's names of the disks that fit.
 disks_of() {
-    local name link
+    local name value=$2
     case $1 in
-    by_id) link=/dev/disk/by-id/$2 ;;
-    by_path) link=/dev/disk/by-path/$2 ;;
-    *) link= ;;
-    esac
-    if [ -n "$link" ]; then
-        [ ! -e "$link" ] || basename "$(readlink -f "$link")"
+    by_*)
+        linked_disk "$1" "$2"
         return 0
-    fi
+        ;;
+    wwn) value=$(echo "$2" | lower) ;;
+    esac
     for name in $(all_disks); do
-        case $1 in
-        serial) ! serials "$name" | grep -qxF -e "$2" || echo "$name" ;;
-        wwn) ! wwns "$name" | grep -qixF -e "$2" || echo "$name" ;;
-        hctl) [ "$(basename "$(readlink -f "/sys/block/$name/device")")" != "$2" ] || echo "$name" ;;
-        esac
+        ! disk_fits "$1" "$value" "$name" "$(serials "$name")" "$(wwns "$name")" || echo "$name"
     done
 }
-
-size_of() { echo $(($(cat "/sys/block/$1/size") * 512)); }
-
-describe() { echo "/dev/$1 (serial $(serials "$1" | grep . | head -n 1), $(($(size_of "$1") / 1000000000)) GB)"; }
 
 described() {
     local name
@@ -153,14 +115,6 @@ medium_disk() {
 
 # A slot that names a place takes whatever is plugged in there.
 is_a_socket() { [ "$1" = by_path ] || [ "$1" = hctl ]; }
-
-falls_out() {
-    [ "$(cat "/sys/block/$1/removable")" = 1 ] || [ "$(property "$1" ID_BUS)" = usb ] && return 0
-    case $(readlink -f "/sys/block/$1") in
-    */usb[0-9]*) return 0 ;;
-    esac
-    return 1
-}
 
 # The disk of the system's slot, in OS_DISK, or why there is none, in FAULT. The other slots are looked at too: a disk that
 # is the system's by its bay and a data disk by its serial number was put into the wrong bay.

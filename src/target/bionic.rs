@@ -1,0 +1,134 @@
+//! Ubuntu 18.04 LTS, bionic.
+
+use super::lxd::Track;
+use super::{
+    Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version,
+};
+
+/// The release.
+pub static BIONIC: Release = Release {
+    version: "18.04",
+    spellings: &["bionic", "18.04", "18.4", "18-04", "1804"],
+    released: Date {
+        year: 2018,
+        month: 4,
+        day: 26,
+    },
+    kernels: &[
+        KernelFacts {
+            kernel: Kernel::Ga,
+            linux: Version(4, 15),
+            zfs: Version(0, 7),
+        },
+        KernelFacts {
+            kernel: Kernel::Hwe,
+            linux: Version(5, 4),
+            zfs: Version(0, 8),
+        },
+    ],
+    // The newest track whose documented kernel, 5.4, it has.
+    lxd: Track::V5_0,
+    udev: Udev {
+        version: 237,
+        ata_device_in_path: false,
+        nvme_namespace_in_id: false,
+    },
+    openssh: OpenSsh {
+        version: Version(7, 6),
+        kinds: &[
+            "ssh-ed25519",
+            "ssh-rsa",
+            "ecdsa-sha2-nistp256",
+            "ecdsa-sha2-nistp384",
+            "ecdsa-sha2-nistp521",
+        ],
+        // A buffer of 16,384 bytes holds it with its end and a zero byte.
+        line_max: 16_382,
+        security_keys_since: Version(8, 2),
+    },
+    // glibc 2.27 (sha512-crypt.c).
+    crypt: Crypt {
+        digests: &[("6", 86), ("5", 43)],
+        yescrypt: false,
+        salt_max: 16,
+        default_rounds: 5000,
+        rounds: 1000..=999_999_999,
+    },
+    // Of the server image; useradd fails where a group of the name exists.
+    accounts: &[
+        "root",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "uucp",
+        "proxy",
+        "www-data",
+        "backup",
+        "list",
+        "irc",
+        "gnats",
+        "nobody",
+        "nogroup",
+        "syslog",
+        "messagebus",
+        "_apt",
+        "lxd",
+        "uuidd",
+        "dnsmasq",
+        "landscape",
+        "sshd",
+        "pollinate",
+        "adm",
+        "tty",
+        "disk",
+        "kmem",
+        "dialout",
+        "fax",
+        "voice",
+        "cdrom",
+        "floppy",
+        "tape",
+        "sudo",
+        "audio",
+        "dip",
+        "operator",
+        "src",
+        "shadow",
+        "utmp",
+        "video",
+        "sasl",
+        "plugdev",
+        "staff",
+        "users",
+        "input",
+        "crontab",
+        "netdev",
+        "mlocate",
+        "ssh",
+    ],
+    // About 2.5 GB of a server installation, 0.5 GB of a second kernel, the snaps of LXD, its base and snapd in two revisions
+    // each, and room to unpack them.
+    smallest_system_disk: 4_000_000_000,
+    architecture: "amd64",
+    installer: Installer::Debian,
+    // From the SHA256SUMS of the releases; both are quoted alike in many independent places.
+    server_images: &[
+        Published {
+            release: "18.04.5",
+            name: "ubuntu-18.04.5-server-amd64.iso",
+            sha256: "8c5fc24894394035402f66f3824beb7234b757dd2b5531379cb310cedfdf0996",
+        },
+        Published {
+            release: "18.04.6",
+            name: "ubuntu-18.04.6-server-amd64.iso",
+            sha256: "f5cbb8104348f0097a8e513b10173a07dbc6684595e331cb06f93f385d0aecf6",
+        },
+    ],
+    cloud_image: "bionic-server-cloudimg-amd64.img",
+};

@@ -1,0 +1,217 @@
+//! Good sites, changed at every key in every way a hand slips: each mutant is refused where it was changed, or does no harm.
+//!
+//! A mutant is *refused* if a finding of the refused site points into the lines that were changed; for what was dropped, into
+//! the mapping or list that lost it. It is *harmless* if the site is accepted and what is built from it is the same as before
+//! or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a build that fails, a panic.
+
+mod mutate;
+mod tree;
+mod valid;
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Mutex;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use lxseed::check::{Checked, check_files};
+use lxseed::finding::{Finding, Severity};
+use lxseed::source::{Content, Span};
+use rayon::prelude::*;
+use tree::{Lines, Site, Style};
+use valid::Builder;
+
+/// The sites that are changed, and how they are written. With `LXSEED_MUTANTS=all` every good site is, in one
+/// style; that takes minutes.
+const SITES: &[(&str, &[Style])] = &[
+    ("profiles/lab", &[Style::Flow, Style::Anchored]),
+    ("profiles/rack", &[Style::Block]),
+    ("tests/good/two-clusters-of-one", &[Style::Block]),
+    ("tests/good/client-certificates", &[Style::Flow]),
+    (
+        "tests/good/two-models-of-machines-allowed",
+        &[Style::Anchored],
+    ),
+];
+
+fn sites() -> Vec<(Utf8PathBuf, &'static [Style])> {
+    let top = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sites: Vec<(Utf8PathBuf, &[Style])> = SITES
+        .iter()
+        .map(|(site, styles)| (top.join(site), *styles))
+        .collect();
+    if std::env::var_os("LXSEED_MUTANTS").is_some_and(|which| which == "all") {
+        let good = top.join("tests/good").read_dir_utf8().unwrap();
+        sites = good
+            .map(|entry| (entry.unwrap().into_path(), &[Style::Block][..]))
+            // The second reader knows neither `%YAML 1.2` nor the escape of a slash.
+            .filter(|(site, _)| !site.file_name().unwrap().starts_with("text-"))
+            .collect();
+        sites.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    sites
+}
+
+/// More hosts than any cluster of these sites has.
+const HOSTS: usize = 8;
+
+/// A name that files have in reports.
+const FOLDER: &str = "site";
+
+enum Verdict {
+    Refused,
+    Harmless,
+    Escaped(String),
+}
+
+/// A site as files in memory, and the lines of each that were changed.
+struct Written {
+    files: Vec<(Utf8PathBuf, Content)>,
+    changed: HashMap<Utf8PathBuf, Vec<Lines>>,
+}
+
+fn written(site: &Site, style: Style) -> Written {
+    let (mut files, mut changed) = (Vec::new(), HashMap::new());
+    for file in site {
+        let path = Utf8Path::new(FOLDER).join(&file.path);
+        let (text, lines) = tree::write(file, style);
+        files.push((path.clone(), Content::Bytes(text.into_bytes())));
+        changed.insert(path, lines);
+    }
+    Written { files, changed }
+}
+
+fn check(files: Vec<(Utf8PathBuf, Content)>) -> Checked {
+    check_files(Utf8Path::new(FOLDER), files)
+}
+
+/// Every place a finding points at.
+fn places(finding: &Finding) -> impl Iterator<Item = Span> {
+    let secondary = finding.secondary.iter().map(|label| label.span);
+    std::iter::once(finding.primary.span)
+        .chain(secondary)
+        .flat_map(|span| std::iter::once(span.used()).chain(span.anchored()))
+}
+
+/// What has been built already, by the model it was built from.
+struct Built<'a> {
+    builder: &'a Builder,
+    known: Mutex<HashMap<u64, Result<(), String>>>,
+}
+
+impl Built<'_> {
+    fn of(&self, checked: &Checked) -> Result<(), String> {
+        let site = checked.accept().map_err(|error| error.to_string())?;
+        let mut hasher = DefaultHasher::new();
+        format!("{site:?}").hash(&mut hasher);
+        let model = hasher.finish();
+        if let Some(known) = self.known.lock().unwrap().get(&model) {
+            return known.clone();
+        }
+        let result = self.builder.trouble(&site);
+        self.known.lock().unwrap().insert(model, result.clone());
+        result
+    }
+}
+
+fn judge(site: &Site, style: Style, built: &Built<'_>) -> Verdict {
+    let Written { files, changed } = written(site, style);
+    let text = |files: &[(Utf8PathBuf, Content)]| {
+        let parts = files.iter().filter(|(path, _)| !changed[path].is_empty());
+        let parts = parts.map(|(path, content)| match content {
+            Content::Bytes(bytes) => format!(
+                "== {path}, lines {:?}\n{}",
+                changed[path],
+                String::from_utf8_lossy(bytes)
+            ),
+            _ => String::new(),
+        });
+        parts.collect::<String>()
+    };
+    let shown = text(&files);
+    let Ok((checked, result)) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let checked = check(files);
+        let accepted = checked.count(Severity::Error) == 0;
+        let result = accepted.then(|| built.of(&checked));
+        (checked, result)
+    })) else {
+        return Verdict::Escaped(format!("a panic\n{shown}"));
+    };
+    match result {
+        Some(Ok(())) => Verdict::Harmless,
+        Some(Err(why)) => Verdict::Escaped(format!("accepted, but {why}\n{shown}")),
+        None => {
+            let sources = checked.sources();
+            let points_there = checked.findings().iter().flat_map(places).any(|span| {
+                let line = sources.file(span.file).place(span.start as usize).line;
+                let lines = changed.get(&sources.file(span.file).path);
+                lines.is_some_and(|lines| lines.iter().any(|lines| lines.contains(&line)))
+            });
+            if points_there {
+                return Verdict::Refused;
+            }
+            let found: String = checked
+                .findings()
+                .iter()
+                .map(|finding| {
+                    let source = sources.file(finding.primary.span.file);
+                    let place = source.place(finding.primary.span.used().start as usize);
+                    let (code, path) = (finding.rule.code, &source.path);
+                    format!("   {code} {path}:{}: {}\n", place.line, finding.message)
+                })
+                .collect();
+            Verdict::Escaped(format!("refused elsewhere only:\n{found}{shown}"))
+        }
+    }
+}
+
+#[test]
+fn every_mutant_is_refused_where_it_was_changed_or_does_no_harm() {
+    let builder = Builder::new(HOSTS);
+    let (mut refused, mut harmless, mut escaped) = (0, 0, Vec::new());
+    for (site, styles) in sites() {
+        let name = site.file_name().unwrap();
+        let original = tree::read(&site);
+        let built = Built {
+            builder: &builder,
+            known: Mutex::default(),
+        };
+        for style in styles {
+            let checked = check(written(&original, *style).files);
+            assert_eq!(
+                checked.findings().len(),
+                0,
+                "{name} in {style:?}: {:#?}",
+                checked.findings()
+            );
+            built
+                .of(&checked)
+                .unwrap_or_else(|why| panic!("{name}: {why}"));
+            let mut mutants = Vec::new();
+            mutate::each(&original, |mutant| mutants.push(mutant));
+            let verdicts: Vec<(String, Verdict)> = mutants
+                .par_iter()
+                .map(|mutant| {
+                    (
+                        format!("{} ({name} in {style:?})", mutant.what),
+                        judge(&mutant.site, *style, &built),
+                    )
+                })
+                .collect();
+            for (what, verdict) in verdicts {
+                match verdict {
+                    Verdict::Refused => refused += 1,
+                    Verdict::Harmless => harmless += 1,
+                    Verdict::Escaped(why) => escaped.push(format!("-- {what}: {why}\n")),
+                }
+            }
+        }
+    }
+    println!(
+        "mutants {}, refused {refused}, harmless {harmless}, escaped {}",
+        refused + harmless + escaped.len(),
+        escaped.len()
+    );
+    assert!(escaped.is_empty(), "{}", escaped.concat());
+    assert!(refused > 0 && harmless > 0);
+}

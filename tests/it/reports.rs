@@ -1,0 +1,196 @@
+//! The formats of `check`, its options, and `explain`.
+//!
+//! What each format says of one broken site stands in `tests/reports/`; after a change on purpose, `LXSEED_BLESS=1 cargo test
+//! --test it reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
+
+use std::fs;
+
+use crate::support::{Run, Site, assert_same_text, lxseed, root};
+
+/// Two errors with a second place and a fix, one of them through an alias, and a warning; names that need escapes.
+fn broken() -> Site {
+    Site::copy_of("profiles")
+        .replace("lab/cluster.yaml", "  gateway:", "  gatway:")
+        .replace(
+            "lab/cluster.yaml",
+            "allow:\n  two-members: the lab has two machines, and both are backed up\n",
+            "",
+        )
+        .replace(
+            "rack/hosts/rack-b.yaml",
+            "name: rack-b",
+            "name: \"a,b:c%\\e[1m\"",
+        )
+        .replace(
+            "lab/hosts/node2.yaml",
+            "52:54:00:12:34:57",
+            "5254.0012.3456",
+        )
+}
+
+fn check(site: &Site, options: &[&str]) -> Run {
+    let arguments = ["check", "site"].iter().chain(options);
+    lxseed(arguments).dir(site.parent()).run()
+}
+
+fn expect_file(name: &str, text: &str) {
+    let path = root().join(name);
+    if std::env::var_os("LXSEED_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_same_text(name, &expected, text);
+}
+
+#[test]
+fn each_format_says_the_same_of_the_same_site() {
+    let site = broken();
+    let text = check(&site, &[]).expect_exit(1).expect_stdout("");
+    expect_file("tests/reports/text", &text.stderr);
+    for format in ["json", "sarif", "github", "junit"] {
+        let run = check(&site, &["--format", format])
+            .expect_exit(1)
+            .expect_stderr("");
+        let mut shown = run.stdout;
+        if format == "sarif" {
+            // The rules are those of the reference, which is a file of its own.
+            let mut log: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            let rules = log["runs"][0]["tool"]["driver"]["rules"]
+                .as_array_mut()
+                .unwrap();
+            assert_eq!(rules.len(), lxseed::check::rules().len());
+            for result in log["runs"][0]["results"].as_array().unwrap() {
+                let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+                assert_eq!(lxseed::check::rules()[at].code, result["ruleId"]);
+            }
+            log["runs"][0]["tool"]["driver"]["rules"] = serde_json::json!([]);
+            shown = serde_json::to_string_pretty(&log).unwrap() + "\n";
+        }
+        expect_file(&format!("tests/reports/{format}"), &shown);
+    }
+}
+
+#[test]
+fn a_good_site_has_an_empty_report_in_every_format() {
+    let site = Site::copy_of("profiles");
+    let json = check(&site, &["--format", "json"])
+        .expect_exit(0)
+        .expect_stderr("");
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["findings"], serde_json::json!([]));
+    assert_eq!(report["summary"]["passed"], true);
+    assert_eq!(report["summary"]["hosts"], 5);
+    let sarif = check(&site, &["--format", "sarif"])
+        .expect_exit(0)
+        .expect_stderr("");
+    let log: serde_json::Value = serde_json::from_str(&sarif.stdout).unwrap();
+    assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
+    check(&site, &["--format", "github"])
+        .expect_exit(0)
+        .expect_stderr("")
+        .expect_stdout("");
+    let junit = check(&site, &["--format", "junit"])
+        .expect_exit(0)
+        .expect_stderr("");
+    assert!(junit.stdout.contains("failures=\"0\""), "{junit}");
+    check(&site, &["--quiet"])
+        .expect_exit(0)
+        .expect_stderr("")
+        .expect_stdout("");
+}
+
+#[test]
+fn strict_refuses_warnings_and_quiet_leaves_them_out() {
+    let site = Site::copy_of("profiles/lab").replace("cluster.yaml", "kernel: hwe ", "kernel: ga ");
+    let run = check(&site, &[]).expect_exit(0);
+    run.expect_stdout("site: 1 cluster, 2 hosts: 1 warning\n");
+    let run = check(&site, &["--strict"]).expect_exit(1).expect_stdout("");
+    assert!(
+        run.stderr.ends_with("1 warning, refused by --strict\n"),
+        "{run}"
+    );
+    check(&site, &["--quiet"])
+        .expect_exit(0)
+        .expect_stdout("")
+        .expect_stderr("");
+    let run = check(&site, &["--quiet", "--strict"])
+        .expect_exit(1)
+        .expect_stdout("");
+    assert!(run.stderr.starts_with("warning[R004]: "), "{run}");
+    let run = check(&site, &["--strict", "--format", "junit"]).expect_exit(1);
+    assert!(run.stdout.contains("failures=\"1\""), "{run}");
+    let run = check(&site, &["--format", "junit"]).expect_exit(0);
+    assert!(
+        run.stdout.contains("failures=\"0\"") && run.stdout.contains("<system-out>"),
+        "{run}"
+    );
+}
+
+#[test]
+fn no_more_findings_are_shown_than_asked_for_and_all_are_counted() {
+    let site = broken();
+    let run = check(&site, &["--max-findings", "1"]).expect_exit(1);
+    let shown = |run: &Run| run.stderr.matches(" --> ").count();
+    assert_eq!(shown(&run), 1, "{run}");
+    assert!(run.stderr.ends_with("not shown\n"), "{run}");
+    let json = check(&site, &["--max-findings", "0", "--format", "json"]).expect_exit(1);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["findings"], serde_json::json!([]));
+    let summary = &report["summary"];
+    let count = |key: &str| summary[key].as_u64().unwrap();
+    assert_eq!(count("omitted"), count("errors") + count("warnings"));
+    assert!(count("errors") >= 3, "{summary}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for arguments in [
+        &["check", "--format", "xml"][..],
+        &["check", "--max-findings", "-1"],
+        &["check", "a", "b"],
+        &["explain"],
+        &["explain", "Z999"],
+        &["explain", "--list", "F004"],
+    ] {
+        let run = lxseed(arguments).run().expect_exit(2);
+        assert!(run.stderr.starts_with("error: "), "{run}");
+    }
+    let run = lxseed(["explain", "two-member"]).run().expect_exit(2);
+    run.expect_stderr("error: there is no rule `two-member`; did you mean `two-members`?\n");
+}
+
+#[test]
+fn every_rule_is_explained_with_both_its_examples() {
+    let list = lxseed(["explain", "--list"])
+        .run()
+        .expect_exit(0)
+        .expect_stderr("");
+    assert_eq!(list.stdout.lines().count(), lxseed::check::rules().len());
+    for rule in lxseed::check::rules() {
+        assert!(
+            list.stdout
+                .contains(&format!("{}  {} ", rule.code, rule.slug)),
+            "{list}"
+        );
+        let by_code = lxseed(["explain", rule.code])
+            .run()
+            .expect_exit(0)
+            .expect_stderr("");
+        let by_slug = lxseed(["explain", rule.slug]).run().expect_exit(0);
+        assert_eq!(by_code.stdout, by_slug.stdout);
+        assert!(
+            by_code.stdout.contains(&format!("[{}]: ", rule.code)),
+            "{by_code}"
+        );
+    }
+}
+
+#[test]
+fn the_reference_in_the_docs_is_the_one_made_from_the_rules() {
+    let run = lxseed(["explain", "--reference"])
+        .run()
+        .expect_exit(0)
+        .expect_stderr("");
+    expect_file("docs/rules.md", &run.stdout);
+}
