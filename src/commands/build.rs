@@ -93,7 +93,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     Ok(Outcome::Done)
 }
 
-/// What `--verbose` adds.
+/// Prints what `--verbose` adds.
 fn details(
     rendered: usize,
     clusters: usize,
@@ -124,7 +124,7 @@ fn details(
     ));
 }
 
-/// What a person has to know besides that it is done.
+/// Notes what was repaired, and what is left to do by hand.
 fn notes(repaired: &[(Utf8PathBuf, Fault)], committed: &Committed, printer: &mut Printer) {
     const SHOWN: usize = 3;
     for (path, fault) in repaired.iter().take(SHOWN) {
@@ -150,20 +150,20 @@ struct Planner<'a> {
     stage: &'a Stage,
 }
 
-/// What a build renders. What it keeps of the existing tree is with the stage already: each file is read once, and kept if
+/// The clusters of a new tree, and what to render of them. What is kept of the existing tree is with the stage already: each file is read once, and kept if
 /// it is as it was built.
 struct Plan<'a> {
     clusters: Vec<ClusterPlan<'a>>,
 }
 
-/// What a build does for one cluster.
+/// One cluster of the new tree.
 struct ClusterPlan<'a> {
     cluster: &'a Cluster,
-    /// What the manifest will say of it.
+    /// Its part of the manifest.
     info: ClusterInfo,
     /// The hosts to render, by their number; if there are any, the files of the cluster as a whole are rendered, too.
     render: Vec<usize>,
-    /// What was not as it was built.
+    /// Files that were not as they were built.
     repaired: Vec<(Utf8PathBuf, Fault)>,
 }
 
@@ -240,7 +240,7 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// What `--only` leaves out stays as it was built, out of date or not. Returns whether it was; what was altered cannot
+    /// Keeps what `--only` leaves out as it was built, out of date or not. Returns whether it was; what was altered cannot
     /// be kept.
     fn keep_unselected(&self, path: &Utf8Path) -> Result<bool, CommandError> {
         match self.stage.keep(&[path]) {
@@ -297,7 +297,7 @@ impl Plan<'_> {
         })
     }
 
-    /// What the manifest says of the clusters, and what was not as it was built.
+    /// The clusters of the manifest, and the files that were not as they were built.
     fn into_result(self) -> (Vec<ClusterInfo>, Vec<(Utf8PathBuf, Fault)>) {
         let mut infos = Vec::new();
         let mut repaired = Vec::new();

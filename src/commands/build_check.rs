@@ -85,7 +85,7 @@ struct Work<'a> {
     files: Files,
 }
 
-/// What is out of date of a cluster.
+/// The differences of a cluster.
 #[derive(Default)]
 struct Found {
     lines: Vec<String>,

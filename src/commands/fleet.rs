@@ -25,7 +25,7 @@ pub(super) fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Clus
     chosen.filter(|(_, hosts)| !hosts.is_empty()).collect()
 }
 
-/// What the manifest of a medium says of it.
+/// The head of the manifest of a medium.
 pub(super) fn build_info(chosen: &Chosen<'_>, secret: &SiteSecret) -> BuildInfo {
     let clusters = chosen.iter().map(|(cluster, hosts)| ClusterInfo {
         name: cluster.name.to_string(),
@@ -42,7 +42,7 @@ pub(super) fn build_info(chosen: &Chosen<'_>, secret: &SiteSecret) -> BuildInfo 
     }
 }
 
-/// What the boot menu calls the fleet: `lab (2 machines)`.
+/// Name of the fleet in the boot menu: `lab (2 machines)`.
 pub(super) fn title(chosen: &Chosen<'_>) -> String {
     let machines: usize = chosen.iter().map(|(_, hosts)| hosts.len()).sum();
     let names = match chosen {

@@ -23,7 +23,7 @@ pub(super) fn schema(what: Option<SchemaOf>, printer: &mut Printer) -> Outcome {
     Outcome::Done
 }
 
-/// Which schemas there are, and how one gets to work.
+/// Lists the schemas, and says how an editor finds one.
 fn list(printer: &mut Printer) {
     for value in SchemaOf::value_variants()
         .iter()

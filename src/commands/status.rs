@@ -104,7 +104,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// What the manifest says of a cluster.
+    /// A cluster as the manifest has it.
     pub(super) fn recorded(&self, cluster: &str) -> Option<&'a ClusterInfo> {
         self.existing.manifest()?.cluster(cluster)
     }

@@ -32,7 +32,7 @@ pub enum OutputError {
     NotAFile {
         /// The file to write.
         path: Utf8PathBuf,
-        /// What is there, and what to do about it.
+        /// The reason, and what to do about it.
         why: &'static str,
     },
     /// A file of a tree is not what the build wrote.

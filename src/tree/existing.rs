@@ -17,13 +17,13 @@ use crate::seed::File;
 #[derive(Debug)]
 pub struct ExistingTree {
     pub(super) contents: Contents,
-    /// Where it lies now; nothing if there is none.
+    /// Its folder; nothing if there is no tree.
     pub(super) folder: Option<Utf8PathBuf>,
-    /// What is wrong with its own files and its folders.
+    /// Faults of its own files and its folders.
     own_faults: Vec<(Utf8PathBuf, Fault)>,
 }
 
-/// What became of some files of the tree since they were built.
+/// The state of some files of the tree since they were built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No build wrote them.
@@ -82,7 +82,7 @@ impl ExistingTree {
         })
     }
 
-    /// What the last build wrote, if there was one.
+    /// The manifest of the last build, if there was one.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.contents.manifest.as_ref()
@@ -115,7 +115,7 @@ impl ExistingTree {
         }
     }
 
-    /// What is wrong with the tree's own files and with its folders, the top being the empty path.
+    /// Faults of the tree's own files and of its folders, the top being the empty path.
     #[must_use]
     pub fn own_faults(&self) -> &[(Utf8PathBuf, Fault)] {
         &self.own_faults

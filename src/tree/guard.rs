@@ -20,7 +20,7 @@ pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
     inspect(&Target::locate(target)?).map(drop)
 }
 
-/// What is in the target, of ours or to be kept.
+/// The parts of the target that are ours or to be kept.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     /// The manifest of the tree, if a build wrote one.
@@ -153,7 +153,7 @@ pub(super) fn error(why: Unreadable, path: &Utf8Path) -> Option<OutputError> {
     }
 }
 
-/// What lies in the folder and is neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
+/// Paths in the folder that are neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
 /// without what is in it. The folders are looked through on all cores.
 pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
     let mut extra = unlisted_in(folder, "", manifest, &manifest.folders())?;

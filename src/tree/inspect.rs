@@ -12,11 +12,11 @@ use super::verify::{file_faults, own_faults};
 /// A tree, looked through. Unlike [`ExistingTree`](super::ExistingTree) it may lie anywhere and hold more than a build would replace.
 #[derive(Clone, Debug)]
 pub struct Inspected {
-    /// What the build wrote.
+    /// The manifest that the build wrote.
     pub manifest: Manifest,
-    /// What is not as it was built, by path.
+    /// Faults of its files, by path.
     pub faults: Vec<(Utf8PathBuf, Fault)>,
-    /// What no build wrote.
+    /// Files and folders that no build wrote.
     pub extra: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ pub(super) const SUMS: &str = "SHA256SUMS";
 pub(super) const FORMAT: u64 = 4;
 const GENERATOR: &str = "lxseed";
 
-/// What a build is of, for the manifest.
+/// A build as its manifest describes it, without the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildInfo {
     /// A digest of the program that wrote the tree.
@@ -60,7 +60,7 @@ fn host_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
     Ok(hosts.into_iter().map(name).collect())
 }
 
-/// What a build wrote: every file but the manifest, the checksum list and the user's keep files.
+/// The manifest of a build: every file but the manifest, the checksum list and the user's keep files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     generator: String,
@@ -70,7 +70,7 @@ pub struct Manifest {
     /// A digest of the very program that did.
     #[serde(default)]
     pub program: String,
-    /// Which site secret the keys in the tree come from.
+    /// The fingerprint of the site secret that the keys in the tree come from.
     #[serde(rename = "secret")]
     pub secret_fingerprint: String,
     /// The clusters, by name, and their hosts, by name.
@@ -134,7 +134,7 @@ impl Manifest {
         Self::new(info, files.iter().map(Entry::of_file).chain(more).collect())
     }
 
-    /// What [`to_json`](Self::to_json) wrote; nothing if it is damaged or newer.
+    /// Reads what [`to_json`](Self::to_json) wrote; nothing if it is damaged or newer.
     #[must_use]
     pub fn of_medium(text: &[u8]) -> Option<Self> {
         Self::parse(text).ok()
@@ -243,7 +243,7 @@ impl Manifest {
         folders
     }
 
-    /// Where in [`Self::files`] the file of that path is, or every file below the folder of that path.
+    /// Indices in [`Self::files`] of the file of that path, or every file below the folder of that path.
     pub(super) fn below(&self, prefix: &Utf8Path) -> Range<usize> {
         let from = |bound: &str| {
             self.files
@@ -263,7 +263,7 @@ impl Manifest {
 }
 
 impl Entry {
-    /// What the manifest says of a file.
+    /// The entry of a file.
     pub(super) fn of_file(file: &File) -> Self {
         let content = &file.content;
         Self {
@@ -275,7 +275,7 @@ impl Entry {
         }
     }
 
-    /// What the manifest says of a file that is no secret, read to its end; it may be of any size. `also` is given every
+    /// The entry of a file that is no secret, read to its end; it may be of any size. `also` is given every
     /// chunk of it.
     ///
     /// # Errors
@@ -301,7 +301,7 @@ impl Entry {
     }
 }
 
-/// What there is to say of a text that is no manifest of a known format.
+/// The reason why a text is no manifest of a known format.
 fn why_unreadable(text: &[u8]) -> Unreadable {
     #[derive(Deserialize)]
     struct Header {

@@ -38,14 +38,14 @@ pub struct Stage {
     target: Target,
     existing: ExistingTree,
     folders: Mutex<HashSet<Utf8PathBuf>>,
-    /// What was written into the staging folder.
+    /// Entries of the files in the staging folder.
     written: Mutex<Vec<Entry>>,
-    /// What the existing tree has and the new one keeps.
+    /// Entries of the files that the new tree keeps of the existing one.
     kept: Mutex<Vec<Entry>>,
     _lock: Lock,
 }
 
-/// What a commit did.
+/// The outcome of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// How many files the tree has, the manifest and the checksum list left out.
@@ -158,7 +158,7 @@ impl Stage {
         state
     }
 
-    /// Puts the tree in place, durably, and deletes the one it replaces. If the same tree is there already, byte for
+    /// Replaces the existing tree, durably, and deletes it. If the same tree is there already, byte for
     /// byte and mode for mode, it is left alone.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl Stage {
 
     /// [`commit`](Self::commit), asking before each step.
     pub(super) fn commit_asking(
-        self,
+        mut self,
         info: BuildInfo,
         before: Before<'_>,
     ) -> Result<Committed, OutputError> {
@@ -212,9 +212,8 @@ impl Stage {
         let old = exchange::replace(&self.folder, &self.target, exists, before)?;
         exchange::sync_parent(&self.target, before)?;
         if let Some(old) = old {
-            let mut staging = self.staging;
             // One attempt is enough, and its outcome is reported.
-            staging.disable_cleanup(true);
+            self.staging.disable_cleanup(true);
             let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
             done.leftover = deleted.is_err().then_some(old);
         }

@@ -480,20 +480,29 @@ fn the_trees_own_faults_are_named() {
     fs::remove_file(target.join(".gitignore")).unwrap();
     fs::write(target.join("SHA256SUMS"), "").unwrap();
     fs::set_permissions(target.join("lab"), PermissionsExt::from_mode(0o755)).unwrap();
-    let named: Vec<String> = ExistingTree::read(&target)
-        .unwrap()
-        .own_faults()
-        .iter()
-        .map(|(path, fault)| format!("{path} {fault}"))
-        .collect();
+    let named = || -> Vec<String> {
+        let existing = ExistingTree::read(&target).unwrap();
+        assert!(!existing.is_manifest_intact());
+        let faults = existing.own_faults().iter();
+        faults
+            .map(|(path, fault)| format!("{path} {fault}"))
+            .collect()
+    };
     assert_eq!(
-        named,
+        named(),
         [
             "SHA256SUMS was altered",
             ".gitignore is missing",
             "lab has mode 0755 instead of 0700"
         ]
     );
+    build_generation(&target, 1).unwrap();
+    let manifest = target.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("c0de", "c0ff")).unwrap();
+    assert_eq!(named(), ["manifest.json was altered"]);
+    build_generation(&target, 1).unwrap();
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
 }
 
 #[test]

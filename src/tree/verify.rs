@@ -21,7 +21,7 @@ pub(super) const OWN_MODE: u32 = 0o644;
 const BUFFER: usize = 16 << 10;
 
 impl Entry {
-    /// What is wrong with this file below `root`, if anything is.
+    /// Compares this file below `root` with its entry.
     pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
         match self.digest(root) {
             Ok(sha256) => (hex::encode(&sha256) != self.sha256).then_some(Fault::Altered),
@@ -60,7 +60,7 @@ impl Entry {
     }
 }
 
-/// What is wrong with the files of these entries below `root`, in their order.
+/// Faults of the files of these entries below `root`, in their order.
 pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBuf, Fault)> {
     entries
         .par_iter()
@@ -68,7 +68,7 @@ pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBu
         .collect()
 }
 
-/// What is wrong with the manifest and the checksum list themselves. The list has the manifest's digest, so it shows of a
+/// Faults of the manifest and the checksum list themselves. The list has the manifest's digest, so it shows of a
 /// manifest of any format whether it is as it was written.
 pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
     let [text, sums] = [MANIFEST, SUMS].map(|name| read_plain(&root.join(name), OWN_MODE, None));
@@ -84,7 +84,7 @@ pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathB
         .collect()
 }
 
-/// Which of the two was altered: the manifest, if its digest is all that differs.
+/// Name of the altered one of the two: the manifest, if its digest is all that differs.
 fn altered(sums: &[u8], expected: &[u8]) -> Option<&'static str> {
     if sums == expected {
         return None;
