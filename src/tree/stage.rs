@@ -50,8 +50,6 @@ pub struct Stage {
 pub struct Committed {
     /// How many files the tree has, the manifest and the checksum list left out.
     pub files: usize,
-    /// The sum of their sizes.
-    pub bytes: u64,
     /// Whether anything was replaced. If not, the very same tree was there already, and still is.
     pub changed: bool,
     /// Files that the manifest before did not list.
@@ -69,7 +67,6 @@ impl Committed {
     fn unchanged(manifest: &Manifest) -> Self {
         Self {
             files: manifest.files.len(),
-            bytes: manifest.files.iter().map(|entry| entry.size).sum(),
             changed: false,
             added: 0,
             updated: 0,
