@@ -1,5 +1,5 @@
-//! Gives the program a digest of what it is made from, so that a tree tells which lxseed wrote it: during development the version
-//! stays the same while templates and code change.
+//! Gives the program a digest of what it is made from, so that a tree tells which lxseed wrote it: during development
+//! the version stays the same while templates and code change.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! What it takes to find fifty mistakes among a thousand hosts in a thousand files: `cargo bench --bench check`.
 //!
-//! Every round does the same work in three ways, so that the ratios hold on any machine: a bare read of the files, the same with
-//! serde_yaml (which stops at the first mistake of a file, knows no second file, and keeps no place), and `check` with its report.
+//! Every round does the same work in three ways, so that the ratios hold on any machine: a bare read of the files, the
+//! same with serde_yaml (which stops at the first mistake of a file, knows no second file, and keeps no place), and
+//! `check` with its report.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,11 +35,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let site = Utf8Path::from_path(dir.path()).unwrap();
     let expected = thousand::write_site(dir.path()).unwrap();
-    assert_eq!(
-        found(&check(site), site),
-        expected,
-        "not what was to be found"
-    );
+    assert_eq!(found(&check(site), site), expected, "not what was to be found");
 
     let mut read = Vec::new();
     let mut parsed = Vec::new();
@@ -92,10 +89,7 @@ fn found(checked: &Checked, site: &Utf8Path) -> Vec<Expected> {
 }
 
 fn files(site: &Path) -> Vec<PathBuf> {
-    let entries = WalkDir::new(site)
-        .sort_by_file_name()
-        .into_iter()
-        .map(Result::unwrap);
+    let entries = WalkDir::new(site).sort_by_file_name().into_iter().map(Result::unwrap);
     entries
         .filter(|entry| entry.file_type().is_file())
         .map(walkdir::DirEntry::into_path)

@@ -1,7 +1,8 @@
 //! Sites of any size for benchmarks and for tests: the same number of hosts always gives the same bytes.
 //!
-//! A hundred hosts are three clusters of 3 to 50 members, as LXD's documentation has them, with three models of machine mixed
-//! within each cluster. Every other cluster has one file per host, the rest list a rack of up to twenty in one file.
+//! A hundred hosts are three clusters of 3 to 50 members, as LXD's documentation has them, with three models of machine
+//! mixed within each cluster. Every other cluster has one file per host, the rest list a rack of up to twenty in one
+//! file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,9 +23,7 @@ pub(crate) fn write_site(folder: &Path, hosts: usize) -> io::Result<()> {
 /// How many members each cluster has.
 fn cluster_sizes(hosts: usize) -> Vec<usize> {
     assert!(hosts >= 3, "a cluster has at least three members here");
-    let mut sizes: Vec<usize> = (0..hosts / 100)
-        .flat_map(|at| SIZES[at % SIZES.len()])
-        .collect();
+    let mut sizes: Vec<usize> = (0..hosts / 100).flat_map(|at| SIZES[at % SIZES.len()]).collect();
     match hosts % 100 {
         0 => {}
         rest if rest < 3 => sizes[0] += rest,
@@ -172,7 +171,8 @@ fn host(number: usize, member: usize) -> String {
     text
 }
 
-/// One step of SplitMix64 (Steele, Lea and Flood 2014). It is a bijection; what is left of it repeats nothing in a million hosts.
+/// One step of SplitMix64 (Steele, Lea and Flood 2014). It is a bijection; what is left of it repeats nothing in a
+/// million hosts.
 fn mixed(number: u64) -> u64 {
     let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -100,11 +100,7 @@ fn render_host(bencher: Bencher<'_, '_>) {
     let site = site();
     let keys = keys(&site.clusters[0], &secret());
     let renderer = Renderer::new().unwrap();
-    bencher.bench(|| {
-        renderer
-            .host(black_box(&site.clusters[0]), 0, &keys)
-            .unwrap()
-    });
+    bencher.bench(|| renderer.host(black_box(&site.clusters[0]), 0, &keys).unwrap());
 }
 
 /// The digests of all files of one host, as a build takes them.
@@ -112,14 +108,9 @@ fn render_host(bencher: Bencher<'_, '_>) {
 fn hash_host(bencher: Bencher<'_, '_>) {
     let site = site();
     let keys = keys(&site.clusters[0], &secret());
-    let files = Renderer::new()
-        .unwrap()
-        .host(&site.clusters[0], 0, &keys)
-        .unwrap();
+    let files = Renderer::new().unwrap().host(&site.clusters[0], 0, &keys).unwrap();
     bencher.bench(|| {
-        let digests = files
-            .iter()
-            .map(|file| Sha256::digest(black_box(file.content.bytes())));
+        let digests = files.iter().map(|file| Sha256::digest(black_box(file.content.bytes())));
         digests.collect::<Vec<_>>()
     });
 }

@@ -1,5 +1,5 @@
-//! `read-yaml SITE`: only loads every profile of a site with the fastest Rust reader that was measured (yaml_serde), on all
-//! cores. A floor for `lxseed check`, which reads the same and then thinks about it.
+//! `read-yaml SITE`: only loads every profile of a site with the fastest Rust reader that was measured (yaml_serde), on
+//! all cores. A floor for `lxseed check`, which reads the same and then thinks about it.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -12,10 +12,7 @@ fn main() {
     let files: Vec<_> = WalkDir::new(site)
         .into_iter()
         .map(|entry| entry.unwrap().into_path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .collect();
     let documents: usize = files
         .par_iter()

@@ -1,5 +1,5 @@
-//! `seed-images OUT FOLDER...`: makes the image of each host's folder, reads it back and writes it, all in one process, as the
-//! peer with pycdlib does, and on all cores, as `build` does; with `RAYON_NUM_THREADS=1` on one.
+//! `seed-images OUT FOLDER...`: makes the image of each host's folder, reads it back and writes it, all in one process,
+//! as the peer with pycdlib does, and on all cores, as `build` does; with `RAYON_NUM_THREADS=1` on one.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 

@@ -1,8 +1,5 @@
 //! What the fuzz targets do with their input, shared with tests/it/fuzz.rs. A broken promise is a panic.
-#![allow(
-    dead_code,
-    reason = "every target uses the one function that it is for"
-)]
+#![allow(dead_code, reason = "every target uses the one function that it is for")]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,10 +15,7 @@ const SITE: &str = "site";
 /// One file, as each kind of profile.
 pub(crate) fn reader(bytes: &[u8]) {
     for path in ["cluster.yaml", "hosts/a.yaml", "disks/a.yaml"] {
-        spans_and_text(&checked(vec![(
-            Utf8Path::new(SITE).join(path),
-            bytes.to_vec(),
-        )]));
+        spans_and_text(&checked(vec![(Utf8Path::new(SITE).join(path), bytes.to_vec())]));
     }
 }
 
@@ -46,10 +40,7 @@ fn accepted_or_not(checked: &Checked) {
 
 /// A site that is given snaps, but for LXD's own.
 const OFFLINE: [(&str, &[u8]); 7] = [
-    (
-        "cluster.yaml",
-        include_bytes!("../tests/good/offline/cluster.yaml"),
-    ),
+    ("cluster.yaml", include_bytes!("../tests/good/offline/cluster.yaml")),
     (
         "disks/model.yaml",
         include_bytes!("../tests/good/offline/disks/model.yaml"),
@@ -90,10 +81,7 @@ pub(crate) fn snap(bytes: &[u8]) {
          snap-revision: 24322\nsnap-size: {size}\n\nAcLB\n"
     );
     for (snap, assertions) in [(bytes, assertions.as_bytes()), (LXD, bytes)] {
-        let lxd = [
-            ("snaps/lxd_24322.assert", assertions),
-            ("snaps/lxd_24322.snap", snap),
-        ];
+        let lxd = [("snaps/lxd_24322.assert", assertions), ("snaps/lxd_24322.snap", snap)];
         let files = OFFLINE.into_iter().chain(lxd);
         let files = files.map(|(path, bytes)| (Utf8Path::new(SITE).join(path), bytes.to_vec()));
         accepted_or_not(&checked(files.collect()));
@@ -122,9 +110,7 @@ fn files(bytes: &[u8]) -> Vec<(Utf8PathBuf, Vec<u8>)> {
 }
 
 fn checked(files: Vec<(Utf8PathBuf, Vec<u8>)>) -> Checked {
-    let files = files
-        .into_iter()
-        .map(|(path, bytes)| (path, Content::Bytes(bytes)));
+    let files = files.into_iter().map(|(path, bytes)| (path, Content::Bytes(bytes)));
     check_files(SITE.into(), files.collect())
 }
 
@@ -132,20 +118,14 @@ fn spans_and_text(checked: &Checked) {
     for finding in checked.findings() {
         let secondary = finding.secondary.iter().map(|label| label.span);
         let fixes = finding.fix.iter().map(|(span, _)| *span);
-        for span in [finding.primary.span]
-            .into_iter()
-            .chain(secondary)
-            .chain(fixes)
-        {
+        for span in [finding.primary.span].into_iter().chain(secondary).chain(fixes) {
             within(span.used(), checked);
             within(span.anchored().unwrap_or(span), checked);
         }
     }
     for text in report::texts(&Report::of(checked, Options::default())) {
         // The renderer's own colours. Of another sequence, which a profile could have brought, something would be left.
-        let plain = STYLES
-            .iter()
-            .fold(text, |text, style| text.replace(style, ""));
+        let plain = STYLES.iter().fold(text, |text, style| text.replace(style, ""));
         harmless(&plain);
     }
 }
@@ -155,11 +135,7 @@ fn formats(checked: &Checked) {
     let report = Report::of(checked, Options::default());
     let github = report::github(&report);
     harmless(&github);
-    assert_eq!(
-        github.lines().count(),
-        checked.findings().len(),
-        "one command a line"
-    );
+    assert_eq!(github.lines().count(), checked.findings().len(), "one command a line");
     harmless(&report::junit(&report));
     let json = report::json(&report);
     assert!(
@@ -194,9 +170,8 @@ fn within(span: Span, checked: &Checked) {
 
 /// Nothing that a terminal would act on, and nothing that makes a line read otherwise than it is.
 fn harmless(text: &str) {
-    let bad = text.chars().find(|c| {
-        (c.is_control() && *c != '\n')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    });
+    let bad = text
+        .chars()
+        .find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
     assert!(bad.is_none(), "{bad:?} in a report: {text:?}");
 }

@@ -172,29 +172,19 @@ pub(crate) struct BakeArgs {
     pub(crate) output: Option<Utf8PathBuf>,
     /// Change the image itself, a copy of your own, instead of writing another one
     ///
-    /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk, it is put back
-    /// as it was. If the program is killed or the power fails, it boots as before or is baked; in the first case keys may
-    /// lie behind its end, so bake it again or remove it.
+    /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk,
+    /// it is put back as it was. If the program is killed or the power fails, it boots as before or is baked; in the
+    /// first case keys may lie behind its end, so bake it again or remove it.
     #[arg(long)]
     pub(crate) in_place: bool,
     /// Only this cluster or host
     #[arg(long, value_name = "CLUSTER[/HOST]")]
     pub(crate) only: Option<String>,
     /// Arguments for the kernel, for the installer and the installed system, such as 'console=ttyS1,115200'
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) kernel_args: String,
     /// What an installed machine does: it restarts, or is switched off so that the medium can be pulled out first
-    #[arg(
-        long,
-        value_name = "WORD",
-        default_value = "reboot",
-        conflicts_with = "image"
-    )]
+    #[arg(long, value_name = "WORD", default_value = "reboot", conflicts_with = "image")]
     pub(crate) finish: Finish,
     /// Take an image that differs from the published one
     #[arg(long)]
@@ -265,7 +255,8 @@ pub(crate) enum SecretCommand {
     },
 }
 
-/// Where the site secret comes from. Without an option: the variable LXSEED_SECRET, else the file lxseed.secret above the profiles.
+/// Where the site secret comes from. Without an option: the variable LXSEED_SECRET, else the file lxseed.secret above
+/// the profiles.
 #[derive(Debug, Args)]
 pub(crate) struct SecretArgs {
     /// Read the site secret from this file (mode 0600) [default: $LXSEED_SECRET, else lxseed.secret above the profiles]

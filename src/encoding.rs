@@ -20,15 +20,13 @@ pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Decompresses `bytes` and stops after `limit`. Members that follow one another decompress to their contents one after the
-/// other (RFC 1952, 2.2).
+/// Decompresses `bytes` and stops after `limit`. Members that follow one another decompress to their contents one after
+/// the other (RFC 1952, 2.2).
 ///
 /// # Errors
 /// If they are damaged.
 pub(crate) fn gunzip(bytes: &[u8], limit: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes.len());
-    MultiGzDecoder::new(bytes)
-        .take(limit)
-        .read_to_end(&mut text)?;
+    MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut text)?;
     Ok(text)
 }

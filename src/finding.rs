@@ -120,11 +120,7 @@ impl Rule {
     }
 
     /// A warning.
-    pub(crate) const fn warning(
-        code: &'static str,
-        slug: &'static str,
-        about: &'static str,
-    ) -> Self {
+    pub(crate) const fn warning(code: &'static str, slug: &'static str, about: &'static str) -> Self {
         Self {
             code,
             slug,
@@ -209,9 +205,7 @@ impl Findings {
     /// Whether anything found keeps a build from being made.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.list
-            .iter()
-            .any(|finding| finding.rule.severity == Severity::Error)
+        self.list.iter().any(|finding| finding.rule.severity == Severity::Error)
     }
 }
 

@@ -9,8 +9,8 @@ use camino::Utf8Path;
 /// Nothing where there is nobody to ask: no repository, or no git. An error is git's reason for not answering.
 pub(crate) type Answer<T> = Result<Option<T>, String>;
 
-/// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it is
-/// not: no index could list it there.
+/// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it
+/// is not: no index could list it there.
 pub(crate) fn in_work_tree(folder: &Utf8Path) -> Answer<bool> {
     let Some(inside) = ask(folder, &["rev-parse", "--is-inside-work-tree"])? else {
         return Ok(None);
@@ -69,8 +69,8 @@ fn reason(answer: &Output) -> String {
     line.trim_start_matches("fatal: ").to_owned()
 }
 
-/// Whether git would find a repository from a folder. Looking is a hundredth of starting a program. Git takes a `.git` file
-/// for a link to a repository, and passes over a `.git` folder without a HEAD.
+/// Whether git would find a repository from a folder. Looking is a hundredth of starting a program. Git takes a `.git`
+/// file for a link to a repository, and passes over a `.git` folder without a HEAD.
 fn has_repository(folder: &Utf8Path) -> bool {
     folder.ancestors().any(|folder| {
         let git = folder.join(".git");
@@ -83,8 +83,7 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
     let mut git = Command::new("git");
     // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked
     // about.
-    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_"))
-    {
+    for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
         git.env_remove(name);
     }
     git.env("LC_ALL", "C")
@@ -171,10 +170,7 @@ mod tests {
             .env("GIT_GLOB_PATHSPECS", "1");
         let output = tests.output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && printed.contains(" 2 passed;"),
-            "{printed}"
-        );
+        assert!(output.status.success() && printed.contains(" 2 passed;"), "{printed}");
         assert_eq!(folder.path().read_dir_utf8().unwrap().count(), 0);
     }
 }

@@ -1,12 +1,13 @@
 //! lxseed: from host and disk profiles to machines that install Ubuntu 18.04 unattended and come up as one LXD cluster.
 //!
-//! What is promised is the program: its commands, the files it reads and writes, the codes of its rules. This library is how the
-//! program is made. Its items are public for the program itself, for tests and benchmarks, and change with any version.
+//! What is promised is the program: its commands, the files it reads and writes, the codes of its rules. This library
+//! is how the program is made. Its items are public for the program itself, for tests and benchmarks, and change with
+//! any version.
 //!
-//! Data flows one way: [`source`] reads text, [`profile`] is what a user may write, [`check`] finds what is wrong with it,
-//! [`model`] is what is known to be true, [`seed`] and [`installer`] turn the model into bytes, [`media`] makes images of them and
-//! [`tree`] puts them on disk. [`target`] is what the outside world promises, [`trust`] the secret and what is derived from it,
-//! [`report`] how findings look. docs/architecture.md has the drawing.
+//! Data flows one way: [`source`] reads text, [`profile`] is what a user may write, [`check`] finds what is wrong with
+//! it, [`model`] is what is known to be true, [`seed`] and [`installer`] turn the model into bytes, [`media`] makes
+//! images of them and [`tree`] puts them on disk. [`target`] is what the outside world promises, [`trust`] the secret
+//! and what is derived from it, [`report`] how findings look. docs/architecture.md has the drawing.
 
 pub mod check;
 mod chunks;

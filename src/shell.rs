@@ -47,11 +47,7 @@ pub(crate) fn engine(
 }
 
 /// The template with these values.
-pub(crate) fn rendered(
-    tera: &Tera,
-    template: &'static str,
-    values: &impl Serialize,
-) -> Result<String, ShellError> {
+pub(crate) fn rendered(tera: &Tera, template: &'static str, values: &impl Serialize) -> Result<String, ShellError> {
     let context = wrap(template, tera::Context::from_serialize(values))?;
     wrap(template, tera.render(template, &context))
 }
@@ -64,9 +60,7 @@ fn wrap<T>(template: &'static str, result: TeraResult<T>) -> Result<T, ShellErro
 pub(crate) fn escape(text: &str, output: &mut dyn Write) -> io::Result<()> {
     // A shell variable cannot hold NUL: the text would silently end there.
     if text.contains('\0') {
-        return Err(io::Error::other(
-            "a value for a script holds a NUL character",
-        ));
+        return Err(io::Error::other("a value for a script holds a NUL character"));
     }
     for (at, part) in text.split('\'').enumerate() {
         output.write_all(if at == 0 { b"'" } else { br"'\''" })?;

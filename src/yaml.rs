@@ -17,9 +17,7 @@ pub enum YamlError {
     #[error("cannot write YAML: {0}")]
     Unsupported(String),
     /// What was written is read as something else by the second reader.
-    #[error(
-        "the YAML written is read back as something else: {0} (this is a fault of lxseed: please report it)"
-    )]
+    #[error("the YAML written is read back as something else: {0} (this is a fault of lxseed: please report it)")]
     ReadBack(String),
 }
 
@@ -36,8 +34,7 @@ pub fn to_string(document: &impl Serialize) -> Result<String, YamlError> {
 /// # Errors
 /// As [`to_string`].
 pub(crate) fn to_string_below(first: &str, document: &impl Serialize) -> Result<String, YamlError> {
-    let value = serde_json::to_value(document)
-        .map_err(|error| YamlError::Unsupported(error.to_string()))?;
+    let value = serde_json::to_value(document).map_err(|error| YamlError::Unsupported(error.to_string()))?;
     let mut out = first.to_owned();
     match &value {
         Value::Object(map) if !map.is_empty() => entries(map, 0, false, &mut out)?,

@@ -6,8 +6,8 @@ use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use crate::model::{
-    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network,
-    Overlay, Pool, Site, Volume, VolumeKind,
+    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool, Site,
+    Volume, VolumeKind,
 };
 use crate::profile::{Spanned, entries};
 use crate::target::Release;
@@ -28,8 +28,7 @@ impl<T> Present<T> for Option<Spanned<T>> {
 }
 
 fn parsed<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, ModelError> {
-    text.parse()
-        .map_err(|why| ModelError(format!("{text}: {why}")))
+    text.parse().map_err(|why| ModelError(format!("{text}: {why}")))
 }
 
 pub(super) fn accept(site: &SiteView<'_>) -> Result<Site, ModelError> {
@@ -48,11 +47,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         .ok_or_else(|| ModelError("cluster.yaml is missing".to_owned()))?;
     let network = profile.network.present("network")?;
     let ubuntu: &'static Release = parsed(profile.ubuntu.present("ubuntu")?)?;
-    let channel = match profile
-        .lxd
-        .as_ref()
-        .and_then(|lxd| lxd.value.channel.as_ref())
-    {
+    let channel = match profile.lxd.as_ref().and_then(|lxd| lxd.value.channel.as_ref()) {
         Some(channel) => parsed(&channel.value)?,
         None => Channel::default_of(ubuntu),
     };
@@ -84,10 +79,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             gateway: *network.gateway.present("gateway")?,
             nameservers: values(network.nameservers.as_ref()),
             search: values(network.search.as_ref()),
-            overlay: network
-                .overlay
-                .as_ref()
-                .map_or(Overlay::Fan, |overlay| overlay.value),
+            overlay: network.overlay.as_ref().map_or(Overlay::Fan, |overlay| overlay.value),
         },
         pools: pools.collect::<Result<_, ModelError>>()?,
         admin: Admin {
@@ -122,13 +114,7 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
     let disks = view
         .disks
         .ok_or_else(|| ModelError(format!("{} has no disks profile", view.label())))?;
-    let os_slot = disks
-        .value
-        .os
-        .present("os")?
-        .slot
-        .present("os.slot")?
-        .clone();
+    let os_slot = disks.value.os.present("os")?.slot.present("os.slot")?.clone();
     let volumes: Vec<Volume> = view
         .volumes()
         .map(|(name, volume)| Volume {
@@ -138,9 +124,7 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
                 (None, Some(_)) => VolumeKind::ZfsMirror,
                 (None, None) => VolumeKind::Device,
             },
-            slots: volume_slots(&volume.value)
-                .map(|slot| slot.value.clone())
-                .collect(),
+            slots: volume_slots(&volume.value).map(|slot| slot.value.clone()).collect(),
         })
         .collect();
     let used = |slot: &str| {
@@ -150,38 +134,25 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
                 .any(|volume| volume.slots.iter().any(|used| used == slot))
     };
     // A disks profile may describe bays that this model of machine has and nothing uses.
-    let disks = view
-        .slots
-        .iter()
-        .filter(|(name, _)| used(name))
-        .map(|(name, slot)| {
-            let (by, value) = slot
-                .ways
-                .first()
-                .ok_or_else(|| ModelError(format!("slot {name} cannot be found")))?;
-            Ok(Disk {
-                slot: (*name).to_owned(),
-                by: *by,
-                value: value.value.clone(),
-                min_size: slot.min_size.map(|size| size.value),
-                max_size: slot.max_size.map(|size| size.value),
-                wipe: slot.wipe.map(|serial| serial.value.clone()),
-            })
-        });
+    let disks = view.slots.iter().filter(|(name, _)| used(name)).map(|(name, slot)| {
+        let (by, value) = slot
+            .ways
+            .first()
+            .ok_or_else(|| ModelError(format!("slot {name} cannot be found")))?;
+        Ok(Disk {
+            slot: (*name).to_owned(),
+            by: *by,
+            value: value.value.clone(),
+            min_size: slot.min_size.map(|size| size.value),
+            max_size: slot.max_size.map(|size| size.value),
+            wipe: slot.wipe.map(|serial| serial.value.clone()),
+        })
+    });
     Host::new(HostParts {
         name: parsed(profile.name.present("name")?)?,
-        generation: profile
-            .generation
-            .as_ref()
-            .map_or(1, |generation| generation.value),
-        reinstall: profile
-            .reinstall
-            .as_ref()
-            .map(|number| number.value.clone()),
-        dmi_serial: profile
-            .dmi_serial
-            .as_ref()
-            .map(|serial| serial.value.clone()),
+        generation: profile.generation.as_ref().map_or(1, |generation| generation.value),
+        reinstall: profile.reinstall.as_ref().map(|number| number.value.clone()),
+        dmi_serial: profile.dmi_serial.as_ref().map(|serial| serial.value.clone()),
         mac: *network.mac.present("mac")?,
         address: *network.address.present("address")?,
         disks: disks.collect::<Result<_, ModelError>>()?,

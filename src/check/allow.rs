@@ -94,8 +94,7 @@ static ALLOW_WITHOUT_REASON: Rule = Rule::warning(
 
 /// Words that are no reason, in lower case; `why` is the placeholder in the reports' own help.
 const NO_REASONS: &[&str] = &[
-    "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore",
-    "known", "fine",
+    "why", "reason", "because", "yes", "ok", "okay", "true", "on", "allow", "allowed", "ignore", "known", "fine",
 ];
 
 /// Takes allowed warnings out of the findings, and reports what is wrong with the `allow`s themselves.
@@ -161,17 +160,15 @@ pub(super) fn can_be_allowed(rule: &Rule) -> bool {
 
 fn unknown(slug: &Spanned<String>, rules: &[&Rule], findings: &mut Findings) {
     let warnings = || rules.iter().filter(|rule| can_be_allowed(rule));
-    let named =
-        |rule: &&&Rule| rule.slug == slug.value || rule.code.eq_ignore_ascii_case(&slug.value);
+    let named = |rule: &&&Rule| rule.slug == slug.value || rule.code.eq_ignore_ascii_case(&slug.value);
     let suggestion = warnings()
         .find(named)
         .map(|rule| rule.slug)
         .or_else(|| did_you_mean(&slug.value, warnings().map(|rule| rule.slug)));
     let (help, suggestion) = match (rules.iter().find(named), suggestion) {
-        (Some(rule), _) if rule.severity == Severity::Error => (
-            "an error cannot be allowed; mend what it reports".to_owned(),
-            None,
-        ),
+        (Some(rule), _) if rule.severity == Severity::Error => {
+            ("an error cannot be allowed; mend what it reports".to_owned(), None)
+        }
         (Some(rule), _) if !can_be_allowed(rule) => (
             "it is about `allow` itself and cannot be allowed; mend what it reports".to_owned(),
             None,
@@ -204,12 +201,7 @@ mod tests {
         for text in ["why", "Why?", " - ", "...", "yes", "OK!"] {
             assert!(says_nothing(text), "{text}");
         }
-        for text in [
-            "OPS-1234",
-            "the lab has two machines",
-            "wegen des Labors",
-            "2027",
-        ] {
+        for text in ["OPS-1234", "the lab has two machines", "wegen des Labors", "2027"] {
             assert!(!says_nothing(text), "{text}");
         }
     }

@@ -112,11 +112,7 @@ fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
             let repeated: String = (0..times)
                 .map(|number| unit.replace("{}", &format!("{number:04}")))
                 .collect();
-            let text = String::from_utf8_lossy(bytes).replacen(
-                behind,
-                &(behind.to_owned() + &repeated),
-                1,
-            );
+            let text = String::from_utf8_lossy(bytes).replacen(behind, &(behind.to_owned() + &repeated), 1);
             (path, Some(Content::Bytes(text.into_bytes())))
         }
         Edit::Write(path, text) => (path, Some(Content::Bytes(text.as_bytes().to_vec()))),
@@ -133,8 +129,7 @@ fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
 fn differing_lines(own: &str, other: &str) -> String {
     let own: Vec<&str> = own.lines().collect();
     let other: Vec<&str> = other.lines().collect();
-    let same =
-        |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
+    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();
     let head = same(&mut own.iter().zip(&other));
     let tail = same(
         &mut own[head..]
@@ -188,12 +183,7 @@ mod tests {
                 rule.code
             );
             let passes = Example::Passes.check(rule);
-            assert_eq!(
-                codes(&passes),
-                [""; 0],
-                "{}: the passing example",
-                rule.code
-            );
+            assert_eq!(codes(&passes), [""; 0], "{}: the passing example", rule.code);
             assert!(passes.accept().is_ok(), "{}", rule.code);
         }
     }
@@ -229,10 +219,7 @@ mod tests {
 
     /// Each edit is a mistake with a patch, and a text that the patch leaves.
     const PATCHES: &[(Edit, &str)] = &[
-        (
-            Edit::Replace(CLUSTER, "overlay: fan", "overlai: fan"),
-            "overlay: fan",
-        ),
+        (Edit::Replace(CLUSTER, "overlay: fan", "overlai: fan"), "overlay: fan"),
         (
             Edit::Replace(CLUSTER, "{driver: btrfs}", "{driver: btrsf}"),
             "{driver: btrfs}",
@@ -241,10 +228,7 @@ mod tests {
             Edit::Replace(CLUSTER, "{driver: btrfs}", "{driver: \"BTRFS\"}"),
             "{driver: btrfs}",
         ),
-        (
-            Edit::Replace(CLUSTER, "\"18.04\"", "18.04"),
-            "ubuntu: \"18.04\"",
-        ),
+        (Edit::Replace(CLUSTER, "\"18.04\"", "18.04"), "ubuntu: \"18.04\""),
         (
             Edit::Replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: 5.0/stable"),
             "lxd: {channel: 5.0/stable}",
@@ -258,11 +242,7 @@ mod tests {
             "nameservers: [192.168.10.1]",
         ),
         (
-            Edit::Replace(
-                CLUSTER,
-                "ssh_authorized_keys:\n    - ",
-                "ssh_authorized_keys: ",
-            ),
+            Edit::Replace(CLUSTER, "ssh_authorized_keys:\n    - ", "ssh_authorized_keys: "),
             "ssh_authorized_keys: [ssh-ed25519 ",
         ),
         (
@@ -277,15 +257,9 @@ mod tests {
             Edit::Replace(CLUSTER, "[192.168.10.1]", "[\"192.168.10.1:53\"]"),
             "nameservers: [192.168.10.1]",
         ),
-        (
-            Edit::Replace(CLUSTER, "user: ops", "user: Ops"),
-            "user: ops",
-        ),
+        (Edit::Replace(CLUSTER, "user: ops", "user: Ops"), "user: ops"),
         (Edit::Replace(CLUSTER, "ops@desk", "büro"), "GPOq\"\n"),
-        (
-            Edit::Replace(CLUSTER, "name: lab", "name: Lab"),
-            "name: lab",
-        ),
+        (Edit::Replace(CLUSTER, "name: lab", "name: Lab"), "name: lab"),
         (
             Edit::Replace(HOSTS, "name: node3", "name: Node_3.example.org"),
             "name: node-3\n",
@@ -311,14 +285,8 @@ mod tests {
             "generation: 2\n",
         ),
         (Edit::Replace(MODEL, "300GB", "300gb"), "max_size: 300GB}"),
-        (
-            Edit::Replace(MODEL, "300GB", "\"300 gb\""),
-            "max_size: 300GB}",
-        ),
-        (
-            Edit::Replace(MODEL, "300GB", "300000000000"),
-            "max_size: 300GB}",
-        ),
+        (Edit::Replace(MODEL, "300GB", "\"300 gb\""), "max_size: 300GB}"),
+        (Edit::Replace(MODEL, "300GB", "300000000000"), "max_size: 300GB}"),
     ];
 
     /// The patched site has no findings.
@@ -339,11 +307,7 @@ mod tests {
         for edit in [
             replace("cluster.yaml", "user: ops", "user: |\n    Ops"),
             replace("cluster.yaml", "user: ops", "user: >-\n    Ops"),
-            replace(
-                "cluster.yaml",
-                "- ssh-ed25519 ",
-                "- |-\n      ssh-ed25519\n      ",
-            ),
+            replace("cluster.yaml", "- ssh-ed25519 ", "- |-\n      ssh-ed25519\n      "),
             replace("cluster.yaml", "name: lab", "name: \"Lab\n  2\""),
         ] {
             let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(&[edit])));
@@ -355,10 +319,6 @@ mod tests {
     }
 
     fn codes(checked: &Checked) -> Vec<&'static str> {
-        checked
-            .findings()
-            .iter()
-            .map(|finding| finding.rule.code)
-            .collect()
+        checked.findings().iter().map(|finding| finding.rule.code).collect()
     }
 }

@@ -23,9 +23,7 @@ impl FreeAddresses {
             .profiles()
             .filter_map(|profile| Some(&profile.network.as_ref()?.value))
             .collect();
-        let gateways = networks
-            .iter()
-            .filter_map(|network| network.gateway.as_ref());
+        let gateways = networks.iter().filter_map(|network| network.gateway.as_ref());
         let nameservers = networks
             .iter()
             .filter_map(|network| network.nameservers.as_ref())
@@ -56,12 +54,11 @@ impl FreeAddresses {
             all_ones
         };
         let own = number(instead_of) & all_ones;
-        let wish =
-            if subnet.network().is_ipv4() == instead_of.is_ipv4() && (1..=last).contains(&own) {
-                own
-            } else {
-                10.min(last)
-            };
+        let wish = if subnet.network().is_ipv4() == instead_of.is_ipv4() && (1..=last).contains(&own) {
+            own
+        } else {
+            10.min(last)
+        };
         let wished = address(network | wish, &subnet);
         if self.taken.insert(wished) {
             return Some(wished);
@@ -69,12 +66,10 @@ impl FreeAddresses {
         let from = wish.max(self.next.get(&subnet).copied().unwrap_or(1));
         // Of one candidate more than there are taken addresses, one is free.
         let tries = u128::try_from(self.taken.len()).ok()?.min(last - 1);
-        let found = (0..=tries)
-            .map(|step| (from - 1 + step) % last + 1)
-            .find_map(|offset| {
-                let address = address(network | offset, &subnet);
-                (!self.taken.contains(&address)).then_some((offset, address))
-            });
+        let found = (0..=tries).map(|step| (from - 1 + step) % last + 1).find_map(|offset| {
+            let address = address(network | offset, &subnet);
+            (!self.taken.contains(&address)).then_some((offset, address))
+        });
         let (offset, address) = found?;
         self.taken.insert(address);
         self.next.insert(subnet, offset + 1);
@@ -126,21 +121,9 @@ mod tests {
             take(
                 &["10.0.0.1", "10.0.0.11", "10.0.0.12"],
                 "10.0.0.0/24",
-                &[
-                    "10.9.9.40",
-                    "10.0.0.11",
-                    "10.0.0.11",
-                    "10.0.0.255",
-                    "fd00::7"
-                ]
+                &["10.9.9.40", "10.0.0.11", "10.0.0.11", "10.0.0.255", "fd00::7"]
             ),
-            some(&[
-                "10.0.0.40",
-                "10.0.0.13",
-                "10.0.0.14",
-                "10.0.0.10",
-                "10.0.0.15"
-            ])
+            some(&["10.0.0.40", "10.0.0.13", "10.0.0.14", "10.0.0.10", "10.0.0.15"])
         );
         assert_eq!(
             take(&["fd00::1"], "fd00::/64", &["fd00::", "fd00::1"]),
@@ -154,14 +137,8 @@ mod tests {
 
     #[test]
     fn a_full_subnet_has_none() {
-        assert_eq!(
-            take(&["10.0.0.1", "10.0.0.2"], "10.0.0.0/30", &["10.0.0.1"]),
-            [None]
-        );
-        assert_eq!(
-            take(&["10.0.0.2"], "10.0.0.0/30", &["10.0.0.2"]),
-            some(&["10.0.0.1"])
-        );
+        assert_eq!(take(&["10.0.0.1", "10.0.0.2"], "10.0.0.0/30", &["10.0.0.1"]), [None]);
+        assert_eq!(take(&["10.0.0.2"], "10.0.0.0/30", &["10.0.0.2"]), some(&["10.0.0.1"]));
         assert_eq!(take(&[], "10.0.0.0/31", &["10.0.0.0"]), [None]);
         assert_eq!(take(&[], "10.0.0.0/32", &["10.0.0.0"]), [None]);
     }

@@ -21,10 +21,7 @@ use view::SiteView;
 /// Every family of rules, in the order of the reference.
 pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
     let of_meaning = rules::FAMILIES.iter().map(|(family, _)| family);
-    profile::FAMILIES
-        .iter()
-        .chain(of_meaning)
-        .chain([&allow::FAMILY])
+    profile::FAMILIES.iter().chain(of_meaning).chain([&allow::FAMILY])
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
@@ -47,9 +44,7 @@ pub fn rules() -> Vec<&'static Rule> {
 
 /// The rules that `allow:` in a cluster.yaml can name, by code.
 pub(crate) fn allowable() -> impl Iterator<Item = &'static Rule> {
-    rules()
-        .into_iter()
-        .filter(|rule| allow::can_be_allowed(rule))
+    rules().into_iter().filter(|rule| allow::can_be_allowed(rule))
 }
 
 /// What `check` found, and the profiles it was found in.
@@ -101,8 +96,7 @@ fn drop_patches_of_blocks(findings: &mut Findings, sources: &Sources) {
     for finding in &mut findings.list {
         let is_block = |span: &Span| {
             let text = &sources.file(span.file).text;
-            text.get(span.range())
-                .is_none_or(|text| text.contains('\n'))
+            text.get(span.range()).is_none_or(|text| text.contains('\n'))
         };
         if finding.fix.iter().any(|(span, _)| is_block(span)) {
             finding.fix.clear();
@@ -143,10 +137,7 @@ impl Checked {
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         let clusters = &self.profiles.clusters;
-        (
-            clusters.len(),
-            clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
-        )
+        (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum())
     }
 
     /// The site as the renderer takes it.

@@ -62,12 +62,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    pub(super) fn add(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> &mut Finding {
+    pub(super) fn add(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) -> &mut Finding {
         self.findings.add(self.rule, span, message, help)
     }
 }

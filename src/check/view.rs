@@ -7,9 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::model::{ByteSize, FindBy};
-use crate::profile::{
-    Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, entries, quoted,
-};
+use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, entries, quoted};
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
 
@@ -70,10 +68,7 @@ impl<'a> SiteView<'a> {
 
     /// Every disks profile of every cluster.
     pub(super) fn disks(&self) -> impl Iterator<Item = &'a Disks> {
-        let all = self
-            .clusters
-            .iter()
-            .flat_map(|cluster| &cluster.folder.disks);
+        let all = self.clusters.iter().flat_map(|cluster| &cluster.folder.disks);
         all.map(|document| &document.value)
     }
 
@@ -83,14 +78,10 @@ impl<'a> SiteView<'a> {
     }
 
     /// Every slot as it is written, in disks profiles and on hosts.
-    pub(super) fn written_slots(
-        &self,
-    ) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Slot>)> {
+    pub(super) fn written_slots(&self) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Slot>)> {
         let of_disks = self.disks().map(|disks| &disks.slots);
         let of_hosts = self.hosts().map(|host| &host.host().slots);
-        of_disks
-            .chain(of_hosts)
-            .flat_map(|slots| entries(slots.as_ref()))
+        of_disks.chain(of_hosts).flat_map(|slots| entries(slots.as_ref()))
     }
 
     /// Every host of every cluster.
@@ -170,17 +161,12 @@ impl<'a> HostView<'a> {
 
     /// The host's name for messages.
     pub(super) fn label(&self) -> &'a str {
-        self.host()
-            .name
-            .as_ref()
-            .map_or("a host", |name| name.value.as_str())
+        self.host().name.as_ref().map_or("a host", |name| name.value.as_str())
     }
 
     /// The volumes of the disks profile.
     pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Volume>)> {
-        self.disks
-            .into_iter()
-            .flat_map(|disks| volumes(&disks.value))
+        self.disks.into_iter().flat_map(|disks| volumes(&disks.value))
     }
 }
 
@@ -191,10 +177,8 @@ impl Use<'_> {
 
     /// Who uses it, for messages.
     pub(super) fn user(&self) -> String {
-        self.volume.map_or_else(
-            || "the system".to_owned(),
-            |name| format!("volume {}", quoted(name)),
-        )
+        self.volume
+            .map_or_else(|| "the system".to_owned(), |name| format!("volume {}", quoted(name)))
     }
 }
 
@@ -211,10 +195,7 @@ pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
     os.into_iter().chain(volumes).collect()
 }
 
-fn slots<'a>(
-    host: &'a Host,
-    disks: Option<&'a Document<Disks>>,
-) -> BTreeMap<&'a str, SlotView<'a>> {
+fn slots<'a>(host: &'a Host, disks: Option<&'a Document<Disks>>) -> BTreeMap<&'a str, SlotView<'a>> {
     let mut merged: BTreeMap<&str, SlotView<'_>> = BTreeMap::new();
     if let Some(disks) = disks {
         for (name, slot) in entries(disks.value.slots.as_ref()) {
@@ -256,9 +237,7 @@ pub(super) fn ways(slot: &Slot) -> impl Iterator<Item = (FindBy, &Spanned<String
         (FindBy::ByPath, &slot.by_path),
         (FindBy::Hctl, &slot.hctl),
     ];
-    fields
-        .into_iter()
-        .filter_map(|(by, value)| Some((by, value.as_ref()?)))
+    fields.into_iter().filter_map(|(by, value)| Some((by, value.as_ref()?)))
 }
 
 fn slot_view(span: Span, slot: &Slot) -> SlotView<'_> {

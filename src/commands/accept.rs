@@ -8,13 +8,9 @@ use super::CommandError;
 use crate::terminal::printer::Printer;
 use crate::terminal::table::counted;
 
-/// The site, or nothing if its profiles have errors. Either way all findings are shown; `consequence` ends the line that
-/// counts the errors.
-pub(super) fn accept(
-    checked: Checked,
-    consequence: &str,
-    printer: &mut Printer,
-) -> Result<Option<Site>, CommandError> {
+/// The site, or nothing if its profiles have errors. Either way all findings are shown; `consequence` ends the line
+/// that counts the errors.
+pub(super) fn accept(checked: Checked, consequence: &str, printer: &mut Printer) -> Result<Option<Site>, CommandError> {
     let report = Report::of(&checked, Options::default());
     draw(&report, printer);
     if report.summary().passed {

@@ -42,12 +42,7 @@ pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, Co
 }
 
 /// One medium for a fleet.
-fn bake_iso(
-    args: &BakeArgs,
-    iso: &Utf8Path,
-    chosen: &Chosen<'_>,
-    printer: &mut Printer,
-) -> Result<(), CommandError> {
+fn bake_iso(args: &BakeArgs, iso: &Utf8Path, chosen: &Chosen<'_>, printer: &mut Printer) -> Result<(), CommandError> {
     check_kernel_args(&args.kernel_args)?;
     let refused = |error| CommandError::Refused(format!("{iso}: {error}"));
     refuse_itself(args, iso)?;
@@ -58,10 +53,9 @@ fn bake_iso(
     let carried = snaps(chosen)?;
     let entries = carried.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(build_info(chosen, &loaded.secret), &files, entries);
-    // One kernel for the whole medium: what only the later one drives would not be seen, and the earlier one's machines run with it, too.
-    let wants_hwe = chosen
-        .iter()
-        .any(|(cluster, _)| cluster.kernel == Kernel::Hwe);
+    // One kernel for the whole medium: what only the later one drives would not be seen, and the earlier one's machines
+    // run with it, too.
+    let wants_hwe = chosen.iter().any(|(cluster, _)| cluster.kernel == Kernel::Hwe);
     let title = title(chosen);
     let menu = Menu {
         title: &title,
@@ -125,8 +119,7 @@ fn write_iso(
         matches!(install_iso::read(path, &debian::layout()), Ok(Some(_)))
     })?;
     let (digest, session) =
-        install_iso::copy_and_session(base, target.file(), target.folder(), fleet)
-            .map_err(refused)?;
+        install_iso::copy_and_session(base, target.file(), target.folder(), fleet).map_err(refused)?;
     check_digest(args, iso, image, &digest, printer)?;
     session.put(base, target.file()).map_err(refused)?;
     target.commit()?;
@@ -138,9 +131,9 @@ fn change_iso(iso: &Utf8Path, image: &Source, fleet: &Fleet<'_>) -> Result<(), C
     let base = base(image);
     let session = install_iso::session(base, image.folder(), fleet)
         .map_err(|error| CommandError::Refused(format!("{iso}: {error}")))?;
-    session.put_in_place(base).map_err(|error| {
-        refused_or_full(iso, error, &format!("{iso} cannot grow"), "it is as it was")
-    })
+    session
+        .put_in_place(base)
+        .map_err(|error| refused_or_full(iso, error, &format!("{iso} cannot grow"), "it is as it was"))
 }
 
 fn base(image: &Source) -> Base<'_> {
@@ -171,19 +164,12 @@ fn list_hosts(chosen: &Chosen<'_>, printer: &mut Printer) {
                 Some(number) => format!(", over installation {number}"),
                 None => String::new(),
             };
-            printer.line(format_args!(
-                "  {}/{} by {by}{over}",
-                cluster.name, host.name
-            ));
+            printer.line(format_args!("  {}/{} by {by}{over}", cluster.name, host.name));
         }
     }
     for (cluster, _) in chosen {
         if !cluster.snaps.is_empty() {
-            printer.line(format_args!(
-                "  {} installs {}",
-                cluster.name,
-                stems(cluster)
-            ));
+            printer.line(format_args!("  {} installs {}", cluster.name, stems(cluster)));
         }
     }
 }
@@ -209,9 +195,7 @@ fn bake_image(
         }
     };
     let Some(output) = &args.output else {
-        return Err(CommandError::Usage(
-            "say which file to write with -o".to_owned(),
-        ));
+        return Err(CommandError::Usage("say which file to write with -o".to_owned()));
     };
     let refused = |error| CommandError::Refused(format!("{image}: {error}"));
     refuse_itself(args, image)?;
@@ -237,8 +221,7 @@ fn bake_image(
         Format::Qcow2 => Some(AtomicFile::begin(output, |_| true)?),
     };
     let disk = unpacked.as_ref().unwrap_or(&target);
-    let needed =
-        source.needs().map_err(refused)? + carried.iter().map(|file| file.entry.size).sum::<u64>();
+    let needed = source.needs().map_err(refused)? + carried.iter().map(|file| file.entry.size).sum::<u64>();
     disk.check_space(needed * if unpacked.is_some() { 2 } else { 1 })?;
     let progress = Progress::new("copying the image");
     source.unpack(disk.file()).map_err(refused)?;
@@ -246,9 +229,7 @@ fn bake_image(
     let planted = Image::open(disk.file()).map_err(refused)?;
     planted.check_unused().map_err(refused)?;
     progress.step("planting the seed");
-    planted
-        .plant(&files, &carried, &manifest)
-        .map_err(refused)?;
+    planted.plant(&files, &carried, &manifest).map_err(refused)?;
     if unpacked.is_some() {
         progress.step("packing the image");
         cloud_image::pack(disk.file(), target.file(), format).map_err(refused)?;
@@ -268,9 +249,9 @@ fn bake_image(
 
 /// The file to write must not be the one to start from: with another name it is, or with a link.
 fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError> {
-    let itself = args.output.as_ref().is_some_and(|output| {
-        matches!((output.canonicalize(), source.canonicalize()), (Ok(one), Ok(other)) if one == other)
-    });
+    let itself = args.output.as_ref().is_some_and(
+        |output| matches!((output.canonicalize(), source.canonicalize()), (Ok(one), Ok(other)) if one == other),
+    );
     if !itself {
         return Ok(());
     }
@@ -288,18 +269,13 @@ fn refuse_itself(args: &BakeArgs, source: &Utf8Path) -> Result<(), CommandError>
 fn secret(args: &BakeArgs) -> Result<source::Loaded, CommandError> {
     source::load(&secret_options(&args.secret), &args.site, &current_folder()?)?.ok_or_else(|| {
         CommandError::Refused(
-            "there is no site secret yet, so these hosts have never been built: run `lxseed build` first"
-                .to_owned(),
+            "there is no site secret yet, so these hosts have never been built: run `lxseed build` first".to_owned(),
         )
     })
 }
 
 /// Everything for the medium's folder.
-fn files(
-    chosen: &Chosen<'_>,
-    secret: &SiteSecret,
-    poweroff: bool,
-) -> Result<Vec<File>, CommandError> {
+fn files(chosen: &Chosen<'_>, secret: &SiteSecret, poweroff: bool) -> Result<Vec<File>, CommandError> {
     let renderer = Files::new(false);
     let hosts = chosen
         .iter()
@@ -341,10 +317,7 @@ fn check_digest(
 ) -> Result<(), CommandError> {
     match image.claims {
         Some(published) if published.sha256 == digest => {
-            printer.note(format_args!(
-                "note: {} is as it was published",
-                published.name
-            ));
+            printer.note(format_args!("note: {} is as it was published", published.name));
             Ok(())
         }
         Some(published) if !args.unpublished => Err(CommandError::Refused(format!(

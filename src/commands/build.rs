@@ -24,11 +24,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let begin = Instant::now();
     let progress = Progress::new("checking");
     let checked = lxseed::check::check(&args.site);
-    let consequence = if args.check {
-        ""
-    } else {
-        "; nothing was written"
-    };
+    let consequence = if args.check { "" } else { "; nothing was written" };
     let Some(site) = progress.suspend(|| accept(checked, consequence, printer))? else {
         return Ok(Outcome::Findings);
     };
@@ -39,15 +35,8 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let selection = Selection::parse(args.only.as_deref(), &site)?;
     // Every guard is asked before a secret is made: a refused build leaves nothing behind.
     let stage = Stage::begin(&args.output)?;
-    let loaded = progress.suspend(|| {
-        keys::existing_or_new(
-            &args.secret,
-            &args.site,
-            &args.output,
-            stage.existing(),
-            printer,
-        )
-    })?;
+    let loaded = progress
+        .suspend(|| keys::existing_or_new(&args.secret, &args.site, &args.output, stage.existing(), printer))?;
     let fingerprint = loaded.secret.fingerprint();
     let images = !args.no_seed_iso;
     let planner = Planner {
@@ -60,10 +49,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     plan.carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?;
     let rendered = plan.rendered();
     let (clusters, repaired) = plan.into_result();
-    let (count, hosts) = (
-        clusters.len(),
-        clusters.iter().map(|cluster| cluster.hosts.len()).sum(),
-    );
+    let (count, hosts) = (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum());
     progress.step("putting the tree in place");
     let committed = stage.commit(BuildInfo {
         program: PROGRAM.to_owned(),
@@ -74,11 +60,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
 
     summary(&site, printer);
     notes(&repaired, &committed, printer);
-    let what = if committed.changed {
-        "written"
-    } else {
-        "is up to date"
-    };
+    let what = if committed.changed { "written" } else { "is up to date" };
     printer.line(format_args!(
         "{} {what}: {}, {}, {}; site secret {fingerprint} from {}",
         args.output,
@@ -94,13 +76,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
 }
 
 /// Prints what `--verbose` adds.
-fn details(
-    rendered: usize,
-    clusters: usize,
-    committed: &Committed,
-    begin: Instant,
-    printer: &mut Printer,
-) {
+fn details(rendered: usize, clusters: usize, committed: &Committed, begin: Instant, printer: &mut Printer) {
     let Committed {
         files,
         added,
@@ -150,8 +126,8 @@ struct Planner<'a> {
     stage: &'a Stage,
 }
 
-/// The clusters of a new tree, and what to render of them. What is kept of the existing tree is with the stage already: each file is read once, and kept if
-/// it is as it was built.
+/// The clusters of a new tree, and what to render of them. What is kept of the existing tree is with the stage already:
+/// each file is read once, and kept if it is as it was built.
 struct Plan<'a> {
     clusters: Vec<ClusterPlan<'a>>,
 }
@@ -185,11 +161,8 @@ impl<'a> Planner<'a> {
         let name = cluster.name.as_str();
         let folder = Utf8Path::new(name);
         let host_folder = |at: usize| folder.join(cluster.hosts[at].name.as_str());
-        let (selected, others): (Vec<usize>, Vec<usize>) =
-            (0..cluster.hosts.len()).partition(|at| {
-                self.selection
-                    .takes_host(cluster, cluster.hosts[*at].name.as_str())
-            });
+        let (selected, others): (Vec<usize>, Vec<usize>) = (0..cluster.hosts.len())
+            .partition(|at| self.selection.takes_host(cluster, cluster.hosts[*at].name.as_str()));
         let mut plan = ClusterPlan {
             cluster,
             info: ClusterInfo {
@@ -240,17 +213,14 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// Keeps what `--only` leaves out as it was built, out of date or not. Returns whether it was; what was altered cannot
-    /// be kept.
+    /// Keeps what `--only` leaves out as it was built, out of date or not. Returns whether it was; what was altered
+    /// cannot be kept.
     fn keep_unselected(&self, path: &Utf8Path) -> Result<bool, CommandError> {
         match self.stage.keep(&[path]) {
             State::Absent => Ok(false),
             State::Whole => Ok(true),
             State::Damaged(faults) => {
-                let (path, fault) = faults
-                    .into_iter()
-                    .next()
-                    .unwrap_or((path.to_owned(), Fault::Altered));
+                let (path, fault) = faults.into_iter().next().unwrap_or((path.to_owned(), Fault::Altered));
                 Err(CommandError::Refused(format!(
                     "{path} {fault} since the last build, so it cannot be kept: run a full build, without --only"
                 )))
@@ -278,10 +248,7 @@ impl Plan<'_> {
         stage: &Stage,
         progress: &Progress,
     ) -> Result<(), CommandError> {
-        let rendered = self
-            .clusters
-            .par_iter()
-            .filter(|plan| !plan.render.is_empty());
+        let rendered = self.clusters.par_iter().filter(|plan| !plan.render.is_empty());
         rendered.try_for_each(|plan| {
             let keys = keys::derive(plan.cluster, secret)?;
             for file in files.cluster(plan.cluster, &keys)? {
@@ -314,11 +281,7 @@ const SUMMARY_HOSTS: usize = 100;
 
 /// Aligned lines: each cluster, then its hosts.
 fn summary(site: &Site, printer: &mut Printer) {
-    let hosts: usize = site
-        .clusters
-        .iter()
-        .map(|cluster| cluster.hosts.len())
-        .sum();
+    let hosts: usize = site.clusters.iter().map(|cluster| cluster.hosts.len()).sum();
     if hosts > SUMMARY_HOSTS {
         return;
     }

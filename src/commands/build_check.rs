@@ -15,17 +15,11 @@ use crate::terminal::printer::Printer;
 use crate::terminal::table::counted;
 
 /// Names every file that is out of date, and says why. Nothing is written, no lock is taken, and no secret is made.
-pub(super) fn build_check(
-    args: &BuildArgs,
-    site: &Site,
-    printer: &mut Printer,
-) -> Result<Outcome, CommandError> {
+pub(super) fn build_check(args: &BuildArgs, site: &Site, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let existing = ExistingTree::read(&args.output)?;
     let output = &args.output;
     if existing.manifest().is_none() {
-        printer.line(format_args!(
-            "{output} is out of date: nothing was built yet"
-        ));
+        printer.line(format_args!("{output} is out of date: nothing was built yet"));
         return Ok(Outcome::OutOfDate);
     }
     // With a tree but no secret this is an error, not a new secret.
@@ -72,9 +66,7 @@ pub(super) fn build_check(
         0 => "only its manifest.json and SHA256SUMS".to_owned(),
         files => counted(files, "file"),
     };
-    printer.line(format_args!(
-        "{output} is out of date: {files} would be written anew"
-    ));
+    printer.line(format_args!("{output} is out of date: {files} would be written anew"));
     Ok(Outcome::OutOfDate)
 }
 

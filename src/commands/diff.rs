@@ -58,11 +58,7 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         same = false;
         print(&format!("{} {fault}", args.output.join(path)), printer);
     }
-    Ok(if same {
-        Outcome::Done
-    } else {
-        Outcome::OutOfDate
-    })
+    Ok(if same { Outcome::Done } else { Outcome::OutOfDate })
 }
 
 /// Colours on a terminal. What was built may hold anything by now, so control characters are shown and not sent.
@@ -93,11 +89,11 @@ impl Work<'_> {
     /// Everything of a cluster that is not what a build would write, one text a host.
     fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
         let folder = Utf8PathBuf::from(cluster.name.as_str());
-        let compared =
-            self.comparison
-                .cluster(cluster, std::slice::from_ref(&folder), |paths| {
-                    self.existing.state(paths)
-                })?;
+        let compared = self
+            .comparison
+            .cluster(cluster, std::slice::from_ref(&folder), |paths| {
+                self.existing.state(paths)
+            })?;
         let keys = match compared.status {
             Status::UpToDate => return Ok(Vec::new()),
             Status::Stale(StaleReason::New) => {
@@ -115,12 +111,7 @@ impl Work<'_> {
         Ok(texts)
     }
 
-    fn host(
-        &self,
-        cluster: &Cluster,
-        at: usize,
-        keys: &ClusterKeys,
-    ) -> Result<String, CommandError> {
+    fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<String, CommandError> {
         let folder = Utf8Path::new(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
         if self.existing.paths(&folder).next().is_none() {
             return Ok(format!("only in the profiles: {folder}"));
@@ -165,11 +156,7 @@ impl Work<'_> {
         };
         let mut redactor = Redactor::default();
         let mut text = |text: &str| {
-            if secret {
-                redactor.redact(text)
-            } else {
-                text.to_owned()
-            }
+            if secret { redactor.redact(text) } else { text.to_owned() }
         };
         let (old, new) = (text(old), text(new));
         let diff = TextDiff::from_lines(&old, &new)

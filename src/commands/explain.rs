@@ -21,9 +21,7 @@ pub(super) fn explain(args: &ExplainArgs, printer: &mut Printer) -> Result<Outco
                     || "`lxseed explain --list` lists them all".to_owned(),
                     |similar| format!("did you mean `{similar}`?"),
                 );
-                return Err(CommandError::Usage(format!(
-                    "there is no rule `{wanted}`; {help}"
-                )));
+                return Err(CommandError::Usage(format!("there is no rule `{wanted}`; {help}")));
             }
         }
     }

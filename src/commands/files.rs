@@ -1,4 +1,5 @@
-//! The files of a cluster and its hosts: `build` writes them, `build --check` and `diff` compare them with the existing tree.
+//! The files of a cluster and its hosts: `build` writes them, `build --check` and `diff` compare them with the existing
+//! tree.
 
 use std::sync::OnceLock;
 
@@ -35,12 +36,7 @@ impl Files {
     }
 
     /// Those of the `at`-th host. They follow from what [`lxseed::seed::cluster_digest`] digests and from nothing else.
-    pub(super) fn host(
-        &self,
-        cluster: &Cluster,
-        at: usize,
-        keys: &ClusterKeys,
-    ) -> Result<Vec<File>, CommandError> {
+    pub(super) fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Vec<File>, CommandError> {
         let (renderer, installers) = self.templates()?;
         let mut files = renderer.host(cluster, at, keys)?;
         files.extend(installers.files(cluster, &cluster.hosts[at])?);
@@ -51,11 +47,7 @@ impl Files {
     }
 
     /// Those of the cluster as a whole; the same holds for them.
-    pub(super) fn cluster(
-        &self,
-        cluster: &Cluster,
-        keys: &ClusterKeys,
-    ) -> Result<Vec<File>, CommandError> {
+    pub(super) fn cluster(&self, cluster: &Cluster, keys: &ClusterKeys) -> Result<Vec<File>, CommandError> {
         Ok(self.templates()?.0.cluster(cluster, keys))
     }
 }

@@ -29,10 +29,7 @@ pub(super) fn chosen<'a>(site: &'a Site, selection: &Selection) -> Vec<(&'a Clus
 pub(super) fn build_info(chosen: &Chosen<'_>, secret: &SiteSecret) -> BuildInfo {
     let clusters = chosen.iter().map(|(cluster, hosts)| ClusterInfo {
         name: cluster.name.to_string(),
-        hosts: hosts
-            .iter()
-            .map(|at| cluster.hosts[*at].name.to_string())
-            .collect(),
+        hosts: hosts.iter().map(|at| cluster.hosts[*at].name.to_string()).collect(),
         ..ClusterInfo::default()
     });
     BuildInfo {

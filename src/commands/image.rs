@@ -32,9 +32,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
     };
     let file = AtomicFile::begin(&args.output, media::is_seed_image)?;
     let image = found.image(format).map_err(refused)?;
-    file.file()
-        .write_all(image.expose())
-        .map_err(OutputError::from)?;
+    file.file().write_all(image.expose()).map_err(OutputError::from)?;
     file.commit()?;
     printer.line(format_args!(
         "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",

@@ -51,8 +51,7 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
         }
         Err(_) => {}
     }
-    let image = media::seed_image(path)
-        .map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
+    let image = media::seed_image(path).map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
     Ok(show_seed(path, &image, printer))
 }
 
@@ -153,8 +152,7 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
     let snaps = manifest.files.iter().filter_map(|entry| {
         let mut parts = entry.path.as_str().rsplit('/');
         let name = parts.next()?.strip_suffix(".snap")?;
-        (parts.next() == Some(SNAPS))
-            .then(|| format!("{} installs {name}", parts.next().unwrap_or_default()))
+        (parts.next() == Some(SNAPS)).then(|| format!("{} installs {name}", parts.next().unwrap_or_default()))
     });
     for snap in snaps {
         printer.line(format_args!("  {}", snap));
@@ -165,9 +163,7 @@ fn baked_image(path: &Utf8Path, image: &Baked, printer: &mut Printer) -> Outcome
         .map(|path| format!("{} is not what was put on it", path))
         .collect();
     if !image.boot.everywhere() {
-        faults.push(
-            "it does not boot everywhere: as CD and as stick, on BIOS and on UEFI".to_owned(),
-        );
+        faults.push("it does not boot everywhere: as CD and as stick, on BIOS and on UEFI".to_owned());
     }
     for fault in &faults {
         printer.note(fault);
@@ -268,19 +264,10 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
         ]);
     }
     rows.extend(image.files.iter().map(|(name, size, sha256)| {
-        let secret = if *name == "user-data" {
-            ", holds keys"
-        } else {
-            ""
-        };
-        [
-            (*name).to_owned(),
-            format!("sha256 {sha256}, {size} bytes{secret}"),
-        ]
+        let secret = if *name == "user-data" { ", holds keys" } else { "" };
+        [(*name).to_owned(), format!("sha256 {sha256}, {size} bytes{secret}")]
     }));
-    rows.extend(
-        (!image.others.is_empty()).then(|| ["also there".to_owned(), image.others.join(", ")]),
-    );
+    rows.extend((!image.others.is_empty()).then(|| ["also there".to_owned(), image.others.join(", ")]));
     for line in aligned(&rows) {
         printer.line(line);
     }

@@ -89,12 +89,10 @@ pub(super) fn today() -> time::Date {
     time::OffsetDateTime::now_utc().date()
 }
 
-pub(super) fn advise_about_new_secret(
-    path: &Utf8Path,
-    ignored: Option<bool>,
-    printer: &mut Printer,
-) {
-    printer.note(format_args!("note: made the site secret {path}. Every key is derived from it: back it up, keep it private."));
+pub(super) fn advise_about_new_secret(path: &Utf8Path, ignored: Option<bool>, printer: &mut Printer) {
+    printer.note(format_args!(
+        "note: made the site secret {path}. Every key is derived from it: back it up, keep it private."
+    ));
     if ignored == Some(false) {
         printer.note(format_args!(
             "note: git does not ignore it yet: add `{}` to .gitignore",

@@ -103,10 +103,6 @@ fn secret_options(args: &SecretArgs) -> SecretOptions {
 
 fn current_folder() -> Result<camino::Utf8PathBuf, CommandError> {
     let folder = std::env::current_dir().map_err(CommandError::CurrentFolder)?;
-    camino::Utf8PathBuf::from_path_buf(folder).map_err(|path| {
-        CommandError::Refused(format!(
-            "the current folder's name is not UTF-8: {}",
-            path.display()
-        ))
-    })
+    camino::Utf8PathBuf::from_path_buf(folder)
+        .map_err(|path| CommandError::Refused(format!("the current folder's name is not UTF-8: {}", path.display())))
 }

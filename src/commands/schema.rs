@@ -29,13 +29,12 @@ fn list(printer: &mut Printer) {
         .iter()
         .filter_map(ValueEnum::to_possible_value)
     {
-        let help = value
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let help = value.get_help().map(ToString::to_string).unwrap_or_default();
         printer.line(format_args!("lxseed schema {:8} {help}", value.get_name()));
     }
     printer.line("");
-    printer.line("Write each into a file, and name it in the first line of the profiles it is for, again below each `---`:");
+    printer.line(
+        "Write each into a file, and name it in the first line of the profiles it is for, again below each `---`:",
+    );
     printer.line("# yaml-language-server: $schema=cluster.json");
 }

@@ -6,10 +6,7 @@ use super::{CommandError, Outcome, current_folder, secret_options};
 use crate::cli::SecretCommand;
 use crate::terminal::printer::Printer;
 
-pub(super) fn secret(
-    command: SecretCommand,
-    printer: &mut Printer,
-) -> Result<Outcome, CommandError> {
+pub(super) fn secret(command: SecretCommand, printer: &mut Printer) -> Result<Outcome, CommandError> {
     match command {
         SecretCommand::New { secret_file } => {
             let path = secret_file.unwrap_or_else(|| "lxseed.secret".into());
@@ -24,12 +21,9 @@ pub(super) fn secret(
             printer.line(creation.loaded.secret.fingerprint());
         }
         SecretCommand::Fingerprint { site, secret } => {
-            let loaded = source::load(&secret_options(&secret), &site, &current_folder()?)?
-                .ok_or_else(|| {
-                    CommandError::Refused(
-                        "there is no site secret yet; make one with `lxseed secret new`".to_owned(),
-                    )
-                })?;
+            let loaded = source::load(&secret_options(&secret), &site, &current_folder()?)?.ok_or_else(|| {
+                CommandError::Refused("there is no site secret yet; make one with `lxseed secret new`".to_owned())
+            })?;
             printer.line(loaded.secret.fingerprint());
         }
     }

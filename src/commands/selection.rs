@@ -19,16 +19,9 @@ impl Selection {
         let (cluster, host) = only
             .split_once('/')
             .map_or((only, None), |(cluster, host)| (cluster, Some(host)));
-        let found = site
-            .clusters
-            .iter()
-            .find(|known| known.name.as_str() == cluster);
+        let found = site.clusters.iter().find(|known| known.name.as_str() == cluster);
         let Some(found) = found else {
-            let known: Vec<&str> = site
-                .clusters
-                .iter()
-                .map(|known| known.name.as_str())
-                .collect();
+            let known: Vec<&str> = site.clusters.iter().map(|known| known.name.as_str()).collect();
             return Err(CommandError::Usage(format!(
                 "--only {only}: there is no cluster `{cluster}`; the clusters are {}",
                 known.join(", ")
@@ -37,11 +30,7 @@ impl Selection {
         let Some(host) = host else {
             return Ok(Self::Cluster(cluster.to_owned()));
         };
-        let known: Vec<&str> = found
-            .hosts
-            .iter()
-            .map(|known| known.name.as_str())
-            .collect();
+        let known: Vec<&str> = found.hosts.iter().map(|known| known.name.as_str()).collect();
         if !known.contains(&host) {
             return Err(CommandError::Usage(format!(
                 "--only {only}: cluster `{cluster}` has no host `{host}`; its hosts are {}",

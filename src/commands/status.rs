@@ -61,8 +61,8 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The status of a cluster, or of some files of it. `look` tells their state; it is not asked where the profiles have
-    /// changed.
+    /// The status of a cluster, or of some files of it. `look` tells their state; it is not asked where the profiles
+    /// have changed.
     pub(super) fn cluster(
         &self,
         cluster: &Cluster,
@@ -83,10 +83,7 @@ impl<'a> Comparison<'a> {
 
     /// Why the digest of a cluster is not the one it was built from: the widest cause that is known.
     fn changed(&self, cluster: &Cluster, digest: &str) -> Option<StaleReason> {
-        let (Some(manifest), Some(recorded)) = (
-            self.existing.manifest(),
-            self.recorded(cluster.name.as_str()),
-        ) else {
+        let (Some(manifest), Some(recorded)) = (self.existing.manifest(), self.recorded(cluster.name.as_str())) else {
             return Some(StaleReason::New);
         };
         if !self.intact {
@@ -114,10 +111,7 @@ impl<'a> Comparison<'a> {
         let recorded = self.existing.manifest().map_or(&[][..], |m| &m.clusters);
         let mut removed = Vec::new();
         for ClusterInfo { name, hosts, .. } in recorded {
-            let known = site
-                .clusters
-                .iter()
-                .find(|known| known.name.as_str() == name);
+            let known = site.clusters.iter().find(|known| known.name.as_str() == name);
             let Some(known) = known else {
                 removed.push(name.clone());
                 continue;

@@ -1,4 +1,5 @@
-//! Files that go onto a medium from where they lie, without ever being in memory as a whole: a snap has a hundred megabytes.
+//! Files that go onto a medium from where they lie, without ever being in memory as a whole: a snap has a hundred
+//! megabytes.
 
 use std::io;
 
@@ -48,8 +49,6 @@ impl Carried {
             let at = |extension| folder.join(format!("{}.{extension}", snap.stem()));
             [(at("assert"), &snap.assertion), (at("snap"), &snap.snap)]
         });
-        files
-            .map(|(path, source)| Self::read(path, source.clone()))
-            .collect()
+        files.map(|(path, source)| Self::read(path, source.clone())).collect()
     }
 }

@@ -11,9 +11,7 @@ pub enum MediaError {
     #[error("the image cannot hold this: {0}")]
     TooMuch(&'static str),
     /// What was written is not what was meant.
-    #[error(
-        "the image does not read back as what was written ({0}): this is a mistake in lxseed, please report it"
-    )]
+    #[error("the image does not read back as what was written ({0}): this is a mistake in lxseed, please report it")]
     NotReadBack(String),
     /// Not an image of this kind, or a damaged one.
     #[error("{0}")]
@@ -63,11 +61,7 @@ impl MediaError {
         package: &'static str,
     ) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound => Self::MissingProgram {
-                program,
-                does,
-                package,
-            },
+            io::ErrorKind::NotFound => Self::MissingProgram { program, does, package },
             _ => error.into(),
         }
     }

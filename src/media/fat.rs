@@ -47,9 +47,7 @@ pub(super) fn write(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>, Med
     let mut padded = [b' '; 11];
     padded
         .get_mut(..label.len())
-        .ok_or(MediaError::TooMuch(
-            "the label is longer than 11 characters",
-        ))?
+        .ok_or(MediaError::TooMuch("the label is longer than 11 characters"))?
         .copy_from_slice(label.as_bytes());
     let content: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     let size = (content + content / 16 + OVERHEAD)
@@ -57,9 +55,7 @@ pub(super) fn write(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>, Med
         .max(SMALLEST);
     // At its full size at once, since the files hold keys.
     let mut image = vec![0; size];
-    let options = FormatVolumeOptions::new()
-        .volume_label(padded)
-        .volume_id(VOLUME_ID);
+    let options = FormatVolumeOptions::new().volume_label(padded).volume_id(VOLUME_ID);
     fatfs::format_volume(Cursor::new(&mut image[..]), options)?;
     {
         let volume = open(&mut image)?;

@@ -113,9 +113,8 @@ fn format_of<S: Read + Seek>(source: &mut S) -> Result<Option<Format>, MediaErro
         return Ok(Some(Format::Iso));
     }
     let boot = read(0, 512)?;
-    let fat = boot.is_some_and(|sector| {
-        matches!(sector[0], 0xeb | 0xe9) && sector[510..] == [0x55, 0xaa] && sector[38] == 0x29
-    });
+    let fat = boot
+        .is_some_and(|sector| matches!(sector[0], 0xeb | 0xe9) && sector[510..] == [0x55, 0xaa] && sector[38] == 0x29);
     source.seek(SeekFrom::Start(0))?;
     Ok(fat.then_some(Format::Fat))
 }

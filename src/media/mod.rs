@@ -19,8 +19,8 @@ pub use error::MediaError;
 pub use inspect::{SeedImage, folder_seed, is_seed_image, seed_image};
 pub use seed_summary::Facts;
 
-/// The day of every date on an image, so that the same input gives the same bytes: when the first release that lxseed installs
-/// came out.
+/// The day of every date on an image, so that the same input gives the same bytes: when the first release that lxseed
+/// installs came out.
 const DAY: Date = target::ALL[0].released;
 
 /// A path by which another program finds the very file that is open here, for as long as it is.

@@ -30,7 +30,8 @@ pub(super) const MAX_BYTES: u32 = 64 << 20;
 /// The file system of an image. cloud-init looks at no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// ISO 9660 with Joliet and Rock Ridge: for virtual media, CDs and sticks. Nobody edits it, so its user-data is packed.
+    /// ISO 9660 with Joliet and Rock Ridge: for virtual media, CDs and sticks. Nobody edits it, so its user-data is
+    /// packed.
     Iso,
     /// FAT, for a stick whose files shall be changeable.
     Fat,
@@ -48,9 +49,7 @@ impl Seed {
     ///
     /// # Errors
     /// If user-data or meta-data is missing, or cloud-init would not take user-data for one.
-    pub fn new(
-        mut take: impl FnMut(&str) -> Result<Option<SecretBytes>, MediaError>,
-    ) -> Result<Self, MediaError> {
+    pub fn new(mut take: impl FnMut(&str) -> Result<Option<SecretBytes>, MediaError>) -> Result<Self, MediaError> {
         let mut files = Vec::with_capacity(FILES.len());
         for name in FILES {
             match take(name)? {
@@ -69,8 +68,7 @@ impl Seed {
             .is_some_and(|bytes| bytes.starts_with(b"#cloud-config\n"))
         {
             return Err(MediaError::Malformed(
-                "user-data does not begin with the line #cloud-config, so cloud-init would pass it over"
-                    .to_owned(),
+                "user-data does not begin with the line #cloud-config, so cloud-init would pass it over".to_owned(),
             ));
         }
         Ok(seed)
@@ -95,9 +93,7 @@ impl Seed {
 
     /// Every file of it.
     pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
-        self.files
-            .iter()
-            .map(|(name, bytes)| (*name, bytes.expose()))
+        self.files.iter().map(|(name, bytes)| (*name, bytes.expose()))
     }
 
     /// Writes the image and reads it back. The same files give the same bytes.
@@ -141,8 +137,8 @@ impl Seed {
     }
 }
 
-/// Packs user-data by gzip, which cloud-init has unpacked by itself since long before 18.2, and unpacks it again to see that
-/// nothing is lost.
+/// Packs user-data by gzip, which cloud-init has unpacked by itself since long before 18.2, and unpacks it again to see
+/// that nothing is lost.
 fn pack(user_data: &[u8]) -> Result<SecretBytes, MediaError> {
     let packed = SecretBytes::new(encoding::gzip(user_data, Compression::default()));
     match encoding::gunzip(packed.expose(), user_data.len() as u64 + 1).map(SecretBytes::new) {
@@ -159,9 +155,7 @@ fn compare_iso(files: &[(&str, &[u8])], bytes: &[u8]) -> Result<(), MediaError> 
     }
     for names in [Names::RockRidge, Names::Joliet, Names::Plain] {
         if !image.has(names) {
-            return Err(MediaError::NotReadBack(format!(
-                "it has no {names:?} names"
-            )));
+            return Err(MediaError::NotReadBack(format!("it has no {names:?} names")));
         }
         let mut found = BTreeMap::new();
         for node in image.list(&image.root(names).clone(), names)? {
@@ -189,14 +183,8 @@ fn compare_fat(files: &[(&str, &[u8])], bytes: &mut [u8]) -> Result<(), MediaErr
     compare(files, &label, &found)
 }
 
-fn compare(
-    files: &[(&str, &[u8])],
-    label: &str,
-    found: &BTreeMap<String, &[u8]>,
-) -> Result<(), MediaError> {
-    let same = files
-        .iter()
-        .all(|(name, bytes)| found.get(*name) == Some(bytes));
+fn compare(files: &[(&str, &[u8])], label: &str, found: &BTreeMap<String, &[u8]>) -> Result<(), MediaError> {
+    let same = files.iter().all(|(name, bytes)| found.get(*name) == Some(bytes));
     if label != LABEL || !same || found.len() != files.len() {
         return Err(MediaError::NotReadBack(format!(
             "label {label}, files {}",
@@ -212,11 +200,9 @@ fn compare(
 /// If it is damaged.
 pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, MediaError> {
     match name {
-        USER_DATA if bytes.expose().starts_with(&[0x1f, 0x8b]) => {
-            encoding::gunzip(bytes.expose(), MAX_BYTES.into())
-                .map(SecretBytes::new)
-                .map_err(|_| MediaError::Malformed("its user-data is damaged".to_owned()))
-        }
+        USER_DATA if bytes.expose().starts_with(&[0x1f, 0x8b]) => encoding::gunzip(bytes.expose(), MAX_BYTES.into())
+            .map(SecretBytes::new)
+            .map_err(|_| MediaError::Malformed("its user-data is damaged".to_owned())),
         _ => Ok(bytes),
     }
 }
@@ -227,9 +213,7 @@ pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, Media
 /// If the files of this host are no seed, or the image does not read back.
 pub fn iso_beside(files: &[File]) -> Result<File, MediaError> {
     let seed = Seed::new(|name| {
-        let file = files
-            .iter()
-            .find(|file| file.path.file_name() == Some(name));
+        let file = files.iter().find(|file| file.path.file_name() == Some(name));
         Ok(file.map(|file| SecretBytes::new(file.content.bytes().to_vec())))
     })?;
     let folder = files

@@ -22,7 +22,8 @@ pub struct Facts {
     pub macs: Vec<String>,
     /// Its addresses with their prefix lengths.
     pub addresses: Vec<String>,
-    /// What the first boot's script was given, if there is one of ours: `CLUSTER`, `ROLE`, `UBUNTU`, `KERNEL`, `CHANNEL`.
+    /// What the first boot's script was given, if there is one of ours: `CLUSTER`, `ROLE`, `UBUNTU`, `KERNEL`,
+    /// `CHANNEL`.
     pub script: BTreeMap<String, String>,
 }
 
@@ -121,10 +122,7 @@ fn variables(script: &WriteFile) -> Result<BTreeMap<String, String>, MediaError>
         let list = value.strip_prefix('(').and_then(|v| v.strip_suffix(')'));
         let value = match list {
             Some(list) => list.replace('\'', ""),
-            None => value
-                .strip_prefix('\'')?
-                .strip_suffix('\'')?
-                .replace(r"'\''", "'"),
+            None => value.strip_prefix('\'')?.strip_suffix('\'')?.replace(r"'\''", "'"),
         };
         (!name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
             .then(|| (name.to_owned(), value))

@@ -1,6 +1,7 @@
 //! What is known to be true: checked types that only their constructors can make, the only thing [`crate::seed`] takes.
 //!
-//! All of it can be serialized, for one use: [`crate::seed::cluster_digest`] digests what a cluster's files follow from.
+//! All of it can be serialized, for one use: [`crate::seed::cluster_digest`] digests what a cluster's files follow
+//! from.
 
 mod scalar;
 mod site;
@@ -8,6 +9,6 @@ mod site;
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 pub use scalar::{ByteSize, Mac, Name};
 pub use site::{
-    Admin, CarriedSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts,
-    ModelError, Network, Pool, Site, Volume,
+    Admin, CarriedSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
+    Site, Volume,
 };

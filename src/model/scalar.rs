@@ -64,17 +64,16 @@ impl FromStr for Mac {
         };
         let parts: Vec<&str> = text.split(separator).collect();
         let well_formed = parts.len() == groups
-            && parts.iter().all(|part| {
-                part.len() == width && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-            });
+            && parts
+                .iter()
+                .all(|part| part.len() == width && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
         if !well_formed {
             return Err("it is not six pairs of hexadecimal digits".to_owned());
         }
         let digits = parts.concat();
         let mut bytes = [0_u8; 6];
         for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16)
-                .map_err(|error| error.to_string())?;
+            *byte = u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).map_err(|error| error.to_string())?;
         }
         Ok(Self(bytes))
     }
@@ -98,10 +97,7 @@ impl ByteSize {
     pub(crate) fn meant(text: &str) -> Option<String> {
         let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
         let (number, written) = text.split_at(unit_at);
-        let unit = UNITS
-            .iter()
-            .find(|(unit, _)| unit.eq_ignore_ascii_case(written))?
-            .0;
+        let unit = UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(written))?.0;
         let meant = format!("{}{unit}", number.trim_end());
         meant.parse::<Self>().is_ok().then_some(meant)
     }
@@ -152,7 +148,8 @@ impl fmt::Display for ByteSize {
 impl FromStr for ByteSize {
     type Err = String;
 
-    /// Powers of 1000 as disks are sold (`960GB`), powers of 1024 as systems count them (`1TiB`); a fraction is fine (`1.92TB`).
+    /// Powers of 1000 as disks are sold (`960GB`), powers of 1024 as systems count them (`1TiB`); a fraction is fine
+    /// (`1.92TB`).
     fn from_str(text: &str) -> Result<Self, String> {
         let split = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -166,24 +163,17 @@ impl FromStr for ByteSize {
         if fraction.len() > 6 || (number.contains('.') && fraction.is_empty()) {
             return Err("it is not a number with a unit".to_owned());
         }
-        let whole: u64 = whole
-            .parse()
-            .map_err(|_| "it is not a number with a unit")?;
+        let whole: u64 = whole.parse().map_err(|_| "it is not a number with a unit")?;
         let parts: u64 = if fraction.is_empty() {
             0
         } else {
-            fraction
-                .parse()
-                .map_err(|_| "it is not a number with a unit")?
+            fraction.parse().map_err(|_| "it is not a number with a unit")?
         };
         let scale = 10_u64.pow(u32::try_from(fraction.len()).unwrap_or(0));
         let bytes = whole
             .checked_mul(factor)
             .and_then(|bytes| {
-                bytes.checked_add(
-                    u64::try_from(u128::from(parts) * u128::from(factor) / u128::from(scale))
-                        .ok()?,
-                )
+                bytes.checked_add(u64::try_from(u128::from(parts) * u128::from(factor) / u128::from(scale)).ok()?)
             })
             .ok_or("it is larger than any disk")?;
         if bytes == 0 {
@@ -203,8 +193,7 @@ pub struct Name(String);
 
 impl Name {
     /// Which texts are names, as a regular expression for the schemas.
-    pub(crate) const PATTERN: &str =
-        "^(?!(none|localhost|[0-9]+)$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+    pub(crate) const PATTERN: &str = "^(?!(none|localhost|[0-9]+)$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
     /// The name as text.
     #[must_use]
@@ -329,12 +318,7 @@ mod tests {
         ] {
             assert_eq!(mac(text).as_deref(), Some("52:54:00:aa:bb:cc"), "{text}");
         }
-        for text in [
-            "",
-            "52:54:0:aa:bb:cc",
-            "52:54:00:aa:bb:cg",
-            "52:54:00:aa:bb:cc:dd",
-        ] {
+        for text in ["", "52:54:0:aa:bb:cc", "52:54:00:aa:bb:cg", "52:54:00:aa:bb:cc:dd"] {
             assert_eq!(mac(text), None, "{text}");
         }
         let size = |text: &str| ByteSize::meant(text);

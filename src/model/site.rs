@@ -218,11 +218,7 @@ impl Host {
             }
         }
         for volume in &parts.volumes {
-            let wanted = if volume.kind == VolumeKind::Device {
-                1
-            } else {
-                2
-            };
+            let wanted = if volume.kind == VolumeKind::Device { 1 } else { 2 };
             if volume.slots.len() != wanted {
                 return Err(ModelError(format!(
                     "volume {} of host {} needs {wanted} slots",
@@ -268,32 +264,16 @@ impl Cluster {
     /// volume for a pool.
     pub fn new(mut parts: ClusterParts) -> Result<Self, ModelError> {
         let refuse = |why: String| Err(ModelError(format!("cluster {}: {why}", parts.name)));
-        if parts
-            .hosts
-            .iter()
-            .filter(|host| host.name == parts.bootstrap)
-            .count()
-            != 1
-        {
+        if parts.hosts.iter().filter(|host| host.name == parts.bootstrap).count() != 1 {
             return refuse(format!("there is not exactly one host {}", parts.bootstrap));
         }
         let mut seen = HashSet::new();
         for host in &parts.hosts {
             if !parts.network.subnet.contains(&host.address) || !seen.insert(host.address) {
-                return refuse(format!(
-                    "address {} is outside the subnet or used twice",
-                    host.address
-                ));
+                return refuse(format!("address {} is outside the subnet or used twice", host.address));
             }
-            if let Some(pool) = parts
-                .pools
-                .iter()
-                .find(|pool| host.volume(&pool.volume).is_none())
-            {
-                return refuse(format!(
-                    "host {} has no volume for pool {}",
-                    host.name, pool.name
-                ));
+            if let Some(pool) = parts.pools.iter().find(|pool| host.volume(&pool.volume).is_none()) {
+                return refuse(format!("host {} has no volume for pool {}", host.name, pool.name));
             }
         }
         let bootstrap = parts.bootstrap.clone();

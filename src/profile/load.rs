@@ -10,15 +10,13 @@ use super::leaks::leaks;
 use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
 use super::placeholders::placeholders;
 use super::rules::{
-    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
-    SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
+    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE,
+    STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
 use crate::snap::SnapFile;
-use crate::source::{
-    self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span,
-};
+use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span};
 
 /// One YAML document that was lowered.
 pub(crate) type Document<T> = Spanned<T>;
@@ -113,12 +111,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
 }
 
 /// Reports a site without any cluster.
-fn report_no_cluster(
-    site: &Utf8Path,
-    message: String,
-    sources: &mut Sources,
-    findings: &mut Findings,
-) {
+fn report_no_cluster(site: &Utf8Path, message: String, sources: &mut Sources, findings: &mut Findings) {
     let file = sources.add(site.to_owned(), String::new());
     let help = format!(
         "write {}, or name the folder that holds the profiles",
@@ -136,12 +129,7 @@ fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings
     };
     for (path, why) in &layout.errors {
         let message = format!("{path} cannot be read: {why}");
-        report(
-            &UNREADABLE,
-            path,
-            message,
-            "make it readable or move it away",
-        );
+        report(&UNREADABLE, path, message, "make it readable or move it away");
     }
     let mut stray = Vec::with_capacity(layout.stray.len());
     for path in &layout.stray {
@@ -170,12 +158,7 @@ fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources) -> Vec<LoweredFile>
             // What comes before the first byte that is not UTF-8 can be shown.
             Err(mut trouble) => (trouble.take_prefix(), Some(trouble)),
         };
-        jobs.push((
-            file.folder,
-            file.role,
-            sources.add(file.path, text),
-            trouble,
-        ));
+        jobs.push((file.folder, file.role, sources.add(file.path, text), trouble));
     }
     let sources = &*sources;
     jobs.into_par_iter()
@@ -403,11 +386,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     lowered
 }
 
-fn lower_documents<T: Lower>(
-    documents: &[Node],
-    what: &str,
-    findings: &mut Findings,
-) -> Vec<Document<T>> {
+fn lower_documents<T: Lower>(documents: &[Node], what: &str, findings: &mut Findings) -> Vec<Document<T>> {
     documents
         .iter()
         .filter_map(|document| {
@@ -423,9 +402,7 @@ fn lower_documents<T: Lower>(
 /// Where a document as a whole is shown: at its name if it has one.
 fn name_span(document: &Node) -> Span {
     if let Kind::Map(entries) = &document.kind
-        && let Some((_, name)) = entries
-            .iter()
-            .find(|(key, _)| key.name.as_deref() == Some("name"))
+        && let Some((_, name)) = entries.iter().find(|(key, _)| key.name.as_deref() == Some("name"))
     {
         return name.span;
     }

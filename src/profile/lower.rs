@@ -148,11 +148,7 @@ impl<T: FromText> Lower for T {
 }
 
 /// The text of a text node; numbers and booleans are reported, since YAML has already changed what was written.
-fn text<'a, T: FromText>(
-    node: &'a Node,
-    where_: Where<'_>,
-    findings: &mut Findings,
-) -> Option<&'a str> {
+fn text<'a, T: FromText>(node: &'a Node, where_: Where<'_>, findings: &mut Findings) -> Option<&'a str> {
     let expected = T::EXPECTED;
     let Kind::Text(text) = &node.kind else {
         let help = match node.kind {
@@ -170,24 +166,15 @@ fn text<'a, T: FromText>(
         if let Some(suggestion) = suggestion {
             finding.fix(node.span, scalar(&suggestion));
         }
-        if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_))
-            && expected == String::EXPECTED
-        {
-            finding
-                .fix(node.span.before(), "\"")
-                .fix(node.span.behind(), "\"");
+        if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_)) && expected == String::EXPECTED {
+            finding.fix(node.span.before(), "\"").fix(node.span.behind(), "\"");
         }
         return None;
     };
     if text.is_empty() {
         let help = format!("write {expected}, or leave the key out");
         findings
-            .add(
-                &INVALID_VALUE,
-                node.span,
-                format!("`{where_}` is empty"),
-                help,
-            )
+            .add(&INVALID_VALUE, node.span, format!("`{where_}` is empty"), help)
             .label("empty");
         return None;
     }
@@ -284,18 +271,13 @@ impl<T: Lower> Lower for Vec<Spanned<T>> {
             let help = format!("write `{}: [ … ]`", where_.name);
             let finding = wrong_type(node, where_, "a list", help, findings);
             if fits_into_brackets(node) {
-                finding
-                    .fix(node.span.before(), "[")
-                    .fix(node.span.behind(), "]");
+                finding.fix(node.span.before(), "[").fix(node.span.behind(), "]");
             }
             return None;
         };
         let lowered = items.iter().filter_map(|item| {
             let value = T::lower(item, where_, findings)?;
-            Some(Spanned {
-                value,
-                span: item.span,
-            })
+            Some(Spanned { value, span: item.span })
         });
         Some(lowered.collect())
     }
@@ -354,9 +336,7 @@ fn distinct<'a>(
         };
         let first = if entries.len() < MANY {
             let mut before = kept.iter();
-            before
-                .find(|(before, ..)| *before == name)
-                .map(|(_, key, _)| key.span)
+            before.find(|(before, ..)| *before == name).map(|(_, key, _)| key.span)
         } else {
             let first = first_use.get(name).copied();
             first_use.entry(name).or_insert(key.span);
@@ -399,22 +379,13 @@ pub(crate) enum Presence {
 
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
-    pub(super) fn of(
-        node: &'a Node,
-        where_: Where<'a>,
-        specs: &[FieldSpec],
-        findings: &mut Findings,
-    ) -> Option<Self> {
+    pub(super) fn of(node: &'a Node, where_: Where<'a>, specs: &[FieldSpec], findings: &mut Findings) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
             let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
             let help = format!("it has the keys {}", keys.join(", "));
             let finding = wrong_type(node, where_, "a mapping", help, findings);
-            let required = specs
-                .iter()
-                .filter(|(_, presence)| *presence == Presence::Required);
-            let usual = specs
-                .iter()
-                .find(|(_, presence)| *presence == Presence::Usual);
+            let required = specs.iter().filter(|(_, presence)| *presence == Presence::Required);
+            let usual = specs.iter().find(|(_, presence)| *presence == Presence::Usual);
             let only = match (required.collect::<Vec<_>>().as_slice(), specs) {
                 ([(only, _)], _) | ([], [(only, _)]) => Some(only),
                 _ => usual.map(|(usual, _)| usual),
@@ -454,9 +425,7 @@ impl<'a> Fields<'a> {
         for (name, presence) in specs {
             if *presence == Presence::Required
                 && !suggested.contains(name)
-                && !entries
-                    .iter()
-                    .any(|(key, _)| key.name.as_deref() == Some(name))
+                && !entries.iter().any(|(key, _)| key.name.as_deref() == Some(name))
             {
                 findings
                     .add(
@@ -468,28 +437,19 @@ impl<'a> Fields<'a> {
                     .label(format!("`{name}` is missing here"));
             }
         }
-        Some(Self {
-            entries: kept,
-            where_,
-        })
+        Some(Self { entries: kept, where_ })
     }
 
     /// One field, lowered; absent if it is not there or was reported.
     pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Spanned<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
         let value = T::lower(node, self.where_.below(name), findings)?;
-        Some(Spanned {
-            value,
-            span: node.span,
-        })
+        Some(Spanned { value, span: node.span })
     }
 }
 
 /// The known name that was most likely meant.
-pub(crate) fn did_you_mean<'a>(
-    name: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| {
             let alike = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());

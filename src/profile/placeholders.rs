@@ -44,11 +44,7 @@ const WORDS: &[&str] = &[
 
 /// Reports the placeholders in a file's documents that were not found to be wrong for another reason.
 pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
-    let reported: HashSet<Span> = findings
-        .list
-        .iter()
-        .map(|finding| finding.primary.span)
-        .collect();
+    let reported: HashSet<Span> = findings.list.iter().map(|finding| finding.primary.span).collect();
     for document in documents {
         walk(document, "", &reported, findings);
     }
@@ -57,11 +53,7 @@ pub(super) fn placeholders(documents: &[Node], findings: &mut Findings) {
 fn walk(node: &Node, key: &str, reported: &HashSet<Span>, findings: &mut Findings) {
     match &node.kind {
         Kind::Text(text) if is_placeholder(text) && !reported.contains(&node.span) => {
-            let message = format!(
-                "{} was to be filled in: it is {}",
-                quoted(key),
-                quoted(text)
-            );
+            let message = format!("{} was to be filled in: it is {}", quoted(key), quoted(text));
             findings
                 .add(&PLACEHOLDER, node.span, message, "write the real value")
                 .label("a placeholder");
@@ -95,19 +87,14 @@ fn is_placeholder(text: &str) -> bool {
 
 fn has_word(text: &str) -> bool {
     let part_of_a_word = |c: char| c.is_alphanumeric();
-    let capitals = text
-        .bytes()
-        .enumerate()
-        .filter(|(_, byte)| byte.is_ascii_uppercase());
-    capitals
-        .map(|(at, _)| text.split_at(at))
-        .any(|(before, from)| {
-            WORDS.iter().any(|word| {
-                from.strip_prefix(word)
-                    .is_some_and(|behind| !behind.starts_with(part_of_a_word))
-                    && !before.ends_with(part_of_a_word)
-            })
+    let capitals = text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_uppercase());
+    capitals.map(|(at, _)| text.split_at(at)).any(|(before, from)| {
+        WORDS.iter().any(|word| {
+            from.strip_prefix(word)
+                .is_some_and(|behind| !behind.starts_with(part_of_a_word))
+                && !before.ends_with(part_of_a_word)
         })
+    })
 }
 
 /// `<serial number>`, and nothing else.

@@ -3,10 +3,7 @@
 use crate::finding::Edit::{Bytes, LinkOut, Locked, Remove, Replace, Write};
 use crate::finding::{Family, Rule, rules};
 
-pub(crate) static FAMILIES: &[Family] = &[
-    Family::new('S', "Files"),
-    Family::new('P', "Keys and values"),
-];
+pub(crate) static FAMILIES: &[Family] = &[Family::new('S', "Files"), Family::new('P', "Keys and values")];
 
 // Files of the example site, and texts in them.
 const CLUSTER: &str = "cluster.yaml";

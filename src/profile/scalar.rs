@@ -7,9 +7,7 @@ use ipnet::Ipv4Net;
 use crate::model::ByteSize;
 
 /// Words that YAML 1.1 reads as something else than text.
-const WORDS: [&str; 11] = [
-    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~",
-];
+const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~"];
 
 /// A text in the form for a profile: in quotes where YAML would otherwise read something else.
 pub(crate) fn scalar(text: &str) -> String {
@@ -18,9 +16,8 @@ pub(crate) fn scalar(text: &str) -> String {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    let is_no_number = text.parse::<Ipv4Addr>().is_ok()
-        || text.parse::<Ipv4Net>().is_ok()
-        || text.parse::<ByteSize>().is_ok();
+    let is_no_number =
+        text.parse::<Ipv4Addr>().is_ok() || text.parse::<Ipv4Net>().is_ok() || text.parse::<ByteSize>().is_ok();
     if is_plain_word || is_no_number {
         return text.to_owned();
     }
@@ -44,9 +41,7 @@ mod tests {
         ] {
             assert_eq!(scalar(text), text);
         }
-        for text in [
-            "on", "NO", "0x1f", "1e3", "fd00::1", "18.04", "a b", "~", "",
-        ] {
+        for text in ["on", "NO", "0x1f", "1e3", "fd00::1", "18.04", "a b", "~", ""] {
             assert_eq!(scalar(text), format!("\"{text}\""));
         }
         assert_eq!(scalar("a\"\u{1b}"), r#""a\"\u001b""#);

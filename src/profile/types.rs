@@ -6,9 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
-use super::lower::{
-    FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type,
-};
+use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -91,8 +89,7 @@ pub(crate) struct Bootstrap {
 
 impl Bootstrap {
     /// How it is written, for messages.
-    const EXAMPLE: &'static str =
-        "write `bootstrap: node1` or `bootstrap: {host: node1, alone: true}`";
+    const EXAMPLE: &'static str = "write `bootstrap: node1` or `bootstrap: {host: node1, alone: true}`";
 
     /// Where `alone: true` is written.
     #[must_use]
@@ -405,8 +402,7 @@ impl FromText for IpAddr {
         let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
         text.parse().map_err(|_| {
             if let Some(address) = with_prefix() {
-                Misfit::from("leave the prefix length out, it is the subnet's")
-                    .suggestion(Some(address.to_string()))
+                Misfit::from("leave the prefix length out, it is the subnet's").suggestion(Some(address.to_string()))
             } else if let Some(address) = with_port() {
                 Misfit::from("leave the port out").suggestion(Some(address.to_string()))
             } else {
@@ -416,11 +412,7 @@ impl FromText for IpAddr {
     }
 
     fn limits() -> Value {
-        form(
-            &format!("^({IPV4}|{IPV6})$"),
-            Self::EXPECTED,
-            &["192.168.10.11"],
-        )
+        form(&format!("^({IPV4}|{IPV6})$"), Self::EXPECTED, &["192.168.10.11"])
     }
 }
 
@@ -434,9 +426,7 @@ impl FromText for IpNet {
         })?;
         if net.addr() != net.network() {
             let own = net.trunc().to_string();
-            return Err(
-                Misfit::from(format!("the subnet's own address is {own}")).suggestion(Some(own))
-            );
+            return Err(Misfit::from(format!("the subnet's own address is {own}")).suggestion(Some(own)));
         }
         Ok(net)
     }

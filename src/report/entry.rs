@@ -99,9 +99,7 @@ impl<'a> Report<'a> {
         let (clusters, hosts) = checked.size();
         let errors = checked.count(Severity::Error);
         let warnings = checked.count(Severity::Warning);
-        let wanted = |finding: &&Finding| {
-            finding.rule.severity == Severity::Error || options.strict || !options.quiet
-        };
+        let wanted = |finding: &&Finding| finding.rule.severity == Severity::Error || options.strict || !options.quiet;
         let all: Vec<&Finding> = checked.findings().iter().filter(wanted).collect();
         let shown = options.max_findings.unwrap_or(all.len()).min(all.len());
         let summary = Summary {
@@ -129,9 +127,7 @@ impl<'a> Report<'a> {
     /// The findings with lines and columns.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
         let sources = self.checked.sources();
-        self.findings
-            .iter()
-            .map(move |finding| Entry::of(finding, sources))
+        self.findings.iter().map(move |finding| Entry::of(finding, sources))
     }
 }
 
@@ -156,9 +152,7 @@ impl Entry {
                 .fix
                 .iter()
                 .map(|(span, text)| {
-                    let Region {
-                        file, start, end, ..
-                    } = Region::of(*span, "", sources);
+                    let Region { file, start, end, .. } = Region::of(*span, "", sources);
                     Change {
                         file,
                         start,

@@ -102,9 +102,7 @@ fn refused(rule: &Rule) -> String {
 /// What is other in the passing example.
 fn accepted(rule: &Rule) -> String {
     let files = Example::Passes.own_lines(rule);
-    let texts = files
-        .iter()
-        .map(|(path, lines)| format!("# {path}\n{lines}"));
+    let texts = files.iter().map(|(path, lines)| format!("# {path}\n{lines}"));
     match texts.collect::<Vec<_>>().join("\n") {
         text if text.is_empty() => "# the site without it\n".to_owned(),
         text => text,

@@ -16,10 +16,7 @@ pub fn render(report: &Report<'_>) -> String {
         by_file.entry(file.path.to_string()).or_default();
     }
     for entry in report.entries() {
-        by_file
-            .entry(entry.place.file.clone())
-            .or_default()
-            .push(entry);
+        by_file.entry(entry.place.file.clone()).or_default().push(entry);
     }
     let mut suite = TestSuite::new("lxseed check");
     for (file, entries) in &by_file {
@@ -46,10 +43,7 @@ fn case(file: &str, name: &str, status: TestCaseStatus) -> TestCase {
 
 fn found(file: &str, entry: &Entry, strict: bool) -> TestCase {
     let place = entry.place.start;
-    let name = format!(
-        "{} {} at {}:{}",
-        entry.code, entry.rule, place.line, place.column
-    );
+    let name = format!("{} {} at {}:{}", entry.code, entry.rule, place.line, place.column);
     let mut text = format!(
         "{file}:{}:{}: {}\nhelp: {}",
         place.line, place.column, entry.message, entry.help

@@ -11,9 +11,7 @@ pub mod schema;
 mod text;
 
 pub use entry::{Options, Report, Summary};
-pub use explain::{
-    find as find_rule, list as rule_list, reference as rule_reference, rule as explain,
-};
+pub use explain::{find as find_rule, list as rule_list, reference as rule_reference, rule as explain};
 pub use github::render as github;
 pub use json::{render as json, schema as json_schema};
 pub use junit::render as junit;

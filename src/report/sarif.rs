@@ -18,21 +18,11 @@ const FINGERPRINT_BYTES: usize = 16;
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
     let rules = rules();
-    let at: HashMap<&str, usize> = rules
-        .iter()
-        .zip(0..)
-        .map(|(rule, at)| (rule.code, at))
-        .collect();
+    let at: HashMap<&str, usize> = rules.iter().zip(0..).map(|(rule, at)| (rule.code, at)).collect();
     let mut reported: HashMap<[u8; 32], usize> = HashMap::new();
     let results: Vec<Value> = report
         .entries()
-        .map(|entry| {
-            result(
-                &entry,
-                at.get(entry.code).copied().unwrap_or(0),
-                &mut reported,
-            )
-        })
+        .map(|entry| result(&entry, at.get(entry.code).copied().unwrap_or(0), &mut reported))
         .collect();
     let rules: Vec<Value> = rules
         .iter()
@@ -112,21 +102,17 @@ fn fix(entry: &Entry) -> Value {
     let replacements: Vec<Value> = entry
         .fix
         .iter()
-        .map(
-            |Change {
-                 start, end, text, ..
-             }| {
-                json!({
-                    "deletedRegion": {
-                        "startLine": start.line,
-                        "startColumn": start.column,
-                        "endLine": end.line,
-                        "endColumn": end.column,
-                    },
-                    "insertedContent": {"text": text},
-                })
-            },
-        )
+        .map(|Change { start, end, text, .. }| {
+            json!({
+                "deletedRegion": {
+                    "startLine": start.line,
+                    "startColumn": start.column,
+                    "endLine": end.line,
+                    "endColumn": end.column,
+                },
+                "insertedContent": {"text": text},
+            })
+        })
         .collect();
     json!({
         "description": {"text": entry.help},
@@ -146,14 +132,8 @@ fn fingerprint(entry: &Entry, reported: &mut HashMap<[u8; 32], usize>) -> String
         digest.update(part);
     }
     let digest: [u8; 32] = digest.finalize().into();
-    let count = reported
-        .entry(digest)
-        .and_modify(|count| *count += 1)
-        .or_insert(1);
-    format!(
-        "{}:{count}",
-        crate::hex::encode(&digest[..FINGERPRINT_BYTES])
-    )
+    let count = reported.entry(digest).and_modify(|count| *count += 1).or_insert(1);
+    format!("{}:{count}", crate::hex::encode(&digest[..FINGERPRINT_BYTES]))
 }
 
 /// A path as a relative URI (RFC 3986): whatever is not unreserved or a slash is written in percent form.
@@ -176,10 +156,7 @@ mod tests {
 
     #[test]
     fn paths_are_relative_uris() {
-        assert_eq!(
-            uri("profiles/lab/cluster.yaml"),
-            "profiles/lab/cluster.yaml"
-        );
+        assert_eq!(uri("profiles/lab/cluster.yaml"), "profiles/lab/cluster.yaml");
         assert_eq!(uri("a b/é:%.yaml"), "a%20b/%C3%A9%3A%25.yaml");
     }
 }

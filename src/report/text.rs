@@ -41,9 +41,7 @@ pub(super) fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> S
         }
         let line = file.line(window.range.start);
         let shown = Shown::of(&file.text, window.file, window.range.clone(), masked);
-        let mut snippet = Snippet::source(shown.text.clone())
-            .line_start(line)
-            .path(path);
+        let mut snippet = Snippet::source(shown.text.clone()).line_start(line).path(path);
         for (kind, span, text) in &window.labels {
             let annotation = kind.span(shown.range(*span));
             snippet = snippet.annotation(match sanitize(text) {
@@ -67,10 +65,9 @@ pub(super) fn render(finding: &Finding, sources: &Sources, masked: &[Span]) -> S
 /// What is written under which place. A value that an alias brings is shown where it is used, and where it is written.
 fn labels(finding: &Finding) -> Vec<(AnnotationKind, Span, &str)> {
     let secondary = finding.secondary.iter();
-    let given: Vec<(AnnotationKind, &Label)> =
-        std::iter::once((AnnotationKind::Primary, &finding.primary))
-            .chain(secondary.map(|label| (AnnotationKind::Context, label)))
-            .collect();
+    let given: Vec<(AnnotationKind, &Label)> = std::iter::once((AnnotationKind::Primary, &finding.primary))
+        .chain(secondary.map(|label| (AnnotationKind::Context, label)))
+        .collect();
     let mut labels: Vec<(AnnotationKind, Span, &str)> = given
         .iter()
         .map(|(kind, label)| (*kind, label.span.used(), label.text.as_str()))
@@ -84,11 +81,7 @@ fn labels(finding: &Finding) -> Vec<(AnnotationKind, Span, &str)> {
 }
 
 /// The source text with the finding's fix in it.
-fn fix<'a>(
-    finding: &Finding,
-    sources: &Sources,
-    masked: &[Span],
-) -> Option<Snippet<'a, Patch<'a>>> {
+fn fix<'a>(finding: &Finding, sources: &Sources, masked: &[Span]) -> Option<Snippet<'a, Patch<'a>>> {
     let (first, _) = finding.fix.first()?;
     let file = sources.file(first.file);
     let mut range = whole_lines(&file.text, *first);
@@ -98,19 +91,18 @@ fn fix<'a>(
     }
     let one_place = finding.fix.iter().all(|(span, _)| span.file == first.file);
     // What is blotted out must not come back as part of a change.
-    let hidden = masked.iter().any(|span| {
-        span.file == first.file
-            && (span.start as usize) < range.end
-            && range.start < span.end as usize
-    });
+    let hidden = masked
+        .iter()
+        .any(|span| span.file == first.file && (span.start as usize) < range.end && range.start < span.end as usize);
     if !one_place || hidden || range.len() > WINDOW_BYTES {
         return None;
     }
     let shown = Shown::of(&file.text, first.file, range.clone(), masked);
     let snippet = Snippet::source(shown.text.clone()).line_start(file.line(range.start));
-    let patches = finding.fix.iter().map(|(span, replacement)| {
-        Patch::new(shown.range(*span), sanitize(replacement).into_owned())
-    });
+    let patches = finding
+        .fix
+        .iter()
+        .map(|(span, replacement)| Patch::new(shown.range(*span), sanitize(replacement).into_owned()));
     Some(snippet.patches(patches))
 }
 

@@ -126,8 +126,7 @@ fn document(line: &str) -> Option<&str> {
     let (_, word) = line.split_once("<<")?;
     let word = word.trim_start_matches('\'');
     let length = word.find(|c: char| !c.is_ascii_uppercase());
-    word.get(..length.unwrap_or(word.len()))
-        .filter(|word| !word.is_empty())
+    word.get(..length.unwrap_or(word.len())).filter(|word| !word.is_empty())
 }
 
 /// Everything is text, since everything becomes a shell variable.
@@ -160,7 +159,8 @@ struct ClusterValues<'a> {
     addresses: Vec<IpAddr>,
     bootstrap: String,
     endpoint: String,
-    /// `yes` or nothing. That and the certificates' names are of the bootstrap host alone: no other host's seed changes with them.
+    /// `yes` or nothing. That and the certificates' names are of the bootstrap host alone: no other host's seed changes
+    /// with them.
     alone: &'static str,
     clients: Vec<&'a str>,
 }
@@ -201,8 +201,7 @@ impl<'a> Values<'a> {
         let host = &cluster.hosts[at];
         let founds = cluster.is_bootstrap(host);
         let clients = founds.then_some(&cluster.admin.lxd_certificates);
-        let size =
-            |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
+        let size = |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
         let mut slots = SlotValues::default();
         for disk in &host.disks {
             slots.names.push(disk.slot.clone());
@@ -216,12 +215,8 @@ impl<'a> Values<'a> {
         for volume in &host.volumes {
             volumes.names.push(volume.name.clone());
             volumes.kinds.push(volume.kind.word());
-            volumes
-                .first
-                .push(volume.slots.first().cloned().unwrap_or_default());
-            volumes
-                .second
-                .push(volume.slots.get(1).cloned().unwrap_or_default());
+            volumes.first.push(volume.slots.first().cloned().unwrap_or_default());
+            volumes.second.push(volume.slots.get(1).cloned().unwrap_or_default());
         }
         let mut pools = PoolValues::default();
         for pool in &cluster.pools {
@@ -241,11 +236,7 @@ impl<'a> Values<'a> {
                 name: cluster.name.to_string(),
                 ubuntu: cluster.ubuntu.version,
                 kernel: cluster.kernel.word(),
-                members: cluster
-                    .hosts
-                    .iter()
-                    .map(|host| host.name.as_str())
-                    .collect(),
+                members: cluster.hosts.iter().map(|host| host.name.as_str()).collect(),
                 addresses: cluster.hosts.iter().map(|host| host.address).collect(),
                 bootstrap: cluster.bootstrap.to_string(),
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),

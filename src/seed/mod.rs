@@ -102,22 +102,15 @@ impl Renderer {
     ///
     /// # Errors
     /// If a document does not read back as what was meant.
-    pub fn host(
-        &self,
-        cluster: &Cluster,
-        at: usize,
-        keys: &ClusterKeys,
-    ) -> Result<Vec<File>, RenderError> {
+    pub fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Vec<File>, RenderError> {
         let folder = Utf8PathBuf::from(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
-        let mut contents = self
-            .contents(cluster, at, keys)
-            .map_err(|error| match error {
-                ContentError::Yaml(name, source) => RenderError::Yaml {
-                    path: folder.join(name),
-                    source,
-                },
-                ContentError::Shell(error) => error.into(),
-            })?;
+        let mut contents = self.contents(cluster, at, keys).map_err(|error| match error {
+            ContentError::Yaml(name, source) => RenderError::Yaml {
+                path: folder.join(name),
+                source,
+            },
+            ContentError::Shell(error) => error.into(),
+        })?;
         let files = HOST_FILES.iter().map(|(name, content)| File {
             path: folder.join(name),
             content: content(&mut contents),
@@ -125,28 +118,19 @@ impl Renderer {
         Ok(files.collect())
     }
 
-    fn contents(
-        &self,
-        cluster: &Cluster,
-        at: usize,
-        keys: &ClusterKeys,
-    ) -> Result<Contents, ContentError> {
+    fn contents(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Contents, ContentError> {
         let (host, own) = (&cluster.hosts[at], &keys.hosts[at]);
         let named = |name| move |source| ContentError::Yaml(name, source);
         let first_boot = self.scripts.first_boot(cluster, at)?;
         let unit = self.scripts.unit();
         let certificate = &keys.cluster.certificate_pem;
-        let lxd_preseed =
-            lxd::preseed::preseed(cluster, host, certificate).map_err(named("lxd-preseed.yaml"))?;
+        let lxd_preseed = lxd::preseed::preseed(cluster, host, certificate).map_err(named("lxd-preseed.yaml"))?;
         let written = write_files::write_files(cluster, at, keys, &first_boot, unit, &lxd_preseed);
-        let user_data =
-            user_data::user_data(cluster, host, &own.ssh, self.scripts.bootcmd(), &written)
-                .map_err(named("user-data"))?;
+        let user_data = user_data::user_data(cluster, host, &own.ssh, self.scripts.bootcmd(), &written)
+            .map_err(named("user-data"))?;
         let user_data = SecretBytes::new(user_data.into_bytes());
-        let network_config =
-            network::network_config(&cluster.network, host).map_err(named("network-config"))?;
-        let meta_data =
-            user_data::meta_data(host, &user_data, &network_config).map_err(named("meta-data"))?;
+        let network_config = network::network_config(&cluster.network, host).map_err(named("network-config"))?;
+        let meta_data = user_data::meta_data(host, &user_data, &network_config).map_err(named("meta-data"))?;
         Ok(Contents {
             user_data,
             meta_data,
@@ -185,14 +169,12 @@ impl From<ShellError> for ContentError {
 /// Takes the content of one file.
 type Take = fn(&mut Contents) -> Content;
 
-/// Every file that is made of a host, but for what its installer needs: its name, and what takes its content. A file that is to come
-/// out of a build is named here and made in [`Renderer::contents`]; what cloud-init writes on the machine is in `write_files`.
+/// Every file that is made of a host, but for what its installer needs: its name, and what takes its content. A file
+/// that is to come out of a build is named here and made in [`Renderer::contents`]; what cloud-init writes on the
+/// machine is in `write_files`.
 const HOST_FILES: &[(&str, Take)] = &[
     ("user-data", |made| {
-        Content::Secret(mem::replace(
-            &mut made.user_data,
-            SecretBytes::new(Vec::new()),
-        ))
+        Content::Secret(mem::replace(&mut made.user_data, SecretBytes::new(Vec::new())))
     }),
     ("meta-data", |made| public(&mut made.meta_data)),
     ("network-config", |made| public(&mut made.network_config)),

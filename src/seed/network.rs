@@ -42,18 +42,19 @@ struct Match {
     driver: &'static str,
 }
 
-/// What a VLAN has its card's address for, to networkd: netplan 0.36.1 and 0.99 write `MACAddress=` for `macaddress`, which
-/// every VLAN on the card fits as well, those that LXD makes for `vlan=` included; it would get the host's address and a second
-/// default route. netplan hands the glob to networkd as it is, where `!` inverts it, and a card without a driver's name fits.
-/// It is one glob, since netplan from 0.104 on refuses a blank in it.
+/// What a VLAN has its card's address for, to networkd: netplan 0.36.1 and 0.99 write `MACAddress=` for `macaddress`,
+/// which every VLAN on the card fits as well, those that LXD makes for `vlan=` included; it would get the host's
+/// address and a second default route. netplan hands the glob to networkd as it is, where `!` inverts it, and a card
+/// without a driver's name fits. It is one glob, since netplan from 0.104 on refuses a blank in it.
 ///
-/// `set-name` would keep VLANs off too, but it renames the card: networkd then finds it under the new name alone, udev 237 does
-/// not rename a card that the initramfs has named, and what speaks of the old name, such as the `parent` of LXD's NICs, breaks.
+/// `set-name` would keep VLANs off too, but it renames the card: networkd then finds it under the new name alone, udev
+/// 237 does not rename a card that the initramfs has named, and what speaks of the old name, such as the `parent` of
+/// LXD's NICs, breaks.
 const NO_VLAN: &str = "!802.1Q*";
 
-/// What else can have the card's hardware address has no common driver or name: bridges, bonds, macvlan, ipvlan, macsec. None
-/// has a place on a bus, which udev notes as `ID_PATH` of every card. netplan has no word for it, so this is laid beside what
-/// netplan makes of the entry `lan`.
+/// What else can have the card's hardware address has no common driver or name: bridges, bonds, macvlan, ipvlan,
+/// macsec. None has a place on a bus, which udev notes as `ID_PATH` of every card. netplan has no word for it, so this
+/// is laid beside what netplan makes of the entry `lan`.
 pub(super) const ON_A_BUS: &str = "[Match]\nPath=?*";
 
 #[derive(Serialize)]
@@ -91,11 +92,7 @@ pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, Y
                 gateway6,
                 nameservers: Nameservers {
                     search: network.search.clone(),
-                    addresses: network
-                        .nameservers
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect(),
+                    addresses: network.nameservers.iter().map(ToString::to_string).collect(),
                 },
             },
         },

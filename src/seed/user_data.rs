@@ -45,7 +45,8 @@ struct User<'a> {
     shell: &'a str,
     // One string: a list runs, but the schema of 23.1.2 refuses it.
     sudo: &'a str,
-    // The default is true, and it is applied to an account the installer has made, too: it would lock that account's password.
+    // The default is true, and it is applied to an account the installer has made, too: it would lock that account's
+    // password.
     lock_passwd: bool,
     // Unlike `passwd`, it also reaches an account that the installer has made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,8 +82,8 @@ struct WriteFileEntry<'a> {
     content: String,
 }
 
-/// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written the
-/// folder is closed: LXD's identity is read by root alone.
+/// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written
+/// the folder is closed: LXD's identity is read by root alone.
 const CLOSE: [&str; 5] = ["install", "-d", "-m", "0700", "/etc/lxseed/tls"];
 
 /// Starting without `--no-block` would hold cloud-final until the whole cluster stands. One entry, since a single
@@ -166,11 +167,7 @@ struct MetaData<'a> {
 
 /// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
 /// the seed says: a constant one would keep a changed seed from being applied, a random one would break repeatability.
-pub(super) fn meta_data(
-    host: &Host,
-    user_data: &SecretBytes,
-    network_config: &str,
-) -> Result<String, YamlError> {
+pub(super) fn meta_data(host: &Host, user_data: &SecretBytes, network_config: &str) -> Result<String, YamlError> {
     let mut digest = Sha256::new();
     // Of fixed length, so where one ends and the other begins is certain.
     digest.update(user_data.sha256());

@@ -76,21 +76,11 @@ pub(super) fn write_files<'a>(
             "0644",
             &keys.hosts[at].server.certificate_pem,
         ),
-        closed(
-            "/etc/lxseed/tls/server.key",
-            &keys.hosts[at].server.private_key_pem,
-        ),
-        open(
-            "/etc/lxseed/tls/cluster.crt",
-            "0644",
-            &keys.cluster.certificate_pem,
-        ),
+        closed("/etc/lxseed/tls/server.key", &keys.hosts[at].server.private_key_pem),
+        open("/etc/lxseed/tls/cluster.crt", "0644", &keys.cluster.certificate_pem),
     ];
     if cluster.is_bootstrap(host) {
-        files.push(closed(
-            "/etc/lxseed/tls/cluster.key",
-            &keys.cluster.private_key_pem,
-        ));
+        files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster
             .hosts
             .iter()

@@ -82,9 +82,7 @@ fn assertions(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches('\n');
     while !rest.is_empty() {
-        let (head, behind) = rest
-            .split_once("\n\n")
-            .ok_or("it ends within an assertion")?;
+        let (head, behind) = rest.split_once("\n\n").ok_or("it ends within an assertion")?;
         let headers = headers(head)?;
         let behind = match headers.get("body-length") {
             None => behind,
@@ -92,9 +90,7 @@ fn assertions(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
                 let length = length
                     .parse::<usize>()
                     .map_err(|_| "a body-length in it is no number")?;
-                let (_, behind) = behind
-                    .split_at_checked(length)
-                    .ok_or("it ends within an assertion")?;
+                let (_, behind) = behind.split_at_checked(length).ok_or("it ends within an assertion")?;
                 if length == 0 {
                     behind
                 } else {
@@ -122,9 +118,7 @@ fn headers(text: &str) -> Result<BTreeMap<String, String>, String> {
         if line.starts_with(' ') {
             continue;
         }
-        let (name, value) = line
-            .split_once(':')
-            .ok_or("it is not a file of assertions")?;
+        let (name, value) = line.split_once(':').ok_or("it is not a file of assertions")?;
         headers.insert(name.to_owned(), value.trim().to_owned());
     }
     if headers.contains_key("type") {
@@ -169,25 +163,16 @@ mod tests {
             ("PK\u{3}\u{4}", "ends within an assertion"),
             ("<html>\n\nnot found\n", "not a file of assertions"),
             (&stream[..stream.len() - 40], "ends within an assertion"),
-            (
-                &stream[..stream.find("type: snap-rev").unwrap()],
-                "no snap-revision",
-            ),
+            (&stream[..stream.find("type: snap-rev").unwrap()], "no snap-revision"),
             (&stream.replace("length: 5", "length: 4"), "another length"),
             (&stream.replace("length: 5", "length: 5000"), "ends within"),
             (
                 &stream.replace("snap-id: J60k\nsnap-rev", "snap-id: XXXX\nsnap-rev"),
                 "no snap-declaration",
             ),
-            (
-                &stream.replace("size: 4096", "size: many"),
-                "snap-size is no number",
-            ),
+            (&stream.replace("size: 4096", "size: many"), "snap-size is no number"),
             (&stream.replace(DIGEST, "F5gw"), "no SHA3-384"),
-            (
-                &stream.replace("name: lxd", "name: ../lxd"),
-                "no name of a snap",
-            ),
+            (&stream.replace("name: lxd", "name: ../lxd"), "no name of a snap"),
             (&format!("{stream}\n{stream}"), "more than one snap"),
         ] {
             let said = Claims::read(text.as_bytes()).unwrap_err();

@@ -108,9 +108,7 @@ impl SnapFile {
     fn open(&self) -> io::Result<Box<dyn Source + '_>> {
         match &self.content {
             // A pipe in its place would keep the reader waiting for ever.
-            Content::OnDisk if !self.path.metadata()?.is_file() => {
-                Err(io::Error::other("it is not a plain file"))
-            }
+            Content::OnDisk if !self.path.metadata()?.is_file() => Err(io::Error::other("it is not a plain file")),
             Content::OnDisk => Ok(Box::new(std::fs::File::open(&self.path)?)),
             Content::InMemory(bytes) => Ok(Box::new(Cursor::new(&**bytes))),
             Content::Unreadable(why) => Err((*why).into()),
@@ -160,15 +158,11 @@ fn meta(source: &mut (impl Read + Seek)) -> Result<Meta, NoMeta> {
     let bytes = match squashfs::read(source, &["meta", "snap.yaml"], MAX_META_BYTES) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
-            return Err(NoMeta::Damaged(
-                "there is no meta/snap.yaml in it".to_owned(),
-            ));
+            return Err(NoMeta::Damaged("there is no meta/snap.yaml in it".to_owned()));
         }
         Err(error @ SquashError::Packed(_)) => return Err(NoMeta::Packed(error.to_string())),
         Err(error) => return Err(NoMeta::Damaged(error.to_string())),
     };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| NoMeta::Damaged("its meta/snap.yaml is not text".to_owned()))?;
-    serde_yaml::from_str(&text)
-        .map_err(|error| NoMeta::Damaged(format!("its meta/snap.yaml cannot be read: {error}")))
+    let text = String::from_utf8(bytes).map_err(|_| NoMeta::Damaged("its meta/snap.yaml is not text".to_owned()))?;
+    serde_yaml::from_str(&text).map_err(|error| NoMeta::Damaged(format!("its meta/snap.yaml cannot be read: {error}")))
 }

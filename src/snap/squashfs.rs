@@ -92,9 +92,7 @@ pub(super) fn read(source: impl Read + Seek, path: &[&str], limit: u64) -> Resul
             offset,
             size,
             sizes,
-        } => reader
-            .content(start, &sizes, fragment, offset, size)
-            .map(Some),
+        } => reader.content(start, &sizes, fragment, offset, size).map(Some),
         _ => Ok(None),
     }
 }
@@ -237,14 +235,7 @@ impl<S: Read + Seek> Reader<S> {
         Ok(None)
     }
 
-    fn content(
-        &mut self,
-        start: u64,
-        sizes: &[u32],
-        fragment: u32,
-        offset: usize,
-        size: u64,
-    ) -> Result<Vec<u8>> {
+    fn content(&mut self, start: u64, sizes: &[u32], fragment: u32, offset: usize, size: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut at = start;
         let whole = usize::try_from(size).unwrap_or(usize::MAX);
@@ -270,11 +261,7 @@ impl<S: Read + Seek> Reader<S> {
                 offset: (fragment % 512) as usize * 16,
             };
             let entry = self.metadata(u64::from_le_bytes(list), entry)?.take(16)?;
-            let tail = self.block(
-                u64_at(&entry, 0),
-                u32_at(&entry, 8),
-                self.block_size as usize,
-            )?;
+            let tail = self.block(u64_at(&entry, 0), u32_at(&entry, 8), self.block_size as usize)?;
             let rest = whole - bytes.len();
             let tail = offset
                 .checked_add(rest)
@@ -304,12 +291,8 @@ impl<S: Read + Seek> Reader<S> {
         let mut unpacked = Vec::new();
         let limit = limit as u64;
         let read = match self.packing {
-            Packing::Gzip => ZlibDecoder::new(&*bytes)
-                .take(limit)
-                .read_to_end(&mut unpacked),
-            Packing::Xz => XzReader::new(&*bytes, false)
-                .take(limit)
-                .read_to_end(&mut unpacked),
+            Packing::Gzip => ZlibDecoder::new(&*bytes).take(limit).read_to_end(&mut unpacked),
+            Packing::Xz => XzReader::new(&*bytes, false).take(limit).read_to_end(&mut unpacked),
         };
         read.map_err(|_| SquashError::Damaged("a block in it cannot be unpacked"))?;
         Ok(unpacked)

@@ -109,11 +109,7 @@ impl SourceFile {
         let start = self.lines()[line - 1];
         Position {
             line,
-            column: self.text[start..at]
-                .trim_start_matches('\u{feff}')
-                .chars()
-                .count()
-                + 1,
+            column: self.text[start..at].trim_start_matches('\u{feff}').chars().count() + 1,
         }
     }
 
@@ -124,14 +120,8 @@ impl SourceFile {
 
     fn lines(&self) -> &[usize] {
         self.lines.get_or_init(|| {
-            let ends = self
-                .text
-                .bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0)
-                .chain(ends.map(|(at, _)| at + 1))
-                .collect()
+            let ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect()
         })
     }
 }

@@ -77,11 +77,7 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let path = error
-                    .path()
-                    .and_then(Utf8Path::from_path)
-                    .unwrap_or(site)
-                    .to_owned();
+                let path = error.path().and_then(Utf8Path::from_path).unwrap_or(site).to_owned();
                 let message = error
                     .io_error()
                     .map_or_else(|| "the folders form a loop".to_owned(), ToString::to_string);
@@ -91,9 +87,7 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
         };
         let Some(path) = Utf8Path::from_path(entry.path()) else {
             let shown = Utf8PathBuf::from(entry.path().to_string_lossy().into_owned());
-            layout
-                .errors
-                .push((shown, "the file's name is not UTF-8".to_owned()));
+            layout.errors.push((shown, "the file's name is not UTF-8".to_owned()));
             continue;
         };
         let is_folder = entry.file_type().is_dir();

@@ -63,9 +63,8 @@ pub(crate) struct YamlError {
 
 /// Every document of the text. Null documents (`---` with nothing behind it) do not count.
 pub(crate) fn parse(text: &str, file: FileId) -> Result<Vec<Node>, YamlError> {
-    let documents =
-        serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options(text.len()))
-            .map_err(|error| yaml_error(&error, text, file))?;
+    let documents = serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options(text.len()))
+        .map_err(|error| yaml_error(&error, text, file))?;
     Ok(documents
         .into_iter()
         .map(|document| node(document, None, file))
@@ -139,23 +138,14 @@ fn span_of(location: Location, text: &str, file: FileId) -> Span {
     let span = location.span();
     if let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) {
         let start = usize::try_from(start).unwrap_or(text.len()).min(text.len());
-        let end = start
-            .saturating_add(usize::try_from(len).unwrap_or(0))
-            .min(text.len());
+        let end = start.saturating_add(usize::try_from(len).unwrap_or(0)).min(text.len());
         return file.span(start, end);
     }
     let line = usize::try_from(location.line()).unwrap_or(1).max(1);
     let column = usize::try_from(location.column()).unwrap_or(1).max(1);
-    let line_start = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum::<usize>();
+    let line_start = text.split_inclusive('\n').take(line - 1).map(str::len).sum::<usize>();
     let rest = text.get(line_start..).unwrap_or_default();
-    let offset = rest
-        .char_indices()
-        .nth(column - 1)
-        .map_or(rest.len(), |(at, _)| at);
+    let offset = rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at);
     let start = line_start + offset;
     let len = text
         .get(start..)
@@ -254,10 +244,7 @@ fn node(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Node {
         Raw::Unsigned(value) => Kind::Unsigned(value),
         Raw::Text(text) => Kind::Text(text),
         Raw::List(items) => {
-            let items: Vec<Node> = items
-                .into_iter()
-                .map(|item| node(item, alias, file))
-                .collect();
+            let items: Vec<Node> = items.into_iter().map(|item| node(item, alias, file)).collect();
             // A block collection has a start but no extent of its own; its first entry is what a person sees there.
             if span.start == span.end
                 && let Some(first) = items.first()
@@ -298,10 +285,7 @@ fn key(raw: Spanned<Raw>, alias: Option<Span>, file: FileId) -> Key {
 fn spans(raw: &Spanned<Raw>, alias: Option<Span>, file: FileId) -> (Span, Option<Span>) {
     let written = plain_span(raw.defined, file);
     let used = plain_span(raw.referenced, file);
-    (
-        written,
-        alias.or((used.start != written.start).then_some(used)),
-    )
+    (written, alias.or((used.start != written.start).then_some(used)))
 }
 
 fn brought(written: Span, alias: Option<Span>) -> Span {
@@ -325,11 +309,7 @@ mod tests {
         let file = Sources::default().add("x.yaml".into(), text.to_owned());
         let show = |span: Span| match span.anchored() {
             None => text[span.range()].to_owned(),
-            Some(written) => format!(
-                "{} <- {}",
-                &text[span.used().range()],
-                &text[written.range()]
-            ),
+            Some(written) => format!("{} <- {}", &text[span.used().range()], &text[written.range()]),
         };
         fn walk(node: &Node, show: &dyn Fn(Span) -> String, into: &mut Vec<String>) {
             match &node.kind {

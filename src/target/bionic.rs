@@ -1,9 +1,7 @@
 //! Ubuntu 18.04 LTS, bionic.
 
 use super::lxd::Track;
-use super::{
-    Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version,
-};
+use super::{Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version};
 
 /// The release.
 pub static BIONIC: Release = Release {
@@ -112,8 +110,8 @@ pub static BIONIC: Release = Release {
         "mlocate",
         "ssh",
     ],
-    // About 2.5 GB of a server installation, 0.5 GB of a second kernel, the snaps of LXD, its base and snapd in two revisions
-    // each, and room to unpack them.
+    // About 2.5 GB of a server installation, 0.5 GB of a second kernel, the snaps of LXD, its base and snapd in two
+    // revisions each, and room to unpack them.
     smallest_system_disk: 4_000_000_000,
     architecture: "amd64",
     installer: Installer::Debian,

@@ -24,11 +24,7 @@ impl Date {
     /// Seconds since 1970, for a day after that.
     #[must_use]
     pub fn epoch(self) -> u64 {
-        let (year, month, day) = (
-            u64::from(self.year),
-            u64::from(self.month),
-            u64::from(self.day),
-        );
+        let (year, month, day) = (u64::from(self.year), u64::from(self.month), u64::from(self.day));
         // A year that begins in March ends with its leap day, and its months are of 30.6 days each, rounded.
         let (year, month) = if month > 2 {
             (year, month - 3)

@@ -57,7 +57,8 @@ impl MemberKey {
 /// Who gives a member-specific key its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
-    /// The preseed, for every member: LXD would take a default that is not meant, such as a loop file on the system disk.
+    /// The preseed, for every member: LXD would take a default that is not meant, such as a loop file on the system
+    /// disk.
     Here,
     /// The driver, from the pool's name or the source, in the same way on every member.
     ByDriver,
@@ -79,11 +80,7 @@ pub struct Channel {
 }
 
 impl Track {
-    const ALL: [(Self, &str); 3] = [
-        (Self::V4_0, "4.0"),
-        (Self::V5_0, "5.0"),
-        (Self::V5_21, "5.21"),
-    ];
+    const ALL: [(Self, &str); 3] = [(Self::V4_0, "4.0"), (Self::V5_0, "5.0"), (Self::V5_21, "5.21")];
 
     fn word(self) -> &'static str {
         Self::ALL
@@ -100,22 +97,19 @@ impl Track {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
                 || track.strip_suffix(".0") == Some(number)
         };
-        Self::ALL
-            .iter()
-            .find_map(|(track, word)| is_of(word).then_some(*track))
+        Self::ALL.iter().find_map(|(track, word)| is_of(word).then_some(*track))
     }
 
-    /// The keys of a pool's configuration that belong to one member with this driver, and how each gets its value. All other
-    /// keys are the cluster's, and a joiner gets them from it.
+    /// The keys of a pool's configuration that belong to one member with this driver, and how each gets its value. All
+    /// other keys are the cluster's, and a joiner gets them from it.
     ///
-    /// From LXD's lists of node-specific storage keys (`lxd/db/storage_pools.go` of 4.0.13, 5.0.9 and 5.21.7), and from what
-    /// each driver reads of them. A key in `member_config` that is not of these is dropped with a line in the daemon's log.
+    /// From LXD's lists of node-specific storage keys (`lxd/db/storage_pools.go` of 4.0.13, 5.0.9 and 5.21.7), and from
+    /// what each driver reads of them. A key in `member_config` that is not of these is dropped with a line in the
+    /// daemon's log.
     #[must_use]
     pub fn member_keys(self, driver: Driver) -> &'static [(MemberKey, Given)] {
         use Given::{ByDriver, ForLoopFile, Here, Never};
-        use MemberKey::{
-            InitialSource, LvmThinpool, LvmVolumeGroup, Size, Source, SourceWipe, ZfsPool,
-        };
+        use MemberKey::{InitialSource, LvmThinpool, LvmVolumeGroup, Size, Source, SourceWipe, ZfsPool};
         // `source.wipe` came with 5.0.3 and is unknown to 4.0's validation.
         match (driver, self) {
             (Driver::Zfs, Self::V4_0) => &[
@@ -131,11 +125,7 @@ impl Track {
                 (SourceWipe, Never),
                 (InitialSource, ByDriver),
             ],
-            (Driver::Btrfs, Self::V4_0) => &[
-                (Source, Here),
-                (Size, ForLoopFile),
-                (InitialSource, ByDriver),
-            ],
+            (Driver::Btrfs, Self::V4_0) => &[(Source, Here), (Size, ForLoopFile), (InitialSource, ByDriver)],
             (Driver::Btrfs, _) => &[
                 (Source, Here),
                 (Size, ForLoopFile),
@@ -161,8 +151,9 @@ impl Track {
         }
     }
 
-    /// The first version of OpenZFS's kernel module that its ZFS tools fit. The snap carries its own and picks them by the version of
-    /// the module: 4.0 and 5.0 have tools from 0.6.5 on, 5.21 from 0.8 on. The other drivers have no such coupling.
+    /// The first version of OpenZFS's kernel module that its ZFS tools fit. The snap carries its own and picks them by
+    /// the version of the module: 4.0 and 5.0 have tools from 0.6.5 on, 5.21 from 0.8 on. The other drivers have no
+    /// such coupling.
     fn zfs_since(self) -> Version {
         match self {
             Self::V4_0 | Self::V5_0 => Version(0, 6),
@@ -197,8 +188,7 @@ impl Track {
     /// The kernel that LXD's documentation asks for, where this one is older than that.
     #[must_use]
     pub fn wants_newer_kernel(self, kernel: &KernelFacts) -> Option<Version> {
-        self.documented_kernel()
-            .filter(|documented| kernel.linux < *documented)
+        self.documented_kernel().filter(|documented| kernel.linux < *documented)
     }
 }
 
@@ -227,7 +217,8 @@ impl Channel {
         }
     }
 
-    /// Whether a build with this version can come from this channel. What is not released yet is named after its commit.
+    /// Whether a build with this version can come from this channel. What is not released yet is named after its
+    /// commit.
     #[must_use]
     pub fn may_have(&self, version: &str) -> bool {
         let numbers = version.strip_prefix(self.track.word());
@@ -244,16 +235,13 @@ impl Channel {
         }
     }
 
-    /// The channel that a misspelt one means: a risk with a slip, a point release for its track, another separator. A track
-    /// that exists and does not fit is none of these.
+    /// The channel that a misspelt one means: a risk with a slip, a point release for its track, another separator. A
+    /// track that exists and does not fit is none of these.
     #[must_use]
     pub fn meant_by(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         let (mut track, mut risk) = (None, None);
-        for part in lower
-            .split(['/', ' ', ':', '-', '_'])
-            .filter(|part| !part.is_empty())
-        {
+        for part in lower.split(['/', ' ', ':', '-', '_']).filter(|part| !part.is_empty()) {
             let near = RISKS
                 .into_iter()
                 .find(|known| strsim::damerau_levenshtein(known, part) <= 2);
@@ -303,9 +291,9 @@ impl FromStr for Channel {
             return Ok(Self { track, risk });
         }
         Err(match track {
-            "2.0" | "3.0" => format!(
-                "LXD {track} members share one certificate, so a host cannot be trusted before it joins"
-            ),
+            "2.0" | "3.0" => {
+                format!("LXD {track} members share one certificate, so a host cannot be trusted before it joins")
+            }
             "6" | "latest" => {
                 format!("track {track} asks for kernel 6.8, and 18.04 has at most 5.4")
             }

@@ -1,5 +1,5 @@
-//! What the outside world promises: Ubuntu's releases, LXD's snap, and the words that choose among them. Nothing of lxseed is
-//! below this.
+//! What the outside world promises: Ubuntu's releases, LXD's snap, and the words that choose among them. Nothing of
+//! lxseed is below this.
 //!
 //! A release is a value. To add one, write its file and name it in [`ALL`]; a field that is missing does not compile.
 
@@ -91,7 +91,8 @@ pub struct KernelFacts {
 pub struct Udev {
     /// systemd's version.
     pub version: u16,
-    /// Whether by-path names of ATA disks say which one behind a port multiplier it is: `…-ata-1.0` (246, systemd#15537).
+    /// Whether by-path names of ATA disks say which one behind a port multiplier it is: `…-ata-1.0` (246,
+    /// systemd#15537).
     pub ata_device_in_path: bool,
     /// Whether by-id names of NVMe disks end with their namespace: `nvme-MODEL_SERIAL_1` (254, systemd#26814).
     pub nvme_namespace_in_id: bool,
@@ -148,18 +149,14 @@ impl Release {
     #[must_use]
     pub fn suggested_by(text: &str) -> Option<&'static Self> {
         let lower = text.to_ascii_lowercase();
-        let word = lower
-            .trim_start_matches("ubuntu")
-            .trim_start_matches([' ', '-']);
+        let word = lower.trim_start_matches("ubuntu").trim_start_matches([' ', '-']);
         let is_one_of = |spellings: &[&str]| {
             spellings.iter().any(|name| {
                 word.strip_prefix(name)
                     .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
             })
         };
-        ALL.iter()
-            .copied()
-            .find(|release| is_one_of(release.spellings))
+        ALL.iter().copied().find(|release| is_one_of(release.spellings))
     }
 
     /// What there is to know of one of its kernels. A release has each of them.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-/// Keys of user-data whose values are shown. It is a list of what is public and not of what is secret: a key that comes to
-/// user-data later, or that a hand added, stays hidden.
+/// Keys of user-data whose values are shown. It is a list of what is public and not of what is secret: a key that comes
+/// to user-data later, or that a hand added, stays hidden.
 const PUBLIC: [&str; 16] = [
     "disable_root",
     "ed25519_public",
@@ -23,8 +23,8 @@ const PUBLIC: [&str; 16] = [
     "ssh_pwauth",
 ];
 
-/// Hides the values of secret files. The same value gets the same number, so that one sees whether it changed; a digest would
-/// let whoever reads the output try passwords against it.
+/// Hides the values of secret files. The same value gets the same number, so that one sees whether it changed; a digest
+/// would let whoever reads the output try passwords against it.
 #[derive(Default)]
 pub(crate) struct Redactor(HashMap<String, usize>);
 
@@ -46,10 +46,7 @@ impl Redactor {
         };
         let indent = &line[..line.len() - indented.len()];
         // What lxseed writes is `"key":` or `"key": value`; of anything else nothing is known to be public.
-        match rest
-            .strip_prefix('"')
-            .and_then(|rest| rest.split_once("\":"))
-        {
+        match rest.strip_prefix('"').and_then(|rest| rest.split_once("\":")) {
             Some((key, "")) if is_word(key) => line.to_owned(),
             Some((key, value)) if is_word(key) && value.starts_with(' ') => {
                 if PUBLIC.contains(&key) {

@@ -25,10 +25,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// If there is something that `ours` does not know as of our own making, or the folder cannot be written.
-    pub fn begin(
-        target: &Utf8Path,
-        ours: impl FnOnce(&Utf8Path) -> bool,
-    ) -> Result<Self, OutputError> {
+    pub fn begin(target: &Utf8Path, ours: impl FnOnce(&Utf8Path) -> bool) -> Result<Self, OutputError> {
         refuse(target, ours)?;
         let folder = folder_of(target);
         if !folder.exists() {
@@ -39,8 +36,7 @@ impl AtomicFile {
         }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);
-        let (file, named) = match rustix::fs::open(folder.as_str(), flags, Mode::RUSR | Mode::WUSR)
-        {
+        let (file, named) = match rustix::fs::open(folder.as_str(), flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => (File::from(file), None),
             // No such feature there; whatever else is wrong shows again.
             Err(_) => {
@@ -116,8 +112,8 @@ impl AtomicFile {
                 let random = tempfile::Builder::new()
                     .prefix(".lxseed-")
                     .make_in(folder_of(target), |path| {
-                        let path = Utf8Path::from_path(path)
-                            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+                        let path =
+                            Utf8Path::from_path(path).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
                         Ok(link(path)?)
                     })
                     .map_err(failed)?;
@@ -149,13 +145,11 @@ fn refuse(target: &Utf8Path, ours: impl FnOnce(&Utf8Path) -> bool) -> Result<(),
         ),
         Err(_) => Ok(()),
         Ok(meta) if meta.is_dir() => no("is a folder: give the file to write"),
-        Ok(meta) if !meta.is_file() => no(
-            "is not a plain file: write a file, look at it with `lxseed inspect`, and copy it to the medium with dd",
-        ),
+        Ok(meta) if !meta.is_file() => {
+            no("is not a plain file: write a file, look at it with `lxseed inspect`, and copy it to the medium with dd")
+        }
         Ok(_) if ours(target) => Ok(()),
-        Ok(_) => no(
-            "is there already and is not known to be of lxseed's making: move it away or choose another name",
-        ),
+        Ok(_) => no("is there already and is not known to be of lxseed's making: move it away or choose another name"),
     }
 }
 
@@ -224,9 +218,6 @@ mod tests {
             assert!(text.contains(why), "{name}: {text}");
         }
         assert!(message(AtomicFile::begin("/dev/null".into(), |_| true).map(drop)).contains("dd"));
-        assert_eq!(
-            fs::read_to_string(fixture.path("thesis.pdf")).unwrap(),
-            "mine"
-        );
+        assert_eq!(fs::read_to_string(fixture.path("thesis.pdf")).unwrap(), "mine");
     }
 }

@@ -14,10 +14,9 @@ pub enum OutputError {
     /// The path ends in nothing a folder could be named by.
     #[error("`{0}` does not name a folder: give the folder to write, such as out")]
     NoName(Utf8PathBuf),
-    /// Only the output folder itself is created, never the folders above it: a mistyped path would make a tree elsewhere.
-    #[error(
-        "{parent} is not a folder, so {path} cannot be made in it: create {parent} first or correct the path"
-    )]
+    /// Only the output folder itself is created, never the folders above it: a mistyped path would make a tree
+    /// elsewhere.
+    #[error("{parent} is not a folder, so {path} cannot be made in it: create {parent} first or correct the path")]
     NoParent {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -47,9 +46,7 @@ pub enum OutputError {
     #[error("{0} is a link to a folder that does not exist: create that folder or remove the link")]
     DanglingLink(Utf8PathBuf),
     /// A folder that must not be replaced under the user's feet.
-    #[error(
-        "{path} is {what}, and a build replaces its output folder: choose a folder of its own, such as {path}/out"
-    )]
+    #[error("{path} is {what}, and a build replaces its output folder: choose a folder of its own, such as {path}/out")]
     Precious {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -57,9 +54,7 @@ pub enum OutputError {
         what: &'static str,
     },
     /// A mount point cannot be renamed.
-    #[error(
-        "{0} is a mount point, which no rename can replace: choose a folder below it, such as {0}/out"
-    )]
+    #[error("{0} is a mount point, which no rename can replace: choose a folder below it, such as {0}/out")]
     MountPoint(Utf8PathBuf),
     /// On an overlay file system a folder of a lower layer is made of two, and renaming it fails with EXDEV.
     #[error(
@@ -97,9 +92,7 @@ pub enum OutputError {
     )]
     Damaged(Utf8PathBuf),
     /// A tree of ours with something else in it.
-    #[error(
-        "{path} holds {entries}, which no build wrote and the next one would delete: move that out of {path}"
-    )]
+    #[error("{path} holds {entries}, which no build wrote and the next one would delete: move that out of {path}")]
     Extra {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -107,9 +100,7 @@ pub enum OutputError {
         entries: String,
     },
     /// Others than the owner can look into a tree that holds secrets.
-    #[error(
-        "{path} holds secrets and others may look into it (mode {mode:04o}): run `chmod 700 {path}`"
-    )]
+    #[error("{path} holds secrets and others may look into it (mode {mode:04o}): run `chmod 700 {path}`")]
     Exposed {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -117,9 +108,7 @@ pub enum OutputError {
         mode: u32,
     },
     /// Git tracks a file of the tree, so the next commit would carry secrets.
-    #[error(
-        "git tracks {file}, and a build writes secrets there: run `git rm -r --cached -- {path}` and commit that"
-    )]
+    #[error("git tracks {file}, and a build writes secrets there: run `git rm -r --cached -- {path}` and commit that")]
     Tracked {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -127,14 +116,10 @@ pub enum OutputError {
         file: String,
     },
     /// The folder's own `.gitignore` lets the tree be added.
-    #[error(
-        "git does not ignore what a build writes into {0}, secrets included: add a line `*` to {0}/.gitignore"
-    )]
+    #[error("git does not ignore what a build writes into {0}, secrets included: add a line `*` to {0}/.gitignore")]
     NotIgnored(Utf8PathBuf),
     /// There is a repository, and git does not answer.
-    #[error(
-        "git cannot say whether it tracks {path} ({reason}): make `git status` work there, or build elsewhere"
-    )]
+    #[error("git cannot say whether it tracks {path} ({reason}): make `git status` work there, or build elsewhere")]
     Git {
         /// The output folder as it was given.
         path: Utf8PathBuf,
@@ -157,9 +142,7 @@ pub enum OutputError {
         error: io::Error,
     },
     /// A path that rendering must never produce.
-    #[error(
-        "`{path}` cannot be a file of the tree, because {why}: this is a mistake in lxseed, please report it"
-    )]
+    #[error("`{path}` cannot be a file of the tree, because {why}: this is a mistake in lxseed, please report it")]
     Path {
         /// The path, relative to the output folder.
         path: String,

@@ -33,9 +33,10 @@ pub(super) enum Step {
 /// Asked before each step. Tests make a step fail or end the process there; otherwise it says yes.
 pub(super) type Before<'a> = &'a (dyn Fn(Step) -> io::Result<()> + Sync);
 
-/// Makes everything written below `folder` durable, with one call for the whole file system: 60,000 calls of `fsync` take
-/// over half a minute. Running out of space may show only here, as a file system may choose blocks as late as this. `folder`
-/// was opened before anything was written: a disk's error is reported to whoever had a file open when it happened.
+/// Makes everything written below `folder` durable, with one call for the whole file system: 60,000 calls of `fsync`
+/// take over half a minute. Running out of space may show only here, as a file system may choose blocks as late as
+/// this. `folder` was opened before anything was written: a disk's error is reported to whoever had a file open when it
+/// happened.
 pub(super) fn sync_tree(folder: &fs::File, before: Before<'_>) -> io::Result<()> {
     before(Step::SyncTree)?;
     syncfs(folder.file()).map_err(|e| {
@@ -70,15 +71,10 @@ pub(super) fn replace(
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::ResourceBusy => OutputError::MountPoint(shown.clone()),
         io::ErrorKind::CrossesDevices => OutputError::Unmovable(shown.clone()),
-        _ => trying(
-            format_args!("failed to put the new tree in the place of {shown}"),
-            e,
-        )
-        .into(),
+        _ => trying(format_args!("failed to put the new tree in the place of {shown}"), e).into(),
     };
     if !exists {
-        let moved =
-            before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::NOREPLACE));
+        let moved = before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::NOREPLACE));
         // Without NOREPLACE a plain rename does: it replaces an empty folder at most.
         let moved = moved.or_else(|e| {
             if unsupported(&e) {
@@ -133,9 +129,7 @@ pub(super) fn clean(target: &Target) -> io::Result<()> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if (target.is_staging(&name) || backup.file_name() == Some(&name))
-            && entry.file_type()?.is_dir()
-        {
+        if (target.is_staging(&name) || backup.file_name() == Some(&name)) && entry.file_type()?.is_dir() {
             delete(&target.parent.join(name))?;
         }
     }

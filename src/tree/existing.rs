@@ -88,8 +88,8 @@ impl ExistingTree {
         self.contents.manifest.as_ref()
     }
 
-    /// The state of files: those of these paths, or every file below the folders of these paths. Each is read and digested, for
-    /// a modification time can be set by anybody.
+    /// The state of files: those of these paths, or every file below the folders of these paths. Each is read and
+    /// digested, for a modification time can be set by anybody.
     #[must_use]
     pub fn state(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
         let (Some(manifest), Some(folder)) = (self.manifest(), &self.folder) else {

@@ -32,8 +32,8 @@ pub(super) fn create(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()>
     Ok(())
 }
 
-/// Opens a plain file that has this mode and, where it is known, this size. A pipe or a link may lie where the file was:
-/// neither is waited for or followed.
+/// Opens a plain file that has this mode and, where it is known, this size. A pipe or a link may lie where the file
+/// was: neither is waited for or followed.
 pub(super) fn open_plain(path: &Utf8Path, mode: u32, size: Option<u64>) -> Result<File, Fault> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = OpenOptions::new()
@@ -59,11 +59,7 @@ pub(super) fn open_plain(path: &Utf8Path, mode: u32, size: Option<u64>) -> Resul
 }
 
 /// Reads such a file to its end. The bytes are wiped when dropped, for they may be secret.
-pub(super) fn read_plain(
-    path: &Utf8Path,
-    mode: u32,
-    size: Option<u64>,
-) -> Result<SecretBytes, Fault> {
+pub(super) fn read_plain(path: &Utf8Path, mode: u32, size: Option<u64>) -> Result<SecretBytes, Fault> {
     let read = |file: File| {
         // Room for all at once: a vector that grows would leave copies of a secret behind.
         let size = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;

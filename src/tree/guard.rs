@@ -39,10 +39,7 @@ pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
     };
     // Git is up to three processes; the manifest is read meanwhile.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
-    let (contents, git) = rayon::join(
-        || contents(target, &folder),
-        || check_git(target, has_gitignore),
-    );
+    let (contents, git) = rayon::join(|| contents(target, &folder), || check_git(target, has_gitignore));
     let contents = contents?;
     git?;
     Ok(contents)
@@ -120,8 +117,7 @@ pub(super) fn contents(target: &Target, folder: &Utf8Path) -> Result<Contents, O
         return Err(foreign());
     }
     let text = fs::read(folder.join(MANIFEST))?;
-    let manifest =
-        Manifest::parse(&text).map_err(|why| error(why, &path).unwrap_or_else(foreign))?;
+    let manifest = Manifest::parse(&text).map_err(|why| error(why, &path).unwrap_or_else(foreign))?;
     let mode = fs::symlink_metadata(folder)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(OutputError::Exposed { path, mode });
@@ -244,18 +240,13 @@ mod tests {
             fs::create_dir(fixture.target()).unwrap();
             fs::write(fixture.target().join(MANIFEST), text).unwrap();
             assert!(
-                message(guard(&fixture.target()))
-                    .contains("was not written by lxseed and holds manifest.json"),
+                message(guard(&fixture.target())).contains("was not written by lxseed and holds manifest.json"),
                 "{text}"
             );
         }
         let fixture = Fixture::new();
         fixture.build(&[("lab/a", "1")]);
-        fs::rename(
-            fixture.target().join(MANIFEST),
-            fixture.path("elsewhere.json"),
-        )
-        .unwrap();
+        fs::rename(fixture.target().join(MANIFEST), fixture.path("elsewhere.json")).unwrap();
         fs::os::unix::fs::symlink("../elsewhere.json", fixture.target().join(MANIFEST)).unwrap();
         assert!(message(guard(&fixture.target())).contains("was not written by lxseed"));
     }
@@ -283,10 +274,7 @@ mod tests {
         ] {
             assert!(text.contains(from));
             fs::write(&path, text.replace(from, to)).unwrap();
-            assert!(
-                message(guard(&fixture.target())).contains("is damaged"),
-                "{from} {to}"
-            );
+            assert!(message(guard(&fixture.target())).contains("is damaged"), "{from} {to}");
         }
     }
 
@@ -300,9 +288,7 @@ mod tests {
             ("lab/.gitkeep", &|path| fs::write(path, "x").unwrap()),
             ("lab/empty", &|path| fs::create_dir(path).unwrap()),
             (".keep", &|path| fs::create_dir(path).unwrap()),
-            ("lab/link", &|path| {
-                fs::os::unix::fs::symlink("/etc", path).unwrap()
-            }),
+            ("lab/link", &|path| fs::os::unix::fs::symlink("/etc", path).unwrap()),
             ("SHA256SUMS", &|path| {
                 fs::remove_file(&path).unwrap();
                 fs::create_dir(path).unwrap();

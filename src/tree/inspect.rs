@@ -9,7 +9,8 @@ use super::guard::{self, unlisted};
 use super::manifest::{MANIFEST, Manifest};
 use super::verify::{file_faults, own_faults};
 
-/// A tree, looked through. Unlike [`ExistingTree`](super::ExistingTree) it may lie anywhere and hold more than a build would replace.
+/// A tree, looked through. Unlike [`ExistingTree`](super::ExistingTree) it may lie anywhere and hold more than a build
+/// would replace.
 #[derive(Clone, Debug)]
 pub struct Inspected {
     /// The manifest that the build wrote.

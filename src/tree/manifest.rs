@@ -37,7 +37,8 @@ pub struct BuildInfo {
 pub struct ClusterInfo {
     /// The cluster's name, which is its folder's name.
     pub name: String,
-    /// A digest of all that its files follow from; empty if they were not all built from the same, or by the formats before.
+    /// A digest of all that its files follow from; empty if they were not all built from the same, or by the formats
+    /// before.
     #[serde(default)]
     pub digest: String,
     /// The names of its hosts, which are their folders' names.
@@ -143,25 +144,16 @@ impl Manifest {
     /// Reads what [`to_json`](Self::to_json) wrote, of this format or an earlier one.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Unreadable> {
         let manifest = match serde_json::from_slice::<Self>(text) {
-            Ok(manifest) if manifest.generator == GENERATOR && manifest.format <= FORMAT => {
-                manifest
-            }
+            Ok(manifest) if manifest.generator == GENERATOR && manifest.format <= FORMAT => manifest,
             _ => return Err(why_unreadable(text)),
         };
-        // Files are kept by these paths, and what is said of them is copied into the next manifest: both are held to what a
-        // build writes.
-        let as_written = |entry: &Entry| {
-            path_fault(&entry.path).is_none() && hex::decode(&entry.sha256, &mut [0; 32]).is_some()
-        };
+        // Files are kept by these paths, and what is said of them is copied into the next manifest: both are held to
+        // what a build writes.
+        let as_written =
+            |entry: &Entry| path_fault(&entry.path).is_none() && hex::decode(&entry.sha256, &mut [0; 32]).is_some();
         let whole = manifest.files.iter().all(as_written)
-            && manifest
-                .files
-                .is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
-        if whole {
-            Ok(manifest)
-        } else {
-            Err(Unreadable::Damaged)
-        }
+            && manifest.files.is_sorted_by(|a, b| a.path.as_str() < b.path.as_str());
+        if whole { Ok(manifest) } else { Err(Unreadable::Damaged) }
     }
 
     /// The text of `manifest.json`: one file a line, so that a diff of two trees reads well.
@@ -191,9 +183,7 @@ impl Manifest {
             .collect();
         let at = lines.partition_point(|(path, _)| *path < MANIFEST);
         lines.insert(at, (MANIFEST, &manifest));
-        let lines = lines
-            .iter()
-            .flat_map(|(path, sha256)| [*sha256, "  ", *path, "\n"]);
+        let lines = lines.iter().flat_map(|(path, sha256)| [*sha256, "  ", *path, "\n"]);
         lines.collect()
     }
 
@@ -225,17 +215,9 @@ impl Manifest {
         for entry in &self.files {
             let path = entry.path.as_str();
             // Files of a folder are neighbours, so what this path shares with the one before is known already.
-            let shared = path
-                .bytes()
-                .zip(previous.bytes())
-                .take_while(|(a, b)| a == b)
-                .count();
+            let shared = path.bytes().zip(previous.bytes()).take_while(|(a, b)| a == b).count();
             let slashes = path.bytes().enumerate().skip(shared);
-            folders.extend(
-                slashes
-                    .filter(|(_, byte)| *byte == b'/')
-                    .map(|(at, _)| &path[..at]),
-            );
+            folders.extend(slashes.filter(|(_, byte)| *byte == b'/').map(|(at, _)| &path[..at]));
             previous = path;
         }
         folders.sort_unstable();
@@ -245,10 +227,7 @@ impl Manifest {
 
     /// Indices in [`Self::files`] of the file of that path, or every file below the folder of that path.
     pub(super) fn below(&self, prefix: &Utf8Path) -> Range<usize> {
-        let from = |bound: &str| {
-            self.files
-                .partition_point(|entry| entry.path.as_str() < bound)
-        };
+        let from = |bound: &str| self.files.partition_point(|entry| entry.path.as_str() < bound);
         let exact = from(prefix.as_str());
         if self
             .files
@@ -358,11 +337,7 @@ impl Formatter for ItemPerLine {
         self.close(writer, b"]")
     }
 
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.item(writer, first)
     }
 
@@ -374,11 +349,7 @@ impl Formatter for ItemPerLine {
         self.close(writer, b"}")
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.item(writer, first)
     }
 
@@ -463,14 +434,7 @@ mod tests {
                 },
             ],
         };
-        let files = [
-            "lab-a/x",
-            "lab/node10/a",
-            "lab/node1/b",
-            "lab/node1",
-            "lab0",
-        ]
-        .map(|path| Entry {
+        let files = ["lab-a/x", "lab/node10/a", "lab/node1/b", "lab/node1", "lab0"].map(|path| Entry {
             secret: true,
             ..entry(path)
         });
@@ -593,18 +557,10 @@ mod tests {
     #[test]
     fn sums_are_in_the_order_of_paths() {
         let mut manifest = sample();
-        manifest.files = ["lab/x", "manifest", "manifest.json-", "rack/x"]
-            .map(entry)
-            .into();
+        manifest.files = ["lab/x", "manifest", "manifest.json-", "rack/x"].map(entry).into();
         let sums = manifest.sums(&[0xab; 32]);
         let paths: Vec<&str> = sums.lines().map(|line| &line[66..]).collect();
-        let expected = [
-            "lab/x",
-            "manifest",
-            "manifest.json",
-            "manifest.json-",
-            "rack/x",
-        ];
+        let expected = ["lab/x", "manifest", "manifest.json", "manifest.json-", "rack/x"];
         assert_eq!(paths, expected);
         assert!(sums.contains(&format!("{}  manifest.json\n", "ab".repeat(32))));
     }

@@ -1,7 +1,8 @@
 //! The output tree: staged beside the folder it is for, checked, synced once and exchanged in one rename.
 //!
-//! [`Stage::begin`] refuses what must not be replaced, [`Stage::write`] and [`Stage::keep`] fill the staging folder, and
-//! [`Stage::commit`] replaces the old one by it. At every instant the target holds the old tree or the new one, whole.
+//! [`Stage::begin`] refuses what must not be replaced, [`Stage::write`] and [`Stage::keep`] fill the staging folder,
+//! and [`Stage::commit`] replaces the old one by it. At every instant the target holds the old tree or the new one,
+//! whole.
 
 mod atomic_file;
 mod error;

@@ -27,8 +27,8 @@ const GITIGNORE: &[u8] = b"*\n!.gitignore\n";
 /// Hides a staging folder from git, this very file included.
 const STAGING_GITIGNORE: &[u8] = b"*\n";
 
-/// A build in progress. Until [`commit`](Self::commit) puts it in target, the target is as it was; dropped before that, in
-/// an error or a panic, it leaves no trace. Threads may write and keep at the same time.
+/// A build in progress. Until [`commit`](Self::commit) puts it in target, the target is as it was; dropped before that,
+/// in an error or a panic, it leaves no trace. Threads may write and keep at the same time.
 #[derive(Debug)]
 pub struct Stage {
     // Dropped in this order: the staging folder goes while the lock is held.
@@ -77,9 +77,9 @@ impl Committed {
 }
 
 impl Stage {
-    /// Begins a build of `target`: takes the lock, asks every [`guard`](super::guard()), clears away what killed builds left
-    /// and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is removed
-    /// again when this fails.
+    /// Begins a build of `target`: takes the lock, asks every [`guard`](super::guard()), clears away what killed builds
+    /// left and makes the staging folder. Before the guards have agreed nothing is written but the lock file, which is
+    /// removed again when this fails.
     ///
     /// # Errors
     /// If the target must not be replaced, another build of it is running, or the folder it lies in cannot be written.
@@ -96,14 +96,8 @@ impl Stage {
             .rand_bytes(SUFFIX)
             .permissions(PermissionsExt::from_mode(FOLDER_MODE))
             .tempdir_in(&target.parent)
-            .map_err(|e| {
-                trying(
-                    format_args!("failed to create a folder in {}", target.parent),
-                    e,
-                )
-            })?;
-        let folder =
-            Utf8PathBuf::try_from(staging.path().to_path_buf()).map_err(|e| e.into_io_error())?;
+            .map_err(|e| trying(format_args!("failed to create a folder in {}", target.parent), e))?;
+        let folder = Utf8PathBuf::try_from(staging.path().to_path_buf()).map_err(|e| e.into_io_error())?;
         fs::set_permissions(&folder, PermissionsExt::from_mode(FOLDER_MODE))?;
         let opened = fs::File::open(folder.as_std_path())?;
         create(&folder.join(".gitignore"), STAGING_GITIGNORE, 0o644)?;
@@ -142,8 +136,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Keeps files of the existing tree: those of these paths, or every file below the folders of these paths. Only if all
-    /// of them are as they were built, or none is kept.
+    /// Keeps files of the existing tree: those of these paths, or every file below the folders of these paths. Only if
+    /// all of them are as they were built, or none is kept.
     pub fn keep(&self, paths: &[impl AsRef<Utf8Path>]) -> State {
         let state = self.existing.state(paths);
         if let (State::Whole, Some(manifest)) = (&state, self.existing.manifest()) {
@@ -155,22 +149,18 @@ impl Stage {
         state
     }
 
-    /// Replaces the existing tree, durably, and deletes it. If the same tree is there already, byte for
-    /// byte and mode for mode, it is left alone.
+    /// Replaces the existing tree, durably, and deletes it. If the same tree is there already, byte for byte and mode
+    /// for mode, it is left alone.
     ///
     /// # Errors
-    /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree is there then,
-    /// unless the message says otherwise.
+    /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree is there
+    /// then, unless the message says otherwise.
     pub fn commit(self, info: BuildInfo) -> Result<Committed, OutputError> {
         self.commit_asking(info, &|_| Ok(()))
     }
 
     /// [`commit`](Self::commit), asking before each step.
-    pub(super) fn commit_asking(
-        mut self,
-        info: BuildInfo,
-        before: Before<'_>,
-    ) -> Result<Committed, OutputError> {
+    pub(super) fn commit_asking(mut self, info: BuildInfo, before: Before<'_>) -> Result<Committed, OutputError> {
         let written = std::mem::take(&mut *locked(&self.written));
         let kept = std::mem::take(&mut *locked(&self.kept));
         let nothing_written = written.is_empty();
@@ -181,10 +171,7 @@ impl Stage {
         }
         let text = manifest.to_json();
         // Every file was compared when it was kept, and the manifest lists no other.
-        if nothing_written
-            && self.existing.contents.text == text.as_bytes()
-            && self.existing.own_faults().is_empty()
-        {
+        if nothing_written && self.existing.contents.text == text.as_bytes() && self.existing.own_faults().is_empty() {
             return Ok(Committed::unchanged(&manifest));
         }
 
@@ -217,8 +204,8 @@ impl Stage {
         Ok(done)
     }
 
-    /// Links a file of the existing tree into the staging folder, or copies it. Not every file system has links, and not
-    /// every file may be linked (fs.protected_hardlinks).
+    /// Links a file of the existing tree into the staging folder, or copies it. Not every file system has links, and
+    /// not every file may be linked (fs.protected_hardlinks).
     fn link(&self, entry: &Entry) -> Result<(), OutputError> {
         let old = &self.target.real;
         self.make_parents(&entry.path)?;
@@ -256,12 +243,10 @@ impl Stage {
         for folder in missing.into_iter().rev() {
             let full = self.folder.join(folder);
             let mut new = std::fs::DirBuilder::new();
-            new.mode(FOLDER_MODE)
-                .create(&full)
-                .map_err(|e| match e.kind() {
-                    io::ErrorKind::AlreadyExists => twice(folder),
-                    _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
-                })?;
+            new.mode(FOLDER_MODE).create(&full).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => twice(folder),
+                _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
+            })?;
             // A umask may have taken something away; nearly none does, and looking costs less than setting.
             if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
                 fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
@@ -303,16 +288,14 @@ fn twice(path: &Utf8Path) -> OutputError {
     }
 }
 
-/// Counts what is different from the build before. Both lists are in the order of their paths, and are walked side by side.
+/// Counts what is different from the build before. Both lists are in the order of their paths, and are walked side by
+/// side.
 fn summary(old: Option<&Manifest>, new: &Manifest) -> Committed {
     let mut done = Committed {
         changed: true,
         ..Committed::unchanged(new)
     };
-    let mut old = old
-        .map_or(&[][..], |manifest| &manifest.files)
-        .iter()
-        .peekable();
+    let mut old = old.map_or(&[][..], |manifest| &manifest.files).iter().peekable();
     for entry in &new.files {
         let path = entry.path.as_str();
         while old.next_if(|old| old.path.as_str() < path).is_some() {

@@ -54,8 +54,7 @@ impl Target {
         };
         if found.is_symlink() && !target.exists() {
             // A build that fell back to two renames and died between them leaves its link dangling. That is repaired.
-            let leads_to =
-                Utf8PathBuf::try_from(fs::read_link(target)?).map_err(|e| e.into_io_error())?;
+            let leads_to = Utf8PathBuf::try_from(fs::read_link(target)?).map_err(|e| e.into_io_error())?;
             let target = Self::absent(&target.parent().unwrap_or(target).join(leads_to));
             return match target {
                 Ok(target) if target.backup_path().is_dir() => Ok(Self { shown, ..target }),
@@ -66,11 +65,7 @@ impl Target {
             return Err(OutputError::NotAFolder(shown));
         }
         let real = canonical(target)?;
-        let below = |folder: &Option<PathBuf>| {
-            folder
-                .as_deref()
-                .is_some_and(|f: &Path| f.starts_with(&real))
-        };
+        let below = |folder: &Option<PathBuf>| folder.as_deref().is_some_and(|f: &Path| f.starts_with(&real));
         let what = match () {
             () if real == "/" => Some("the root folder"),
             () if below(&precious.home) => Some("the home folder or one above it"),
@@ -132,13 +127,11 @@ impl Target {
         format!(".{}.lxseed-stage-", self.name)
     }
 
-    /// Whether a folder of this name, beside the target, is a staging folder of it. The suffix is checked too: the staging
-    /// folders of a target that is itself called `out.lxseed-stage-x` begin like those of `out`.
+    /// Whether a folder of this name, beside the target, is a staging folder of it. The suffix is checked too: the
+    /// staging folders of a target that is itself called `out.lxseed-stage-x` begin like those of `out`.
     pub(super) fn is_staging(&self, name: &str) -> bool {
         name.strip_prefix(&self.staging_prefix())
-            .is_some_and(|rest| {
-                rest.len() == SUFFIX && rest.bytes().all(|b| b.is_ascii_alphanumeric())
-            })
+            .is_some_and(|rest| rest.len() == SUFFIX && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
 
     /// The folder that holds the tree now: the target, or the backup that an interrupted fallback left.
@@ -157,16 +150,11 @@ fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
         .map_err(|e| trying(format_args!("failed to resolve {path}"), e))
 }
 
-/// Renaming a mount point fails with EBUSY, from inside a container as well (a volume mounted at the output folder). The
-/// attribute is known since Linux 5.8; before that the rename itself is what fails.
+/// Renaming a mount point fails with EBUSY, from inside a container as well (a volume mounted at the output folder).
+/// The attribute is known since Linux 5.8; before that the rename itself is what fails.
 fn is_mount_point(path: &Utf8Path) -> bool {
-    statx(
-        CWD,
-        path.as_str(),
-        AtFlags::SYMLINK_NOFOLLOW,
-        StatxFlags::empty(),
-    )
-    .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    statx(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 #[cfg(test)]
@@ -176,11 +164,7 @@ mod tests {
     use super::*;
     use crate::tree::tests::{Fixture, message};
 
-    fn locate(
-        target: &Utf8Path,
-        home: &Utf8Path,
-        current: &Utf8Path,
-    ) -> Result<Target, OutputError> {
+    fn locate(target: &Utf8Path, home: &Utf8Path, current: &Utf8Path) -> Result<Target, OutputError> {
         let precious = Precious {
             home: Some(home.into()),
             current: Some(current.into()),
@@ -203,14 +187,9 @@ mod tests {
         assert!(refused(home.parent().unwrap()).contains("is the home folder or one above it"));
         assert!(refused(&work).contains("is the current folder"));
         assert!(refused(work.parent().unwrap()).contains("is the current folder or one above it"));
-        assert!(
-            refused(&elsewhere.join("../work")).contains("is the current folder or one above it")
-        );
+        assert!(refused(&elsewhere.join("../work")).contains("is the current folder or one above it"));
         assert_eq!(locate(&elsewhere, &home, &work).unwrap().real, elsewhere);
-        assert_eq!(
-            locate(&work.join("out/"), &home, &work).unwrap().real,
-            work.join("out")
-        );
+        assert_eq!(locate(&work.join("out/"), &home, &work).unwrap().real, work.join("out"));
     }
 
     #[test]
@@ -218,19 +197,11 @@ mod tests {
         let fixture = Fixture::new();
         fs::write(fixture.path("file"), "x").unwrap();
         fs::os::unix::fs::symlink("nowhere", fixture.path("dangling")).unwrap();
+        assert!(message(Target::locate(&fixture.path("file"))).contains("is not a folder: move it away"));
+        assert!(message(Target::locate(&fixture.path("file/out"))).contains("file is not a folder, so"));
+        assert!(message(Target::locate(&fixture.path("no/out"))).contains("no is not a folder, so"));
         assert!(
-            message(Target::locate(&fixture.path("file")))
-                .contains("is not a folder: move it away")
-        );
-        assert!(
-            message(Target::locate(&fixture.path("file/out"))).contains("file is not a folder, so")
-        );
-        assert!(
-            message(Target::locate(&fixture.path("no/out"))).contains("no is not a folder, so")
-        );
-        assert!(
-            message(Target::locate(&fixture.path("dangling")))
-                .contains("is a link to a folder that does not exist")
+            message(Target::locate(&fixture.path("dangling"))).contains("is a link to a folder that does not exist")
         );
         assert!(message(Target::locate("".into())).contains("does not name a folder"));
         assert!(message(Target::locate("/proc".into())).contains("is a mount point"));

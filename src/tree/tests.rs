@@ -15,9 +15,7 @@ use fs_err::os::unix::fs::symlink;
 use rayon::prelude::*;
 
 pub(super) use fixture::{Fixture, message, snapshot};
-use fixture::{
-    assert_sums_hold, assert_whole, build_generation, build_info, mode, paths, stage_generation,
-};
+use fixture::{assert_sums_hold, assert_whole, build_generation, build_info, mode, paths, stage_generation};
 
 use super::exchange::Step;
 use super::*;
@@ -46,10 +44,7 @@ fn a_first_build_makes_the_whole_tree() {
         text.contains("\"mode\": \"0600\"") && !text.contains(fixture.root.as_str()),
         "{text}"
     );
-    assert_eq!(
-        fixture.begin().existing().manifest().unwrap().files.len(),
-        4
-    );
+    assert_eq!(fixture.begin().existing().manifest().unwrap().files.len(), 4);
 }
 
 #[test]
@@ -58,10 +53,7 @@ fn a_tree_without_files_is_a_tree() {
     let stage = fixture.begin();
     assert!(stage.existing().manifest().is_none());
     stage.commit(build_info()).unwrap();
-    assert_eq!(
-        paths(&fixture.target()),
-        [".gitignore", "SHA256SUMS", "manifest.json"]
-    );
+    assert_eq!(paths(&fixture.target()), [".gitignore", "SHA256SUMS", "manifest.json"]);
     assert_sums_hold(&fixture.target());
 }
 
@@ -70,10 +62,7 @@ fn a_rebuild_replaces_what_changed_and_drops_stale_hosts() {
     let fixture = Fixture::new();
     fixture.build(&[("lab/node1/a", "1"), ("lab/node2/a", "1"), ("lab/z", "1")]);
     let done = fixture.commit(&[("lab/node1/a", "2"), ("lab/z", "1"), ("lab/new", "1")]);
-    assert_eq!(
-        (done.added, done.updated, done.removed, done.changed),
-        (1, 1, 1, true)
-    );
+    assert_eq!((done.added, done.updated, done.removed, done.changed), (1, 1, 1, true));
     let expected = [
         ".gitignore",
         "SHA256SUMS",
@@ -85,10 +74,7 @@ fn a_rebuild_replaces_what_changed_and_drops_stale_hosts() {
         "manifest.json",
     ];
     assert_eq!(paths(&fixture.target()), expected);
-    assert_eq!(
-        fs::read_to_string(fixture.path("out/lab/node1/a")).unwrap(),
-        "2"
-    );
+    assert_eq!(fs::read_to_string(fixture.path("out/lab/node1/a")).unwrap(), "2");
     assert_sums_hold(&fixture.target());
     assert_eq!(fixture.beside(), ["out"]);
 }
@@ -117,9 +103,7 @@ fn any_damage_to_the_tree_is_a_difference() {
     let fixture = Fixture::new();
     let target = fixture.target();
     build_generation(&target, 1).unwrap();
-    let set_mode = |path: &str, mode| {
-        fs::set_permissions(target.join(path), PermissionsExt::from_mode(mode)).unwrap()
-    };
+    let set_mode = |path: &str, mode| fs::set_permissions(target.join(path), PermissionsExt::from_mode(mode)).unwrap();
     let damages: [&dyn Fn(); 11] = [
         &|| fs::write(target.join("lab/known_hosts"), "node1 ssh-ed25519 AAAB\n").unwrap(),
         &|| fs::write(target.join("lab/node1/user-data"), "").unwrap(),
@@ -181,10 +165,7 @@ fn keep_files_survive_with_bytes_and_mode() {
     fs::set_permissions(target.join(".keep"), PermissionsExt::from_mode(0o640)).unwrap();
     for n in [1, 2, 2, 3] {
         build_generation(&target, n).unwrap();
-        assert_eq!(
-            fs::read_to_string(target.join(".gitignore")).unwrap(),
-            "# mine\n*\n"
-        );
+        assert_eq!(fs::read_to_string(target.join(".gitignore")).unwrap(), "# mine\n*\n");
         assert_eq!(fs::read(target.join(".keep")).unwrap(), [0, 255]);
         assert_eq!(mode(target.join(".keep")), 0o640);
         assert_eq!(mode(&target), 0o700);
@@ -240,9 +221,7 @@ fn an_error_or_a_panic_leaves_no_trace() {
     let panicked = std::panic::catch_unwind(|| {
         let stage = stage_generation(&fixture.target(), 2).unwrap();
         (0..8).into_par_iter().for_each(|i| {
-            stage
-                .write(&Fixture::secret(&format!("lab/{i}"), "x"))
-                .unwrap();
+            stage.write(&Fixture::secret(&format!("lab/{i}"), "x")).unwrap();
             assert!(i != 5, "a worker fails");
         });
     });
@@ -257,15 +236,7 @@ fn paths_that_leave_the_tree_or_meet_are_refused() {
     let fixture = Fixture::new();
     let stage = fixture.begin();
     let write = |path: &str| stage.write(&Fixture::public(path, "x"));
-    for path in [
-        "../x",
-        "/etc/x",
-        "a/../../x",
-        "",
-        "a/",
-        "manifest.json",
-        ".gitignore",
-    ] {
+    for path in ["../x", "/etc/x", "a/../../x", "", "a/", "manifest.json", ".gitignore"] {
         assert!(message(write(path)).contains("please report it"), "{path}");
     }
     write("lab/a").unwrap();
@@ -286,10 +257,7 @@ fn what_the_user_adds_during_a_build_stops_the_commit() {
     let stage = stage_generation(&fixture.target(), 2).unwrap();
     fs::write(fixture.path("out/lab/notes"), "mine").unwrap();
     assert!(message(stage.commit(build_info())).contains("holds lab/notes, which no build wrote"));
-    assert_eq!(
-        fs::read_to_string(fixture.path("out/lab/notes")).unwrap(),
-        "mine"
-    );
+    assert_eq!(fs::read_to_string(fixture.path("out/lab/notes")).unwrap(), "mine");
     assert_eq!(fixture.beside(), ["out"]);
 }
 
@@ -303,9 +271,7 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
     // What was to be kept of the old tree is gone with it.
     let stage = stage_generation(&fixture.target(), 2).unwrap();
     fs::remove_dir_all(fixture.target()).unwrap();
-    assert!(
-        message(stage.commit(build_info())).contains("known_hosts changed while the build ran")
-    );
+    assert!(message(stage.commit(build_info())).contains("known_hosts changed while the build ran"));
     assert_eq!(fixture.beside(), [] as [&str; 0]);
     // A tree that shares nothing with it does not need it.
     fixture.build(&[("lab/other", "1")]);
@@ -322,10 +288,7 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
             Ok(())
         }
     };
-    assert!(
-        message(stage.commit_asking(build_info(), &late))
-            .contains("failed to put the new tree in the place of")
-    );
+    assert!(message(stage.commit_asking(build_info(), &late)).contains("failed to put the new tree in the place of"));
     assert_eq!(fs::read_to_string(fixture.target()).unwrap(), "mine");
 }
 
@@ -337,17 +300,12 @@ fn what_is_kept_is_linked_and_the_rest_is_gone() {
     let stage = fixture.begin();
     assert_eq!(stage.keep(&["lab/node1"]), State::Whole);
     assert_eq!(stage.keep(&["lab/known_hosts"]), State::Whole);
-    stage
-        .write(&Fixture::public("lab/node2/meta-data", "2"))
-        .unwrap();
+    stage.write(&Fixture::public("lab/node2/meta-data", "2")).unwrap();
     let done = stage.commit(build_info()).unwrap();
     assert_eq!((done.added, done.updated, done.removed), (1, 0, 1));
     let after = snapshot(&fixture.target());
     for path in ["lab/node1/user-data", "lab/node1/run.sh", "lab/known_hosts"] {
-        assert_eq!(
-            after[path], before[path],
-            "{path} is linked, not written again"
-        );
+        assert_eq!(after[path], before[path], "{path} is linked, not written again");
     }
     assert_sums_hold(&fixture.target());
     // Everything kept and nothing else is the same tree.
@@ -358,10 +316,7 @@ fn what_is_kept_is_linked_and_the_rest_is_gone() {
     // All of what is asked for, or nothing.
     let stage = fixture.begin();
     let missing = vec![("lab/gone".into(), Fault::Missing)];
-    assert_eq!(
-        stage.keep(&["lab/node1", "lab/gone"]),
-        State::Damaged(missing)
-    );
+    assert_eq!(stage.keep(&["lab/node1", "lab/gone"]), State::Damaged(missing));
     assert_eq!(stage.keep(&["lab"]), State::Whole);
     assert!(!stage.commit(build_info()).unwrap().changed);
     // The same file twice is a mistake, kept or written.
@@ -371,9 +326,7 @@ fn what_is_kept_is_linked_and_the_rest_is_gone() {
     assert!(message(stage.commit(build_info())).contains("twice"));
     let stage = fixture.begin();
     stage.keep(&["lab/node1"]);
-    stage
-        .write(&Fixture::public("lab/node1/run.sh", "2"))
-        .unwrap();
+    stage.write(&Fixture::public("lab/node1/run.sh", "2")).unwrap();
     assert!(message(stage.commit(build_info())).contains("twice"));
     assert_eq!(snapshot(&fixture.target()), after);
 }
@@ -397,15 +350,7 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
     let target = fixture.target();
     assert_eq!(fixture.begin().keep(&["lab"]), State::Absent);
     build_generation(&target, 1).unwrap();
-    for prefix in [
-        "lab/node",
-        "lab/node2",
-        "",
-        "lab/",
-        "../out/lab",
-        "/",
-        "manifest.json",
-    ] {
+    for prefix in ["lab/node", "lab/node2", "", "lab/", "../out/lab", "/", "manifest.json"] {
         let stage = fixture.begin();
         assert_eq!(stage.keep(&[prefix]), State::Absent, "{prefix}");
     }
@@ -455,10 +400,7 @@ fn what_was_altered_is_not_kept_and_what_was_never_built_neither() {
         damage();
         let damaged = State::Damaged(vec![("lab/node1/user-data".into(), fault)]);
         assert_eq!(fixture.begin().keep(&["lab/node1"]), damaged);
-        assert_eq!(
-            ExistingTree::read(&target).unwrap().state(&["lab"]),
-            damaged
-        );
+        assert_eq!(ExistingTree::read(&target).unwrap().state(&["lab"]), damaged);
         build_generation(&target, 1).unwrap();
         assert_whole(&target, 1);
     }
@@ -477,9 +419,7 @@ fn the_trees_own_faults_are_named() {
         let existing = ExistingTree::read(&target).unwrap();
         assert!(!existing.is_manifest_intact());
         let faults = existing.own_faults().iter();
-        faults
-            .map(|(path, fault)| format!("{path} {fault}"))
-            .collect()
+        faults.map(|(path, fault)| format!("{path} {fault}")).collect()
     };
     assert_eq!(
         named(),
@@ -518,9 +458,7 @@ fn builders_at_once_end_in_one_whole_tree() {
         }
     });
     let text = fs::read_to_string(target.join("manifest.json")).unwrap();
-    let n = (1..=4)
-        .find(|n| text.contains(&format!("lab/node{n}0/")))
-        .unwrap();
+    let n = (1..=4).find(|n| text.contains(&format!("lab/node{n}0/"))).unwrap();
     assert_whole(&target, n);
     assert_eq!(fixture.beside(), ["out"]);
 }
@@ -543,14 +481,8 @@ fn a_full_disk_is_said_plainly() {
                     .unwrap()
                     .commit_asking(build_info(), &full),
             );
-            assert!(
-                text.starts_with("no space is left for the new tree ("),
-                "{text}"
-            );
-            assert!(
-                text.ends_with("): free some there and build again"),
-                "{text}"
-            );
+            assert!(text.starts_with("no space is left for the new tree ("), "{text}");
+            assert!(text.ends_with("): free some there and build again"), "{text}");
         }
     }
     assert_whole(&fixture.target(), 1);

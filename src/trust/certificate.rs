@@ -12,8 +12,8 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{DerSignature, SigningKey};
 use p256::{NistP256, SecretKey};
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
-    PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, PublicKeyData, SanType,
+    SerialNumber, SignatureAlgorithm,
 };
 use sec1::der::oid::AssociatedOid;
 use sec1::der::pem::PemLabel;
@@ -53,23 +53,13 @@ impl SiteSecret {
     ///
     /// # Errors
     /// [`TrustError::Name`] if the host's name is not a DNS name of at most 64 characters.
-    pub fn lxd_server(
-        &self,
-        cluster: &str,
-        host: &str,
-        generation: u32,
-    ) -> Result<KeyPair, TrustError> {
+    pub fn lxd_server(&self, cluster: &str, host: &str, generation: u32) -> Result<KeyPair, TrustError> {
         let subject = Subject {
             cluster,
             host,
             generation,
         };
-        self.key_pair(
-            host,
-            &subject,
-            Purpose::LxdServerKey,
-            Purpose::LxdServerSerial,
-        )
+        self.key_pair(host, &subject, Purpose::LxdServerKey, Purpose::LxdServerSerial)
     }
 
     /// The cluster's own pair (`cluster.crt` and `cluster.key`), which every member serves once the cluster has
@@ -83,12 +73,7 @@ impl SiteSecret {
             host: "",
             generation,
         };
-        self.key_pair(
-            cluster,
-            &subject,
-            Purpose::LxdClusterKey,
-            Purpose::LxdClusterSerial,
-        )
+        self.key_pair(cluster, &subject, Purpose::LxdClusterKey, Purpose::LxdClusterSerial)
     }
 
     fn key_pair(
@@ -99,9 +84,7 @@ impl SiteSecret {
         serial_purpose: Purpose,
     ) -> Result<KeyPair, TrustError> {
         check_name(name)?;
-        let no_key = || TrustError::Key {
-            name: name.to_owned(),
-        };
+        let no_key = || TrustError::Key { name: name.to_owned() };
 
         let mut material = Zeroizing::new([0; CANDIDATES * SCALAR_BYTES]);
         subject.derive(self.key(), key_purpose, &mut material);
@@ -158,9 +141,7 @@ pub(super) fn check_name(name: &str) -> Result<(), TrustError> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let problem = if name.len() > 64 {
         "it has more than 64 characters"
@@ -252,10 +233,7 @@ impl PublicKeyData for DeterministicSigner {
 
 impl rcgen::SigningKey for DeterministicSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signature: DerSignature = self
-            .key
-            .try_sign(message)
-            .map_err(|_| rcgen::Error::RemoteKeyError)?;
+        let signature: DerSignature = self.key.try_sign(message).map_err(|_| rcgen::Error::RemoteKeyError)?;
         Ok(signature.as_bytes().to_vec())
     }
 }

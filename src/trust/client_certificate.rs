@@ -56,14 +56,10 @@ pub(crate) enum ClientCertificateError {
     #[error("this is larger than {MAX_PEM_BYTES} bytes, so it is not a certificate")]
     TooLarge,
     /// No block at all.
-    #[error(
-        "there is no certificate in PEM form; give the content of client.crt, from -----BEGIN CERTIFICATE----- on"
-    )]
+    #[error("there is no certificate in PEM form; give the content of client.crt, from -----BEGIN CERTIFICATE----- on")]
     Missing,
     /// A folded YAML text.
-    #[error(
-        "the certificate's line breaks are lost; write it as a block (a \"|\" after the colon, the lines below)"
-    )]
+    #[error("the certificate's line breaks are lost; write it as a block (a \"|\" after the colon, the lines below)")]
     Folded,
     /// Another kind of block.
     #[error("there is a block that is not a certificate; give the content of client.crt")]
@@ -100,11 +96,7 @@ impl ClientCertificate {
         let der = STANDARD.decode(only_block(pem)?).map_err(|_| E::Base64)?;
         let key = key_of(&der).ok_or(E::Der)?;
         let fingerprint = hex::encode(&Sha256::digest(&der));
-        Ok(Self {
-            der,
-            fingerprint,
-            key,
-        })
+        Ok(Self { der, fingerprint, key })
     }
 
     /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before
@@ -179,9 +171,7 @@ fn key_of(der: &[u8]) -> Option<ClientKey> {
             ClientKey::Rsa((key.modulus.len() - leading) * 8)
         }
         PublicKey::EC(_)
-            if curve().is_some_and(|curve| {
-                [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521].contains(&curve)
-            }) =>
+            if curve().is_some_and(|curve| [OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521].contains(&curve)) =>
         {
             ClientKey::Ecdsa
         }
@@ -214,14 +204,8 @@ mod tests {
     fn problem(text: &str) -> E {
         let problem = ClientCertificate::parse(text).unwrap_err();
         let shown = problem.to_string();
-        for line in text
-            .lines()
-            .filter(|line| line.len() > 8 && !line.starts_with('-'))
-        {
-            assert!(
-                !shown.contains(line),
-                "the message repeats the text: {shown}"
-            );
+        for line in text.lines().filter(|line| line.len() > 8 && !line.starts_with('-')) {
+            assert!(!shown.contains(line), "the message repeats the text: {shown}");
         }
         problem
     }
@@ -229,10 +213,7 @@ mod tests {
     #[test]
     fn one_certificate_is_read() {
         let (pem, der, fingerprint) = sample();
-        let indented: String = pem
-            .lines()
-            .map(|line| format!("    {line}  \r\n"))
-            .collect();
+        let indented: String = pem.lines().map(|line| format!("    {line}  \r\n")).collect();
         for text in [
             pem.clone(),
             pem.trim_end().to_owned(),
@@ -279,16 +260,10 @@ mod tests {
             problem(&format!("{pem}{}", pem.replace("CERTIFICATE", "X509 CRL"))),
             E::OtherBlock
         );
-        assert_eq!(
-            problem(&format!("-----END CERTIFICATE-----\n{pem}")),
-            E::OtherBlock
-        );
+        assert_eq!(problem(&format!("-----END CERTIFICATE-----\n{pem}")), E::OtherBlock);
         assert_eq!(problem(&pem.repeat(2)), E::Several);
         assert_eq!(problem(pem.rsplit_once("-----END").unwrap().0), E::Cut);
-        assert_eq!(
-            problem(&format!("-----BEGIN CERTIFICATE-----\n{pem}")),
-            E::Cut
-        );
+        assert_eq!(problem(&format!("-----BEGIN CERTIFICATE-----\n{pem}")), E::Cut);
         assert_eq!(problem(&pem.replacen("\nM", "\n!", 1)), E::Base64);
         assert_eq!(problem(&block(&der).replacen("\nM", "\n", 1)), E::Base64);
         assert_eq!(problem(&"x".repeat(MAX_PEM_BYTES + 1)), E::TooLarge);
@@ -301,11 +276,7 @@ mod tests {
     fn every_cut_is_noticed() {
         let (_, der, _) = sample();
         for length in 0..der.len() {
-            assert_eq!(
-                problem(&block(&der[..length])),
-                E::Der,
-                "cut to {length} bytes"
-            );
+            assert_eq!(problem(&block(&der[..length])), E::Der, "cut to {length} bytes");
         }
     }
 
@@ -314,17 +285,11 @@ mod tests {
         let (pem, ..) = sample();
         let key = |pem: &str| ClientCertificate::parse(pem).unwrap().key();
         assert_eq!(key(&pem), ClientKey::Ecdsa);
-        assert_eq!(
-            key(include_str!("client_certificate/ed25519.crt")),
-            ClientKey::Ed25519
-        );
+        assert_eq!(key(include_str!("client_certificate/ed25519.crt")), ClientKey::Ed25519);
         assert_eq!(
             key(include_str!("client_certificate/rsa1024.crt")),
             ClientKey::Rsa(1024)
         );
-        assert_eq!(
-            key(include_str!("client_certificate/secp256k1.crt")),
-            ClientKey::Other
-        );
+        assert_eq!(key(include_str!("client_certificate/secp256k1.crt")), ClientKey::Other);
     }
 }

@@ -57,12 +57,7 @@ impl Subject<'_> {
 
 /// Fills `out` from the key, the purpose and the fields.
 // The bytes go to the caller's array because a returned one would be moved, and moving leaves a copy nobody wipes.
-pub(super) fn derive<const N: usize>(
-    key: &[u8],
-    purpose: Purpose,
-    fields: &[&[u8]],
-    out: &mut [u8; N],
-) {
+pub(super) fn derive<const N: usize>(key: &[u8], purpose: Purpose, fields: &[&[u8]], out: &mut [u8; N]) {
     const { assert!(N <= MAX_OUTPUT) };
     let info = info(purpose, fields);
     #[expect(
@@ -117,13 +112,7 @@ mod tests {
         let mut count = 0;
         for key in [[1; 32], [2; 32]] {
             for purpose in PURPOSES {
-                for (cluster, host) in [
-                    ("ab", "c"),
-                    ("a", "bc"),
-                    ("abc", ""),
-                    ("", "abc"),
-                    ("c", "ab"),
-                ] {
+                for (cluster, host) in [("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc"), ("c", "ab")] {
                     for generation in [1, 2, 256, 0x0100_0000] {
                         seen.insert(bytes(&key, purpose, cluster, host, generation));
                         count += 1;

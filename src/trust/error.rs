@@ -22,14 +22,10 @@ pub enum SecretTextError {
     #[error("it is not text")]
     NotText,
     /// Nothing but comments and blank lines, or nothing at all.
-    #[error(
-        "it has no secret line; the line that begins with \"lxseed-secret-1\" must be there, on a line of its own"
-    )]
+    #[error("it has no secret line; the line that begins with \"lxseed-secret-1\" must be there, on a line of its own")]
     NoSecretLine,
     /// Two secret lines.
-    #[error(
-        "lines {first} and {second} are both secret lines; keep only the one the hosts were built with"
-    )]
+    #[error("lines {first} and {second} are both secret lines; keep only the one the hosts were built with")]
     SeveralSecretLines {
         /// The line of the first.
         first: usize,
@@ -43,9 +39,7 @@ pub enum SecretTextError {
         line: usize,
     },
     /// `lxseed-secret-N` with an unknown N.
-    #[error(
-        "line {line} has a version that this lxseed does not know; use the lxseed that wrote it or a newer one"
-    )]
+    #[error("line {line} has a version that this lxseed does not know; use the lxseed that wrote it or a newer one")]
     UnknownVersion {
         /// The line.
         line: usize,
@@ -65,25 +59,19 @@ pub enum SecretTextError {
         line: usize,
     },
     /// The key has the wrong length or other characters.
-    #[error(
-        "the key on line {line} is not 64 lower-case hexadecimal digits: it is cut or mistyped; copy it again"
-    )]
+    #[error("the key on line {line} is not 64 lower-case hexadecimal digits: it is cut or mistyped; copy it again")]
     Key {
         /// The line.
         line: usize,
     },
     /// The checksum has the wrong length or other characters.
-    #[error(
-        "the checksum on line {line} is not 8 lower-case hexadecimal digits: it is cut or mistyped; copy it again"
-    )]
+    #[error("the checksum on line {line} is not 8 lower-case hexadecimal digits: it is cut or mistyped; copy it again")]
     ChecksumForm {
         /// The line.
         line: usize,
     },
     /// All parts look right, but they do not belong together.
-    #[error(
-        "the checksum on line {line} does not match: the line is cut or mistyped; copy it again"
-    )]
+    #[error("the checksum on line {line} does not match: the line is cut or mistyped; copy it again")]
     Checksum {
         /// The line.
         line: usize,
@@ -109,22 +97,16 @@ pub enum SecretError {
     #[error("--secret-file and --secret-command were both given; give one of them")]
     TwoSources,
     /// The variable is there, but says nothing.
-    #[error(
-        "LXSEED_SECRET is set but empty; put the line that begins with \"lxseed-secret-1\" into it, or unset it"
-    )]
+    #[error("LXSEED_SECRET is set but empty; put the line that begins with \"lxseed-secret-1\" into it, or unset it")]
     EmptyVariable,
     /// A file that was asked for by name.
-    #[error(
-        "there is no secret file {path}; correct the path, or make a new secret with: lxseed secret new"
-    )]
+    #[error("there is no secret file {path}; correct the path, or make a new secret with: lxseed secret new")]
     NotFound {
         /// The file.
         path: Utf8PathBuf,
     },
     /// A folder, a pipe, a device.
-    #[error(
-        "{path} is not a regular file; the secret must be in one, or behind a symbolic link to one"
-    )]
+    #[error("{path} is not a regular file; the secret must be in one, or behind a symbolic link to one")]
     NotRegular {
         /// The file.
         path: Utf8PathBuf,
@@ -256,10 +238,7 @@ pub enum TrustError {
 
 impl SecretError {
     /// For `map_err` on an operation with `path`.
-    pub(super) fn io(
-        action: &'static str,
-        path: &camino::Utf8Path,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(action: &'static str, path: &camino::Utf8Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Io {
             action,
             path: path.to_owned(),

@@ -33,17 +33,13 @@ impl PrivateFile {
         let file = match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
             Ok(descriptor) => File::from(descriptor),
             Err(rustix::io::Errno::NOENT) => {
-                return Err(SecretError::NotFound {
-                    path: path.to_owned(),
-                });
+                return Err(SecretError::NotFound { path: path.to_owned() });
             }
             Err(error) => return Err(SecretError::io("open", path)(error.into())),
         };
         let metadata = file.metadata().map_err(SecretError::io("look at", path))?;
         check(path, &metadata, geteuid().as_raw())?;
-        let real = path
-            .canonicalize_utf8()
-            .map_err(SecretError::io("look at", path))?;
+        let real = path.canonicalize_utf8().map_err(SecretError::io("look at", path))?;
         if let (Some(folder), Some(name)) = (real.parent(), real.file_name())
             // No git, no repository and a repository git will not read all mean no.
             && matches!(git::tracked(folder, name), Ok(Some(files)) if !files.is_empty())
@@ -68,9 +64,7 @@ impl PrivateFile {
 pub(super) fn read_bounded(source: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
     // Room for everything from the start: a growing vector would leave pieces of the secret in freed memory.
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_TEXT_BYTES + 64));
-    source
-        .take(MAX_TEXT_BYTES as u64 + 1)
-        .read_to_end(&mut content)?;
+    source.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -110,9 +104,7 @@ pub(super) fn write_new(path: &Utf8Path, secret: &SiteSecret) -> Result<bool, Se
         .as_file()
         .set_permissions(Permissions::from_mode(OWNER_ONLY))
         .map_err(failed)?;
-    staged
-        .write_all(secret.to_text().expose())
-        .map_err(failed)?;
+    staged.write_all(secret.to_text().expose()).map_err(failed)?;
     staged.as_file().sync_all().map_err(failed)?;
     let written = match staged.persist_noclobber(path) {
         Ok(_) => true,
@@ -158,9 +150,7 @@ mod tests {
             );
             std::fs::remove_file(path).unwrap();
         }
-        for mode in [
-            0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644, 0o666, 0o1777,
-        ] {
+        for mode in [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644, 0o666, 0o1777] {
             let path = folder.write("bad", LINE, mode);
             assert_eq!(
                 refusal(&path).to_string(),
@@ -214,10 +204,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         run("mkfifo", &["-m", "600", pipe.as_str()]);
         for path in [subfolder.as_path(), &pipe, Utf8Path::new("/dev/null")] {
-            assert!(
-                matches!(refusal(path), SecretError::NotRegular { .. }),
-                "{path}"
-            );
+            assert!(matches!(refusal(path), SecretError::NotRegular { .. }), "{path}");
         }
     }
 
@@ -239,27 +226,19 @@ mod tests {
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
         for path in [&path, &link, &other] {
-            assert!(
-                matches!(refusal(path), SecretError::Tracked { .. }),
-                "{path}"
-            );
+            assert!(matches!(refusal(path), SecretError::Tracked { .. }), "{path}");
         }
         let message = refusal(&link).to_string();
         let (_, command) = message.split_once("run: ").unwrap();
         let (command, rest) = command.split_once("; ").unwrap();
-        assert!(
-            message.starts_with(&format!("git tracks {link}, ")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("git tracks {link}, ")), "{message}");
         assert!(rest.contains("make a new secret"), "{message}");
         // The advice helps.
         run(
             "sh",
             &[
                 "-c",
-                &format!(
-                    "unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE; GIT_LITERAL_PATHSPECS=1 {command} -q"
-                ),
+                &format!("unset GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE; GIT_LITERAL_PATHSPECS=1 {command} -q"),
             ],
         );
         assert!(PrivateFile::open(&path).is_ok());
@@ -301,9 +280,6 @@ mod tests {
         let folder = Folder::new();
         let path = folder.path().join("gone/lxseed.secret");
         let error = write_new(&path, &secret()).unwrap_err().to_string();
-        assert!(
-            error.starts_with(&format!("cannot write {path}: ")),
-            "{error}"
-        );
+        assert!(error.starts_with(&format!("cannot write {path}: ")), "{error}");
     }
 }

@@ -21,10 +21,7 @@ impl Surroundings {
     /// Looks at the file system once: links are resolved, so that "above" means the same for every way to name the
     /// site.
     pub(super) fn new(site: &Utf8Path, cwd: &Utf8Path) -> Result<Self, SecretError> {
-        let canonical = |path: &Utf8Path| {
-            path.canonicalize_utf8()
-                .map_err(SecretError::io("open", path))
-        };
+        let canonical = |path: &Utf8Path| path.canonicalize_utf8().map_err(SecretError::io("open", path));
         let cwd = canonical(cwd)?;
         let site = canonical(site)?;
         let parent = match site.parent() {
@@ -36,19 +33,11 @@ impl Surroundings {
 
         // Both are the parent or above it, so the shorter one is the higher one.
         let above = [cwd.as_ref(), repository.as_ref()].into_iter().flatten();
-        let boundary = above
-            .min_by_key(|path| path.as_str().len())
-            .unwrap_or(&parent);
-        let search = parent
-            .ancestors()
-            .take_while(|folder| folder.starts_with(boundary));
+        let boundary = above.min_by_key(|path| path.as_str().len()).unwrap_or(&parent);
+        let search = parent.ancestors().take_while(|folder| folder.starts_with(boundary));
         let search = search.map(Utf8Path::to_owned).collect();
         let default = cwd.or(repository).unwrap_or(parent).join(FILE_NAME);
-        Ok(Self {
-            site,
-            search,
-            default,
-        })
+        Ok(Self { site, search, default })
     }
 
     /// Where a new secret file goes.
@@ -78,11 +67,7 @@ impl Surroundings {
     }
 
     /// Refuses a file that really lies in the site, however it was named.
-    pub(super) fn refuse_inside(
-        &self,
-        named: &Utf8Path,
-        real: &Utf8Path,
-    ) -> Result<(), SecretError> {
+    pub(super) fn refuse_inside(&self, named: &Utf8Path, real: &Utf8Path) -> Result<(), SecretError> {
         if real.starts_with(&self.site) {
             Err(self.inside(named))
         } else {
@@ -126,17 +111,11 @@ mod tests {
     use crate::trust::testing::{Folder, LINE};
 
     fn default_file(site: &Utf8Path, cwd: &Utf8Path) -> Utf8PathBuf {
-        Surroundings::new(site, cwd)
-            .unwrap()
-            .default_file()
-            .to_owned()
+        Surroundings::new(site, cwd).unwrap().default_file().to_owned()
     }
 
     fn existing_file(site: &Utf8Path, cwd: &Utf8Path) -> Option<Utf8PathBuf> {
-        Surroundings::new(site, cwd)
-            .unwrap()
-            .existing_file()
-            .unwrap()
+        Surroundings::new(site, cwd).unwrap().existing_file().unwrap()
     }
 
     #[test]
@@ -148,10 +127,7 @@ mod tests {
             default_file(&site, &folder.path().join("a/b")),
             folder.path().join("a/b/lxseed.secret")
         );
-        assert_eq!(
-            default_file(&site, folder.path()),
-            folder.path().join("lxseed.secret")
-        );
+        assert_eq!(default_file(&site, folder.path()), folder.path().join("lxseed.secret"));
     }
 
     #[test]
@@ -163,10 +139,7 @@ mod tests {
         // A linked work tree has a file there.
         folder.write("top/.git", "gitdir: /somewhere\n", 0o644);
         for cwd in [&site, &inside, &elsewhere] {
-            assert_eq!(
-                default_file(&site, cwd),
-                folder.path().join("top/lxseed.secret")
-            );
+            assert_eq!(default_file(&site, cwd), folder.path().join("top/lxseed.secret"));
         }
     }
 
@@ -176,28 +149,18 @@ mod tests {
         let site = folder.make("a/site");
         let beside = folder.make("a/site-2");
         for cwd in [&site, &beside] {
-            assert_eq!(
-                default_file(&site, cwd),
-                folder.path().join("a/lxseed.secret")
-            );
+            assert_eq!(default_file(&site, cwd), folder.path().join("a/lxseed.secret"));
         }
         // The top of a work tree that is the site itself is no place for it.
         folder.make("a/site/.git");
-        assert_eq!(
-            default_file(&site, &site),
-            folder.path().join("a/lxseed.secret")
-        );
+        assert_eq!(default_file(&site, &site), folder.path().join("a/lxseed.secret"));
     }
 
     #[test]
     fn the_nearest_file_up_to_the_boundary_is_found() {
         let folder = Folder::new();
         let site = folder.make("a/b/c/site");
-        let (top, a, c) = (
-            folder.path(),
-            folder.path().join("a"),
-            folder.path().join("a/b/c"),
-        );
+        let (top, a, c) = (folder.path(), folder.path().join("a"), folder.path().join("a/b/c"));
         assert_eq!(existing_file(&site, top), None);
 
         let highest = folder.write("lxseed.secret", LINE, 0o600);
@@ -235,11 +198,7 @@ mod tests {
             for cwd in &cwds {
                 let file = default_file(&site, cwd);
                 std::fs::write(&file, LINE).unwrap();
-                assert_eq!(
-                    existing_file(&site, cwd).as_ref(),
-                    Some(&file),
-                    "{repository} {cwd}"
-                );
+                assert_eq!(existing_file(&site, cwd).as_ref(), Some(&file), "{repository} {cwd}");
                 std::fs::remove_file(&file).unwrap();
             }
         }
@@ -251,10 +210,7 @@ mod tests {
         folder.make("real/site");
         std::os::unix::fs::symlink("real/site", folder.path().join("link")).unwrap();
         let link = folder.path().join("link");
-        assert_eq!(
-            default_file(&link, &link),
-            folder.path().join("real/lxseed.secret")
-        );
+        assert_eq!(default_file(&link, &link), folder.path().join("real/lxseed.secret"));
     }
 
     #[test]
@@ -270,17 +226,9 @@ mod tests {
     fn odd_sites_are_errors() {
         let folder = Folder::new();
         let gone = folder.path().join("gone");
-        let error = Surroundings::new(&gone, folder.path())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(&format!("cannot open {gone}: ")),
-            "{error}"
-        );
+        let error = Surroundings::new(&gone, folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot open {gone}: ")), "{error}");
         let error = Surroundings::new(Utf8Path::new("/"), folder.path()).unwrap_err();
-        assert!(
-            matches!(error, SecretError::NoFolderAbove { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, SecretError::NoFolderAbove { .. }), "{error}");
     }
 }

@@ -32,8 +32,7 @@ impl SecretBytes {
     /// Their SHA-256, taken once however often it is asked for.
     #[must_use]
     pub fn sha256(&self) -> &[u8; 32] {
-        self.sha256
-            .get_or_init(|| Sha256::digest(self.expose()).into())
+        self.sha256.get_or_init(|| Sha256::digest(self.expose()).into())
     }
 }
 

@@ -82,12 +82,7 @@ impl SiteSecret {
     pub fn fingerprint(&self) -> String {
         let mut bytes = [0; 8];
         let day = day(self.created);
-        derive(
-            self.key(),
-            Purpose::SecretFingerprint,
-            &[day.as_bytes()],
-            &mut bytes,
-        );
+        derive(self.key(), Purpose::SecretFingerprint, &[day.as_bytes()], &mut bytes);
         hex::encode(&bytes)
     }
 
@@ -111,9 +106,7 @@ impl fmt::Debug for SiteSecret {
 /// [`SiteSecret::parse`] with the bare reason, for callers that know where the text came from.
 pub(super) fn read(text: &str) -> Result<SiteSecret, SecretTextError> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(SecretTextError::TooLarge {
-            limit: MAX_TEXT_BYTES,
-        });
+        return Err(SecretTextError::TooLarge { limit: MAX_TEXT_BYTES });
     }
     let mut found: Option<(usize, &str)> = None;
     for (index, raw) in text.lines().enumerate() {
@@ -125,10 +118,7 @@ pub(super) fn read(text: &str) -> Result<SiteSecret, SecretTextError> {
             return Err(SecretTextError::ForeignLine { line });
         }
         if let Some((first, _)) = found {
-            return Err(SecretTextError::SeveralSecretLines {
-                first,
-                second: line,
-            });
+            return Err(SecretTextError::SeveralSecretLines { first, second: line });
         }
         found = Some((line, content));
     }
@@ -174,12 +164,7 @@ fn checksum(line: &str) -> [u8; CHECKSUM_BYTES] {
 }
 
 fn day(date: Date) -> String {
-    format!(
-        "{:04}-{:02}-{:02}",
-        date.year(),
-        u8::from(date.month()),
-        date.day()
-    )
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
 }
 
 // A clock that was never set must not decide how long certificates are valid.
@@ -203,10 +188,7 @@ mod tests {
             .split_whitespace()
             .filter(|word| word.len() >= 8 && *word != VERSION)
         {
-            assert!(
-                !shown.contains(word),
-                "the message repeats the text: {shown}"
-            );
+            assert!(!shown.contains(word), "the message repeats the text: {shown}");
         }
         match error {
             SecretError::Text(problem) => problem,
@@ -223,9 +205,7 @@ mod tests {
         assert_eq!(again.key(), secret.key());
         assert_eq!(again.created(), date!(2026 - 11 - 23));
         assert_eq!(again.to_text().expose(), text.as_bytes());
-        assert!(
-            text.is_ascii() && text.ends_with('\n') && text.lines().all(|line| line.len() <= 120)
-        );
+        assert!(text.is_ascii() && text.ends_with('\n') && text.lines().all(|line| line.len() <= 120));
         assert!(text.len() < 500);
     }
 
@@ -260,11 +240,7 @@ mod tests {
             format!("# a\r\n\r\n   \t\r\n  # b\r\n\t {LINE} \t\r\n# c\r\n\r\n"),
             LINE.replace(' ', "  \t"),
         ] {
-            assert_eq!(
-                SiteSecret::parse(&text).unwrap().key(),
-                secret().key(),
-                "{text}"
-            );
+            assert_eq!(SiteSecret::parse(&text).unwrap().key(), secret().key(), "{text}");
         }
     }
 
@@ -282,33 +258,18 @@ mod tests {
         assert_eq!(problem(&format!("# one line: {LINE}")), E::NoSecretLine);
         assert_eq!(
             problem(&format!("{LINE}\n# x\n{LINE}\n")),
-            E::SeveralSecretLines {
-                first: 1,
-                second: 3
-            }
+            E::SeveralSecretLines { first: 1, second: 3 }
         );
         assert_eq!(
             problem(&format!("# x\npassw0rd-of-mine\n{LINE}")),
             E::ForeignLine { line: 2 }
         );
-        assert_eq!(
-            problem(&format!("\u{feff}{LINE}")),
-            E::ForeignLine { line: 1 }
-        );
+        assert_eq!(problem(&format!("\u{feff}{LINE}")), E::ForeignLine { line: 1 });
         assert_eq!(problem(&LINE.to_uppercase()), E::ForeignLine { line: 1 });
-        assert_eq!(
-            problem(&with(0, "lxseed-secret-2")),
-            E::UnknownVersion { line: 1 }
-        );
-        assert_eq!(
-            problem(&with(0, "lxseed-secret-")),
-            E::UnknownVersion { line: 1 }
-        );
+        assert_eq!(problem(&with(0, "lxseed-secret-2")), E::UnknownVersion { line: 1 });
+        assert_eq!(problem(&with(0, "lxseed-secret-")), E::UnknownVersion { line: 1 });
         assert_eq!(problem(&parts[..3].join(" ")), E::Parts { line: 1 });
-        assert_eq!(
-            problem(&format!("\n{LINE} more-than-four")),
-            E::Parts { line: 2 }
-        );
+        assert_eq!(problem(&format!("\n{LINE} more-than-four")), E::Parts { line: 2 });
         for day in [
             "2026-02-29",
             "2019-12-31",
@@ -321,30 +282,15 @@ mod tests {
             assert_eq!(problem(&with(1, day)), E::Date { line: 1 }, "{day}");
         }
         assert_eq!(problem(&with(2, &KEY_HEX[1..])), E::Key { line: 1 });
-        assert_eq!(
-            problem(&with(2, &format!("{KEY_HEX}00"))),
-            E::Key { line: 1 }
-        );
-        assert_eq!(
-            problem(&with(2, &KEY_HEX.replace("0a", "0A"))),
-            E::Key { line: 1 }
-        );
-        assert_eq!(
-            problem(&with(2, &KEY_HEX.replace("0a", "é"))),
-            E::Key { line: 1 }
-        );
-        assert_eq!(
-            problem(&with(3, &parts[3][..7])),
-            E::ChecksumForm { line: 1 }
-        );
+        assert_eq!(problem(&with(2, &format!("{KEY_HEX}00"))), E::Key { line: 1 });
+        assert_eq!(problem(&with(2, &KEY_HEX.replace("0a", "0A"))), E::Key { line: 1 });
+        assert_eq!(problem(&with(2, &KEY_HEX.replace("0a", "é"))), E::Key { line: 1 });
+        assert_eq!(problem(&with(3, &parts[3][..7])), E::ChecksumForm { line: 1 });
         assert_eq!(problem(&with(3, "0000000z")), E::ChecksumForm { line: 1 });
         assert_eq!(problem(&with(3, "00000000")), E::Checksum { line: 1 });
         assert_eq!(problem(&with(1, "2026-11-24")), E::Checksum { line: 1 });
         let padding = "# padding\n".repeat(MAX_TEXT_BYTES / 10 + 1);
-        assert_eq!(
-            problem(&format!("{padding}{LINE}")),
-            E::TooLarge { limit: 65536 }
-        );
+        assert_eq!(problem(&format!("{padding}{LINE}")), E::TooLarge { limit: 65536 });
     }
 
     #[test]
@@ -356,26 +302,16 @@ mod tests {
                 changed[at] = replacement;
                 if changed != original {
                     let text = String::from_utf8(changed).unwrap();
-                    assert!(
-                        SiteSecret::parse(&text).is_err(),
-                        "change at {at} went unnoticed"
-                    );
+                    assert!(SiteSecret::parse(&text).is_err(), "change at {at} went unnoticed");
                 }
             }
-            assert!(
-                SiteSecret::parse(&LINE[..at]).is_err(),
-                "cut at {at} went unnoticed"
-            );
+            assert!(SiteSecret::parse(&LINE[..at]).is_err(), "cut at {at} went unnoticed");
         }
     }
 
     #[test]
     fn the_date_must_be_plausible() {
-        for date in [
-            date!(2019 - 12 - 31),
-            date!(1970 - 01 - 01),
-            date!(2101 - 01 - 01),
-        ] {
+        for date in [date!(2019 - 12 - 31), date!(1970 - 01 - 01), date!(2101 - 01 - 01)] {
             let error = SiteSecret::generate(date).unwrap_err();
             assert!(matches!(error, SecretError::CreationDate { .. }), "{error}");
         }

@@ -68,11 +68,7 @@ impl fmt::Debug for SecretOptions {
 /// # Errors
 /// If two options contradict each other, a source cannot be used or is not private, or a secret lies in the site
 /// folder.
-pub fn load(
-    options: &SecretOptions,
-    site: &Utf8Path,
-    cwd: &Utf8Path,
-) -> Result<Option<Loaded>, SecretError> {
+pub fn load(options: &SecretOptions, site: &Utf8Path, cwd: &Utf8Path) -> Result<Option<Loaded>, SecretError> {
     if options.file.is_some() && options.command.is_some() {
         return Err(SecretError::TwoSources);
     }
@@ -138,9 +134,7 @@ fn from_file(file: PrivateFile, named: &Utf8Path) -> Result<Loaded, SecretError>
 fn read(content: &[u8], origin: Origin) -> Result<Loaded, SecretError> {
     let text = match str::from_utf8(content) {
         Ok(text) => secret::read(text),
-        Err(_) if content.len() > MAX_TEXT_BYTES => Err(SecretTextError::TooLarge {
-            limit: MAX_TEXT_BYTES,
-        }),
+        Err(_) if content.len() > MAX_TEXT_BYTES => Err(SecretTextError::TooLarge { limit: MAX_TEXT_BYTES }),
         Err(_) => Err(SecretTextError::NotText),
     };
     match text {
@@ -153,10 +147,7 @@ fn read(content: &[u8], origin: Origin) -> Result<Loaded, SecretError> {
 fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |error| SecretError::CommandNotRun { error };
     let mut command = Command::new("sh");
-    command
-        .args(["-c", line])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+    command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let read = child
         .stdout
@@ -172,9 +163,7 @@ fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     if status.success() {
         read.map_err(failed)
     } else {
-        Err(SecretError::CommandFailed {
-            how: describe(status),
-        })
+        Err(SecretError::CommandFailed { how: describe(status) })
     }
 }
 

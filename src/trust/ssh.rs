@@ -23,12 +23,7 @@ impl SiteSecret {
     ///
     /// # Errors
     /// [`TrustError::Name`] if the host's name is not a DNS name of at most 64 characters: it is the key's comment.
-    pub fn ssh_host_key(
-        &self,
-        cluster: &str,
-        host: &str,
-        generation: u32,
-    ) -> Result<SshHostKey, TrustError> {
+    pub fn ssh_host_key(&self, cluster: &str, host: &str, generation: u32) -> Result<SshHostKey, TrustError> {
         check_name(host)?;
         let failed = |error| TrustError::Ssh {
             name: host.to_owned(),
@@ -142,9 +137,6 @@ mod tests {
         let folder = Folder::new();
         let key = key("lab", "node1", 1);
         let file = folder.write("ssh_host_ed25519_key", private(&key), 0o600);
-        assert_eq!(
-            run("ssh-keygen", &["-y", "-f", file.as_str()]).trim(),
-            key.public
-        );
+        assert_eq!(run("ssh-keygen", &["-y", "-f", file.as_str()]).trim(), key.public);
     }
 }

@@ -31,10 +31,7 @@ impl Folder {
         let owner = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(owner.path()).unwrap();
         let path = path.canonicalize_utf8().unwrap();
-        Self {
-            _owner: owner,
-            path,
-        }
+        Self { _owner: owner, path }
     }
 
     pub(crate) fn path(&self) -> &Utf8Path {
@@ -87,10 +84,6 @@ pub(crate) fn run_git(folder: &Utf8Path, arguments: &[&str]) {
 fn succeed(mut command: Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stderr}",
-        output.status
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
     String::from_utf8(output.stdout).unwrap()
 }

@@ -5,7 +5,7 @@
 
 # What udev knows of a disk: property NAME KEY...
 property() {
-    local known key disk=$1
+    local known key disk="$1"
     shift
     known=$(udevadm info --query=property --name="/dev/$disk" 2>/dev/null) || known=
     for key in "$@"; do
@@ -59,7 +59,7 @@ $2
 
 # linked_disk WAY VALUE: what by_id or by_path leads to, by its kernel's name.
 linked_disk() {
-    local link=/dev/disk/by-${1#by_}/$2
+    local link="/dev/disk/by-${1#by_}/$2"
     [ ! -e "$link" ] || basename "$(readlink -f "$link")"
 }
 
@@ -74,14 +74,14 @@ disk_fits() {
 }
 
 size_of() {
-    local file=/sys/class/block/$1/size
+    local file="/sys/class/block/$1/size"
     [ -r "$file" ] || file=/sys/block/$1/size
     echo $(($(cat "$file") * 512))
 }
 
 # As disks are sold: up to four digits of a unit.
 human() {
-    local size=$1 unit=B next
+    local size="$1" unit=B next
     for next in kB MB GB TB; do
         [ "$size" -ge 10000 ] || break
         size=$(((size + 500) / 1000))

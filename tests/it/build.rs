@@ -116,10 +116,7 @@ fn a_host_that_is_gone_vanishes_and_keep_files_stay() {
     site.build().expect_exit(0);
     assert!(!site.out().join("rack/rack-c").exists());
     assert!(site.out().join("rack/rack-b/user-data").exists());
-    assert_eq!(
-        fs::read_to_string(site.out().join(".gitkeep")).unwrap(),
-        "keep me"
-    );
+    assert_eq!(fs::read_to_string(site.out().join(".gitkeep")).unwrap(), "keep me");
 }
 
 /// What the bootstrap host is told and no other: `alone` and the clients, which no joiner's seed may change with.
@@ -131,18 +128,14 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
             let path = site.out().join("lab").join(host).join("lxseed-firstboot");
             let text = fs::read_to_string(path).unwrap();
             let lines = text.lines().take_while(|line| !line.starts_with("# ---- "));
-            let lines =
-                lines.filter(|line| line.starts_with("ALONE=") || line.starts_with("CLIENTS="));
+            let lines = lines.filter(|line| line.starts_with("ALONE=") || line.starts_with("CLIENTS="));
             lines.collect::<Vec<_>>().join(" ")
         })
     };
     let site = Site::copy_of("tests/good/client-certificates");
     assert_eq!(
         told(&site),
-        [
-            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
-            "ALONE='' CLIENTS=()"
-        ]
+        ["ALONE='' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
     );
     let others = |site: &Site| {
         let mut entries = tree(&site.out());
@@ -157,10 +150,7 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
     );
     assert_eq!(
         told(&site),
-        [
-            "ALONE='yes' CLIENTS=('desk' 'ci.runner_1')",
-            "ALONE='' CLIENTS=()"
-        ]
+        ["ALONE='yes' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
     );
     assert_same_tree(&before, &others(&site));
     let said = site.build().expect_exit(0);
@@ -168,10 +158,7 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
     let site = site.replace("cluster.yaml", "alone: true", "alone: false");
     assert_eq!(
         told(&site),
-        [
-            "ALONE='' CLIENTS=('desk' 'ci.runner_1')",
-            "ALONE='' CLIENTS=()"
-        ]
+        ["ALONE='' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
     );
 }
 
@@ -180,11 +167,7 @@ fn a_new_generation_changes_one_host_and_who_trusts_it() {
     let site = Site::copy_of("profiles");
     site.build().expect_exit(0);
     let before = tree(&site.out());
-    let site = site.replace(
-        NODE2,
-        "disks: three-drives",
-        "disks: three-drives\ngeneration: 2",
-    );
+    let site = site.replace(NODE2, "disks: three-drives", "disks: three-drives\ngeneration: 2");
     site.build().expect_exit(0);
     assert_eq!(
         changed(&before, &tree(&site.out())),
@@ -209,16 +192,8 @@ fn only_one_host_is_written_anew() {
     let site = site
         .replace(NODE1, "52:54:00:12:34:56", "52:54:00:12:34:66")
         .replace(NODE2, "52:54:00:12:34:57", "52:54:00:12:34:67")
-        .replace(
-            "rack/hosts/rack-a.yaml",
-            "52:54:00:20:00:01",
-            "52:54:00:20:00:11",
-        );
-    let only = |what: &str| {
-        lxseed(["build", "site", "--only", what])
-            .dir(site.parent())
-            .run()
-    };
+        .replace("rack/hosts/rack-a.yaml", "52:54:00:20:00:01", "52:54:00:20:00:11");
+    let only = |what: &str| lxseed(["build", "site", "--only", what]).dir(site.parent()).run();
     only("lab/node2").expect_exit(0);
     let of_node2 = names(&[
         "lab/node2/meta-data",
@@ -256,11 +231,7 @@ fn only_one_host_can_be_the_first_build() {
         lxseed(args).dir(site.parent()).run().expect_exit(0)
     };
     let run = only("lab/node2");
-    assert!(
-        run.stdout
-            .contains("out written: 1 cluster, 1 host, 11 files"),
-        "{run}"
-    );
+    assert!(run.stdout.contains("out written: 1 cluster, 1 host, 11 files"), "{run}");
     assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());
     only("lab");
     only("rack");
@@ -297,12 +268,9 @@ fn the_secret_comes_from_where_it_is_said_to_be() {
         .expect_exit(0)
         .expect_stderr("");
     let by_file = tree(&site.out());
-    bare(
-        &site,
-        &["build", "site", "--secret-command", "cat own.secret"],
-    )
-    .expect_exit(0)
-    .expect_stderr("");
+    bare(&site, &["build", "site", "--secret-command", "cat own.secret"])
+        .expect_exit(0)
+        .expect_stderr("");
     assert_same_tree(&by_file, &tree(&site.out()));
     lxseed(["build", "site"])
         .dir(site.parent())
@@ -318,10 +286,7 @@ fn the_secret_comes_from_where_it_is_said_to_be() {
     assert!(again.stderr.contains("never overwritten"), "{again}");
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 
-    let other = lxseed(["build", "site"])
-        .dir(site.parent())
-        .run()
-        .expect_exit(0);
+    let other = lxseed(["build", "site"]).dir(site.parent()).run().expect_exit(0);
     assert!(other.stderr.contains("every host has new keys"), "{other}");
 }
 
@@ -339,36 +304,18 @@ fn a_secret_that_is_not_private_or_not_whole_is_refused() {
         assert!(!site.out().exists(), "{run}");
     };
     fs::set_permissions(site.parent().join("s"), fs::Permissions::from_mode(0o644)).unwrap();
-    refused(
-        bare(&site, &["build", "site", "--secret-file", "s"]),
-        1,
-        "chmod 600 s",
-    );
-    refused(
-        bare(&site, &["build", "site", "--secret-file", "gone"]),
-        1,
-        "gone",
-    );
+    refused(bare(&site, &["build", "site", "--secret-file", "s"]), 1, "chmod 600 s");
+    refused(bare(&site, &["build", "site", "--secret-file", "gone"]), 1, "gone");
     refused(
         bare(
             &site,
-            &[
-                "build",
-                "site",
-                "--secret-file",
-                "s",
-                "--secret-command",
-                "cat s",
-            ],
+            &["build", "site", "--secret-file", "s", "--secret-command", "cat s"],
         ),
         2,
         "--secret-command",
     );
     refused(
-        bare(
-            &site,
-            &["build", "site", "--secret-command", "echo no; exit 3"],
-        ),
+        bare(&site, &["build", "site", "--secret-command", "echo no; exit 3"]),
         1,
         "3",
     );
@@ -399,15 +346,10 @@ fn a_lost_secret_does_not_silently_become_a_new_one() {
     let site = Site::copy_of("profiles");
     bare(&site, &["build", "site"]).expect_exit(0);
     let before = tree(&site.out());
-    fs::rename(
-        site.parent().join("lxseed.secret"),
-        site.parent().join("moved"),
-    )
-    .unwrap();
+    fs::rename(site.parent().join("lxseed.secret"), site.parent().join("moved")).unwrap();
     let run = bare(&site, &["build", "site"]).expect_exit(1);
     assert!(
-        run.stderr
-            .contains("put it back or name it with --secret-file"),
+        run.stderr.contains("put it back or name it with --secret-file"),
         "{run}"
     );
     assert!(!site.parent().join("lxseed.secret").exists());
@@ -422,8 +364,7 @@ fn a_target_that_is_not_ours_or_not_private_is_refused() {
     fs::write(out.join("thesis.tex"), "mine").unwrap();
     let run = bare(&site, &["build", "site"]).expect_exit(1);
     assert!(
-        run.stderr
-            .contains("was not written by lxseed and holds thesis.tex"),
+        run.stderr.contains("was not written by lxseed and holds thesis.tex"),
         "{run}"
     );
     assert_eq!(fs::read_to_string(out.join("thesis.tex")).unwrap(), "mine");
@@ -464,10 +405,7 @@ fn git_gets_neither_the_tree_nor_the_secret() {
 /// Every private key of a tree: the bodies of the PEM blocks in user-data, plain and in base64.
 fn private_keys(entries: &[Entry]) -> Vec<String> {
     let mut keys = Vec::new();
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.path.ends_with("user-data"))
-    {
+    for entry in entries.iter().filter(|entry| entry.path.ends_with("user-data")) {
         let document: serde_yaml::Value = serde_yaml::from_slice(&entry.bytes).unwrap();
         let ssh = document["ssh_keys"]["ed25519_private"].as_str().unwrap();
         keys.push(ssh.lines().nth(2).unwrap().to_owned());
@@ -505,11 +443,7 @@ fn keys_stand_in_user_data_and_nowhere_else() {
         assert_eq!(entry.mode, expected, "{}", entry.path);
         if entry.mode != 0o600 {
             assert!(!text.contains("PRIVATE KEY"), "{}", entry.path);
-            assert!(
-                keys.iter().all(|key| !text.contains(key)),
-                "{} holds a key",
-                entry.path
-            );
+            assert!(keys.iter().all(|key| !text.contains(key)), "{} holds a key", entry.path);
         }
     }
     for key in keys.iter().map(String::as_str).chain([hex]) {
@@ -554,7 +488,10 @@ fn ten_thousand_hosts_in_one_file_with_anchors_and_merges_pass() {
              \x20 ssh_authorized_keys:\n\
              \x20   - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq desk\n",
         )
-        .file("c/disks/d.yaml", "name: d\nos: {slot: os}\nvolumes: {data1: {mirror: [a, b]}}\n")
+        .file(
+            "c/disks/d.yaml",
+            "name: d\nos: {slot: os}\nvolumes: {data1: {mirror: [a, b]}}\n",
+        )
         .file("c/hosts/all.yaml", &hosts);
     site.check()
         .expect_stderr("")
@@ -571,10 +508,7 @@ fn help_fits_a_terminal_and_names_every_command() {
         &["secret", "new", "--help"],
     ] {
         let run = lxseed(args).run().expect_exit(0);
-        assert!(
-            run.stdout.lines().all(|line| line.chars().count() <= 100),
-            "{run}"
-        );
+        assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{run}");
     }
     let run = lxseed(["--help"]).run();
     for command in ["check", "build", "secret"] {

@@ -1,7 +1,8 @@
-//! The recipes of docs/ci.md, word for word, in a repository made for it: with good profiles and with a mistake in them.
+//! The recipes of docs/ci.md, word for word, in a repository made for it: with good profiles and with a mistake in
+//! them.
 //!
-//! Not run are what only the outside world has: the steps of a workflow that are another project's actions, and the one that
-//! installs lxseed, in whose place the binary under test lies in `PATH`.
+//! Not run are what only the outside world has: the steps of a workflow that are another project's actions, and the one
+//! that installs lxseed, in whose place the binary under test lies in `PATH`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,10 +20,7 @@ fn recipe(file: &str) -> String {
     let mention = text
         .find(&format!("`{file}`"))
         .unwrap_or_else(|| panic!("docs/ci.md does not speak of {file}"));
-    let block = text[mention..]
-        .split("\n```")
-        .nth(1)
-        .expect("a block follows");
+    let block = text[mention..].split("\n```").nth(1).expect("a block follows");
     let (_language, block) = block.split_once('\n').unwrap();
     format!("{block}\n")
 }
@@ -65,13 +63,9 @@ impl Repository {
 
     /// A program in the repository, with the lxseed under test first in `PATH` and nothing of the user's configuration.
     fn command(&self, program: &Path) -> Command {
-        let lxseed = Path::new(env!("CARGO_BIN_EXE_lxseed"))
-            .parent()
-            .unwrap()
-            .to_owned();
+        let lxseed = Path::new(env!("CARGO_BIN_EXE_lxseed")).parent().unwrap().to_owned();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let path =
-            std::env::join_paths([lxseed].into_iter().chain(std::env::split_paths(&path))).unwrap();
+        let path = std::env::join_paths([lxseed].into_iter().chain(std::env::split_paths(&path))).unwrap();
         let mut command = Command::new(program);
         command
             .current_dir(self.work())
@@ -124,10 +118,7 @@ impl Repository {
 /// The line of the mistake, whatever stands above it.
 fn line_of_the_mistake(repository: &Repository) -> usize {
     let text = fs::read_to_string(repository.work().join("profiles/lab/cluster.yaml")).unwrap();
-    text.lines()
-        .position(|line| line.starts_with("  gatway:"))
-        .unwrap()
-        + 1
+    text.lines().position(|line| line.starts_with("  gatway:")).unwrap() + 1
 }
 
 #[test]
@@ -144,10 +135,7 @@ fn the_hook_checks_what_is_committed_and_nothing_else() {
     repository.make_a_mistake();
     let run = repository.commit("a mistake").expect_exit(1);
     assert!(run.stderr.contains("error[P001]"), "{run}");
-    assert!(
-        run.stderr.contains("--> profiles/lab/cluster.yaml:"),
-        "{run}"
-    );
+    assert!(run.stderr.contains("--> profiles/lab/cluster.yaml:"), "{run}");
 
     // The mistake is in the folder, but not in the commit.
     repository.git(&["reset", "--quiet"]).expect_exit(0);
@@ -161,9 +149,7 @@ fn the_hook_checks_what_is_committed_and_nothing_else() {
         "name: node1",
         "name: node1 # the first",
     );
-    repository
-        .git(&["add", "profiles/lab/hosts"])
-        .expect_exit(0);
+    repository.git(&["add", "profiles/lab/hosts"]).expect_exit(0);
     repository
         .git(&["commit", "--quiet", "--message", "a comment"])
         .expect_exit(0);
@@ -199,13 +185,7 @@ fn the_pre_commit_framework_runs_the_hook_of_the_repository() {
     };
     let repository = Repository::new();
     let manifest = root().join(".pre-commit-hooks.yaml");
-    Run::of(
-        repository
-            .command(&pre_commit)
-            .arg("validate-manifest")
-            .arg(&manifest),
-    )
-    .expect_exit(0);
+    Run::of(repository.command(&pre_commit).arg("validate-manifest").arg(&manifest)).expect_exit(0);
 
     // In place of where lxseed is kept: a repository with its hooks, which is all that pre-commit takes of it.
     let hooks = repository.path("hooks");
@@ -218,21 +198,12 @@ fn the_pre_commit_framework_runs_the_hook_of_the_repository() {
         &["commit", "--quiet", "--message", "hooks"],
         &["tag", "v0.1.0"],
     ] {
-        let whole = ["-C", place]
-            .iter()
-            .chain(arguments)
-            .copied()
-            .collect::<Vec<_>>();
+        let whole = ["-C", place].iter().chain(arguments).copied().collect::<Vec<_>>();
         repository.git(&whole).expect_exit(0);
     }
     let key = format!("url.{place}.insteadOf");
     repository
-        .git(&[
-            "config",
-            "--global",
-            &key,
-            "https://github.com/OWNER/lxseed",
-        ])
+        .git(&["config", "--global", &key, "https://github.com/OWNER/lxseed"])
         .expect_exit(0);
     fs::write(
         repository.work().join(".pre-commit-config.yaml"),
@@ -304,34 +275,24 @@ fn the_workflow_annotates_and_reports() {
         assert_ne!(answers[1], Vec::<String>::new());
     }
     let steps = workflow["jobs"]["check"]["steps"].as_array().unwrap();
-    let sarif = steps.last().unwrap()["with"]["sarif_file"]
-        .as_str()
-        .unwrap();
+    let sarif = steps.last().unwrap()["with"]["sarif_file"].as_str().unwrap();
 
     let repository = Repository::new();
     let (output, failed) = run_workflow(&repository, &workflow);
     assert!(!failed && output.is_empty(), "{output}");
-    assert_eq!(
-        repository.json(sarif)["runs"][0]["results"],
-        serde_json::json!([])
-    );
+    assert_eq!(repository.json(sarif)["runs"][0]["results"], serde_json::json!([]));
 
     repository.make_a_mistake();
     let line = line_of_the_mistake(&repository);
     let (output, failed) = run_workflow(&repository, &workflow);
     assert!(failed, "{output}");
     assert!(
-        output.starts_with(&format!(
-            "::error file=profiles/lab/cluster.yaml,line={line},"
-        )),
+        output.starts_with(&format!("::error file=profiles/lab/cluster.yaml,line={line},")),
         "{output}"
     );
     let log = repository.json(sarif);
     let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-    assert_eq!(
-        place["artifactLocation"]["uri"],
-        "profiles/lab/cluster.yaml"
-    );
+    assert_eq!(place["artifactLocation"]["uri"], "profiles/lab/cluster.yaml");
     assert_eq!(place["region"]["startLine"], line);
     if let Some(answers) = Schema::Fetched("sarif").errors(&[log]) {
         assert_eq!(answers[0], Vec::<String>::new());
@@ -374,8 +335,7 @@ fn the_pipeline_writes_both_reports_and_fails_for_a_mistake() {
     let line = line_of_the_mistake(&repository);
     let run = repository.run("bash", &["-c", &script]).expect_exit(1);
     assert!(
-        run.stderr
-            .contains(&format!("--> profiles/lab/cluster.yaml:{line}:")),
+        run.stderr.contains(&format!("--> profiles/lab/cluster.yaml:{line}:")),
         "{run}"
     );
     let quality = repository.json(quality);
@@ -383,24 +343,16 @@ fn the_pipeline_writes_both_reports_and_fails_for_a_mistake() {
         panic!("{quality}");
     };
     // What GitLab's documentation asks of an entry.
-    assert!(
-        issue["description"].as_str().unwrap().contains("gatway"),
-        "{issue}"
-    );
+    assert!(issue["description"].as_str().unwrap().contains("gatway"), "{issue}");
     assert_eq!(issue["check_name"], "P001");
     assert_eq!(issue["severity"], "major");
     assert_eq!(issue["location"]["path"], "profiles/lab/cluster.yaml");
     assert_eq!(issue["location"]["lines"]["begin"], line);
-    assert!(
-        issue["fingerprint"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty())
-    );
+    assert!(issue["fingerprint"].as_str().is_some_and(|text| !text.is_empty()));
     let junit = fs::read_to_string(repository.work().join(junit)).unwrap();
     let request = serde_json::to_vec(&[junit]).unwrap();
     let mut command = Command::new(python);
-    let read = Run::with_input(command.arg(root().join("tests/oracles/junit.py")), &request)
-        .expect_exit(0);
+    let read = Run::with_input(command.arg(root().join("tests/oracles/junit.py")), &request).expect_exit(0);
     assert!(
         read.stdout.contains("\"failure\"") && read.stdout.contains("P001"),
         "{read}"

@@ -1,5 +1,5 @@
-//! `lxseed bake --image`, on small disks with the layout of bionic's cloud image: the seed is where the installer would have put
-//! it, as debugfs, e2fsck, sgdisk and qemu-img see it, and whatever goes wrong leaves nothing behind.
+//! `lxseed bake --image`, on small disks with the layout of bionic's cloud image: the seed is where the installer would
+//! have put it, as debugfs, e2fsck, sgdisk and qemu-img see it, and whatever goes wrong leaves nothing behind.
 
 mod faults;
 
@@ -29,11 +29,7 @@ struct Tools {
 fn tools() -> Option<Tools> {
     let find = |name: &str| {
         let system = Path::new("/usr/sbin").join(name);
-        if system.exists() {
-            Some(system)
-        } else {
-            tool(name)
-        }
+        if system.exists() { Some(system) } else { tool(name) }
     };
     Some(Tools {
         debugfs: find("debugfs")?,
@@ -98,9 +94,7 @@ impl Bench {
         run(&self.tools.sgdisk, &sgdisk).expect_exit(0);
         let offset = format!("offset={OFFSET}");
         let tree = tree.path().to_str().unwrap();
-        let size = [
-            "-q", "-t", "ext4", "-L", label, "-E", &offset, "-d", tree, &path, "48M",
-        ];
+        let size = ["-q", "-t", "ext4", "-L", label, "-E", &offset, "-d", tree, &path, "48M"];
         run(&self.tools.mke2fs, &size).expect_exit(0);
         path
     }
@@ -126,16 +120,7 @@ impl Bench {
     }
 
     fn bake(&self, image: &str, output: &str, more: &[&str]) -> crate::support::Lxseed {
-        let args = [
-            "bake",
-            "site",
-            "--image",
-            image,
-            "-o",
-            output,
-            "--only",
-            "lab/node2",
-        ];
+        let args = ["bake", "site", "--image", image, "-o", output, "--only", "lab/node2"];
         lxseed(args.iter().chain(more)).dir(self.site.parent())
     }
 
@@ -168,19 +153,15 @@ fn the_seed_is_where_cloud_init_looks_and_nothing_else_has_changed() {
     let out = bench.path("node2.img");
     let said = bench.bake(&image, &out, &[]).run().expect_exit(0);
     assert!(
-        said.stdout.contains(
-            "Ubuntu 18.04.6 LTS, raw, for lab/node2 and no other machine; it holds its keys\n"
-        ),
+        said.stdout
+            .contains("Ubuntu 18.04.6 LTS, raw, for lab/node2 and no other machine; it holds its keys\n"),
         "{said}"
     );
     assert!(
         before == fs::read(&image).unwrap(),
         "the image it was made from has changed"
     );
-    assert_eq!(
-        fs::metadata(&out).unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o7777, 0o600);
 
     bench.site.build().expect_exit(0);
     let built = bench.site.out().join("lab/node2");
@@ -199,11 +180,7 @@ fn the_seed_is_where_cloud_init_looks_and_nothing_else_has_changed() {
     }
     let stat = bench.ask(&out, &format!("stat /{SEED}"));
     assert!(stat.contains("Type: directory    Mode:  0700"), "{stat}");
-    assert!(
-        bench
-            .ask(&out, "stat /var/lib/lxseed/snaps")
-            .contains("Mode:  0755")
-    );
+    assert!(bench.ask(&out, "stat /var/lib/lxseed/snaps").contains("Mode:  0755"));
     let config = bench.ask(&out, "cat /etc/cloud/cloud.cfg.d/99-lxseed.cfg");
     assert_eq!(
         config,
@@ -233,10 +210,7 @@ fn the_seed_is_where_cloud_init_looks_and_nothing_else_has_changed() {
     let after = fs::read(&out).unwrap();
     assert_eq!(before.len(), after.len());
     let outside = |bytes: &[u8]| [&bytes[..8 << 20], &bytes[56 << 20..]].concat();
-    assert!(
-        outside(&before) == outside(&after),
-        "another partition has changed"
-    );
+    assert!(outside(&before) == outside(&after), "another partition has changed");
 }
 
 /// The kernel's own look at it, which only root can have.
@@ -255,9 +229,8 @@ fn mounted(bench: &Bench, image: &str, built: &Path) {
             .args([&folder, SEED, built.to_str().unwrap()]),
     )
     .expect_exit(0);
-    let expected = format!(
-        "700 0 0 {SEED}\n600 0 0 {SEED}/meta-data\n600 0 0 {SEED}/network-config\n600 0 0 {SEED}/user-data\n"
-    );
+    let expected =
+        format!("700 0 0 {SEED}\n600 0 0 {SEED}/meta-data\n600 0 0 {SEED}/network-config\n600 0 0 {SEED}/user-data\n");
     assert_eq!(seen.stdout, expected);
     fs::remove_dir(&folder).unwrap();
 }
@@ -268,11 +241,7 @@ fn the_readme_bakes_an_image() {
     let Some(bench) = Bench::new("profiles") else {
         return;
     };
-    fs::rename(
-        bench.bionic(),
-        bench.path("bionic-server-cloudimg-amd64.img"),
-    )
-    .unwrap();
+    fs::rename(bench.bionic(), bench.path("bionic-server-cloudimg-amd64.img")).unwrap();
     fs::rename(bench.site.path(), bench.path("profiles")).unwrap();
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let line = readme
@@ -282,11 +251,7 @@ fn the_readme_bakes_an_image() {
     let words = line.split_whitespace().skip(1);
     lxseed(words).dir(bench.site.parent()).run().expect_exit(0);
     let said = lxseed(["inspect", &bench.path("node1.img")]).run();
-    assert!(
-        said.expect_exit(0)
-            .stdout
-            .contains("cloud image for lab/node1, raw")
-    );
+    assert!(said.expect_exit(0).stdout.contains("cloud image for lab/node1, raw"));
 }
 
 #[test]
@@ -296,10 +261,7 @@ fn inspect_tells_what_an_image_is_and_whether_it_is_as_it_was_made() {
     };
     let image = bench.bionic();
     let out = bench.path("node2.img");
-    bench
-        .bake(&image, &out, &["--format", "qcow2"])
-        .run()
-        .expect_exit(0);
+    bench.bake(&image, &out, &["--format", "qcow2"]).run().expect_exit(0);
     let inspect = |path: &str| lxseed(["inspect", path]).run();
     let said = inspect(&out).expect_exit(0);
     for words in [
@@ -315,28 +277,17 @@ fn inspect_tells_what_an_image_is_and_whether_it_is_as_it_was_made() {
     assert!(!said.stdout.contains("PRIVATE"), "{said}");
     // An earlier one is replaced, also one of the other format.
     bench.bake(&image, &out, &[]).run().expect_exit(0);
-    assert!(
-        inspect(&out)
-            .expect_exit(0)
-            .stdout
-            .contains("lab/node2, raw,")
-    );
+    assert!(inspect(&out).expect_exit(0).stdout.contains("lab/node2, raw,"));
     let device = format!("{out}?offset={OFFSET}");
     let change = format!("set_inode_field /{SEED}/user-data mode 0100644");
     run(&bench.tools.debugfs, &["-w", "-R", &change, &device]).expect_exit(0);
     let said = inspect(&out).expect_exit(1);
-    assert_eq!(
-        said.stderr,
-        format!("/{SEED}/user-data is not what was put on it\n")
-    );
+    assert_eq!(said.stderr, format!("/{SEED}/user-data is not what was put on it\n"));
     // An image without a seed is not taken for one of ours, and not replaced.
     let said = inspect(&image).expect_exit(1);
     assert!(said.stderr.contains("bionic.img"), "{said}");
     let said = bench.bake(&out, &image, &[]).run().expect_exit(1);
-    assert!(
-        said.stderr.contains("bionic.img is there already"),
-        "{said}"
-    );
+    assert!(said.stderr.contains("bionic.img is there already"), "{said}");
 }
 
 /// Whatever the clock says, and however the image is stored.
@@ -370,10 +321,7 @@ fn the_same_input_gives_the_same_bytes() {
         }
         outs.push(fs::read(&out).unwrap());
     }
-    assert!(
-        outs[0] == outs[1] && outs[0] == outs[2],
-        "raw images differ"
-    );
+    assert!(outs[0] == outs[1] && outs[0] == outs[2], "raw images differ");
     assert!(outs[3] == outs[4], "qcow2 images differ");
     // Without --format it is stored as what it is made from.
     let out = bench.path("again.img");

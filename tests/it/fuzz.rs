@@ -1,5 +1,5 @@
-//! The fuzz targets' kept corpus, and mutations of it, through the targets' own functions: what the fuzzer has found once stays
-//! found, without a fuzzer. `fuzz/run` runs the fuzzer itself, `fuzz/keep` chooses what is kept.
+//! The fuzz targets' kept corpus, and mutations of it, through the targets' own functions: what the fuzzer has found
+//! once stays found, without a fuzzer. `fuzz/run` runs the fuzzer itself, `fuzz/keep` chooses what is kept.
 
 #[path = "../../fuzz/input.rs"]
 mod input;
@@ -29,26 +29,15 @@ impl Random {
 
 fn seed() -> u64 {
     let given = std::env::var("LXSEED_SEED").ok();
-    given.map_or(0x5eed_1804, |text| {
-        text.parse().expect("LXSEED_SEED is a number")
-    })
+    given.map_or(0x5eed_1804, |text| text.parse().expect("LXSEED_SEED is a number"))
 }
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target);
-    let entries = WalkDir::new(folder)
-        .sort_by_file_name()
-        .into_iter()
-        .map(Result::unwrap);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let entries = WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().is_file());
     let inputs: Vec<Vec<u8>> = files.map(|entry| fs::read(entry.path()).unwrap()).collect();
-    assert!(
-        inputs.len() > 20,
-        "the corpus of {target} has {} inputs",
-        inputs.len()
-    );
+    assert!(inputs.len() > 20, "the corpus of {target} has {} inputs", inputs.len());
     inputs
 }
 
@@ -113,18 +102,13 @@ fn run(target: &str, look: fn(&[u8])) {
         corpus.len()
     );
     let mut random = Random(seed);
-    let mutated: Vec<Vec<u8>> = (0..MUTATIONS)
-        .map(|_| mutate(&corpus, &words, &mut random))
-        .collect();
+    let mutated: Vec<Vec<u8>> = (0..MUTATIONS).map(|_| mutate(&corpus, &words, &mut random)).collect();
     let broken: Vec<&Vec<u8>> = corpus
         .par_iter()
         .chain(&mutated)
         .filter(|bytes| catch_unwind(|| look(bytes)).is_err())
         .collect();
-    let shown: Vec<_> = broken
-        .iter()
-        .map(|bytes| String::from_utf8_lossy(bytes))
-        .collect();
+    let shown: Vec<_> = broken.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
     assert!(
         broken.is_empty(),
         "{} inputs break a promise (LXSEED_SEED={seed}):\n{}",

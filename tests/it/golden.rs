@@ -1,7 +1,9 @@
-//! What ships, byte for byte, for review: `tests/golden` holds the tree of the shipped sites under the tests' own secret.
+//! What ships, byte for byte, for review: `tests/golden` holds the tree of the shipped sites under the tests' own
+//! secret.
 //!
-//! The constant part of the script, and what user-data carries of it, are left out: they stand in `templates/` already. After a
-//! change on purpose, `LXSEED_BLESS=1 cargo test --test it golden` writes the files anew, and they are reviewed like code.
+//! The constant part of the script, and what user-data carries of it, are left out: they stand in `templates/` already.
+//! After a change on purpose, `LXSEED_BLESS=1 cargo test --test it golden` writes the files anew, and they are reviewed
+//! like code.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,9 +15,7 @@ use crate::support::{assert_same_text, lxseed, root, temp_dir, tree};
 fn reviewed(path: &str, text: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap();
     match name {
-        "known_hosts" | "cluster.crt" | "server.crt" | "network-config" | "lxd-preseed.yaml" => {
-            Some(text.to_owned())
-        }
+        "known_hosts" | "cluster.crt" | "server.crt" | "network-config" | "lxd-preseed.yaml" => Some(text.to_owned()),
         // The variables end where the first constant part begins.
         "lxseed-firstboot" => Some(text.split("\n# ---- ").next().unwrap().to_owned()),
         "user-data" => Some(text.lines().map(|line| shorten(line) + "\n").collect()),
@@ -69,12 +69,7 @@ fn the_shipped_sites_give_the_golden_tree() {
         }
     }
     let expected = read(&golden);
-    let names = |files: &BTreeMap<String, String>| {
-        files
-            .keys()
-            .map(|name| format!("{name}\n"))
-            .collect::<String>()
-    };
+    let names = |files: &BTreeMap<String, String>| files.keys().map(|name| format!("{name}\n")).collect::<String>();
     assert_same_text("the list of files", &names(&expected), &names(&built));
     for (path, text) in &expected {
         assert_same_text(path, text, &built[path]);

@@ -1,7 +1,7 @@
 //! Good sites, one folder each: nothing is found in them, and they are built, each host with all of its files.
 //!
-//! They show what is allowed: every driver, kind of volume and way of finding a disk, every combination of kernel and channel,
-//! both families of addresses, and YAML as different hands and programs write it.
+//! They show what is allowed: every driver, kind of volume and way of finding a disk, every combination of kernel and
+//! channel, both families of addresses, and YAML as different hands and programs write it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,7 @@ use camino::Utf8Path;
 use rayon::prelude::*;
 
 /// What a host's folder holds at least.
-const FILES: [&str; 4] = [
-    "user-data",
-    "meta-data",
-    "network-config",
-    "lxd-preseed.yaml",
-];
+const FILES: [&str; 4] = ["user-data", "meta-data", "network-config", "lxd-preseed.yaml"];
 
 fn sites() -> Vec<PathBuf> {
     // What mistakes are made in is good without them.
@@ -53,10 +48,7 @@ fn trouble(site: &Path) -> Option<String> {
     };
     let hosts = model.clusters.iter().flat_map(|cluster| {
         let folder = out.join(cluster.name.as_str());
-        cluster
-            .hosts
-            .iter()
-            .map(move |host| folder.join(host.name.as_str()))
+        cluster.hosts.iter().map(move |host| folder.join(host.name.as_str()))
     });
     let missing = hosts
         .flat_map(|host| FILES.map(|name| host.join(name)))

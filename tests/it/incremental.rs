@@ -1,4 +1,5 @@
-//! A build after a build: what is not written again, what is found and repaired, and that in the end it is the same tree.
+//! A build after a build: what is not written again, what is found and repaired, and that in the end it is the same
+//! tree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,10 +31,7 @@ fn places(top: &Path) -> BTreeMap<String, u64> {
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| {
             let below = entry.path().strip_prefix(top).unwrap();
-            (
-                below.to_str().unwrap().to_owned(),
-                entry.metadata().unwrap().ino(),
-            )
+            (below.to_str().unwrap().to_owned(), entry.metadata().unwrap().ino())
         })
         .collect()
 }
@@ -81,8 +79,8 @@ fn nothing_changed_nothing_touched() {
     run(&site, &["build", "site", "--check"]).expect_exit(0);
 }
 
-/// A tree that the lxseed before left: its manifest has another digest beside SHA-256, and one of each host. It is ours,
-/// `--only` keeps what is not asked for, and a build makes of it what a first build would.
+/// A tree that the lxseed before left: its manifest has another digest beside SHA-256, and one of each host. It is
+/// ours, `--only` keeps what is not asked for, and a build makes of it what a first build would.
 #[test]
 fn a_tree_of_the_format_before_is_kept_and_replaced() {
     let site = built();
@@ -91,10 +89,7 @@ fn a_tree_of_the_format_before_is_kept_and_replaced() {
     let text = former(&text);
     fs::write(&path, &text).unwrap();
     rewrite_sums(&site, text.as_bytes());
-    lxseed(["inspect", "out"])
-        .dir(site.parent())
-        .run()
-        .expect_exit(0);
+    lxseed(["inspect", "out"]).dir(site.parent()).run().expect_exit(0);
     let before = places(&site.out());
     run(&site, &["build", "site", "--only", "lab/node1"]).expect_exit(0);
     assert_eq!(written(&before, &places(&site.out())), [""; 0]);
@@ -166,10 +161,7 @@ fn a_cluster_changed_is_one_cluster_written() {
     let site = site.replace("lab/cluster.yaml", "overlay: fan", "overlay: bridge");
     site.build().expect_exit(0);
     let written = written(&before, &places(&site.out()));
-    assert!(
-        written.iter().all(|path| path.starts_with("lab/node")),
-        "{written:?}"
-    );
+    assert!(written.iter().all(|path| path.starts_with("lab/node")), "{written:?}");
     assert!(written.contains(&"lab/node1/lxd-preseed.yaml".to_owned()));
     assert_as_if_new(&site);
 }
@@ -211,16 +203,8 @@ fn it_is_always_as_if_built_for_the_first_time() {
         "d1: {by_path: \"pci-0000:03:00.0-scsi-0:2:1:0\", min_size: 900GB}",
         "d1: {by_path: \"pci-0000:03:00.0-scsi-0:2:1:0\", min_size: 800GB}",
     );
-    change(
-        "rack/cluster.yaml",
-        "data1: {driver: btrfs}",
-        "data1: {driver: lvm}",
-    );
-    change(
-        "rack/cluster.yaml",
-        "search: [rack.example.org]",
-        "search: []",
-    );
+    change("rack/cluster.yaml", "data1: {driver: btrfs}", "data1: {driver: lvm}");
+    change("rack/cluster.yaml", "search: [rack.example.org]", "search: []");
 }
 
 #[test]
@@ -277,19 +261,12 @@ fn damage_is_found_and_repaired() {
     assert_same_tree(&good, &tree(&out));
     assert_eq!(
         written(&before, &places(&out)),
-        [
-            "lab/known_hosts",
-            "lab/node1/user-data",
-            "rack/rack-b/lxseed-firstboot"
-        ]
+        ["lab/known_hosts", "lab/node1/user-data", "rack/rack-b/lxseed-firstboot"]
     );
     // The tree's own files are no host's.
     fs::write(out.join("SHA256SUMS"), "").unwrap();
     let check = run(&site, &["build", "site", "--check"]).expect_exit(3);
-    assert!(
-        check.stdout.starts_with("SHA256SUMS was altered\n"),
-        "{check}"
-    );
+    assert!(check.stdout.starts_with("SHA256SUMS was altered\n"), "{check}");
     site.build().expect_exit(0);
     assert_same_tree(&good, &tree(&out));
 }
@@ -338,18 +315,13 @@ fn check_names_what_is_out_of_date_and_why() {
         "rack/rack-d was not built yet",
         "rack/rack-b is in no profile any more",
     ] {
-        assert!(
-            run.stdout.lines().any(|found| found == line),
-            "{line}\n{run}"
-        );
+        assert!(run.stdout.lines().any(|found| found == line), "{line}\n{run}");
     }
     // A folder that is new says it for its files.
     assert!(!run.stdout.contains("rack/rack-d/"), "{run}");
     site.build().expect_exit(0);
     check(&site).expect_exit(0);
-    let other =
-        fs::read_to_string(crate::support::root().join("tests/it/support/secret-of-the-tests"))
-            .unwrap();
+    let other = fs::read_to_string(crate::support::root().join("tests/it/support/secret-of-the-tests")).unwrap();
     drop(other);
     lxseed(["secret", "new", "--secret-file", "other"])
         .dir(site.parent())
@@ -382,12 +354,10 @@ fn another_lxseed_renders_everything_and_keeps_what_is_the_same() {
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, former(&text)).unwrap();
     rewrite_sums(&site, former(&text).as_bytes());
-    run(&site, &["build", "site", "--check"])
-        .expect_exit(3)
-        .expect_stdout(
-            "lab was built by another lxseed\nrack was built by another lxseed\n\
+    run(&site, &["build", "site", "--check"]).expect_exit(3).expect_stdout(
+        "lab was built by another lxseed\nrack was built by another lxseed\n\
              out is out of date: only its manifest.json and SHA256SUMS would be written anew\n",
-        );
+    );
     run(&site, &["diff", "site"]).expect_exit(0);
     site.build().expect_exit(0);
     assert_eq!(written(&before, &places(&site.out())), [""; 0]);
@@ -410,10 +380,7 @@ fn a_manifest_that_was_altered_vouches_for_nothing() {
     fs::write(&manifest, fewer.join("\n")).unwrap();
     fs::remove_dir_all(site.out().join("lab/node2")).unwrap();
     let check = run(&site, &["build", "site", "--check"]).expect_exit(3);
-    assert!(
-        check.stdout.contains("lab/node2 was not built yet\n"),
-        "{check}"
-    );
+    assert!(check.stdout.contains("lab/node2 was not built yet\n"), "{check}");
     site.build().expect_exit(0);
     assert_same_tree(&good, &tree(&site.out()));
 }
@@ -441,9 +408,7 @@ fn a_cluster_built_in_part_is_looked_at_as_a_whole() {
 #[test]
 fn diff_is_unified_and_shows_no_secret() {
     let site = built();
-    run(&site, &["diff", "site"])
-        .expect_exit(0)
-        .expect_stdout("");
+    run(&site, &["diff", "site"]).expect_exit(0).expect_stdout("");
     let secrets = |site: &Site| -> Vec<String> {
         let seeds = tree(&site.out())
             .into_iter()
@@ -481,8 +446,7 @@ fn diff_is_unified_and_shows_no_secret() {
         assert!(
             diff.stdout
                 .lines()
-                .any(|found| found.trim_start_matches(['+', '-', ' '])
-                    == trimmed.trim_start_matches(['+', '-', ' '])),
+                .any(|found| found.trim_start_matches(['+', '-', ' ']) == trimmed.trim_start_matches(['+', '-', ' '])),
             "{line}\n{diff}"
         );
     }
@@ -525,10 +489,7 @@ fn diff_names_what_comes_and_goes() {
         "only in out: rack",
         "out/lab/node1/meta-data has mode 0600 instead of 0644",
     ] {
-        assert!(
-            diff.stdout.lines().any(|found| found == line),
-            "{line}\n{diff}"
-        );
+        assert!(diff.stdout.lines().any(|found| found == line), "{line}\n{diff}");
     }
     let empty = Site::copy_of("profiles");
     run(&empty, &["diff", "site"])
@@ -584,9 +545,9 @@ fn verbose_tells_what_was_done_and_a_pipe_gets_no_progress() {
     let site = site.replace(NODE2, "S3Z9NB0K100002", "S3Z9NB0K109999");
     let second = run(&site, &["build", "site", "-v"]).expect_exit(0);
     assert!(
-        second.stderr.starts_with(
-            "1 cluster rendered, 1 unchanged\nfiles: 0 added, 5 updated, 0 removed, 44 unchanged\n"
-        ),
+        second
+            .stderr
+            .starts_with("1 cluster rendered, 1 unchanged\nfiles: 0 added, 5 updated, 0 removed, 44 unchanged\n"),
         "{second}"
     );
     let quiet = site.build().expect_exit(0);

@@ -1,4 +1,5 @@
-//! Builds that are killed, starved of space or doubled: whatever happens, the tree is the old one or the new one, whole.
+//! Builds that are killed, starved of space or doubled: whatever happens, the tree is the old one or the new one,
+//! whole.
 //!
 //! `LXSEED_KILLS=500` sets how many builds are killed, `LXSEED_SEED` repeats the instants of an earlier run.
 
@@ -43,10 +44,7 @@ impl Room {
         edit(&host, "52:54:00", "52:54:01");
         let trees = SITES.map(|site| {
             let out = format!("{site}-expected");
-            lxseed(["build", site, "-o", &out])
-                .dir(dir.path())
-                .run()
-                .expect_exit(0);
+            lxseed(["build", site, "-o", &out]).dir(dir.path()).run().expect_exit(0);
             let tree = tree(&dir.path().join(&out));
             fs::remove_dir_all(dir.path().join(out)).unwrap();
             tree
@@ -153,7 +151,8 @@ fn a_build_killed_at_any_instant_leaves_the_old_tree_or_the_new_one() {
             _ => usize::from(random.next() < 0.5),
         };
         let mut child = room.build(SITES[site]).spawn().unwrap();
-        // A little beyond the end, which is told apart only then; every other one in the last part, where trees change places.
+        // A little beyond the end, which is told apart only then; every other one in the last part, where trees change
+        // places.
         let share = if at % 2 == 0 {
             random.next()
         } else {
@@ -168,10 +167,7 @@ fn a_build_killed_at_any_instant_leaves_the_old_tree_or_the_new_one() {
         whole = whole.mul_f64(if ended { 0.85 } else { 1.05 });
 
         let now = room.stands(&format!("kill {at}"));
-        assert!(
-            stood.is_none() || now.is_some(),
-            "kill {at}: the tree is gone"
-        );
+        assert!(stood.is_none() || now.is_some(), "kill {at}: the tree is gone");
         assert!(now == stood || now == Some(site), "kill {at}: a third tree");
         replaced += usize::from(now != stood);
         dirty += usize::from(!room.leftovers().is_empty());
@@ -212,9 +208,7 @@ fn two_builds_at_once_end_in_one_whole_tree() {
                 done += 1;
             } else {
                 assert!(
-                    said.contains(
-                        "another lxseed build is writing out: wait for it to end, then build again"
-                    ),
+                    said.contains("another lxseed build is writing out: wait for it to end, then build again"),
                     "{said}"
                 );
                 refused += 1;
@@ -241,8 +235,7 @@ fn in_name_space(room: &Room, script: &str) -> Option<String> {
         .env("LXSEED_SECRET", SECRET)
         .output()
         .unwrap();
-    let said =
-        String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{said}");
     Some(said)
 }
@@ -252,10 +245,7 @@ fn a_full_disk_keeps_the_old_tree() {
     let room = Room::new();
     fs::create_dir(room.path().join("small")).unwrap();
     // Room for one tree and a part of another; the copy behind it outlives the name space.
-    let bytes: usize = room.trees[0]
-        .iter()
-        .map(|entry| entry.bytes.len() + 4096)
-        .sum();
+    let bytes: usize = room.trees[0].iter().map(|entry| entry.bytes.len() + 4096).sum();
     let script = format!(
         "mount -t tmpfs -o size={},mode=700 tmpfs small
         \"$LXSEED\" build one -o small/out
@@ -267,14 +257,8 @@ fn a_full_disk_keeps_the_old_tree() {
     let Some(said) = in_name_space(&room, &script) else {
         return;
     };
-    assert!(
-        said.contains("no space is left for the new tree ("),
-        "{said}"
-    );
-    assert!(
-        said.contains("): free some there and build again"),
-        "{said}"
-    );
+    assert!(said.contains("no space is left for the new tree ("), "{said}");
+    assert!(said.contains("): free some there and build again"), "{said}");
     assert_eq!(room.stands("on a full disk"), Some(0));
     assert!(said.contains("left: out\n"), "{said}");
 }

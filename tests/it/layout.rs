@@ -36,7 +36,8 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// A release is a value in `target/`, and its installer a room of its own. What a profile says in a rule's example names one, too.
+/// A release is a value in `target/`, and its installer a room of its own. What a profile says in a rule's example
+/// names one, too.
 #[test]
 fn a_release_is_named_in_its_rooms_alone() {
     let mut found = Vec::new();
@@ -99,30 +100,20 @@ fn no_room_uses_one_above_it() {
         if ["commands", "terminal", "main", "cli", "lib"].contains(&room.as_str()) {
             continue;
         }
-        assert!(
-            place(&room).is_some(),
-            "{name}: a room that the list above has not"
-        );
+        assert!(place(&room).is_some(), "{name}: a room that the list above has not");
         for (_, line) in code(&text) {
             for used in line.split("crate::").skip(1) {
-                let used = used
-                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .next();
+                let used = used.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
                 let used = used.unwrap_or_default();
                 if place(used).is_some() && used != room {
-                    uses.entry(room.clone())
-                        .or_default()
-                        .insert(used.to_owned());
+                    uses.entry(room.clone()).or_default().insert(used.to_owned());
                 }
             }
         }
     }
     for (room, used) in &uses {
         for used in used {
-            assert!(
-                place(used) < place(room),
-                "{room} uses {used}, which is above it"
-            );
+            assert!(place(used) < place(room), "{room} uses {used}, which is above it");
         }
     }
 }

@@ -67,9 +67,7 @@ fn blkid_finds_a_volume_labelled_cidata() {
 
 #[test]
 fn four_readers_agree_on_every_seed_iso() {
-    let (Some(isoinfo), Some(bsdtar), Some(xorriso)) =
-        (tool("isoinfo"), tool("bsdtar"), tool("xorriso"))
-    else {
+    let (Some(isoinfo), Some(bsdtar), Some(xorriso)) = (tool("isoinfo"), tool("bsdtar"), tool("xorriso")) else {
         return;
     };
     let (_site, hosts) = built();
@@ -92,38 +90,20 @@ fn four_readers_agree_on_every_seed_iso() {
                     "Rock Ridge",
                     bytes(&isoinfo, &["-i", iso, "-R", "-x", &format!("/{name}")]),
                 ),
-                (
-                    "Joliet",
-                    bytes(&isoinfo, &["-i", iso, "-J", "-x", &format!("/{name}")]),
-                ),
+                ("Joliet", bytes(&isoinfo, &["-i", iso, "-J", "-x", &format!("/{name}")])),
                 ("plain names", bytes(&isoinfo, &["-i", iso, "-x", &plain])),
                 ("bsdtar", bytes(&bsdtar, &["-xOf", iso, name])),
                 ("xorriso", fs::read(dir.path().join(name)).unwrap()),
             ] {
-                let found = if name == "user-data" {
-                    gunzip(&found)
-                } else {
-                    found
-                };
+                let found = if name == "user-data" { gunzip(&found) } else { found };
                 assert!(found == seed, "{reader} reads another {name} from {iso}");
             }
             // Whoever mounts the medium on a machine with other users shows them no key.
-            let mode = fs::metadata(dir.path().join(name))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o7777;
-            assert_eq!(
-                mode,
-                if name == "user-data" { 0o400 } else { 0o444 },
-                "{name}"
-            );
+            let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(mode, if name == "user-data" { 0o400 } else { 0o444 }, "{name}");
         }
         let said = run(&isoinfo, &["-d", "-i", iso]).expect_exit(0).stdout;
-        for part in [
-            "Joliet with UCS level 3 found",
-            "Rock Ridge signatures version 1 found",
-        ] {
+        for part in ["Joliet with UCS level 3 found", "Rock Ridge signatures version 1 found"] {
             assert!(said.contains(part), "{said}");
         }
         // Fifty KiB of it are what the format asks for. The two members of the lab are what its size is promised for.
@@ -154,10 +134,7 @@ fn dosfstools_and_mtools_agree_on_the_fat_image() {
         run(&fsck, &["-n", path]).expect_exit(0);
         for name in FILES {
             let found = bytes(&mtype, &["-i", path, &format!("::{name}")]);
-            assert!(
-                found == fs::read(host.join(name)).unwrap(),
-                "{name} of {path}"
-            );
+            assert!(found == fs::read(host.join(name)).unwrap(), "{name} of {path}");
         }
     }
 }
@@ -165,25 +142,15 @@ fn dosfstools_and_mtools_agree_on_the_fat_image() {
 /// Debian keeps it out of a user's `PATH`.
 fn tool_of_root(name: &str) -> Option<PathBuf> {
     let path = Path::new("/usr/sbin").join(name);
-    if path.exists() {
-        Some(path)
-    } else {
-        tool(name)
-    }
+    if path.exists() { Some(path) } else { tool(name) }
 }
 
 #[test]
 fn image_makes_what_build_made_and_nothing_else_is_replaced() {
     let (site, hosts) = built();
     let (dir, iso) = image(&hosts[0], "iso");
-    assert_eq!(
-        fs::read(&iso).unwrap(),
-        fs::read(hosts[0].join("seed.iso")).unwrap()
-    );
-    assert_eq!(
-        fs::metadata(&iso).unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
+    assert_eq!(fs::read(&iso).unwrap(), fs::read(hosts[0].join("seed.iso")).unwrap());
+    assert_eq!(fs::metadata(&iso).unwrap().permissions().mode() & 0o7777, 0o600);
     let made = |host: &Path, to: &str| {
         lxseed(["image", host.to_str().unwrap(), "--format", "fat", "-o", to])
             .dir(dir.path())
@@ -212,14 +179,12 @@ fn image_makes_what_build_made_and_nothing_else_is_replaced() {
     fs::write(hosts[0].join("network-config"), "edited").unwrap();
     let run = made(&hosts[0], "other").expect_exit(1);
     assert!(
-        run.stderr
-            .contains("network-config was altered since it was built"),
+        run.stderr.contains("network-config was altered since it was built"),
         "{run}"
     );
     let run = made(&site.out(), "other").expect_exit(1);
     assert!(
-        run.stderr
-            .contains("there is no user-data, so it is not a seed"),
+        run.stderr.contains("there is no user-data, so it is not a seed"),
         "{run}"
     );
     let run = made(Path::new("nowhere"), "other").expect_exit(1);
@@ -232,9 +197,8 @@ fn a_full_disk_leaves_nothing_behind() {
     let (_site, hosts) = built();
     let dir = temp_dir();
     let small = dir.path().to_str().unwrap();
-    let mount = format!(
-        "mount -t tmpfs -o size=32k none {small} || exit 77; \"$@\"; code=$?; ls -A {small}; exit $code"
-    );
+    let mount =
+        format!("mount -t tmpfs -o size=32k none {small} || exit 77; \"$@\"; code=$?; ls -A {small}; exit $code");
     let starter = ["unshare", "-m", "sh", "-c", &mount, "sh"];
     let to = format!("{small}/image");
     let run = lxseed_through(&starter, ["image", hosts[0].to_str().unwrap(), "-o", &to]).run();
@@ -253,16 +217,10 @@ fn a_build_without_images_has_none() {
         .dir(site.parent())
         .run()
         .expect_exit(0);
-    let out = lxseed(["inspect", "out"])
-        .dir(site.parent())
-        .run()
-        .expect_exit(0);
+    let out = lxseed(["inspect", "out"]).dir(site.parent()).run().expect_exit(0);
     assert!(!out.stdout.contains("seed.iso"), "{out}");
     site.build().expect_exit(0);
-    let out = lxseed(["inspect", "out"])
-        .dir(site.parent())
-        .run()
-        .expect_exit(0);
+    let out = lxseed(["inspect", "out"]).dir(site.parent()).run().expect_exit(0);
     assert_eq!(out.stdout.matches("seed.iso").count(), 5, "{out}");
 }
 
@@ -292,10 +250,7 @@ fn inspect_tells_what_an_image_is_for_and_no_secret() {
         ] {
             assert!(run.stdout.contains(part), "{part:?}: {run}");
         }
-        assert!(
-            !run.stdout.contains(key) && !run.stdout.contains("PRIVATE"),
-            "{run}"
-        );
+        assert!(!run.stdout.contains(key) && !run.stdout.contains("PRIVATE"), "{run}");
     }
 }
 
@@ -318,17 +273,10 @@ fn a_seed_of_others_keeps_its_name() {
 fn inspect_holds_a_tree_against_its_manifest() {
     let (site, hosts) = built();
     let run = inspect(&site.out()).expect_exit(0).expect_stderr("");
-    assert!(
-        run.stdout.ends_with("every file is as it was built\n"),
-        "{run}"
-    );
+    assert!(run.stdout.ends_with("every file is as it was built\n"), "{run}");
     fs::write(hosts[0].join("lxd-preseed.yaml"), "edited").unwrap();
     fs::remove_file(hosts[1].join("seed.iso")).unwrap();
-    fs::set_permissions(
-        hosts[2].join("user-data"),
-        fs::Permissions::from_mode(0o644),
-    )
-    .unwrap();
+    fs::set_permissions(hosts[2].join("user-data"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(site.out().join("notes"), "mine").unwrap();
     let run = inspect(&site.out()).expect_exit(1);
     let below = |host: usize, name: &str| {
@@ -365,10 +313,7 @@ fn inspect_says_what_is_wrong_with_what_is_no_image() {
         assert!(run.stderr.contains(why), "{why}: {run}");
     }
     let run = inspect(dir.path()).expect_exit(1);
-    assert!(
-        run.stderr.contains("holds no manifest.json of lxseed"),
-        "{run}"
-    );
+    assert!(run.stderr.contains("holds no manifest.json of lxseed"), "{run}");
     let run = inspect(&hosts[0]).expect_exit(1);
     assert!(run.stderr.contains("it is a part of /"), "{run}");
     let run = inspect(Path::new("/nowhere/at/all")).expect_exit(1);
@@ -376,10 +321,7 @@ fn inspect_says_what_is_wrong_with_what_is_no_image() {
     // Somebody else's image.
     let mut other = iso.clone();
     other[16 * 2048 + 40..][..6].copy_from_slice(b"Ubuntu");
-    let at = other
-        .windows(9)
-        .position(|name| name == b"user-data")
-        .unwrap();
+    let at = other.windows(9).position(|name| name == b"user-data").unwrap();
     other[at] = b'x';
     fs::write(&path, other).unwrap();
     let run = inspect(&path).expect_exit(1);

@@ -1,9 +1,10 @@
 //! Every mistake is reported with its place and what to do, word for word, and a refused build changes nothing.
 //!
-//! A case is a folder `tests/mistakes/NAME`. `site` holds the files in which it differs from the good site that it is based on,
-//! which is `tests/mistakes/base/one-cluster` unless the case's file `base` says otherwise: first a folder below `tests`, then a
-//! line `without FILE` for each file that the case lacks. What `lxseed check site` says to the whole stands in `stderr`. After a
-//! change on purpose, `LXSEED_BLESS=1 cargo test --test it mistakes` writes that anew, and it is reviewed like code.
+//! A case is a folder `tests/mistakes/NAME`. `site` holds the files in which it differs from the good site that it is
+//! based on, which is `tests/mistakes/base/one-cluster` unless the case's file `base` says otherwise: first a folder
+//! below `tests`, then a line `without FILE` for each file that the case lacks. What `lxseed check site` says to the
+//! whole stands in `stderr`. After a change on purpose, `LXSEED_BLESS=1 cargo test --test it mistakes` writes that
+//! anew, and it is reviewed like code.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -55,8 +56,7 @@ const MADE: &[Made] = &[
     }),
     ("made-3000-keys", |site| {
         let path = site.join("cluster.yaml");
-        let key =
-            "    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFaj";
+        let key = "    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFaj";
         let mut text = fs::read_to_string(&path).unwrap();
         for at in 0..3000 {
             // Four characters of the key itself count up.
@@ -98,10 +98,7 @@ fn cases() -> Vec<String> {
         .collect();
     names.sort_unstable();
     for (made, _) in MADE {
-        assert!(
-            names.iter().any(|name| name == made),
-            "{made} has no folder"
-        );
+        assert!(names.iter().any(|name| name == made), "{made} has no folder");
     }
     names
 }
@@ -145,16 +142,11 @@ impl Case {
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
         if check.stderr != expected {
-            return Some(format!(
-                "(- expected, + actual)\n{}",
-                diff(&expected, &check.stderr)
-            ));
+            return Some(format!("(- expected, + actual)\n{}", diff(&expected, &check.stderr)));
         }
         let refused = expected.contains("error[");
         if check.code != i32::from(refused) || (refused && !check.stdout.is_empty()) {
-            return Some(format!(
-                "not the exit code or standard output it should have:\n{check}"
-            ));
+            return Some(format!("not the exit code or standard output it should have:\n{check}"));
         }
         if let Some(secret) = SECRETS.iter().find(|secret| expected.contains(**secret)) {
             return Some(format!("{secret} is shown"));
@@ -173,8 +165,7 @@ impl Case {
         let build = lxseed(args.into_iter().chain([target.as_os_str()]))
             .dir(self.site.parent())
             .run();
-        let as_it_should = build.code == check.code
-            && (!refused || build.stderr.ends_with("nothing was written\n"));
+        let as_it_should = build.code == check.code && (!refused || build.stderr.ends_with("nothing was written\n"));
         (!as_it_should).then(|| format!("the build does not do as the check says:\n{build}"))
     }
 }
@@ -199,9 +190,8 @@ fn unplaced(run: &Run) -> Option<String> {
         numbers && parts.next().is_some_and(|path| path.starts_with("site"))
     });
     let well_formed = well_formed.count();
-    (findings == 0 || helps != findings || well_formed != findings).then(|| {
-        format!("{findings} findings, {helps} with help, {well_formed} with a place:\n{run}")
-    })
+    (findings == 0 || helps != findings || well_formed != findings)
+        .then(|| format!("{findings} findings, {helps} with help, {well_formed} with a place:\n{run}"))
 }
 
 #[test]

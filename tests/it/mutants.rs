@@ -1,8 +1,10 @@
-//! Good sites, changed at every key in every way a hand slips: each mutant is refused where it was changed, or does no harm.
+//! Good sites, changed at every key in every way a hand slips: each mutant is refused where it was changed, or does no
+//! harm.
 //!
-//! A mutant is *refused* if a finding of the refused site points into the lines that were changed; for what was dropped, into
-//! the mapping or list that lost it. It is *harmless* if the site is accepted and what is built from it is the same as before
-//! or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a build that fails, a panic.
+//! A mutant is *refused* if a finding of the refused site points into the lines that were changed; for what was
+//! dropped, into the mapping or list that lost it. It is *harmless* if the site is accepted and what is built from it
+//! is the same as before or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a
+//! build that fails, a panic.
 
 mod mutate;
 mod tree;
@@ -28,18 +30,13 @@ const SITES: &[(&str, &[Style])] = &[
     ("profiles/rack", &[Style::Block]),
     ("tests/good/two-clusters-of-one", &[Style::Block]),
     ("tests/good/client-certificates", &[Style::Flow]),
-    (
-        "tests/good/two-models-of-machines-allowed",
-        &[Style::Anchored],
-    ),
+    ("tests/good/two-models-of-machines-allowed", &[Style::Anchored]),
 ];
 
 fn sites() -> Vec<(Utf8PathBuf, &'static [Style])> {
     let top = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut sites: Vec<(Utf8PathBuf, &[Style])> = SITES
-        .iter()
-        .map(|(site, styles)| (top.join(site), *styles))
-        .collect();
+    let mut sites: Vec<(Utf8PathBuf, &[Style])> =
+        SITES.iter().map(|(site, styles)| (top.join(site), *styles)).collect();
     if std::env::var_os("LXSEED_MUTANTS").is_some_and(|which| which == "all") {
         let good = top.join("tests/good").read_dir_utf8().unwrap();
         sites = good
@@ -184,9 +181,7 @@ fn every_mutant_is_refused_where_it_was_changed_or_does_no_harm() {
                 "{name} in {style:?}: {:#?}",
                 checked.findings()
             );
-            built
-                .of(&checked)
-                .unwrap_or_else(|why| panic!("{name}: {why}"));
+            built.of(&checked).unwrap_or_else(|why| panic!("{name}: {why}"));
             let mut mutants = Vec::new();
             mutate::each(&original, |mutant| mutants.push(mutant));
             let verdicts: Vec<(String, Verdict)> = mutants

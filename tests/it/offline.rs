@@ -1,5 +1,5 @@
-//! Carried snaps, from the folder of a site to the disk of a machine: what `check` reads in them is what mksquashfs put there,
-//! what a baked medium holds is what lay in the folder, and what late_command plants is what the medium holds.
+//! Carried snaps, from the folder of a site to the disk of a machine: what `check` reads in them is what mksquashfs put
+//! there, what a baked medium holds is what lay in the folder, and what late_command plants is what the medium holds.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,8 +21,8 @@ fn make(python: &Path, maker: &str, args: &[&str]) {
     run(python, &[&["-B", maker.to_str().unwrap()], args].concat()).expect_exit(0);
 }
 
-/// However a snap is packed, the last line of a long snap.yaml is read: in fragments and in blocks of its own, packed or not,
-/// beside so many files that the folder's listing takes several blocks.
+/// However a snap is packed, the last line of a long snap.yaml is read: in fragments and in blocks of its own, packed
+/// or not, beside so many files that the folder's listing takes several blocks.
 #[test]
 fn every_way_of_packing_that_can_be_read_is_read() {
     let (Some(mksquashfs), Some(python)) = (tool("mksquashfs"), tool("python3")) else {
@@ -50,10 +50,7 @@ fn every_way_of_packing_that_can_be_read_is_read() {
         &["-noI", "-noD", "-noF"],
     ];
     for (number, way) in ways.iter().enumerate() {
-        for (repeat, version) in [
-            (1, format!("9.{number}.1")),
-            (3000, format!("9.{number}.2")),
-        ] {
+        for (repeat, version) in [(1, format!("9.{number}.1")), (3000, format!("9.{number}.2"))] {
             fs::write(meta.join("snap.yaml"), text(repeat, &version)).unwrap();
             let site = Site::copy_of(SITE);
             let snap = site.path().join("snaps/lxd_24322.snap");
@@ -63,11 +60,7 @@ fn every_way_of_packing_that_can_be_read_is_read() {
             let script = "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import snaps; \
                           snaps.write_assertions(pathlib.Path(sys.argv[2]), 'lxd', 24322)";
             let common = root().join("tests/common");
-            run(
-                &python,
-                &["-Bc", script, common.to_str().unwrap(), paths[1]],
-            )
-            .expect_exit(0);
+            run(&python, &["-Bc", script, common.to_str().unwrap(), paths[1]]).expect_exit(0);
             let said = site.check().expect_exit(1);
             let expected = format!("site/snaps/lxd_24322.snap is LXD `{version}`");
             assert!(
@@ -78,7 +71,8 @@ fn every_way_of_packing_that_can_be_read_is_read() {
     }
 }
 
-/// A site whose snaps follow from nothing but the folder: another revision of LXD makes every host of the cluster out of date.
+/// A site whose snaps follow from nothing but the folder: another revision of LXD makes every host of the cluster out
+/// of date.
 #[test]
 fn another_revision_is_another_build() {
     let Some(python) = tool("python3") else {
@@ -89,8 +83,7 @@ fn another_revision_is_another_build() {
     }
     let site = Site::copy_of(SITE);
     site.build().expect_exit(0);
-    let script =
-        |site: &Site| fs::read_to_string(site.out().join("lab/node2/lxseed-firstboot")).unwrap();
+    let script = |site: &Site| fs::read_to_string(site.out().join("lab/node2/lxseed-firstboot")).unwrap();
     assert!(
         script(&site).contains("\nOFFLINE=('snapd_20092' 'core20_1974' 'lxd_24322')\n"),
         "{}",
@@ -124,19 +117,10 @@ fn another_revision_is_another_build() {
         assert!(said.contains(&line), "{said}");
     }
     site.build().expect_exit(0);
-    assert!(
-        script(&site).contains("'lxd_25112')\n"),
-        "{}",
-        script(&site)
-    );
+    assert!(script(&site).contains("'lxd_25112')\n"), "{}", script(&site));
     let image = site.out().join("lab/node1/seed.iso");
-    let said = lxseed(["inspect", image.to_str().unwrap()])
-        .run()
-        .expect_exit(0);
-    assert!(
-        said.stdout.contains("snapd_20092, core20_1974, lxd_25112"),
-        "{said}"
-    );
+    let said = lxseed(["inspect", image.to_str().unwrap()]).run().expect_exit(0);
+    assert!(said.stdout.contains("snapd_20092, core20_1974, lxd_25112"), "{said}");
 }
 
 /// A baked stand-in, and where its /lxseed was unpacked.
@@ -150,47 +134,30 @@ fn medium(python: &Path, xorriso: &Path) -> Medium {
     let site = Site::copy_of(SITE);
     let parent = site.parent().to_owned();
     let iso = parent.join("lab.iso");
-    make(
-        python,
-        "iso.py",
-        &[parent.join("standin.iso").to_str().unwrap()],
-    );
+    make(python, "iso.py", &[parent.join("standin.iso").to_str().unwrap()]);
     bake(&site, "lab.iso").expect_exit(0);
     let folder = parent.join("cdrom");
     fs::create_dir(&folder).unwrap();
     let (from, to) = (iso.to_str().unwrap(), folder.to_str().unwrap());
     run(
         xorriso,
-        &[
-            "-no_rc", "-osirrox", "on", "-indev", from, "-extract", "/", to,
-        ],
+        &["-no_rc", "-osirrox", "on", "-indev", from, "-extract", "/", to],
     )
     .expect_exit(0);
     Medium { site, iso, folder }
 }
 
 fn bake(site: &Site, output: &str) -> Run {
-    lxseed([
-        "bake",
-        "site",
-        "--iso",
-        "standin.iso",
-        "-o",
-        output,
-        "--unpublished",
-    ])
-    .dir(site.parent())
-    .run()
+    lxseed(["bake", "site", "--iso", "standin.iso", "-o", output, "--unpublished"])
+        .dir(site.parent())
+        .run()
 }
 
 #[test]
 fn a_medium_carries_the_snaps_and_late_command_plants_them() {
-    let (Some(python), Some(xorriso), Some(busybox), Some(md5sum)) = (
-        tool("python3"),
-        tool("xorriso"),
-        tool("busybox"),
-        tool("md5sum"),
-    ) else {
+    let (Some(python), Some(xorriso), Some(busybox), Some(md5sum)) =
+        (tool("python3"), tool("xorriso"), tool("busybox"), tool("md5sum"))
+    else {
         return;
     };
     let Medium { site, iso, folder } = medium(&python, &xorriso);
@@ -219,11 +186,7 @@ fn a_medium_carries_the_snaps_and_late_command_plants_them() {
                 fs::read(site.path().join("snaps").join(name)).unwrap(),
                 "{name}"
             );
-            assert_eq!(
-                path.metadata().unwrap().permissions().mode() & 0o7777,
-                mode,
-                "{name}"
-            );
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, mode, "{name}");
         }
     };
     same(&on_medium, 0o444);
@@ -235,17 +198,12 @@ fn a_medium_carries_the_snaps_and_late_command_plants_them() {
             .find(|line| line.ends_with(&format!("  ./lxseed/lab/lxd_snaps/{name}")))
             .unwrap_or_else(|| panic!("{name} is not in md5sum.txt"));
         let path = on_medium.join(name);
-        let said = run(&md5sum, &[path.to_str().unwrap()])
-            .expect_exit(0)
-            .stdout;
+        let said = run(&md5sum, &[path.to_str().unwrap()]).expect_exit(0).stdout;
         assert_eq!(said.split(' ').next(), line.split(' ').next());
     }
     let said = lxseed(["inspect", iso.to_str().unwrap()]).run();
     for stem in SNAPS {
-        assert!(
-            said.stdout.contains(&format!("lab installs {stem}\n")),
-            "{said}"
-        );
+        assert!(said.stdout.contains(&format!("lab installs {stem}\n")), "{said}");
     }
     assert!(!said.stderr.contains("is not what was put on it"), "{said}");
 
@@ -300,16 +258,11 @@ fn the_same_snaps_make_the_same_medium_and_an_altered_one_is_seen() {
     );
     // A byte of the snap on the medium.
     let snap = fs::read(site.path().join("snaps/lxd_24322.snap")).unwrap();
-    let at = bytes
-        .windows(snap.len())
-        .position(|window| window == snap)
-        .unwrap();
+    let at = bytes.windows(snap.len()).position(|window| window == snap).unwrap();
     let mut altered = bytes.clone();
     altered[at + 50] ^= 1;
     fs::write(&iso, altered).unwrap();
-    let said = lxseed(["inspect", iso.to_str().unwrap()])
-        .run()
-        .expect_exit(1);
+    let said = lxseed(["inspect", iso.to_str().unwrap()]).run().expect_exit(1);
     assert!(
         said.stderr
             .contains("lxseed/lab/lxd_snaps/lxd_24322.snap is not what was put on it"),

@@ -110,20 +110,13 @@ fn spoiled(text: &str, spoil: &Spoil) -> String {
 }
 
 /// Checks a site and, if it is accepted, renders every host of it in memory.
-fn check_and_render(
-    site: &Utf8Path,
-    renderer: &Renderer,
-    secret: &SiteSecret,
-) -> Result<bool, TestCaseError> {
+fn check_and_render(site: &Utf8Path, renderer: &Renderer, secret: &SiteSecret) -> Result<bool, TestCaseError> {
     let checked = lxseed::check::check(site);
     let report = lxseed::report::Report::of(&checked, lxseed::report::Options::default());
     for text in lxseed::report::texts(&report) {
         prop_assert!(text.contains("help"), "{text}");
         let plain = anstream::adapter::strip_str(&text).to_string();
-        prop_assert!(
-            !plain.chars().any(|c| c.is_control() && c != '\n'),
-            "{plain:?}"
-        );
+        prop_assert!(!plain.chars().any(|c| c.is_control() && c != '\n'), "{plain:?}");
     }
     let errors = checked.count(lxseed::finding::Severity::Error);
     if errors > 0 {
@@ -135,12 +128,8 @@ fn check_and_render(
     for cluster in &site.clusters {
         let name = cluster.name.as_str();
         let hosts = cluster.hosts.iter().map(|host| HostKeys {
-            server: secret
-                .lxd_server(name, host.name.as_str(), host.generation)
-                .unwrap(),
-            ssh: secret
-                .ssh_host_key(name, host.name.as_str(), host.generation)
-                .unwrap(),
+            server: secret.lxd_server(name, host.name.as_str(), host.generation).unwrap(),
+            ssh: secret.ssh_host_key(name, host.name.as_str(), host.generation).unwrap(),
         });
         let keys = ClusterKeys {
             cluster: secret.lxd_cluster(name, 1).unwrap(),

@@ -49,12 +49,9 @@ fn a_newcomer_gets_through_it_in_an_empty_folder() {
         .iter()
         .filter(|block| block.language == "yaml" && block.names.is_some())
     {
-        let path = dir.path().join(
-            block
-                .names
-                .as_ref()
-                .expect("a file is named before its text"),
-        );
+        let path = dir
+            .path()
+            .join(block.names.as_ref().expect("a file is named before its text"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, &block.text).unwrap();
         files += 1;
@@ -93,10 +90,7 @@ fn a_newcomer_gets_through_it_in_an_empty_folder() {
         "lab/cluster.crt",
         "lab/node2/user-data",
     ] {
-        assert!(
-            dir.path().join("out").join(file).is_file(),
-            "{file} is not there"
-        );
+        assert!(dir.path().join("out").join(file).is_file(), "{file} is not there");
     }
 }
 
@@ -129,10 +123,7 @@ fn what_comes_out_is_what_the_readme_lists() {
 #[test]
 fn the_benchmark_that_the_readme_names_is_there() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let command = readme
-        .lines()
-        .find_map(|line| line.strip_prefix("$ "))
-        .unwrap();
+    let command = readme.lines().find_map(|line| line.strip_prefix("$ ")).unwrap();
     let mut words = command.split_whitespace();
     let script = root().join(words.next().unwrap());
     let Some(python) = tool("python3") else {

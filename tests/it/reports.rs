@@ -1,7 +1,7 @@
 //! The formats of `check`, its options, and `explain`.
 //!
-//! What each format says of one broken site stands in `tests/reports/`; after a change on purpose, `LXSEED_BLESS=1 cargo test
-//! --test it reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
+//! What each format says of one broken site stands in `tests/reports/`; after a change on purpose, `LXSEED_BLESS=1
+//! cargo test --test it reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
 
 use std::fs;
 
@@ -16,16 +16,8 @@ fn broken() -> Site {
             "allow:\n  two-members: the lab has two machines, and both are backed up\n",
             "",
         )
-        .replace(
-            "rack/hosts/rack-b.yaml",
-            "name: rack-b",
-            "name: \"a,b:c%\\e[1m\"",
-        )
-        .replace(
-            "lab/hosts/node2.yaml",
-            "52:54:00:12:34:57",
-            "5254.0012.3456",
-        )
+        .replace("rack/hosts/rack-b.yaml", "name: rack-b", "name: \"a,b:c%\\e[1m\"")
+        .replace("lab/hosts/node2.yaml", "52:54:00:12:34:57", "5254.0012.3456")
 }
 
 fn check(site: &Site, options: &[&str]) -> Run {
@@ -49,16 +41,12 @@ fn each_format_says_the_same_of_the_same_site() {
     let text = check(&site, &[]).expect_exit(1).expect_stdout("");
     expect_file("tests/reports/text", &text.stderr);
     for format in ["json", "sarif", "github", "junit"] {
-        let run = check(&site, &["--format", format])
-            .expect_exit(1)
-            .expect_stderr("");
+        let run = check(&site, &["--format", format]).expect_exit(1).expect_stderr("");
         let mut shown = run.stdout;
         if format == "sarif" {
             // The rules are those of the reference, which is a file of its own.
             let mut log: serde_json::Value = serde_json::from_str(&shown).unwrap();
-            let rules = log["runs"][0]["tool"]["driver"]["rules"]
-                .as_array_mut()
-                .unwrap();
+            let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array_mut().unwrap();
             assert_eq!(rules.len(), lxseed::check::rules().len());
             for result in log["runs"][0]["results"].as_array().unwrap() {
                 let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
@@ -74,25 +62,19 @@ fn each_format_says_the_same_of_the_same_site() {
 #[test]
 fn a_good_site_has_an_empty_report_in_every_format() {
     let site = Site::copy_of("profiles");
-    let json = check(&site, &["--format", "json"])
-        .expect_exit(0)
-        .expect_stderr("");
+    let json = check(&site, &["--format", "json"]).expect_exit(0).expect_stderr("");
     let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(report["findings"], serde_json::json!([]));
     assert_eq!(report["summary"]["passed"], true);
     assert_eq!(report["summary"]["hosts"], 5);
-    let sarif = check(&site, &["--format", "sarif"])
-        .expect_exit(0)
-        .expect_stderr("");
+    let sarif = check(&site, &["--format", "sarif"]).expect_exit(0).expect_stderr("");
     let log: serde_json::Value = serde_json::from_str(&sarif.stdout).unwrap();
     assert_eq!(log["runs"][0]["results"], serde_json::json!([]));
     check(&site, &["--format", "github"])
         .expect_exit(0)
         .expect_stderr("")
         .expect_stdout("");
-    let junit = check(&site, &["--format", "junit"])
-        .expect_exit(0)
-        .expect_stderr("");
+    let junit = check(&site, &["--format", "junit"]).expect_exit(0).expect_stderr("");
     assert!(junit.stdout.contains("failures=\"0\""), "{junit}");
     check(&site, &["--quiet"])
         .expect_exit(0)
@@ -106,17 +88,12 @@ fn strict_refuses_warnings_and_quiet_leaves_them_out() {
     let run = check(&site, &[]).expect_exit(0);
     run.expect_stdout("site: 1 cluster, 2 hosts: 1 warning\n");
     let run = check(&site, &["--strict"]).expect_exit(1).expect_stdout("");
-    assert!(
-        run.stderr.ends_with("1 warning, refused by --strict\n"),
-        "{run}"
-    );
+    assert!(run.stderr.ends_with("1 warning, refused by --strict\n"), "{run}");
     check(&site, &["--quiet"])
         .expect_exit(0)
         .expect_stdout("")
         .expect_stderr("");
-    let run = check(&site, &["--quiet", "--strict"])
-        .expect_exit(1)
-        .expect_stdout("");
+    let run = check(&site, &["--quiet", "--strict"]).expect_exit(1).expect_stdout("");
     assert!(run.stderr.starts_with("warning[R004]: "), "{run}");
     let run = check(&site, &["--strict", "--format", "junit"]).expect_exit(1);
     assert!(run.stdout.contains("failures=\"1\""), "{run}");
@@ -162,27 +139,17 @@ fn wrong_usage_is_exit_code_2() {
 
 #[test]
 fn every_rule_is_explained_with_both_its_examples() {
-    let list = lxseed(["explain", "--list"])
-        .run()
-        .expect_exit(0)
-        .expect_stderr("");
+    let list = lxseed(["explain", "--list"]).run().expect_exit(0).expect_stderr("");
     assert_eq!(list.stdout.lines().count(), lxseed::check::rules().len());
     for rule in lxseed::check::rules() {
         assert!(
-            list.stdout
-                .contains(&format!("{}  {} ", rule.code, rule.slug)),
+            list.stdout.contains(&format!("{}  {} ", rule.code, rule.slug)),
             "{list}"
         );
-        let by_code = lxseed(["explain", rule.code])
-            .run()
-            .expect_exit(0)
-            .expect_stderr("");
+        let by_code = lxseed(["explain", rule.code]).run().expect_exit(0).expect_stderr("");
         let by_slug = lxseed(["explain", rule.slug]).run().expect_exit(0);
         assert_eq!(by_code.stdout, by_slug.stdout);
-        assert!(
-            by_code.stdout.contains(&format!("[{}]: ", rule.code)),
-            "{by_code}"
-        );
+        assert!(by_code.stdout.contains(&format!("[{}]: ", rule.code)), "{by_code}");
     }
 }
 

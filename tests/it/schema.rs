@@ -1,7 +1,8 @@
 //! The schemas and `check` agree: on which keys there are, which of them must be there, and what each takes.
 //!
-//! Everything asked here is enumerated from the schemas, so a key that is new in a profile type is asked about without a
-//! change of this file. What the schemas refuse, `check` refuses; what `check` finds wrong in shape, the schemas refuse.
+//! Everything asked here is enumerated from the schemas, so a key that is new in a profile type is asked about without
+//! a change of this file. What the schemas refuse, `check` refuses; what `check` finds wrong in shape, the schemas
+//! refuse.
 
 use std::fs;
 
@@ -16,7 +17,8 @@ use serde::Deserialize as _;
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-/// After a change of a profile type, a warning or the report, `LXSEED_BLESS=1 cargo test --test it schema` writes the files anew.
+/// After a change of a profile type, a warning or the report, `LXSEED_BLESS=1 cargo test --test it schema` writes the
+/// files anew.
 #[test]
 fn the_shipped_schemas_are_up_to_date() {
     let list = lxseed(["schema"]).run().expect_exit(0).stdout;
@@ -78,11 +80,7 @@ fn path(kind: Kind) -> Utf8PathBuf {
 }
 
 fn codes(checked: &Checked) -> Vec<&'static str> {
-    checked
-        .findings()
-        .iter()
-        .map(|finding| finding.rule.code)
-        .collect()
+    checked.findings().iter().map(|finding| finding.rule.code).collect()
 }
 
 const UNKNOWN_KEY: &str = "P001";
@@ -103,7 +101,8 @@ enum Step {
     First,
 }
 
-/// Every place, outer ones first. Where keys are free to choose, the way goes through those that the document has, or a new one.
+/// Every place, outer ones first. Where keys are free to choose, the way goes through those that the document has, or a
+/// new one.
 fn places(schema: &Value, document: Option<&Value>) -> Vec<Place> {
     let mut found = vec![Place {
         way: Vec::new(),
@@ -125,15 +124,9 @@ fn places(schema: &Value, document: Option<&Value>) -> Vec<Place> {
         }
     }
     if schema["additionalProperties"].is_object() {
-        let there = document
-            .and_then(Value::as_object)
-            .and_then(|map| map.iter().next());
+        let there = document.and_then(Value::as_object).and_then(|map| map.iter().next());
         let (key, value) = there.map_or(("data1", None), |(key, value)| (key, Some(value)));
-        below(
-            Step::Key(key.to_owned()),
-            &schema["additionalProperties"],
-            value,
-        );
+        below(Step::Key(key.to_owned()), &schema["additionalProperties"], value);
     }
     if schema["items"].is_object() {
         let first = document.and_then(|document| document.get(0));
@@ -186,11 +179,10 @@ fn at<'a>(document: &'a Value, way: &[Step]) -> Option<&'a Value> {
 }
 
 fn shown(kind: Kind, way: &[Step]) -> String {
-    way.iter()
-        .fold(kind.name().to_owned(), |text, step| match step {
-            Step::Key(key) => format!("{text}.{key}"),
-            Step::First => format!("{text}[0]"),
-        })
+    way.iter().fold(kind.name().to_owned(), |text, step| match step {
+        Step::Key(key) => format!("{text}.{key}"),
+        Step::First => format!("{text}[0]"),
+    })
 }
 
 /// The name that a schema has for the type of a value.
@@ -361,11 +353,7 @@ fn questions(kind: Kind) -> Vec<Question> {
             } else {
                 Expected::Refused(WRONG_TYPE)
             };
-            ask(
-                format!("{name} = {value}"),
-                with(&base, &way, value),
-                expected,
-            );
+            ask(format!("{name} = {value}"), with(&base, &way, value), expected);
         }
         if let Some(form) = forms.iter().find(|form| form["type"] == "string") {
             // Where any text will do, the empty one is the only edge.
@@ -412,10 +400,7 @@ fn questions(kind: Kind) -> Vec<Question> {
                 );
             }
         }
-        if let Some(schema) = forms
-            .iter()
-            .find(|form| form["additionalProperties"] == json!(false))
-        {
+        if let Some(schema) = forms.iter().find(|form| form["additionalProperties"] == json!(false)) {
             let there = at(&base, &way)
                 .filter(|value| value.is_object())
                 .cloned()
@@ -423,11 +408,7 @@ fn questions(kind: Kind) -> Vec<Question> {
             let mut more = there.clone();
             more["zzz"] = json!("x");
             // `allow` has a rule of its own for names that are no warning's.
-            let code = if name == "cluster.allow" {
-                "W001"
-            } else {
-                UNKNOWN_KEY
-            };
+            let code = if name == "cluster.allow" { "W001" } else { UNKNOWN_KEY };
             ask(
                 format!("{name} with a key zzz"),
                 with(&base, &way, more),
@@ -444,11 +425,7 @@ fn questions(kind: Kind) -> Vec<Question> {
                 } else {
                     Expected::Agreement
                 };
-                ask(
-                    format!("{name} without {key}"),
-                    with(&base, &way, less),
-                    expected,
-                );
+                ask(format!("{name} without {key}"), with(&base, &way, less), expected);
             }
         }
         if schema["additionalProperties"].is_object() {
@@ -473,10 +450,7 @@ fn questions(kind: Kind) -> Vec<Question> {
 /// Puts every question to both.
 fn agree(kind: Kind) {
     let questions = questions(kind);
-    let documents: Vec<Value> = questions
-        .iter()
-        .map(|question| question.document.clone())
-        .collect();
+    let documents: Vec<Value> = questions.iter().map(|question| question.document.clone()).collect();
     let Some(answers) = Schema::Given(&kind.schema()).errors(&documents) else {
         return;
     };
@@ -499,8 +473,7 @@ fn agree(kind: Kind) {
             .any(|code| [UNKNOWN_KEY, MISSING_KEY, WRONG_TYPE].contains(code));
         refused += usize::from(!errors.is_empty());
         by_check_alone += usize::from(errors.is_empty() && check_refuses);
-        let mut complain =
-            |why: &str| wrong.push(format!("{what}: {why}: check {codes:?}, schema {errors:?}"));
+        let mut complain = |why: &str| wrong.push(format!("{what}: {why}: check {codes:?}, schema {errors:?}"));
         if !errors.is_empty() && !check_refuses {
             complain("the schema refuses what check accepts");
         }
@@ -570,8 +543,7 @@ fn defaults_are_what_is_taken() {
             };
             let mut less = at(&base, outer).unwrap().clone();
             less.as_object_mut().unwrap().remove(key);
-            let site =
-                |document: &Value| format!("{:?}", check_with(kind, document).accept().unwrap());
+            let site = |document: &Value| format!("{:?}", check_with(kind, document).accept().unwrap());
             let absent = site(&with(&base, outer, less));
             let written = site(&with(&base, &way, default.clone()));
             assert_same_text(&shown(kind, &way), &written, &absent);
@@ -659,9 +631,7 @@ fn belongs(kind: Kind, path: &Utf8Path) -> bool {
     let folder = path.parent().and_then(Utf8Path::file_name);
     // What is hidden is no part of a site.
     let below = path.strip_prefix(root().to_str().unwrap()).unwrap();
-    let hidden = below
-        .components()
-        .any(|part| part.as_str().starts_with('.'));
+    let hidden = below.components().any(|part| part.as_str().starts_with('.'));
     path.extension() == Some("yaml")
         && !hidden
         && match kind {
@@ -679,13 +649,9 @@ fn every_key_is_explained() {
         assert!(!text.contains("$ref"), "{}", kind.name());
         for Place { way, schema } in places(&kind.schema(), None) {
             let words = schema["description"].as_str().unwrap_or_default();
-            let inner = matches!(way.last(), Some(Step::First))
-                || shown(kind, &way).ends_with("lxd_certificates.data1");
-            assert!(
-                inner || words.len() > 8,
-                "{} has no words",
-                shown(kind, &way)
-            );
+            let inner =
+                matches!(way.last(), Some(Step::First)) || shown(kind, &way).ends_with("lxd_certificates.data1");
+            assert!(inner || words.len() > 8, "{} has no words", shown(kind, &way));
         }
     }
 }

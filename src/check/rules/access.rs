@@ -62,16 +62,12 @@ static NO_WAY_IN: Check = Check::error(
     no_way_in,
     "A machine that nobody can log in to cannot be repaired. Root has no password and other users are not made.",
 )
-.example(
-    &[Replace(CLUSTER, KEYS, "")],
-    &[],
-);
+.example(&[Replace(CLUSTER, KEYS, "")], &[]);
 
 fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
         if ssh_keys(&admin.value).is_empty() && admin.value.password_hash.is_none() {
-            let help =
-                "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
+            let help = "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
             let message = "nobody could log in: `admin` has neither an SSH key nor a password hash";
             let finding = report.add(admin.span, message, help);
             finding.label("no way in");
@@ -102,10 +98,7 @@ fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Err(why) = user_fits(&user.value, release) else {
             continue;
         };
-        let message = format!(
-            "{} cannot be the administrator's login: {why}",
-            quoted(&user.value)
-        );
+        let message = format!("{} cannot be the administrator's login: {why}", quoted(&user.value));
         let finding = report.add(user.span, message, "name it like `ops`");
         finding.label(why);
         let lower = user.value.to_lowercase();
@@ -118,9 +111,9 @@ fn invalid_user(site: &SiteView<'_>, report: &mut Report<'_>) {
 fn user_fits(user: &str, release: &Release) -> Result<(), &'static str> {
     let well_formed = user.len() <= 32
         && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && user.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
-        });
+        && user
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte));
     if !well_formed {
         Err("not a name that useradd takes")
     } else if release.accounts.contains(&user) || user.starts_with("systemd-") {
@@ -199,9 +192,7 @@ fn ssh_key_fits(line: &str, release: &Release) -> Result<(), String> {
     if !sshd.kinds.contains(&kind) {
         return Err("it does not start with a kind of key such as ssh-ed25519".to_owned());
     }
-    let key: ssh_key::PublicKey = line
-        .parse()
-        .map_err(|_| "it is cut or mistyped".to_owned())?;
+    let key: ssh_key::PublicKey = line.parse().map_err(|_| "it is cut or mistyped".to_owned())?;
     match key
         .key_data()
         .rsa()
@@ -245,11 +236,7 @@ fn rounds(hash: &str, release: &Release) -> Result<u64, String> {
     };
     let (rounds, salt, hash) = match body {
         [salt, hash] => (None, *salt, *hash),
-        [rounds, salt, hash] => (
-            Some(rounds.strip_prefix("rounds=").ok_or(CUT)?),
-            *salt,
-            *hash,
-        ),
+        [rounds, salt, hash] => (Some(rounds.strip_prefix("rounds=").ok_or(CUT)?), *salt, *hash),
         _ => return Err(CUT.to_owned()),
     };
     let crypt64 = |text: &str| {
@@ -284,9 +271,7 @@ fn rounds(hash: &str, release: &Release) -> Result<u64, String> {
     }
 }
 
-fn hashes<'a>(
-    site: &SiteView<'a>,
-) -> impl Iterator<Item = (&'static Release, &'a Spanned<String>)> {
+fn hashes<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'static Release, &'a Spanned<String>)> {
     logins(site).filter_map(|(release, admin)| Some((release, admin.value.password_hash.as_ref()?)))
 }
 
@@ -368,12 +353,10 @@ fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
         if let Some(hash) = &admin.value.password_hash
             && ssh_keys(&admin.value).is_empty()
         {
-            let message = "the machines could be logged in to at their consoles only: `admin` has a password hash and no SSH key";
-            let help =
-                "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
-            report
-                .add(hash.span, message, help)
-                .label("for the console only");
+            let message =
+                "the machines could be logged in to at their consoles only: `admin` has a password hash and no SSH key";
+            let help = "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
+            report.add(hash.span, message, help).label("for the console only");
         }
     }
 }

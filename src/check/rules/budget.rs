@@ -44,13 +44,10 @@ fn seed_too_large(site: &SiteView<'_>, report: &mut Report<'_>) {
             (keys + certificates).div_ceil(1000),
             ADMIN_MAX.div_ceil(1000)
         );
-        let help = "keep the keys of those who install and repair the machines, and bring the others' by other means later";
+        let help =
+            "keep the keys of those who install and repair the machines, and bring the others' by other means later";
         let place = if keys > certificates {
-            admin
-                .value
-                .ssh_authorized_keys
-                .as_ref()
-                .map(|keys| keys.span)
+            admin.value.ssh_authorized_keys.as_ref().map(|keys| keys.span)
         } else {
             let certificates = admin.value.lxd_certificates.as_ref();
             certificates.map(|certificates| certificates.span)
@@ -64,9 +61,7 @@ fn seed_too_large(site: &SiteView<'_>, report: &mut Report<'_>) {
 /// Bytes of the SSH keys, which are in every host's user-data as they are.
 fn keys(admin: &Admin) -> usize {
     let keys = admin.ssh_authorized_keys.iter();
-    keys.flat_map(|keys| &keys.value)
-        .map(|key| key.value.len())
-        .sum()
+    keys.flat_map(|keys| &keys.value).map(|key| key.value.len()).sum()
 }
 
 /// Bytes of the certificates, which are there as base64 of the PEM text.

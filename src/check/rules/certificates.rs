@@ -32,9 +32,7 @@ const DESK: &str = "  user: ops
 ";
 
 /// The cluster's certificates that can be read, each with its name.
-fn certificates<'a>(
-    cluster: &ClusterView<'a>,
-) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
+fn certificates<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
     written(cluster)
         .iter()
         .filter_map(|(name, pem)| Some((name, ClientCertificate::parse(&pem.value).ok()?)))
@@ -79,8 +77,7 @@ fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
             Err(ClientCertificateError::PrivateKey) => continue,
             Err(why) => why.to_string(),
             Ok(_) if !label_fits => {
-                "its name has other characters than letters, digits, hyphens, dots and underscores"
-                    .to_owned()
+                "its name has other characters than letters, digits, hyphens, dots and underscores".to_owned()
             }
             Ok(_) => continue,
         };
@@ -88,10 +85,7 @@ fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
         report
             .add(
                 name.span,
-                format!(
-                    "client certificate {} cannot be used: {why}",
-                    quoted(&name.value)
-                ),
+                format!("client certificate {} cannot be used: {why}", quoted(&name.value)),
                 help,
             )
             .label("cannot be used");
@@ -120,10 +114,7 @@ fn certificate_named_like_host(site: &SiteView<'_>, report: &mut Report<'_>) {
                 report
                     .add(
                         name.span,
-                        format!(
-                            "client certificate {} is named like a host",
-                            quoted(&name.value)
-                        ),
+                        format!("client certificate {} is named like a host", quoted(&name.value)),
                         "name it after the desk it is from",
                     )
                     .label("the same name")
@@ -229,18 +220,13 @@ fn weak_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
             }
             ClientKey::Rsa(bits) => format!("its RSA key has {bits} bits, and TLS takes 8192"),
             ClientKey::Ecdsa | ClientKey::Ed25519 => continue,
-            ClientKey::Other => {
-                "its key is neither RSA nor Ed25519 nor ECDSA on P-256, P-384 or P-521".to_owned()
-            }
+            ClientKey::Other => "its key is neither RSA nor Ed25519 nor ECDSA on P-256, P-384 or P-521".to_owned(),
         };
         let help = "give ~/.config/lxc/client.crt of a desk; where client.crt and client.key were moved away, `lxc remote add` makes a new pair";
         report
             .add(
                 name.span,
-                format!(
-                    "client certificate {} would not be let in: {why}",
-                    quoted(&name.value)
-                ),
+                format!("client certificate {} would not be let in: {why}", quoted(&name.value)),
                 help,
             )
             .label("would not be let in");

@@ -61,10 +61,7 @@ static UNKNOWN_BOOTSTRAP: Check = Check::error(
 
 fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let Some(bootstrap) = cluster
-            .profile()
-            .and_then(|profile| profile.bootstrap_host())
-        else {
+        let Some(bootstrap) = cluster.profile().and_then(|profile| profile.bootstrap_host()) else {
             continue;
         };
         let known: Vec<&str> = cluster.host_names().map(|name| &*name.value).collect();
@@ -174,13 +171,7 @@ static ONE_MEMBER: Check = Check::warning(
 );
 
 fn one_member(site: &SiteView<'_>, report: &mut Report<'_>) {
-    members(
-        site,
-        report,
-        1,
-        "the cluster has one member",
-        "add two more hosts",
-    );
+    members(site, report, 1, "the cluster has one member", "add two more hosts");
 }
 
 fn members(site: &SiteView<'_>, report: &mut Report<'_>, count: usize, message: &str, help: &str) {
@@ -194,13 +185,11 @@ fn members(site: &SiteView<'_>, report: &mut Report<'_>, count: usize, message: 
                 "{help}, or accept it in cluster.yaml: `allow: {{{}: \"why\"}}`",
                 report.rule.slug
             );
-            report
-                .add(document.span, message, allow)
-                .label(match count {
-                    1 => "one member",
-                    2 => "two members",
-                    _ => "four members",
-                });
+            report.add(document.span, message, allow).label(match count {
+                1 => "one member",
+                2 => "two members",
+                _ => "four members",
+            });
         }
     }
 }

@@ -54,17 +54,12 @@ fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>)
     let Some(name) = text.strip_prefix("/dev/") else {
         return;
     };
-    let link = name
-        .strip_prefix("disk/")
-        .and_then(|link| link.split_once('/'));
+    let link = name.strip_prefix("disk/").and_then(|link| link.split_once('/'));
     let label = "names a device by its path";
     match link {
         Some((kind @ ("by-id" | "by-path"), id)) => {
             let key = kind.replace('-', "_");
-            let message = format!(
-                "{} is a path, and `{key}` takes the name alone",
-                quoted(text)
-            );
+            let message = format!("{} is a path, and `{key}` takes the name alone", quoted(text));
             let help = format!("write `{key}: {id}` in `slots:`");
             let finding = report.add(span, message, help);
             finding.label(label);
@@ -137,7 +132,10 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
         };
         let help = match &mended {
             Some(mended) => format!("write `{mended}`"),
-            None => "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine".to_owned(),
+            None => {
+                "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine"
+                    .to_owned()
+            }
         };
         let message = format!("{} cannot be a disk's {}: {why}", quoted(text), by.word());
         let finding = report.add(span, message, help);
@@ -191,11 +189,7 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             quoted(here.value)
         );
         report
-            .add(
-                here.span,
-                message,
-                "read the value off the disk in that slot",
-            )
+            .add(here.span, message, "read the value off the disk in that slot")
             .label("used again here")
             .also(there.span, "first used here");
     }
@@ -314,9 +308,7 @@ static NEWER_UDEV_NAME: Check = Check::warning(
 
 /// The name that this udev has for a disk, where a newer one's is written; nothing at all if it has none.
 fn older_name(by: FindBy, text: &str, udev: &Udev) -> Option<Option<String>> {
-    let is_number = |text: &str| {
-        (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let is_number = |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     match by {
         FindBy::ByPath if !udev.ata_device_in_path => {
             let (_, device) = text.rsplit_once("-ata-")?;
@@ -343,12 +335,7 @@ fn newer_udev_name(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(older) = older_name(by, text, &oldest.udev) else {
             return;
         };
-        let message = format!(
-            "Ubuntu {} has no {} {}",
-            oldest.version,
-            by.word(),
-            quoted(text)
-        );
+        let message = format!("Ubuntu {} has no {} {}", oldest.version, by.word(), quoted(text));
         let help = match &older {
             Some(older) => format!("write `{older}`"),
             None => "find the disk by its serial number".to_owned(),

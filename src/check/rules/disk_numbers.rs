@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::disk_refs::{
-    DiskRef, disk_refs, for_each_way, is_hex, is_placeholder, is_wwn, placeholder, serial_in_name,
-    tail,
+    DiskRef, disk_refs, for_each_way, is_hex, is_placeholder, is_wwn, placeholder, serial_in_name, tail,
 };
 use super::slots::wipe_parts;
 use crate::check::registry::{Check, Report};
@@ -34,14 +33,10 @@ static PLACEHOLDER_SERIAL: Check = Check::error(
 
 fn placeholder_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut tell = |text: &str, span: Span, what: &str| {
-        let message = format!(
-            "{} is a placeholder, not the {what} of one disk",
-            quoted(text)
-        );
-        let help = "find the disk by its bay instead (by_path or hctl, with min_size or max_size), or by another of its names";
-        report
-            .add(span, message, help)
-            .label("the same on every such disk");
+        let message = format!("{} is a placeholder, not the {what} of one disk", quoted(text));
+        let help =
+            "find the disk by its bay instead (by_path or hctl, with min_size or max_size), or by another of its names";
+        report.add(span, message, help).label("the same on every such disk");
     };
     for_each_way(site, |by, text, span| {
         if let Some(number) = placeholder(by, text) {
@@ -92,8 +87,7 @@ enum Number {
 
 fn number(by: FindBy, value: &str) -> Option<Number> {
     let lower = value.to_ascii_lowercase();
-    let wwn =
-        |text: &str| Number::WorldWideName(text.strip_prefix("0x").unwrap_or(text).to_owned());
+    let wwn = |text: &str| Number::WorldWideName(text.strip_prefix("0x").unwrap_or(text).to_owned());
     match by {
         FindBy::Wwn => Some(wwn(&lower)),
         FindBy::Serial => Some(Number::Serial(lower)),
@@ -101,8 +95,7 @@ fn number(by: FindBy, value: &str) -> Option<Number> {
             let naa = lower.strip_prefix("scsi-3");
             if let Some(name) = lower.strip_prefix("wwn-") {
                 Some(wwn(name))
-            } else if let Some(naa) = naa.filter(|naa| is_hex(naa) && matches!(naa.len(), 16 | 32))
-            {
+            } else if let Some(naa) = naa.filter(|naa| is_hex(naa) && matches!(naa.len(), 16 | 32)) {
                 // Page 83 of SCSI's vital product data, identifier of type 3 (NAA).
                 Some(wwn(naa))
             } else {
@@ -167,11 +160,7 @@ fn disk_found_two_ways(site: &SiteView<'_>, report: &mut Report<'_>) {
                 quoted(there.value)
             );
             report
-                .add(
-                    here.span,
-                    message,
-                    "read the value off the disk in that slot",
-                )
+                .add(here.span, message, "read the value off the disk in that slot")
                 .label("the same disk by another name")
                 .also(there.span, "first used here");
         }
@@ -187,44 +176,28 @@ mod tests {
 
     #[test]
     fn one_disk_has_many_names() {
-        let same = |a: (FindBy, &str), b: (FindBy, &str)| match (number(a.0, a.1), number(b.0, b.1))
-        {
+        let same = |a: (FindBy, &str), b: (FindBy, &str)| match (number(a.0, a.1), number(b.0, b.1)) {
             (Some(Number::Serial(a)), Some(Number::Serial(b))) => same_serial(&a, &b),
             (a, b) => a.is_some() && a == b,
         };
         use FindBy::{ById, Serial, Wwn};
         for (a, b) in [
-            (
-                (ById, "wwn-0x5000C500a1b2c301"),
-                (Wwn, "0x5000c500a1b2c301"),
-            ),
-            (
-                (ById, "scsi-35000c500a1b2c301"),
-                (Wwn, "0x5000c500a1b2c301"),
-            ),
+            ((ById, "wwn-0x5000C500a1b2c301"), (Wwn, "0x5000c500a1b2c301")),
+            ((ById, "scsi-35000c500a1b2c301"), (Wwn, "0x5000c500a1b2c301")),
             ((ById, "nvme-eui.0025385"), (Wwn, "eui.0025385")),
             ((ById, "ata-WDC_WD40_WD-A1"), (Serial, "WD-A1")),
             ((ById, "ata-WDC_WD40_WD-A1"), (Serial, "WDC_WD40_WD-A1")),
             ((ById, "nvme-SAMSUNG_X_S439"), (Serial, "s439")),
-            (
-                (ById, "scsi-SATA_WDC_WD40_WD-A1"),
-                (ById, "ata-WDC_WD40_WD-A1"),
-            ),
+            ((ById, "scsi-SATA_WDC_WD40_WD-A1"), (ById, "ata-WDC_WD40_WD-A1")),
         ] {
             assert!(same(a, b) && same(b, a), "{a:?} {b:?}");
         }
         for (a, b) in [
             ((ById, "ata-WDC_WD40_WD-A1"), (Serial, "D-A1")),
             ((ById, "ata-WDC_X_0001"), (ById, "ata-HGST_Y_0001")),
-            (
-                (ById, "wwn-0x5000c500a1b2c301"),
-                (Wwn, "0x5000c500a1b2c302"),
-            ),
+            ((ById, "wwn-0x5000c500a1b2c301"), (Wwn, "0x5000c500a1b2c302")),
             // Volumes of one RAID controller have the first half of their names in common.
-            (
-                (Wwn, "0x600508b1001c0001"),
-                (Wwn, "0x600508b1001c00010000000000000002"),
-            ),
+            ((Wwn, "0x600508b1001c0001"), (Wwn, "0x600508b1001c00010000000000000002")),
         ] {
             assert!(!same(a, b), "{a:?} {b:?}");
         }

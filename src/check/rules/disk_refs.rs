@@ -54,10 +54,7 @@ pub(super) fn is_hex(text: &str) -> bool {
 }
 
 pub(super) fn is_wwn(text: &str) -> bool {
-    text.strip_prefix("0x").is_some_and(is_hex)
-        || ["eui.", "nvme.", "uuid."]
-            .iter()
-            .any(|kind| text.starts_with(kind))
+    text.strip_prefix("0x").is_some_and(is_hex) || ["eui.", "nvme.", "uuid."].iter().any(|kind| text.starts_with(kind))
 }
 
 /// What firmware shows in place of a serial number, in lower case.
@@ -136,16 +133,7 @@ mod tests {
         ] {
             assert!(placeholder(FindBy::Serial, text).is_some(), "{text}");
         }
-        for text in [
-            "null",
-            "on",
-            "000",
-            "190",
-            "S3Z9NB0K100001",
-            "12345",
-            "ZZZ1",
-            "",
-        ] {
+        for text in ["null", "on", "000", "190", "S3Z9NB0K100001", "12345", "ZZZ1", ""] {
             assert_eq!(placeholder(FindBy::Serial, text), None, "{text}");
         }
         assert!(placeholder(FindBy::Wwn, "0x0000000000000000").is_some());

@@ -25,11 +25,7 @@ static UNKNOWN_DISKS: Check = Check::error(
 );
 
 fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in site
-        .clusters
-        .iter()
-        .filter(|cluster| !cluster.folder.disks_incomplete)
-    {
+    for cluster in site.clusters.iter().filter(|cluster| !cluster.folder.disks_incomplete) {
         let known: Vec<_> = cluster.disks_names().collect();
         for host in cluster.hosts.iter().filter(|host| host.disks.is_none()) {
             let Some(name) = &host.host().disks else {
@@ -39,13 +35,8 @@ fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             let similar = did_you_mean(&name.value, names.clone());
             let help = match similar {
                 Some(similar) => format!("did you mean `{similar}`?"),
-                None if known.is_empty() => {
-                    "write one in disks/ beside the cluster.yaml".to_owned()
-                }
-                None => format!(
-                    "the disks profiles here are {}",
-                    names.collect::<Vec<_>>().join(", ")
-                ),
+                None if known.is_empty() => "write one in disks/ beside the cluster.yaml".to_owned(),
+                None => format!("the disks profiles here are {}", names.collect::<Vec<_>>().join(", ")),
             };
             let message = format!("there is no disks profile {}", quoted(&name.value));
             let finding = report.add(name.span, message, help);

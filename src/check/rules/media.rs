@@ -7,18 +7,10 @@ use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::profile::{quoted, scalar};
 
-pub(super) static CHECKS: &[&Check] = &[
-    &DUPLICATE_DMI_SERIAL,
-    &INVALID_DMI_SERIAL,
-    &INVALID_REINSTALL,
-];
+pub(super) static CHECKS: &[&Check] = &[&DUPLICATE_DMI_SERIAL, &INVALID_DMI_SERIAL, &INVALID_REINSTALL];
 
 /// The example's node1 with a number that is fine.
-const NODE1: Edit = Edit::Replace(
-    "hosts/hosts.yaml",
-    "name: node1\n",
-    "name: node1\ndmi_serial: CZ1234\n",
-);
+const NODE1: Edit = Edit::Replace("hosts/hosts.yaml", "name: node1\n", "name: node1\ndmi_serial: CZ1234\n");
 
 static DUPLICATE_DMI_SERIAL: Check = Check::error(
     "M001",
@@ -59,11 +51,7 @@ fn duplicate_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
                 quoted(&serial.value)
             );
             report
-                .add(
-                    serial.span,
-                    message,
-                    "write the number on the machine's label",
-                )
+                .add(serial.span, message, "write the number on the machine's label")
                 .label("used again here")
                 .also(*span, "first used here");
             continue;

@@ -47,10 +47,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     ),
     (Family::new('C', "The cluster"), &[cluster::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
-    (
-        Family::new('A', "Access"),
-        &[access::CHECKS, certificates::CHECKS],
-    ),
+    (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),
     (Family::new('B', "Budgets"), &[budget::CHECKS]),

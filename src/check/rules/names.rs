@@ -69,12 +69,7 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Reports a name that cannot be one; `referring` is where it is named elsewhere, which has to change with it.
-fn report_invalid(
-    name: &Spanned<String>,
-    what: &str,
-    referring: Option<&Spanned<String>>,
-    report: &mut Report<'_>,
-) {
+fn report_invalid(name: &Spanned<String>, what: &str, referring: Option<&Spanned<String>>, report: &mut Report<'_>) {
     let Err(why) = name.value.parse::<Name>() else {
         return;
     };
@@ -108,9 +103,7 @@ static INVALID_LABEL: Check = Check::error(
 );
 
 /// Words that zpool takes for a kind of vdev instead of a pool's name (zpool(8)).
-const ZPOOL_WORDS: &[&str] = &[
-    "mirror", "raidz", "draid", "spare", "log", "cache", "special", "dedup",
-];
+const ZPOOL_WORDS: &[&str] = &["mirror", "raidz", "draid", "spare", "log", "cache", "special", "dedup"];
 
 /// Pools, disks profiles, volumes and slots.
 fn labels<'a>(site: &SiteView<'a>) -> Vec<(&'static str, &'a Spanned<String>)> {
@@ -236,10 +229,13 @@ static DUPLICATE_DISKS: Check = Check::error(
     "Hosts refer to a disks profile by its name, so within a cluster it must be one profile's only.",
 )
 .example(
-    &[Write("disks/model2.yaml", "name: model
+    &[Write(
+        "disks/model2.yaml",
+        "name: model
 os: {slot: os}
 volumes: {data1: {device: d1}, data2: {device: d2}}
-")],
+",
+    )],
     &[],
 );
 
@@ -329,11 +325,7 @@ fn lookalike_hosts(site: &SiteView<'_>, report: &mut Report<'_>) {
                     quoted(&name.value)
                 );
                 report
-                    .add(
-                        name.span,
-                        message,
-                        "give one of them a name that looks different",
-                    )
+                    .add(name.span, message, "give one of them a name that looks different")
                     .label("looks like the other")
                     .also(first.span, "the other");
             }
@@ -402,11 +394,7 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_told_from_those_that_do_not() {
-        let alike = |a: &str, b: &str| {
-            ['l', 'i']
-                .iter()
-                .any(|one| on_a_label(a, *one) == on_a_label(b, *one))
-        };
+        let alike = |a: &str, b: &str| ['l', 'i'].iter().any(|one| on_a_label(a, *one) == on_a_label(b, *one));
         for (a, b) in [
             ("node-1", "node1"),
             ("node1", "node01"),

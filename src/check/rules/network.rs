@@ -51,17 +51,9 @@ fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         };
         if let Some(&(first, other)) = first_use.get(&mac.value) {
-            let message = format!(
-                "{} and {other} have the same MAC address {}",
-                host.label(),
-                mac.value
-            );
+            let message = format!("{} and {other} have the same MAC address {}", host.label(), mac.value);
             report
-                .add(
-                    mac.span,
-                    message,
-                    "write the address on the machine's label",
-                )
+                .add(mac.span, message, "write the address on the machine's label")
                 .label("used again here")
                 .also(first, "first used here");
         } else {
@@ -186,11 +178,7 @@ fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
             let value = address.value.to_canonical();
             if let Some(&(first, other)) = first_use.get(&value) {
                 let message = format!("{host} and {other} have the same address {value}");
-                let finding = report.add(
-                    address.span,
-                    message,
-                    "give each host an address of its own",
-                );
+                let finding = report.add(address.span, message, "give each host an address of its own");
                 offer_another(finding, address, subnet, &mut free)
                     .label("used again here")
                     .also(first, "first used here");
@@ -221,14 +209,8 @@ fn address_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut free = FreeAddresses::of(site);
     for Addresses { subnet, hosts } in site.clusters.iter().filter_map(addresses) {
         let net = subnet.value;
-        for (host, address) in hosts
-            .into_iter()
-            .filter(|(_, address)| !net.contains(&address.value))
-        {
-            let message = format!(
-                "{host} has address {}, which is not in {net}",
-                address.value
-            );
+        for (host, address) in hosts.into_iter().filter(|(_, address)| !net.contains(&address.value)) {
+            let message = format!("{host} has address {}, which is not in {net}", address.value);
             let plain = address.value.to_canonical();
             let finding = if net.contains(&plain) {
                 let help = format!("write it as the IPv4 address {plain}");

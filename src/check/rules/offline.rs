@@ -50,10 +50,7 @@ struct Bundle<'a> {
 }
 
 fn bundles<'a>(site: &SiteView<'a>) -> Vec<Bundle<'a>> {
-    let bundles = site
-        .clusters
-        .iter()
-        .filter_map(|cluster| Bundle::of(site, cluster));
+    let bundles = site.clusters.iter().filter_map(|cluster| Bundle::of(site, cluster));
     let bundles: Vec<Bundle<'a>> = bundles.collect();
     // A hundred megabytes each: read side by side, and once for all rules and clusters.
     bundles
@@ -163,12 +160,7 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
     for component in path.components() {
         match component {
             Utf8Component::CurDir => {}
-            Utf8Component::ParentDir
-                if matches!(
-                    normal.components().next_back(),
-                    Some(Utf8Component::Normal(_))
-                ) =>
-            {
+            Utf8Component::ParentDir if matches!(normal.components().next_back(), Some(Utf8Component::Normal(_))) => {
                 normal.pop();
             }
             component => normal.push(component),
@@ -179,10 +171,7 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
 
 /// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from
 /// the store. Only for a site without findings.
-pub(in crate::check) fn carried(
-    site: &SiteView<'_>,
-    cluster: &ClusterView<'_>,
-) -> Vec<CarriedSnap> {
+pub(in crate::check) fn carried(site: &SiteView<'_>, cluster: &ClusterView<'_>) -> Vec<CarriedSnap> {
     let Some(bundle) = Bundle::of(site, cluster) else {
         return Vec::new();
     };
@@ -431,7 +420,10 @@ static UNREADABLE_SNAP: Check = Check::error(
 .example(
     with_bundle!(
         Edit::Bytes("snaps/lxd_24322.snap", include_bytes!("../example/snaps/lxd_1.snap")),
-        Edit::Bytes("snaps/lxd_24322.assert", include_bytes!("../example/snaps/lxd_1.assert")),
+        Edit::Bytes(
+            "snaps/lxd_24322.assert",
+            include_bytes!("../example/snaps/lxd_1.assert")
+        ),
     ),
     with_bundle!(),
 );
@@ -509,8 +501,14 @@ static SNAP_OF_ANOTHER_ARCHITECTURE: Check = Check::error(
 )
 .example(
     with_bundle!(
-        Edit::Bytes("snaps/lxd_24322.snap", include_bytes!("../example/snaps/lxd_24323.snap")),
-        Edit::Bytes("snaps/lxd_24322.assert", include_bytes!("../example/snaps/lxd_24323.assert")),
+        Edit::Bytes(
+            "snaps/lxd_24322.snap",
+            include_bytes!("../example/snaps/lxd_24323.snap")
+        ),
+        Edit::Bytes(
+            "snaps/lxd_24322.assert",
+            include_bytes!("../example/snaps/lxd_24323.assert")
+        ),
     ),
     with_bundle!(),
 );
@@ -519,9 +517,7 @@ fn snap_of_another_architecture(site: &SiteView<'_>, report: &mut Report<'_>) {
     for bundle in bundles(site) {
         for snap in &bundle.snaps {
             let Some(meta) = snap.meta() else { continue };
-            let fits = |architecture: &String| {
-                architecture == bundle.architecture || architecture == "all"
-            };
+            let fits = |architecture: &String| architecture == bundle.architecture || architecture == "all";
             // Without a word about it a snap is for all.
             if !meta.architectures.is_empty() && !meta.architectures.iter().any(fits) {
                 report

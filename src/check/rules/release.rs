@@ -29,10 +29,7 @@ static UNKNOWN_RELEASE: Check = Check::error(
 );
 
 fn unknown_release(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for ubuntu in site
-        .profiles()
-        .filter_map(|profile| profile.ubuntu.as_ref())
-    {
+    for ubuntu in site.profiles().filter_map(|profile| profile.ubuntu.as_ref()) {
         if let Err(why) = ubuntu.value.parse::<&Release>() {
             let finding = report.add(
                 ubuntu.span,
@@ -105,10 +102,7 @@ pub(in crate::check) fn release(cluster: &Cluster) -> Option<&'static Release> {
 
 /// The kernel a cluster runs: HWE unless said otherwise, since the documented kernel of LXD 5.0 is 5.4.
 pub(in crate::check) fn kernel(cluster: &Cluster) -> Kernel {
-    cluster
-        .kernel
-        .as_ref()
-        .map_or(Kernel::Hwe, |kernel| kernel.value)
+    cluster.kernel.as_ref().map_or(Kernel::Hwe, |kernel| kernel.value)
 }
 
 static DRIVER_NOT_ON_KERNEL: Check = Check::error(
@@ -142,17 +136,10 @@ fn driver_not_on_kernel(site: &SiteView<'_>, report: &mut Report<'_>) {
             let Some(driver) = &pool.value.driver else {
                 continue;
             };
-            let Some(why) = channel
-                .track
-                .refuses(release.kernel(kernel(cluster)), driver.value)
-            else {
+            let Some(why) = channel.track.refuses(release.kernel(kernel(cluster)), driver.value) else {
                 continue;
             };
-            let message = format!(
-                "pool {} cannot be {}: {why}",
-                quoted(&name.value),
-                driver.value.word()
-            );
+            let message = format!("pool {} cannot be {}: {why}", quoted(&name.value), driver.value.word());
             let finding = report.add(
                 driver.span,
                 message,
@@ -277,10 +264,7 @@ fn old_track(site: &SiteView<'_>, report: &mut Report<'_>) {
                 .add(
                     text.span,
                     format!("channel {} gets security fixes only", quoted(&text.value)),
-                    format!(
-                        "use {newer}, or accept it: `allow: {{{}: \"why\"}}`",
-                        report.rule.slug
-                    ),
+                    format!("use {newer}, or accept it: `allow: {{{}: \"why\"}}`", report.rule.slug),
                 )
                 .label("an old track")
                 .fix(text.span, newer.to_string());

@@ -28,9 +28,7 @@ const NAMESERVERS: &str = "nameservers: [192.168.10.1]";
 fn is_domain(text: &str) -> bool {
     let label_fits = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -78,9 +76,7 @@ fn invalid_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// The name servers of each network, with the network's subnet.
-fn nameservers<'a>(
-    site: &SiteView<'a>,
-) -> impl Iterator<Item = (&'a [Spanned<IpAddr>], Option<&'a Spanned<IpNet>>)> {
+fn nameservers<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'a [Spanned<IpAddr>], Option<&'a Spanned<IpNet>>)> {
     networks(site).filter_map(|network| {
         let servers = network.value.nameservers.as_ref()?;
         Some((servers.value.as_slice(), network.value.subnet.as_ref()))
@@ -203,10 +199,11 @@ fn no_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
             Some(_) => continue,
             None => network.span,
         };
-        let example = network.value.gateway.as_ref().map_or_else(
-            || "…".to_owned(),
-            |gateway| scalar(&gateway.value.to_string()),
-        );
+        let example = network
+            .value
+            .gateway
+            .as_ref()
+            .map_or_else(|| "…".to_owned(), |gateway| scalar(&gateway.value.to_string()));
         report
             .add(
                 span,
@@ -247,10 +244,7 @@ fn nameserver_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
                 report
                     .add(
                         server.span,
-                        format!(
-                            "name server {} is the cluster's own member {host}",
-                            server.value
-                        ),
+                        format!("name server {} is the cluster's own member {host}", server.value),
                         "use a name server that is there before the cluster",
                     )
                     .label("a member of this cluster")
@@ -316,9 +310,8 @@ fn nameserver_family(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else {
             ("IPv6", "IPv4")
         };
-        let is_own = |server: &Spanned<IpAddr>| {
-            server.value.to_canonical().is_ipv4() == subnet.value.network().is_ipv4()
-        };
+        let is_own =
+            |server: &Spanned<IpAddr>| server.value.to_canonical().is_ipv4() == subnet.value.network().is_ipv4();
         if !servers.iter().any(is_own) {
             report
                 .add(

@@ -52,15 +52,10 @@ fn size_bounds(site: &SiteView<'_>, report: &mut Report<'_>) {
         if min.value > max.value && reported.insert((min.span, max.span)) {
             let finding = report.add(
                 max.span,
-                format!(
-                    "max_size {} is smaller than min_size {}",
-                    max.value, min.value
-                ),
+                format!("max_size {} is smaller than min_size {}", max.value, min.value),
                 "swap them, or leave one out",
             );
-            finding
-                .label("smaller than min_size")
-                .also(min.span, "min_size");
+            finding.label("smaller than min_size").also(min.span, "min_size");
             // A change is suggested only if both values are written here.
             let in_place = min.span.anchored().is_none() && max.span.anchored().is_none();
             if min.span.file == max.span.file && in_place {
@@ -199,8 +194,7 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             };
             let guarded = slot.min_size.is_some() || slot.max_size.is_some() || slot.incomplete;
             for (by, value) in &slot.ways {
-                let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl)
-                    && !value.value.starts_with("/dev/");
+                let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl) && !value.value.starts_with("/dev/");
                 if is_bay && !guarded && reported.insert(value.span) {
                     report
                         .add(

@@ -72,8 +72,7 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
             let similar = suggestions.get(wanted.slot.value.as_str()).copied();
             // A host that writes the slot, or a similar name, agrees with the disks profile.
             let own = written_on_host(host, &wanted.slot.value).is_some();
-            let names_it =
-                own || (similar.is_some() && described(disks, &wanted.slot.value).is_some());
+            let names_it = own || (similar.is_some() && described(disks, &wanted.slot.value).is_some());
             if !names_it {
                 *missing_on.entry(wanted.slot.span).or_default() += 1;
             }
@@ -226,9 +225,10 @@ fn not_found_on_host(one: &Unfound<'_>, site: &SiteView<'_>, report: &mut Report
 
 /// Where there are several disks profiles, the host may name the wrong one.
 fn point_at_choice(site: &SiteView<'_>, host: &HostView<'_>, finding: &mut Finding) {
-    let of_many = site.clusters.iter().any(|cluster| {
-        cluster.folder.disks.len() > 1 && cluster.hosts.iter().any(|own| std::ptr::eq(own, host))
-    });
+    let of_many = site
+        .clusters
+        .iter()
+        .any(|cluster| cluster.folder.disks.len() > 1 && cluster.hosts.iter().any(|own| std::ptr::eq(own, host)));
     if let (true, Some(name), Some(disks)) = (of_many, &host.host().disks, host.disks) {
         finding
             .also(name.span, "the host is of this model")
@@ -299,8 +299,7 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (at, host) in site.hosts().enumerate() {
         let Some(disks) = host.disks else { continue };
         let used = &host.used;
-        let is_used =
-            |name: &Spanned<String>| used.iter().any(|wanted| wanted.slot.value == name.value);
+        let is_used = |name: &Spanned<String>| used.iter().any(|wanted| wanted.slot.value == name.value);
         let written = entries(host.host().slots.as_ref()).iter();
         for (name, _) in written.filter(|(name, _)| !is_used(name)) {
             let suggestion = of_host(&unfound, at)
@@ -316,11 +315,7 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
                 Some(suggestion) => format!("did you mean `{}`?", suggestion.wanted.slot.value),
                 None => format!("the slots of its disks profile are {}", names.join(", ")),
             };
-            let message = format!(
-                "nothing on {} uses slot {}",
-                host.label(),
-                quoted(&name.value)
-            );
+            let message = format!("nothing on {} uses slot {}", host.label(), quoted(&name.value));
             let finding = report.add(name.span, message, help);
             finding.label("not used by the disks profile");
             match suggestion {
@@ -369,17 +364,11 @@ fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
     match by {
         FindBy::Serial => value == wipe,
         FindBy::ById => {
-            let named = ["ata-", "nvme-"]
-                .iter()
-                .find_map(|bus| value.strip_prefix(bus));
+            let named = ["ata-", "nvme-"].iter().find_map(|bus| value.strip_prefix(bus));
             named.is_none_or(|named| {
-                ["eui.", "nvme.", "uuid."]
-                    .iter()
-                    .any(|kind| named.starts_with(kind))
+                ["eui.", "nvme.", "uuid."].iter().any(|kind| named.starts_with(kind))
                     || named == wipe
-                    || named
-                        .strip_suffix(wipe)
-                        .is_some_and(|model| model.ends_with('_'))
+                    || named.strip_suffix(wipe).is_some_and(|model| model.ends_with('_'))
             })
         }
         FindBy::Wwn | FindBy::ByPath | FindBy::Hctl => true,
@@ -414,8 +403,7 @@ fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
     }
     let lower = word.to_ascii_lowercase();
     let as_word = is_word(&lower) || matches!(lower.as_str(), "" | "word" | "xxxxxxxx");
-    (may_be_exactly(by, value, serial) || (as_word && may_be_same_disk(by, value, serial)))
-        .then_some(word)
+    (may_be_exactly(by, value, serial) || (as_word && may_be_same_disk(by, value, serial))).then_some(word)
 }
 
 /// Whether the slot is found by this serial number, and by nothing that leaves it open.
@@ -431,11 +419,7 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
             if let Some(wipe) = &slot.value.wipe {
                 let message = "a disks profile cannot allow data to be overwritten";
                 report
-                    .add(
-                        wipe.span,
-                        message,
-                        "write `wipe` on the host that holds the disk",
-                    )
+                    .add(wipe.span, message, "write `wipe` on the host that holds the disk")
                     .label("belongs on a host");
             }
         }
@@ -453,11 +437,7 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
 /// Reports a `wipe` that names the disk of another slot of the host.
 fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
     let mut named: Vec<(&str, Span)> = Vec::new();
-    for (wipe, (by, _)) in host
-        .slots
-        .values()
-        .filter_map(|slot| slot.wipe.zip(slot.ways.first()))
-    {
+    for (wipe, (by, _)) in host.slots.values().filter_map(|slot| slot.wipe.zip(slot.ways.first())) {
         let (serial, _) = wipe_parts(&wipe.value);
         let first = named.iter().find(|(other, _)| *other == serial);
         // Of slots that are found by their serial numbers, one is reported below.
@@ -476,26 +456,16 @@ fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
 }
 
 /// Reports a `wipe` that cannot apply to the disk its slot is found by.
-fn wipe_of_slot(
-    wipe: &Spanned<String>,
-    by: FindBy,
-    value: &Spanned<String>,
-    report: &mut Report<'_>,
-) {
+fn wipe_of_slot(wipe: &Spanned<String>, by: FindBy, value: &Spanned<String>, report: &mut Report<'_>) {
     if let Some(word) = bad_word(by, &value.value, &wipe.value) {
         let lower = wipe.value.to_ascii_lowercase();
         let finding = report.add(
             wipe.span,
-            format!(
-                "`wipe` has {} behind the serial number, which is no word",
-                quoted(word)
-            ),
+            format!("`wipe` has {} behind the serial number, which is no word", quoted(word)),
             "write it as the machine's message prints it: eight digits of 0 to 9 and a to f",
         );
         finding.label("no word");
-        if let (Some((serial, _)), (_, Some(word))) =
-            (wipe.value.rsplit_once('/'), wipe_parts(&lower))
-        {
+        if let (Some((serial, _)), (_, Some(word))) = (wipe.value.rsplit_once('/'), wipe_parts(&lower)) {
             finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
         }
         return;
@@ -521,13 +491,9 @@ fn wipe_of_slot(
         .label("another serial number")
         .also(value.span, "the slot's disk");
     // A change that lets a disk be overwritten is suggested only for a single typing error.
-    let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1
-        || serial.eq_ignore_ascii_case(&value.value);
+    let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1 || serial.eq_ignore_ascii_case(&value.value);
     if by == FindBy::Serial && slip {
-        let suggestion = word.map_or_else(
-            || value.value.clone(),
-            |word| format!("{}/{word}", value.value),
-        );
+        let suggestion = word.map_or_else(|| value.value.clone(), |word| format!("{}/{word}", value.value));
         finding.fix(wipe.span, scalar(&suggestion));
     }
 }
@@ -565,10 +531,7 @@ fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
                 report
                     .add(
                         name.span,
-                        format!(
-                            "neither the system nor a volume uses slot {}",
-                            quoted(&name.value)
-                        ),
+                        format!("neither the system nor a volume uses slot {}", quoted(&name.value)),
                         "use it in a volume, or take it out",
                     )
                     .label("not used");
@@ -588,9 +551,7 @@ mod tests {
         assert!(same("ata-WDC_WD40_WD-1", "WDC_WD40_WD-1"));
         assert!(same("nvme-SAMSUNG_X_S4", "S4"));
         // These say nothing about the serial number.
-        assert!(
-            same("wwn-0x5000", "WD-1") && same("nvme-eui.0025", "WD-1") && same("scsi-35000", "X")
-        );
+        assert!(same("wwn-0x5000", "WD-1") && same("nvme-eui.0025", "WD-1") && same("scsi-35000", "X"));
         assert!(!same("ata-WDC_WD40_WD-1", "WD-2"));
         assert!(!same("ata-WDC_WD40_WD-1", "D-1"));
     }

@@ -20,11 +20,8 @@ pub(super) static CHECKS: &[&Check] = &[
 ];
 
 /// The network of every cluster, in the site's order.
-pub(super) fn networks<'a>(
-    site: &SiteView<'a>,
-) -> impl Iterator<Item = &'a Spanned<ClusterNetwork>> {
-    site.profiles()
-        .filter_map(|profile| profile.network.as_ref())
+pub(super) fn networks<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<ClusterNetwork>> {
+    site.profiles().filter_map(|profile| profile.network.as_ref())
 }
 
 fn subnets<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<IpNet>> {
@@ -266,10 +263,7 @@ fn overlapping_subnets(site: &SiteView<'_>, report: &mut Report<'_>) {
                 report
                     .add(
                         later.span,
-                        format!(
-                            "subnet {} overlaps {} of another cluster",
-                            later.value, first.value
-                        ),
+                        format!("subnet {} overlaps {} of another cluster", later.value, first.value),
                         "write the prefix length that the network has, in both places the same if it is one network",
                     )
                     .label("overlaps another cluster's")
@@ -304,10 +298,7 @@ const fn v4(a: u8, b: u8, c: u8, prefix: u8) -> IpNet {
 }
 
 const fn v6(a: u16, b: u16, prefix: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(
-        Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0),
-        prefix,
-    ))
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), prefix))
 }
 
 /// Networks that nobody routes to from the Internet.
@@ -373,17 +364,9 @@ mod tests {
             ("::ffff:10.0.0.0/120", "IPv4 written as IPv6"),
         ] {
             let found = why_unusable(net.parse().unwrap());
-            assert!(
-                found.is_some_and(|found| found.contains(why)),
-                "{net}: {found:?}"
-            );
+            assert!(found.is_some_and(|found| found.contains(why)), "{net}: {found:?}");
         }
-        for net in [
-            "10.0.0.0/8",
-            "192.168.10.0/30",
-            "fd00::/64",
-            "2001:db8::/64",
-        ] {
+        for net in ["10.0.0.0/8", "192.168.10.0/30", "fd00::/64", "2001:db8::/64"] {
             assert_eq!(why_unusable(net.parse().unwrap()), None, "{net}");
         }
     }

@@ -72,7 +72,11 @@ static DISK_IN_TWO_VOLUMES: Check = Check::error(
 .example(
     &[
         Edit::Replace("disks/model.yaml", "zfs_mirror: [b1, b2]", "zfs_mirror: [b1, b1]"),
-        Edit::Replace("disks/model.yaml", "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n", ""),
+        Edit::Replace(
+            "disks/model.yaml",
+            "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n",
+            "",
+        ),
     ],
     &[],
 );
@@ -112,7 +116,11 @@ static MIRROR_NOT_OF_TWO: Check = Check::error(
 .example(
     &[
         Edit::Replace("disks/model.yaml", "zfs_mirror: [b1, b2]", "zfs_mirror: [b1]"),
-        Edit::Replace("disks/model.yaml", "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n", ""),
+        Edit::Replace(
+            "disks/model.yaml",
+            "  b2: {by_path: \"pci-0000:00:17.0-ata-5\", min_size: 900GB}\n",
+            "",
+        ),
     ],
     &[],
 );
@@ -175,11 +183,8 @@ fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
                     "volume {} has {given} kinds, and it needs exactly one",
                     quoted(&name.value)
                 );
-                let help =
-                    "write `device: slot`, `mirror: [slot, slot]` or `zfs_mirror: [slot, slot]`";
-                report
-                    .add(name.span, message, help)
-                    .label("needs exactly one kind");
+                let help = "write `device: slot`, `mirror: [slot, slot]` or `zfs_mirror: [slot, slot]`";
+                report.add(name.span, message, help).label("needs exactly one kind");
             }
         }
     }
@@ -230,9 +235,7 @@ static POOL_WITHOUT_VOLUME: Check = Check::error(
 
 fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let wanted: Vec<&str> = pools(cluster)
-            .map(|pool| pool.volume.value.as_str())
-            .collect();
+        let wanted: Vec<&str> = pools(cluster).map(|pool| pool.volume.value.as_str()).collect();
         for PoolView { name, volume, .. } in pools(cluster) {
             let mut reported = HashSet::new();
             for host in &cluster.hosts {
@@ -245,13 +248,8 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                 }
                 // What another pool sits on was not meant.
                 let known = volumes.value.iter().map(|(known, _)| known);
-                let mut free = known
-                    .clone()
-                    .filter(|known| !wanted.contains(&known.value.as_str()));
-                let similar = did_you_mean(
-                    &volume.value,
-                    free.clone().map(|known| known.value.as_str()),
-                );
+                let mut free = known.clone().filter(|known| !wanted.contains(&known.value.as_str()));
+                let similar = did_you_mean(&volume.value, free.clone().map(|known| known.value.as_str()));
                 let help = match similar {
                     Some(similar) => format!("did you mean `{similar}`?"),
                     None => format!(
@@ -298,9 +296,7 @@ static VOLUME_IN_TWO_POOLS: Check = Check::error(
 
 fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let wanted: HashSet<&str> = pools(cluster)
-            .map(|pool| pool.volume.value.as_str())
-            .collect();
+        let wanted: HashSet<&str> = pools(cluster).map(|pool| pool.volume.value.as_str()).collect();
         let mut first_use: HashMap<&str, Span> = HashMap::new();
         for PoolView { name, volume, .. } in pools(cluster) {
             let Some(&first) = first_use.get(volume.value.as_str()) else {
@@ -312,9 +308,7 @@ fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
                 .hosts
                 .iter()
                 .flat_map(|host| host.volumes())
-                .find(|(known, _)| {
-                    known.value == name.value && !wanted.contains(name.value.as_str())
-                });
+                .find(|(known, _)| known.value == name.value && !wanted.contains(name.value.as_str()));
             let help = match own {
                 Some((own, _)) => format!("did you mean `{}`?", own.value),
                 None => "give each pool a volume of its own".to_owned(),
@@ -324,9 +318,7 @@ fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
                 format!("two pools sit on volume {}", quoted(&volume.value)),
                 help,
             );
-            finding
-                .label("used again here")
-                .also(first, "first used here");
+            finding.label("used again here").also(first, "first used here");
             if let Some((own, _)) = own {
                 finding.fix(volume.span, scalar(&own.value));
             }
@@ -335,9 +327,7 @@ fn volume_in_two_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Each pool with the volumes it sits on, one per disks profile.
-fn pools_and_volumes<'a>(
-    site: &SiteView<'a>,
-) -> Vec<(PoolView<'a>, &'a Spanned<Driver>, &'a Entry)> {
+fn pools_and_volumes<'a>(site: &SiteView<'a>) -> Vec<(PoolView<'a>, &'a Spanned<Driver>, &'a Entry)> {
     let mut found = Vec::new();
     for cluster in &site.clusters {
         for disks in &cluster.folder.disks {
@@ -432,24 +422,17 @@ static UNUSED_VOLUME: Check = Check::warning(
 /// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely
 /// meant by a pool that has no volume is reported there.
 fn without_pool<'a>(cluster: &ClusterView<'a>) -> Vec<(Span, &'a Entry)> {
-    let Some(span) = cluster
-        .profile()
-        .and_then(|profile| Some(profile.pools.as_ref()?.span))
-    else {
+    let Some(span) = cluster.profile().and_then(|profile| Some(profile.pools.as_ref()?.span)) else {
         return Vec::new();
     };
-    let used: Vec<&str> = pools(cluster)
-        .map(|pool| pool.volume.value.as_str())
-        .collect();
+    let used: Vec<&str> = pools(cluster).map(|pool| pool.volume.value.as_str()).collect();
     let mut found = Vec::new();
     for disks in &cluster.folder.disks {
         let is_named = cluster
             .hosts
             .iter()
             .any(|host| host.disks.is_some_and(|own| own.span == disks.span));
-        let known: HashSet<&str> = volumes(&disks.value)
-            .map(|(name, _)| name.value.as_str())
-            .collect();
+        let known: HashSet<&str> = volumes(&disks.value).map(|(name, _)| name.value.as_str()).collect();
         let wanting = used.iter().copied().filter(|name| !known.contains(name));
         for volume in volumes(&disks.value) {
             let name = volume.0.value.as_str();
@@ -510,17 +493,13 @@ fn uneven_redundancy(site: &SiteView<'_>, report: &mut Report<'_>) {
             let mut mirrored = None;
             let mut single: Vec<(&str, Span)> = Vec::new();
             for host in &cluster.hosts {
-                let volume = host
-                    .volumes()
-                    .find(|(name, _)| name.value == pool.volume.value);
+                let volume = host.volumes().find(|(name, _)| name.value == pool.volume.value);
                 let Some((name, volume)) = volume else {
                     continue;
                 };
                 if volume.value.mirror.is_some() || volume.value.zfs_mirror.is_some() {
                     mirrored.get_or_insert((host.label(), name.span));
-                } else if volume.value.device.is_some()
-                    && !single.iter().any(|(_, span)| *span == name.span)
-                {
+                } else if volume.value.device.is_some() && !single.iter().any(|(_, span)| *span == name.span) {
                     single.push((host.label(), name.span));
                 }
             }
@@ -579,10 +558,7 @@ fn zpool_without_pool(site: &SiteView<'_>, report: &mut Report<'_>) {
             report
                 .add(
                     name.span,
-                    format!(
-                        "no pool sits on zpool {}, so it has no name",
-                        quoted(&name.value)
-                    ),
+                    format!("no pool sits on zpool {}, so it has no name", quoted(&name.value)),
                     "add a pool with `driver: zfs` to cluster.yaml, or take the volume out",
                 )
                 .label("a zpool of no pool")

@@ -124,7 +124,8 @@ impl Installer {
         })
     }
 
-    /// What runs in the installer, as the one argument of the shell's `printf`, on one line: an answer cannot hold a line end.
+    /// What runs in the installer, as the one argument of the shell's `printf`, on one line: an answer cannot hold a
+    /// line end.
     fn script(&self, cluster: &Cluster, host: &Host) -> Result<String, ShellError> {
         let values = Values {
             host: host.name.as_str(),
@@ -148,9 +149,7 @@ fn snaps(cluster: &Cluster) -> String {
 
 /// A line for each slot, for the shell's `read`: neither ways nor values hold a blank, and the slot's name comes last.
 fn slots(host: &Host) -> String {
-    let size = |size: Option<ByteSize>| {
-        size.map_or_else(|| ".".to_owned(), |size| size.bytes().to_string())
-    };
+    let size = |size: Option<ByteSize>| size.map_or_else(|| ".".to_owned(), |size| size.bytes().to_string());
     let lines: Vec<String> = host
         .disks
         .iter()
@@ -188,10 +187,7 @@ fn network(cluster: &Cluster, host: &Host) -> Network {
     // netcfg takes an IPv6 address with its prefix length, and then asks for no netmask.
     let (address, netmask) = match host.address {
         IpAddr::V4(address) => (address.to_string(), common.subnet.netmask().to_string()),
-        IpAddr::V6(address) => (
-            format!("{address}/{}", common.subnet.prefix_len()),
-            String::new(),
-        ),
+        IpAddr::V6(address) => (format!("{address}/{}", common.subnet.prefix_len()), String::new()),
     };
     Network {
         address,
@@ -226,9 +222,7 @@ fn printf_format(text: &str) -> String {
 /// An answer ends at the end of its line, and a backslash there would take the next one in.
 fn escape(text: &str, output: &mut dyn Write) -> std::io::Result<()> {
     // One byte at a time: what is not ASCII is refused afterwards, all of it.
-    let control = text
-        .bytes()
-        .fold(false, |any, byte| any | byte.is_ascii_control());
+    let control = text.bytes().fold(false, |any, byte| any | byte.is_ascii_control());
     if control || text.ends_with('\\') || text.trim().len() != text.len() {
         return Err(std::io::Error::other(format!(
             "{text:?} cannot be an answer of a preseed file"

@@ -52,8 +52,7 @@ impl Source {
     /// # Errors
     /// Why it cannot be baked, and which image can.
     pub fn open(path: &Utf8Path, write: bool) -> Result<Self, MediaError> {
-        const USE: &str =
-            "take the server image with the debian-installer, ubuntu-18.04.6-server-amd64.iso";
+        const USE: &str = "take the server image with the debian-installer, ubuntu-18.04.6-server-amd64.iso";
         let no = |why: String| Err(MediaError::Malformed(why));
         if path.is_dir() {
             return no("it is not a plain file".to_owned());
@@ -65,14 +64,10 @@ impl Source {
         }
         let mut image = Image::open(&file)?;
         if image.find(FOLDER)?.is_some() {
-            return no(
-                "it has been baked already: start from the image as it was published".to_owned(),
-            );
+            return no("it has been baked already: start from the image as it was published".to_owned());
         }
         let info = match image.find(INFO)? {
-            Some(node) => String::from_utf8_lossy(&image.read(&node, 4096)?)
-                .trim()
-                .to_owned(),
+            Some(node) => String::from_utf8_lossy(&image.read(&node, 4096)?).trim().to_owned(),
             None => String::new(),
         };
         let release = info
@@ -83,9 +78,7 @@ impl Source {
             return no(format!("it does not say that it is an Ubuntu image: {USE}"));
         }
         if release != "18.04" && !release.starts_with("18.04.") {
-            return no(format!(
-                "it is Ubuntu {release}, and lxseed installs 18.04: {USE}"
-            ));
+            return no(format!("it is Ubuntu {release}, and lxseed installs 18.04: {USE}"));
         }
         if image.find("casper")?.is_some() {
             return no(format!(

@@ -21,8 +21,8 @@ const PICK: &str = concat!(
     include_str!("../../../templates/installer/debian/pick.sh"),
 );
 
-/// The files at the top of the medium's folder, for these hosts; paths are relative to it. An installed machine restarts, or is
-/// switched off.
+/// The files at the top of the medium's folder, for these hosts; paths are relative to it. An installed machine
+/// restarts, or is switched off.
 ///
 /// # Errors
 /// If the answers are not what the installer takes.

@@ -1,5 +1,5 @@
-//! The boot menus: isolinux's for BIOS and GRUB's for UEFI. Both, or a machine with the other firmware would stand at the
-//! menu that waits for a person.
+//! The boot menus: isolinux's for BIOS and GRUB's for UEFI. Both, or a machine with the other firmware would stand at
+//! the menu that waits for a person.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -27,8 +27,9 @@ pub(super) fn start_argument() -> String {
     format!("file=/cdrom/{FOLDER}/{START}")
 }
 
-/// Runs before anything is fetched. To fetch a file the installer first looks for a stick or a floppy, and to that end mounts every
-/// disk at /media, writable, with what that does to a journal; it stops doing so once something is mounted there.
+/// Runs before anything is fetched. To fetch a file the installer first looks for a stick or a floppy, and to that end
+/// mounts every disk at /media, writable, with what that does to a journal; it stops doing so once something is mounted
+/// there.
 const KEEP_OFF_DISKS: &str = "\"preseed/early_command=mount -t tmpfs none /media\"";
 
 /// Lets the installer ask for the number of the system that is to be erased. It is on no entry that starts by itself.
@@ -135,8 +136,9 @@ fn isolinux_entries(original: &str, menu: &Menu<'_>) -> String {
     text
 }
 
-/// The first entry, and so the default, where a host of this medium was installed on a disk of the machine. It goes by the system's own
-/// menu, as firmware and partition tables do not show from which disk of several it starts; GRUB only reads, journals included.
+/// The first entry, and so the default, where a host of this medium was installed on a disk of the machine. It goes by
+/// the system's own menu, as firmware and partition tables do not show from which disk of several it starts; GRUB only
+/// reads, journals included.
 fn start_installed() -> String {
     format!(
         "search --no-floppy --file --set=lxseed_system /{MARK}\n\
@@ -177,10 +179,7 @@ fn grub_menu(original: &str, menu: &Menu<'_>) -> Result<String, MediaError> {
             text.push_str(&format!(
                 "# Made by lxseed.\nset default=0\nset timeout_style=menu\nset timeout={COUNTDOWN}\n{}{}{}",
                 start_installed(),
-                entry(
-                    &format!("Install {}: ERASES the system disk", menu.title),
-                    false
-                ),
+                entry(&format!("Install {}: ERASES the system disk", menu.title), false),
                 entry(AGAIN_TITLE, true),
             ));
         }
@@ -188,9 +187,7 @@ fn grub_menu(original: &str, menu: &Menu<'_>) -> Result<String, MediaError> {
         text.push('\n');
     }
     if !placed {
-        return Err(MediaError::Malformed(format!(
-            "its {GRUB} has no menu entry"
-        )));
+        return Err(MediaError::Malformed(format!("its {GRUB} has no menu entry")));
     }
     Ok(text)
 }

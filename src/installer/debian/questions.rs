@@ -1,6 +1,6 @@
-//! What the debian-installer of 18.04 takes as an answer. `debconf-set-selections -c` lets misspelt types, booleans that are
-//! none and unknown questions pass, and an answer that is not taken is a question on the screen of a machine with nobody
-//! there.
+//! What the debian-installer of 18.04 takes as an answer. `debconf-set-selections -c` lets misspelt types, booleans
+//! that are none and unknown questions pass, and an answer that is not taken is a question on the screen of a machine
+//! with nobody there.
 
 use std::borrow::Cow;
 
@@ -32,8 +32,8 @@ impl Kind {
     }
 }
 
-/// The questions that lxseed answers, with the package that asks where it is not the installer itself. Types are those of
-/// the packages' own templates. In the order of owners and names, by which they are found.
+/// The questions that lxseed answers, with the package that asks where it is not the installer itself. Types are those
+/// of the packages' own templates. In the order of owners and names, by which they are found.
 const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("cloud-init", "cloud-init/datasources", Multiselect),
     ("d-i", "apt-setup/use_mirror", Boolean),
@@ -77,11 +77,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "partman-md/confirm", Boolean),
     ("d-i", "partman-md/device_remove_md", Boolean),
     ("d-i", "partman-partitioning/choose_label", Text),
-    (
-        "d-i",
-        "partman-partitioning/confirm_write_new_label",
-        Boolean,
-    ),
+    ("d-i", "partman-partitioning/confirm_write_new_label", Boolean),
     ("d-i", "partman-partitioning/default_label", Text),
     ("d-i", "partman/choose_partition", Select),
     ("d-i", "partman/confirm", Boolean),
@@ -105,11 +101,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "time/zone", Text),
     ("d-i", "user-setup/allow-password-weak", Boolean),
     ("d-i", "user-setup/encrypt-home", Boolean),
-    (
-        "popularity-contest",
-        "popularity-contest/participate",
-        Boolean,
-    ),
+    ("popularity-contest", "popularity-contest/participate", Boolean),
     ("tasksel", "tasksel/first", Multiselect),
 ];
 
@@ -134,10 +126,7 @@ pub(super) fn lint(file: &'static str, text: &str) -> Result<(), DebconfError> {
     let mut seen = [false; QUESTIONS.len()];
     let mut pending: Option<(usize, String)> = None;
     let Some(text) = text.strip_suffix('\n') else {
-        return wrong(
-            text.split('\n').count(),
-            "the last line has no end".to_owned(),
-        );
+        return wrong(text.split('\n').count(), "the last line has no end".to_owned());
     };
     for (at, line) in text.split('\n').enumerate() {
         let at = at + 1;
@@ -158,9 +147,7 @@ pub(super) fn lint(file: &'static str, text: &str) -> Result<(), DebconfError> {
                 pending = Some((begin, format!("{before} {}", part.trim())));
                 continue;
             }
-            (None, Some((begin, before))) => {
-                (Cow::Owned(format!("{before} {}", line.trim_start())), begin)
-            }
+            (None, Some((begin, before))) => (Cow::Owned(format!("{before} {}", line.trim_start())), begin),
             (Some(part), None) => {
                 pending = Some((at, part.trim_end().to_owned()));
                 continue;
@@ -183,20 +170,14 @@ pub(super) fn lint(file: &'static str, text: &str) -> Result<(), DebconfError> {
 /// `seen` says of each question whether it was answered before.
 fn answer(line: &str, seen: &mut [bool; QUESTIONS.len()]) -> Result<(), String> {
     let mut words = line.splitn(4, ' ');
-    let [owner, question, kind] =
-        [words.next(), words.next(), words.next()].map(|word| word.unwrap_or(""));
+    let [owner, question, kind] = [words.next(), words.next(), words.next()].map(|word| word.unwrap_or(""));
     let value = words.next().unwrap_or("");
-    let Ok(at) =
-        QUESTIONS.binary_search_by_key(&(owner, question), |(owner, name, _)| (*owner, *name))
-    else {
+    let Ok(at) = QUESTIONS.binary_search_by_key(&(owner, question), |(owner, name, _)| (*owner, *name)) else {
         return Err(format!("no question `{question}` of {owner} is known"));
     };
     let known = QUESTIONS[at].2;
     if kind != known.word() {
-        return Err(format!(
-            "{question} is of type {}, not `{kind}`",
-            known.word()
-        ));
+        return Err(format!("{question} is of type {}, not `{kind}`", known.word()));
     }
     // Everything after one blank is the answer, a second blank included.
     if value.starts_with(' ') {
@@ -211,11 +192,7 @@ fn answer(line: &str, seen: &mut [bool; QUESTIONS.len()]) -> Result<(), String> 
         return Err(format!("{question} is answered twice"));
     }
     // Odd or even, and no count: so the compiler takes many bytes at once.
-    let open = || {
-        value
-            .bytes()
-            .fold(false, |open, byte| open ^ (byte == b'\''))
-    };
+    let open = || value.bytes().fold(false, |open, byte| open ^ (byte == b'\''));
     if question.ends_with("_command") && open() {
         return Err(format!("a quote in {question} is not closed"));
     }
@@ -223,9 +200,7 @@ fn answer(line: &str, seen: &mut [bool; QUESTIONS.len()]) -> Result<(), String> 
         "partman-auto/disk" | "grub-installer/bootdev"
             if value.split(' ').count() != 1 || !value.starts_with("/dev/") =>
         {
-            Err(format!(
-                "{question} is `{value}`, and it has to be one device"
-            ))
+            Err(format!("{question} is `{value}`, and it has to be one device"))
         }
         "partman-auto/expert_recipe" => recipe(value),
         _ => Ok(()),
@@ -242,20 +217,12 @@ fn recipe(text: &str) -> Result<(), String> {
         return Err("the recipe does not end with a dot".to_owned());
     }
     let words: Vec<&str> = partitions.split_whitespace().collect();
-    for partition in words
-        .split(|word| *word == ".")
-        .filter(|words| !words.is_empty())
-    {
+    for partition in words.split(|word| *word == ".").filter(|words| !words.is_empty()) {
         let sizes = partition.len() > 4
-            && partition[..2]
-                .iter()
-                .all(|size| size.parse::<u64>().is_ok())
+            && partition[..2].iter().all(|size| size.parse::<u64>().is_ok())
             && partition[2].parse::<i64>().is_ok_and(|max| max >= -1);
         if !sizes {
-            return Err(
-                "a partition of the recipe does not begin with min, priority, max, file system"
-                    .to_owned(),
-            );
+            return Err("a partition of the recipe does not begin with min, priority, max, file system".to_owned());
         }
         let mut open = false;
         for word in &partition[4..] {
@@ -318,38 +285,14 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, why) in [
             ("d-i partman/confirm boolean true", "no end"),
-            (
-                "d-i partman/confirm boolean true\r\n",
-                "line 1: a character",
-            ),
-            (
-                "\u{feff}d-i partman/confirm boolean true\n",
-                "line 1: a character",
-            ),
-            (
-                "d-i partman/confirm boolean true \n",
-                "line 1: a blank at the end",
-            ),
-            (
-                "d-i partman/confirm strng true\n",
-                "is of type boolean, not `strng`",
-            ),
-            (
-                "d-i partman/confirm boolean maybe\n",
-                "answered with `maybe`",
-            ),
-            (
-                "d-i partman/confirm  boolean true\n",
-                "is of type boolean, not ``",
-            ),
-            (
-                "d-i partman/confirm boolean  true\n",
-                "with a blank in front",
-            ),
-            (
-                "d-i partman/confirms boolean true\n",
-                "no question `partman/confirms`",
-            ),
+            ("d-i partman/confirm boolean true\r\n", "line 1: a character"),
+            ("\u{feff}d-i partman/confirm boolean true\n", "line 1: a character"),
+            ("d-i partman/confirm boolean true \n", "line 1: a blank at the end"),
+            ("d-i partman/confirm strng true\n", "is of type boolean, not `strng`"),
+            ("d-i partman/confirm boolean maybe\n", "answered with `maybe`"),
+            ("d-i partman/confirm  boolean true\n", "is of type boolean, not ``"),
+            ("d-i partman/confirm boolean  true\n", "with a blank in front"),
+            ("d-i partman/confirms boolean true\n", "no question `partman/confirms`"),
             (
                 "d-i tasksel/first multiselect x\n",
                 "no question `tasksel/first` of d-i",
@@ -366,10 +309,7 @@ mod tests {
                 "d-i time/zone string \\\n# x\n  UTC\n",
                 "line 2: an answer that goes on is interrupted",
             ),
-            (
-                "d-i time/zone string \\\n",
-                "line 1: an answer goes on beyond the end",
-            ),
+            ("d-i time/zone string \\\n", "line 1: an answer goes on beyond the end"),
             (
                 "d-i partman-auto/disk string /dev/sda /dev/sdb\n",
                 "it has to be one device",

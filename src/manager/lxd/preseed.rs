@@ -1,6 +1,7 @@
 //! What `lxd init --preseed` reads, in the two forms of a cluster: the host that forms it, and those that join.
 //!
-//! LXD 4.0 drops keys it does not know without a word, 5.0.2 and later refuse them; these exist in all of 4.0.6 to 5.21.
+//! LXD 4.0 drops keys it does not know without a word, 5.0.2 and later refuse them; these exist in all of 4.0.6 to
+//! 5.21.
 
 use std::collections::BTreeMap;
 
@@ -96,11 +97,7 @@ struct MemberConfig<'a> {
     value: String,
 }
 
-pub(crate) fn preseed(
-    cluster: &Cluster,
-    host: &Host,
-    cluster_certificate: &str,
-) -> Result<String, YamlError> {
+pub(crate) fn preseed(cluster: &Cluster, host: &Host, cluster_certificate: &str) -> Result<String, YamlError> {
     if cluster.is_bootstrap(host) {
         return yaml::to_string(&bootstrap(cluster, host));
     }
@@ -190,8 +187,8 @@ fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
     }
 }
 
-/// What a pool's configuration has of its own on each member: every key that LXD would otherwise give a default which is not
-/// meant.
+/// What a pool's configuration has of its own on each member: every key that LXD would otherwise give a default which
+/// is not meant.
 fn own_config(cluster: &Cluster, host: &Host, pool: &Pool) -> Config {
     let keys = cluster.channel.track.member_keys(pool.driver).iter();
     keys.filter(|(_, given)| *given == Given::Here)
@@ -211,8 +208,8 @@ fn own_config(cluster: &Cluster, host: &Host, pool: &Pool) -> Config {
         .collect()
 }
 
-/// Where a pool lies on a host. `/dev/lxseed/VOLUME` stands for the device that the disks stage finds by the slot's rule:
-/// a serial number does not tell the device's name at build time, so the machine fills it in before LXD reads it.
+/// Where a pool lies on a host. `/dev/lxseed/VOLUME` stands for the device that the disks stage finds by the slot's
+/// rule: a serial number does not tell the device's name at build time, so the machine fills it in before LXD reads it.
 fn source(pool: &Pool, host: &Host) -> String {
     if pool.driver == Driver::Dir {
         // A folder below the mount point: ext4's lost+found would make the mount point itself count as not empty.
@@ -299,7 +296,8 @@ mod tests {
         .unwrap()
     }
 
-    /// Every key that has to be given is given to every member, and nothing that LXD would drop or that is not for a preseed.
+    /// Every key that has to be given is given to every member, and nothing that LXD would drop or that is not for a
+    /// preseed.
     #[test]
     fn every_member_gets_every_key_of_its_own() {
         for channel in ["4.0/stable", "5.0/stable", "5.21/stable"] {
@@ -329,14 +327,11 @@ mod tests {
                             let config = pool["config"].as_object().unwrap();
                             let entries = config.iter();
                             entries
-                                .map(|(key, value)| {
-                                    (key.clone(), value.as_str().unwrap().to_owned())
-                                })
+                                .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
                                 .collect()
                         } else {
                             let list = document["cluster"]["member_config"].as_array().unwrap();
-                            let text =
-                                |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
+                            let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
                             for entry in list {
                                 assert_eq!(text(entry, "entity"), "storage-pool");
                                 assert_eq!(text(entry, "name"), "data1");

@@ -62,10 +62,7 @@ pub(super) fn root(disk: &File) -> Result<Root, MediaError> {
     }
     match roots.len() {
         1 => Ok(roots.swap_remove(0)),
-        0 if lvm => no(
-            "its system lies on LVM, and the root file system has to be a partition of its own"
-                .to_owned(),
-        ),
+        0 if lvm => no("its system lies on LVM, and the root file system has to be a partition of its own".to_owned()),
         0 => no("there is no ext4 file system on it".to_owned()),
         several => no(format!(
             "there are {several} ext4 file systems on it, and none is labelled {LABEL}, so it cannot be told which one starts"
@@ -118,9 +115,7 @@ fn ext4(disk: &File, offset: u64) -> Result<Option<Root>, MediaError> {
 fn is_lvm(disk: &File, offset: u64) -> Result<bool, MediaError> {
     let mut sectors = [0; 2048];
     match disk.read_exact_at(&mut sectors, offset) {
-        Ok(()) => Ok(sectors
-            .chunks(512)
-            .any(|sector| sector.starts_with(b"LABELONE"))),
+        Ok(()) => Ok(sectors.chunks(512).any(|sector| sector.starts_with(b"LABELONE"))),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error.into()),
     }

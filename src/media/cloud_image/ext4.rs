@@ -170,9 +170,8 @@ impl Ext4 {
         let root = (0, 0);
         for folder in made {
             let stat = self.stat(folder.as_str())?;
-            let fits = stat.is_some_and(|stat| {
-                stat.kind == "directory" && stat.mode == mode_of(folder) && stat.owner == root
-            });
+            let fits =
+                stat.is_some_and(|stat| stat.kind == "directory" && stat.mode == mode_of(folder) && stat.owner == root);
             if !fits {
                 return Err(MediaError::NotReadBack(format!("/{folder}")));
             }
@@ -232,9 +231,7 @@ fn fields(path: &Utf8Path, mode: u32) -> String {
 }
 
 fn parts(path: &Utf8Path) -> (&str, &str) {
-    path.as_str()
-        .rsplit_once('/')
-        .unwrap_or(("", path.as_str()))
+    path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()))
 }
 
 /// The path by which another program finds a file for as long as it is held.

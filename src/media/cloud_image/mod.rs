@@ -1,5 +1,5 @@
-//! Cloud images: Ubuntu's disk image with the seed of one host in its root file system, for machines that are imaged and not
-//! installed. Nothing is mounted, so nobody has to be root.
+//! Cloud images: Ubuntu's disk image with the seed of one host in its root file system, for machines that are imaged
+//! and not installed. Nothing is mounted, so nobody has to be root.
 
 mod disk;
 mod ext4;
@@ -32,8 +32,7 @@ const MANIFEST: &str = "var/lib/lxseed/manifest.json";
 /// What cloud-init is told, in a file that it reads by itself.
 const CONFIG: &str = "etc/cloud/cloud.cfg.d/99-lxseed.cfg";
 /// The installer's script writes the same.
-const CONFIG_TEXT: &str =
-    "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n";
+const CONFIG_TEXT: &str = "datasource_list: [ NoCloud, None ]\ndatasource: {NoCloud: {fs_label: null}}\n";
 /// What a file takes beside its bytes: its inode's block, a folder's, and a map of where it lies.
 const BESIDE: u64 = 16 << 10;
 
@@ -134,9 +133,7 @@ impl Source {
     pub fn unpack(&self, file: &File) -> Result<(), MediaError> {
         match self.format {
             Format::Raw => Ok(copy(&self.file, file)?),
-            Format::Qcow2 => {
-                qemu::convert((&path_of(&self.file), "qcow2"), (&path_of(file), "raw"))
-            }
+            Format::Qcow2 => qemu::convert((&path_of(&self.file), "qcow2"), (&path_of(file), "raw")),
         }
     }
 }
@@ -185,7 +182,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Looks at a disk, and refuses what is no image of a release that lxseed knows. The file has to stay open for as long as the value is used.
+    /// Looks at a disk, and refuses what is no image of a release that lxseed knows. The file has to stay open for as
+    /// long as the value is used.
     ///
     /// # Errors
     /// Why it is none.
@@ -206,9 +204,7 @@ impl Image {
             let line = release
                 .lines()
                 .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_default()
-                .trim_matches(['"', '\''])
-                .to_owned()
+            line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
         };
         let (id, version) = (value("ID"), value("VERSION_ID"));
         let known = target::ALL.iter().find(|known| known.version == version);
@@ -253,12 +249,7 @@ impl Image {
     ///
     /// # Errors
     /// If there is no room for them, or writing fails. The image is then of no use.
-    pub fn plant(
-        &self,
-        files: &[Rendered],
-        carried: &[Carried],
-        manifest: &Manifest,
-    ) -> Result<(), MediaError> {
+    pub fn plant(&self, files: &[Rendered], carried: &[Carried], manifest: &Manifest) -> Result<(), MediaError> {
         let manifest = manifest.to_json();
         let mut new: Vec<New<'_>> = files
             .iter()
@@ -281,9 +272,7 @@ impl Image {
         let small = files.iter().map(|file| file.content.bytes().len() as u64);
         let large = carried.iter().map(|file| file.entry.size);
         let sizes = small.chain(large).chain([manifest.len() as u64]);
-        let needed: u64 = sizes
-            .map(|size| size.next_multiple_of(self.root.block) + BESIDE)
-            .sum();
+        let needed: u64 = sizes.map(|size| size.next_multiple_of(self.root.block) + BESIDE).sum();
         if needed > self.root.free {
             return Err(MediaError::Malformed(format!(
                 "its root file system has {} MB free and {} MB are needed: enlarge a copy of the image, its partition and its file \
@@ -297,7 +286,8 @@ impl Image {
     }
 }
 
-/// What of a host's files goes into an image, and where to. The seed is for root alone, as where the installer plants it.
+/// What of a host's files goes into an image, and where to. The seed is for root alone, as where the installer plants
+/// it.
 #[must_use]
 pub fn seed_files(files: &[Rendered]) -> Vec<Rendered> {
     let seed = files.iter().filter_map(|file| {
@@ -358,9 +348,8 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     let Some(manifest) = image.ext4.read(MANIFEST, seed_image::MAX_BYTES.into())? else {
         return Ok(None);
     };
-    let manifest = Manifest::of_medium(manifest.expose()).ok_or_else(|| {
-        MediaError::Malformed(format!("its /{MANIFEST} is damaged or of a newer lxseed"))
-    })?;
+    let manifest = Manifest::of_medium(manifest.expose())
+        .ok_or_else(|| MediaError::Malformed(format!("its /{MANIFEST} is damaged or of a newer lxseed")))?;
     let mut faults = Vec::new();
     for entry in &manifest.files {
         let stat = image.ext4.stat(entry.path.as_str())?;
@@ -371,11 +360,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
         }
     }
     // A seed that was taken out or altered is told as such above.
-    let seed = Seed::new(|name| {
-        image
-            .ext4
-            .read(&format!("{SEED}/{name}"), seed_image::MAX_BYTES.into())
-    });
+    let seed = Seed::new(|name| image.ext4.read(&format!("{SEED}/{name}"), seed_image::MAX_BYTES.into()));
     let facts = seed.and_then(|seed| seed.facts()).unwrap_or_default();
     let snaps = manifest.files.iter().filter_map(|entry| {
         let name = entry.path.strip_prefix(CARRIED).ok()?.as_str();

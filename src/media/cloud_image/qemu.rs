@@ -22,15 +22,7 @@ pub(super) fn needs(path: &str) -> Result<u64, MediaError> {
     struct Measured {
         required: u64,
     }
-    let output = qemu_img(&[
-        "measure",
-        "-f",
-        "qcow2",
-        "-O",
-        "qcow2",
-        "--output=json",
-        path,
-    ])?;
+    let output = qemu_img(&["measure", "-f", "qcow2", "-O", "qcow2", "--output=json", path])?;
     if !output.status.success() {
         return Err(failed(&output.stderr));
     }
@@ -40,13 +32,8 @@ pub(super) fn needs(path: &str) -> Result<u64, MediaError> {
 }
 
 fn qemu_img(words: &[&str]) -> Result<std::process::Output, MediaError> {
-    let output = Command::new("qemu-img")
-        .args(words)
-        .env("LC_ALL", "C")
-        .output();
-    output.map_err(|error| {
-        MediaError::not_started(error, "qemu-img", "reads and writes qcow2", "qemu-utils")
-    })
+    let output = Command::new("qemu-img").args(words).env("LC_ALL", "C").output();
+    output.map_err(|error| MediaError::not_started(error, "qemu-img", "reads and writes qcow2", "qemu-utils"))
 }
 
 fn failed(said: &[u8]) -> MediaError {

@@ -45,8 +45,8 @@ impl Boot {
         if file.read_exact_at(&mut sectors, 0).is_ok() && sectors[510..512] == [0x55, 0xaa] {
             boot.stick_bios = sectors[..432].iter().any(|byte| *byte != 0);
             // Four entries of 16 bytes; the type is the fifth byte. 0xef: EFI system partition.
-            boot.stick_uefi = (0..4).any(|entry| sectors[446 + 16 * entry + 4] == 0xef)
-                || sectors[512..].starts_with(b"EFI PART");
+            boot.stick_uefi =
+                (0..4).any(|entry| sectors[446 + 16 * entry + 4] == 0xef) || sectors[512..].starts_with(b"EFI PART");
         }
         Ok(boot)
     }
@@ -93,10 +93,7 @@ fn el_torito(file: &File) -> Result<Vec<Entry>, MediaError> {
 
 /// The blocks at which the images begin that firmware starts.
 pub(super) fn images(file: &File) -> Result<HashSet<u32>, MediaError> {
-    Ok(el_torito(file)?
-        .into_iter()
-        .map(|entry| entry.block)
-        .collect())
+    Ok(el_torito(file)?.into_iter().map(|entry| entry.block).collect())
 }
 
 impl fmt::Display for Boot {
@@ -107,10 +104,7 @@ impl fmt::Display for Boot {
             (self.stick_bios, "stick on BIOS"),
             (self.stick_uefi, "stick on UEFI"),
         ];
-        let ways: Vec<&str> = ways
-            .into_iter()
-            .filter_map(|(way, name)| way.then_some(name))
-            .collect();
+        let ways: Vec<&str> = ways.into_iter().filter_map(|(way, name)| way.then_some(name)).collect();
         f.write_str(if ways.is_empty() { "nothing" } else { "" })?;
         f.write_str(&ways.join(", "))
     }

@@ -17,8 +17,8 @@ const STEP: u64 = 32 << 20;
 /// Read at a time for the digest: as much as fits into the processor's own memory.
 const BLOCK: usize = 256 << 10;
 
-/// The bytes of `source` are copied to `target`, which is empty, until `stop` says otherwise. Returns the lower-case hexadecimal
-/// SHA-256 of what `source` holds.
+/// The bytes of `source` are copied to `target`, which is empty, until `stop` says otherwise. Returns the lower-case
+/// hexadecimal SHA-256 of what `source` holds.
 ///
 /// # Errors
 /// If reading or writing fails, or it was stopped.
@@ -39,9 +39,7 @@ pub(super) fn copy(source: &File, target: &File, stop: &AtomicBool) -> io::Resul
         if copied.is_err() {
             stop.store(true, Ordering::Relaxed);
         }
-        let digest = digest
-            .join()
-            .map_err(|_| io::Error::other("it could not be read"));
+        let digest = digest.join().map_err(|_| io::Error::other("it could not be read"));
         copied?;
         digest?
     })

@@ -1,5 +1,5 @@
-//! Install media: an installer's image with the seeds and answers of a whole fleet. What the image's own files are called and
-//! hold is the installer's to know; here files are added to an image that boots as before.
+//! Install media: an installer's image with the seeds and answers of a whole fleet. What the image's own files are
+//! called and hold is the installer's to know; here files are added to an image that boots as before.
 
 mod boot;
 mod copy;
@@ -80,16 +80,12 @@ pub struct Session<'a> {
     boot: Boot,
 }
 
-/// Works out what a fleet changes on an image. Nothing is written to the image. The file that this takes, in the folder for temporary
-/// files or in `folder`, has no name and holds no key.
+/// Works out what a fleet changes on an image. Nothing is written to the image. The file that this takes, in the folder
+/// for temporary files or in `folder`, has no name and holds no key.
 ///
 /// # Errors
 /// If the image is damaged, xorriso is not there or fails, or there is no room.
-pub fn session<'a>(
-    base: Base<'_>,
-    folder: &Utf8Path,
-    fleet: &Fleet<'a>,
-) -> Result<Session<'a>, MediaError> {
+pub fn session<'a>(base: Base<'_>, folder: &Utf8Path, fleet: &Fleet<'a>) -> Result<Session<'a>, MediaError> {
     let mut image = Image::open(base.file)?;
     let plain = |path: String, bytes: String| Addition {
         path,
@@ -97,28 +93,20 @@ pub fn session<'a>(
         secret: false,
     };
     let replaced = fleet.replaced.iter();
-    let mut files: Vec<Addition<'a>> = replaced
-        .map(|(path, text)| plain(path.clone(), text.clone()))
-        .collect();
+    let mut files: Vec<Addition<'a>> = replaced.map(|(path, text)| plain(path.clone(), text.clone())).collect();
     files.extend(fleet.files.iter().map(|file| Addition {
         path: format!("{}/{}", fleet.folder, file.path),
         bytes: Cow::Borrowed(file.content.bytes()),
         secret: matches!(file.content, Content::Secret(_)),
     }));
-    files.push(plain(
-        format!("{}/{MANIFEST}", fleet.folder),
-        fleet.manifest.to_json(),
-    ));
+    files.push(plain(format!("{}/{MANIFEST}", fleet.folder), fleet.manifest.to_json()));
     if let Some(sums) = md5sums(&mut image, &files, fleet)? {
         files.push(plain(SUMS.to_owned(), sums));
     }
     // As much again for directories, and what xorriso adds at the end.
     let sizes = files.iter().map(|file| file.bytes.len() as u64);
     let carried = fleet.carried.iter().map(|file| file.entry.size);
-    let more = sizes
-        .chain(carried)
-        .map(|size| size + 2 * BLOCK)
-        .sum::<u64>();
+    let more = sizes.chain(carried).map(|size| size + 2 * BLOCK).sum::<u64>();
     let skeleton = Skeleton::of(base.file, more + (4 << 20), folder)?;
     xorriso::make_room(&path_of(skeleton.file()), base.path, &files, fleet)?;
     Ok(Session {
@@ -130,8 +118,8 @@ pub fn session<'a>(
     })
 }
 
-/// Copies the image to `target` and works out what a fleet changes on it, side by side. Returns the lower-case hexadecimal SHA-256
-/// of the image, too.
+/// Copies the image to `target` and works out what a fleet changes on it, side by side. Returns the lower-case
+/// hexadecimal SHA-256 of the image, too.
 ///
 /// # Errors
 /// If either fails.
@@ -210,10 +198,7 @@ impl Session<'_> {
         let mut nodes: HashMap<String, Node> = image.files()?.into_iter().collect();
         for file in &self.files {
             let same = match nodes.remove(&file.path) {
-                Some(node) => {
-                    *SecretBytes::new(image.read(&node, seed_image::MAX_BYTES)?).expose()
-                        == *file.bytes
-                }
+                Some(node) => *SecretBytes::new(image.read(&node, seed_image::MAX_BYTES)?).expose() == *file.bytes,
                 None => false,
             };
             if !same {
@@ -279,11 +264,8 @@ pub fn read(path: &Utf8Path, layout: &Layout) -> Result<Option<Baked>, MediaErro
     let Some(manifest) = text(&format!("{folder}/{MANIFEST}"))? else {
         return Ok(None);
     };
-    let manifest = Manifest::of_medium(&manifest).ok_or_else(|| {
-        MediaError::Malformed(format!(
-            "its {folder}/{MANIFEST} is damaged or of a newer lxseed"
-        ))
-    })?;
+    let manifest = Manifest::of_medium(&manifest)
+        .ok_or_else(|| MediaError::Malformed(format!("its {folder}/{MANIFEST} is damaged or of a newer lxseed")))?;
     let hosts = text(&format!("{folder}/hosts"))?.unwrap_or_default();
     let hosts = String::from_utf8_lossy(&hosts);
     let hosts = hosts
@@ -296,8 +278,7 @@ pub fn read(path: &Utf8Path, layout: &Layout) -> Result<Option<Baked>, MediaErro
     let mut faults = Vec::new();
     let source = text(layout.info)?.unwrap_or_default();
     for menu in layout.menus {
-        let names_ours =
-            text(menu)?.is_some_and(|menu| String::from_utf8_lossy(&menu).contains(&layout.start));
+        let names_ours = text(menu)?.is_some_and(|menu| String::from_utf8_lossy(&menu).contains(&layout.start));
         if !names_ours {
             faults.push((*menu).to_owned());
         }
@@ -317,21 +298,14 @@ pub fn read(path: &Utf8Path, layout: &Layout) -> Result<Option<Baked>, MediaErro
     }))
 }
 
-/// The image's md5sum.txt with the lines of these files made anew, if it has one. The installer's check of the medium reads
-/// it; MD5 is what it asks for, and guards against scratches alone.
-fn md5sums(
-    image: &mut Image<&File>,
-    files: &[Addition<'_>],
-    fleet: &Fleet<'_>,
-) -> Result<Option<String>, MediaError> {
+/// The image's md5sum.txt with the lines of these files made anew, if it has one. The installer's check of the medium
+/// reads it; MD5 is what it asks for, and guards against scratches alone.
+fn md5sums(image: &mut Image<&File>, files: &[Addition<'_>], fleet: &Fleet<'_>) -> Result<Option<String>, MediaError> {
     let Some(node) = image.find(SUMS)? else {
         return Ok(None);
     };
     let original = image.read(&node, seed_image::MAX_BYTES)?;
-    let changed: HashSet<String> = files
-        .iter()
-        .map(|file| format!("./{}", file.path))
-        .collect();
+    let changed: HashSet<String> = files.iter().map(|file| format!("./{}", file.path)).collect();
     let mut text = String::new();
     for line in String::from_utf8_lossy(&original).lines() {
         let name = line.split_once("  ").map_or("", |(_, name)| name);

@@ -1,8 +1,8 @@
 //! What an image becomes, worked out without touching it and without copying it.
 //!
-//! xorriso adds to an image: a new directory and new files behind the end, and new descriptors in place of the old ones. For that it
-//! has to see everything but the content of files. So it works on a sparse file that holds that much, and what it wrote
-//! there is then put on the image: in the order that is safe, and on a copy that is still being made.
+//! xorriso adds to an image: a new directory and new files behind the end, and new descriptors in place of the old
+//! ones. For that it has to see everything but the content of files. So it works on a sparse file that holds that much,
+//! and what it wrote there is then put on the image: in the order that is safe, and on a copy that is still being made.
 
 use std::fs::File;
 use std::io;
@@ -40,8 +40,8 @@ struct Change {
 }
 
 impl Skeleton {
-    /// Of the image in `file`, with room for `more` bytes. It lies in the folder for temporary files or, where that is too small,
-    /// in `folder`.
+    /// Of the image in `file`, with room for `more` bytes. It lies in the folder for temporary files or, where that is
+    /// too small, in `folder`.
     ///
     /// # Errors
     /// If the image is damaged, or there is no room.
@@ -53,9 +53,7 @@ impl Skeleton {
             .files()?
             .into_iter()
             .filter(|(path, node)| {
-                u64::from(node.size) >= SMALL
-                    && !boot_images.contains(&node.block)
-                    && !path.starts_with("isolinux/")
+                u64::from(node.size) >= SMALL && !boot_images.contains(&node.block) && !path.starts_with("isolinux/")
             })
             .map(|(_, node)| {
                 let begin = u64::from(node.block) * BLOCK;
@@ -88,8 +86,8 @@ impl Skeleton {
         &self.file
     }
 
-    /// Puts everything that differs from the image on `target`, which holds the image's bytes, and `contents` at their places.
-    /// What decides whether any of it is seen comes last.
+    /// Puts everything that differs from the image on `target`, which holds the image's bytes, and `contents` at their
+    /// places. What decides whether any of it is seen comes last.
     ///
     /// # Errors
     /// If reading or writing fails. `undo` then leads back.
@@ -100,20 +98,15 @@ impl Skeleton {
         contents: &[(u64, &[u8])],
         undo: Option<&mut Undo>,
     ) -> Result<(), MediaError> {
-        let (head, rest): (Vec<Change>, Vec<Change>) = self
-            .changes(image)?
-            .into_iter()
-            .partition(|change| change.at < HEAD);
+        let (head, rest): (Vec<Change>, Vec<Change>) =
+            self.changes(image)?.into_iter().partition(|change| change.at < HEAD);
         let in_place = undo.is_some();
         if let Some(undo) = undo {
             let contents = contents.iter().map(|(at, bytes)| Change {
                 at: *at,
                 length: bytes.len() as u64,
             });
-            for change in contents
-                .chain(rest.iter().copied())
-                .chain(head.iter().copied())
-            {
+            for change in contents.chain(rest.iter().copied()).chain(head.iter().copied()) {
                 undo.keep(image, change)?;
             }
         }
@@ -153,17 +146,14 @@ impl Skeleton {
                 image.read_exact_at(&mut old[..known], at)?;
                 for (block, bytes) in new[..step].chunks(BLOCK as usize).enumerate() {
                     let from = block * BLOCK as usize;
-                    let same =
-                        from + bytes.len() <= known && old[from..from + bytes.len()] == *bytes;
+                    let same = from + bytes.len() <= known && old[from..from + bytes.len()] == *bytes;
                     if same {
                         continue;
                     }
                     let (begin, length) = (at + from as u64, bytes.len() as u64);
                     match changes.last_mut() {
                         Some(last)
-                            if last.at + last.length == begin
-                                && last.length + length <= STEP
-                                && begin != HEAD =>
+                            if last.at + last.length == begin && last.length + length <= STEP && begin != HEAD =>
                         {
                             last.length += length;
                         }
@@ -262,7 +252,8 @@ mod tests {
         bytes
     }
 
-    /// A skeleton whose hole begins after the head, as xorriso could have changed it: in the head, in its last blocks, behind them.
+    /// A skeleton whose hole begins after the head, as xorriso could have changed it: in the head, in its last blocks,
+    /// behind them.
     #[test]
     fn changes_come_over_and_can_be_taken_back() {
         let size = 300 * BLOCK as usize;

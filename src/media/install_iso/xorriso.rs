@@ -32,9 +32,9 @@ pub(super) struct Addition<'a> {
     pub(super) secret: bool,
 }
 
-/// Makes room for files on an image: afterwards each is there with its name, size and mode, and holds some other file's bytes. So
-/// no key passes through another program or lies in a file for it to read. Those bytes come from `filler`, which is at
-/// least as large as each of them. What is carried is no secret, and is there with its own bytes.
+/// Makes room for files on an image: afterwards each is there with its name, size and mode, and holds some other file's
+/// bytes. So no key passes through another program or lies in a file for it to read. Those bytes come from `filler`,
+/// which is at least as large as each of them. What is carried is no secret, and is there with its own bytes.
 pub(super) fn make_room(
     image: &str,
     filler: &Utf8Path,
@@ -123,11 +123,7 @@ fn actions(
         }
     }
     let tops = tops.join(" ");
-    for action in [
-        "-chown_r 0",
-        "-chgrp_r 0",
-        &format!("-alter_date_r b {DAY}00000000"),
-    ] {
+    for action in ["-chown_r 0", "-chgrp_r 0", &format!("-alter_date_r b {DAY}00000000")] {
         lines.push(format!("{action} {tops} --"));
     }
     // Writes, too, and does not read the image again as -commit does.
@@ -144,8 +140,7 @@ fn quoted(word: &str) -> Result<String, MediaError> {
         (true, true) => {}
     }
     Err(MediaError::Malformed(
-        "xorriso cannot be told of a path with quotes of both kinds or a line end in it: rename the image"
-            .to_owned(),
+        "xorriso cannot be told of a path with quotes of both kinds or a line end in it: rename the image".to_owned(),
     ))
 }
 
@@ -197,14 +192,8 @@ mod tests {
     #[test]
     fn versions_are_found() {
         for (text, version) in [
-            (
-                "xorriso 1.5.4 : RockRidge filesystem manipulator\n",
-                Some([1, 5, 4]),
-            ),
-            (
-                "GNU xorriso 1.5.2\nxorriso version   :  1.4.8\n",
-                Some([1, 4, 8]),
-            ),
+            ("xorriso 1.5.4 : RockRidge filesystem manipulator\n", Some([1, 5, 4])),
+            ("GNU xorriso 1.5.2\nxorriso version   :  1.4.8\n", Some([1, 4, 8])),
             ("xorriso: not found", None),
             ("", None),
         ] {
@@ -219,17 +208,8 @@ mod tests {
             bytes: Cow::Borrowed(b"12345"),
             secret,
         };
-        let files = [
-            file("lxseed/lab/node1/user-data", true),
-            file("md5sum.txt", false),
-        ];
-        let text = actions(
-            "/proc/1/fd/2",
-            "/a b/it's.iso".into(),
-            &files,
-            ("lxseed", &[]),
-        )
-        .unwrap();
+        let files = [file("lxseed/lab/node1/user-data", true), file("md5sum.txt", false)];
+        let text = actions("/proc/1/fd/2", "/a b/it's.iso".into(), &files, ("lxseed", &[])).unwrap();
         for line in [
             "-dev 'stdio:/proc/1/fd/2'",
             "-cut_out \"/a b/it's.iso\" 0 5 '/lxseed/lab/node1/user-data'",

@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use super::{
-    BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
-    field,
-};
+use super::{BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR, field};
 use crate::media::MediaError;
 
 /// Which names of the files are meant.
@@ -106,9 +103,7 @@ impl<S: Read + Seek> Image<S> {
             u64::from(image.blocks) * BLOCK as u64,
         );
         if has < says {
-            return Err(malformed(&format!(
-                "it is cut off, {has} of {says} bytes are there"
-            )));
+            return Err(malformed(&format!("it is cut off, {has} of {says} bytes are there")));
         }
         image.susp = image.find_susp()?;
         Ok(image)
@@ -217,11 +212,7 @@ impl<S: Read + Seek> Image<S> {
         if node.size > limit {
             return Err(malformed(&format!(
                 "{} is said to have {} bytes, and at most {limit} make sense",
-                if node.name.is_empty() {
-                    "a folder"
-                } else {
-                    &node.name
-                },
+                if node.name.is_empty() { "a folder" } else { &node.name },
                 node.size
             )));
         }
@@ -238,11 +229,7 @@ impl<S: Read + Seek> Image<S> {
     ///
     /// # Errors
     /// If it ends beyond the image, or reading fails.
-    pub(crate) fn pieces(
-        &mut self,
-        node: &Node,
-        mut take: impl FnMut(&[u8]),
-    ) -> Result<(), MediaError> {
+    pub(crate) fn pieces(&mut self, node: &Node, mut take: impl FnMut(&[u8])) -> Result<(), MediaError> {
         self.source
             .seek(SeekFrom::Start(u64::from(node.block) * BLOCK as u64))?;
         let mut left = node.size as usize;
@@ -261,14 +248,11 @@ impl<S: Read + Seek> Image<S> {
 
     /// SUSP announces itself in the root folder's first record.
     fn find_susp(&mut self) -> Result<Option<usize>, MediaError> {
-        let first = read_block(&mut self.source, self.root.block)
-            .map_err(|_| malformed("it ends before its root folder"))?;
+        let first =
+            read_block(&mut self.source, self.root.block).map_err(|_| malformed("it ends before its root folder"))?;
         let length = usize::from(first[0]);
         let at = RECORD + 1;
-        Ok(
-            (length >= at + 7 && first[at..].starts_with(b"SP\x07\x01\xbe\xef"))
-                .then(|| usize::from(first[at + 6])),
-        )
+        Ok((length >= at + 7 && first[at..].starts_with(b"SP\x07\x01\xbe\xef")).then(|| usize::from(first[at + 6])))
     }
 
     fn node(&mut self, record: &[u8], identifier: &[u8], names: Names) -> Result<Node, MediaError> {

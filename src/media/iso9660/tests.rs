@@ -5,11 +5,7 @@ use std::io::Cursor;
 use super::*;
 
 fn sample() -> Vec<u8> {
-    let member = |name, private, bytes| Member {
-        name,
-        private,
-        bytes,
-    };
+    let member = |name, private, bytes| Member { name, private, bytes };
     write(
         "cidata",
         &[
@@ -40,10 +36,7 @@ fn the_layout_is_fixed() {
 fn every_set_of_names_leads_to_the_files() {
     let mut image = Image::open(Cursor::new(sample())).unwrap();
     for (names, expected) in [
-        (
-            Names::RockRidge,
-            ["meta-data", "network-config", "user-data"],
-        ),
+        (Names::RockRidge, ["meta-data", "network-config", "user-data"]),
         (Names::Joliet, ["meta-data", "network-config", "user-data"]),
         (Names::Plain, ["META_DATA", "NETWORK_CONFIG", "USER_DATA"]),
     ] {

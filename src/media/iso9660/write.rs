@@ -1,9 +1,6 @@
 //! Writes a small image: a few files in the root folder, under three sets of names.
 
-use super::{
-    BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR,
-    field,
-};
+use super::{BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR, field};
 use crate::media::{DAY, MediaError};
 
 /// A file to write.
@@ -27,8 +24,8 @@ const PRIMARY_PATHS_M: u32 = PRIMARY_PATHS_L + 1;
 const JOLIET_PATHS_L: u32 = PRIMARY_PATHS_M + 1;
 const JOLIET_PATHS_M: u32 = JOLIET_PATHS_L + 1;
 const DATA: u32 = JOLIET_PATHS_M + 1;
-/// What does not fit into the root folder's own record, the announcement of Rock Ridge, lies behind a path table. libarchive
-/// wants it after that folder.
+/// What does not fit into the root folder's own record, the announcement of Rock Ridge, lies behind a path table.
+/// libarchive wants it after that folder.
 const CONTINUATION: u32 = PRIMARY_PATHS_L;
 const CONTINUATION_AT: usize = 1024;
 
@@ -50,14 +47,11 @@ struct Placed<'a> {
 /// If the files or their names are more than this small writer has room for.
 pub(crate) fn write(label: &str, members: &[Member<'_>]) -> Result<Vec<u8>, MediaError> {
     if label.len() > 16 {
-        return Err(MediaError::TooMuch(
-            "the label is longer than 16 characters",
-        ));
+        return Err(MediaError::TooMuch("the label is longer than 16 characters"));
     }
     let mut placed = Vec::with_capacity(members.len());
     for member in members {
-        let size = u32::try_from(member.bytes.len())
-            .map_err(|_| MediaError::TooMuch("a file is larger than 4 GiB"))?;
+        let size = u32::try_from(member.bytes.len()).map_err(|_| MediaError::TooMuch("a file is larger than 4 GiB"))?;
         placed.push(Placed {
             member: *member,
             block: 0,
@@ -162,7 +156,8 @@ fn descriptor(of: &Descriptor<'_>) -> [u8; BLOCK] {
     };
     text(field::SYSTEM, 32, b"");
     text(field::VOLUME, 32, of.label);
-    // Set, publisher, preparer and application, 128 bytes each; then copyright, abstract and bibliography, 37 bytes each.
+    // Set, publisher, preparer and application, 128 bytes each; then copyright, abstract and bibliography, 37 bytes
+    // each.
     for at in (field::SET..702).step_by(128) {
         text(at, 128, b"");
     }
@@ -196,11 +191,7 @@ fn descriptor(of: &Descriptor<'_>) -> [u8; BLOCK] {
 
 /// The one folder: its name is a zero byte, and it is its own parent.
 fn path_table(root: u32, big: bool) -> [u8; PATH_TABLE_BYTES as usize] {
-    let [a, b, c, d] = if big {
-        root.to_be_bytes()
-    } else {
-        root.to_le_bytes()
-    };
+    let [a, b, c, d] = if big { root.to_be_bytes() } else { root.to_le_bytes() };
     let [parent, parent_too] = if big { [0, 1] } else { [1, 0] };
     [1, 0, a, b, c, d, parent, parent_too, 0, 0]
 }
@@ -233,21 +224,12 @@ fn primary_root(files: &[Placed<'_>]) -> Result<Vec<u8>, MediaError> {
     let mut first = b"SP\x07\x01\xbe\xef\x00".to_vec();
     first.extend(&folder);
     first.extend(b"CE\x1c\x01");
-    for value in [
-        CONTINUATION,
-        CONTINUATION_AT as u32,
-        announcement().len() as u32,
-    ] {
+    for value in [CONTINUATION, CONTINUATION_AT as u32, announcement().len() as u32] {
         first.extend(both(value));
     }
-    let dot = |name: &[u8], system_use: &[u8]| {
-        finish(record(PRIMARY_ROOT, BLOCK as u32, FOLDER, name), system_use)
-    };
+    let dot = |name: &[u8], system_use: &[u8]| finish(record(PRIMARY_ROOT, BLOCK as u32, FOLDER, name), system_use);
     let mut root = [dot(b"\0", &first), dot(b"\x01", &folder)].concat();
-    let mut files: Vec<(String, &Placed<'_>)> = files
-        .iter()
-        .map(|file| (plain_name(file.member.name), file))
-        .collect();
+    let mut files: Vec<(String, &Placed<'_>)> = files.iter().map(|file| (plain_name(file.member.name), file)).collect();
     files.sort_by(|a, b| a.0.cmp(&b.0));
     if files.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return Err(MediaError::TooMuch("two files have the same plain name"));
@@ -255,18 +237,13 @@ fn primary_root(files: &[Placed<'_>]) -> Result<Vec<u8>, MediaError> {
     for (name, file) in files {
         let real = file.member.name.as_bytes();
         if real.len() > 31 {
-            return Err(MediaError::TooMuch(
-                "a file's name is longer than 31 characters",
-            ));
+            return Err(MediaError::TooMuch("a file's name is longer than 31 characters"));
         }
         let mode = if file.member.private { 0o400 } else { 0o444 };
         let mut system_use = attributes(0o100_000 | mode, 1);
         system_use.extend([b'N', b'M', 5 + real.len() as u8, 1, 0]);
         system_use.extend(real);
-        root.extend(finish(
-            record(file.block, file.size, 0, name.as_bytes()),
-            &system_use,
-        ));
+        root.extend(finish(record(file.block, file.size, 0, name.as_bytes()), &system_use));
     }
     fits(root)
 }
@@ -274,10 +251,7 @@ fn primary_root(files: &[Placed<'_>]) -> Result<Vec<u8>, MediaError> {
 fn joliet_root(files: &[Placed<'_>]) -> Result<Vec<u8>, MediaError> {
     let dot = |name: &[u8]| record(JOLIET_ROOT, BLOCK as u32, FOLDER, name);
     let mut root = [dot(b"\0"), dot(b"\x01")].concat();
-    let mut files: Vec<(Vec<u8>, &Placed<'_>)> = files
-        .iter()
-        .map(|file| (ucs2(file.member.name), file))
-        .collect();
+    let mut files: Vec<(Vec<u8>, &Placed<'_>)> = files.iter().map(|file| (ucs2(file.member.name), file)).collect();
     files.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, file) in files {
         root.extend(record(file.block, file.size, 0, &name));
@@ -320,8 +294,7 @@ fn attributes(mode: u32, links: u32) -> Vec<u8> {
 /// ER: which extension the system use fields are of, in the words that RRIP 1.10 prescribes.
 fn announcement() -> Vec<u8> {
     const ID: &str = "RRIP_1991A";
-    const WHAT: &str =
-        "THE ROCK RIDGE INTERCHANGE PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS";
+    const WHAT: &str = "THE ROCK RIDGE INTERCHANGE PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS";
     const WHERE: &str = "PLEASE CONTACT DISC PUBLISHER FOR SPECIFICATION SOURCE.  SEE PUBLISHER IDENTIFIER IN PRIMARY VOLUME DESCRIPTOR \
                          FOR CONTACT INFORMATION.";
     let lengths = [ID, WHAT, WHERE].map(|text| text.len() as u8);

@@ -68,9 +68,7 @@ fn child() {
         }
     };
     let staged = match env::var(KEEP) {
-        Ok(prefix) => {
-            Stage::begin(target).inspect(|stage| assert_eq!(stage.keep(&[&prefix]), State::Whole))
-        }
+        Ok(prefix) => Stage::begin(target).inspect(|stage| assert_eq!(stage.keep(&[&prefix]), State::Whole)),
         Err(_) => stage_generation(target, generation),
     };
     let stage = match staged {
@@ -122,11 +120,7 @@ fn killed_at(target: &Utf8Path, generation: u32, step: &str, way: Way) {
 
 fn succeeds(mut command: Command) -> Output {
     let done = command.output().unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     done
 }
 
@@ -134,9 +128,7 @@ fn succeeds(mut command: Command) -> Output {
 fn a_build_killed_at_any_step_leaves_the_old_tree_or_the_new_one() {
     let names = ["Staged".to_owned()].into_iter().map(|name| (name, true));
     for way in Way::ALL {
-        let steps = STEPS
-            .iter()
-            .map(|step| (format!("{step:?}"), way.takes(*step)));
+        let steps = STEPS.iter().map(|step| (format!("{step:?}"), way.takes(*step)));
         for (step, _) in names.clone().chain(steps).filter(|(_, taken)| *taken) {
             let fixture = Fixture::new();
             let target = fixture.target();
@@ -238,17 +230,12 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
                     drop(fixture.begin());
                 }
                 Step::SyncParent => {
-                    assert!(
-                        message(result).contains("holds the new tree, which a power cut may undo")
-                    );
+                    assert!(message(result).contains("holds the new tree, which a power cut may undo"));
                     assert_whole(&target, 2);
                     drop(fixture.begin());
                 }
                 _ => {
-                    assert!(
-                        message(result).contains("Input/output error"),
-                        "{way:?} {step:?}"
-                    );
+                    assert!(message(result).contains("Input/output error"), "{way:?} {step:?}");
                     match way {
                         Way::FirstBuild => assert!(!target.exists()),
                         _ => assert_whole(&target, 1),
@@ -351,17 +338,11 @@ fn the_umask_does_not_matter() {
 fn a_second_process_is_told_to_wait() {
     let fixture = Fixture::new();
     let held = fixture.begin();
-    let done = command("exec \"$@\"", &fixture.target(), 1)
-        .output()
-        .unwrap();
+    let done = command("exec \"$@\"", &fixture.target(), 1).output().unwrap();
     assert!(!done.status.success());
-    let said =
-        String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
     assert!(
-        said.contains(&format!(
-            "another lxseed build is writing {}",
-            fixture.target()
-        )),
+        said.contains(&format!("another lxseed build is writing {}", fixture.target())),
         "{said}"
     );
     drop(held);
@@ -414,27 +395,19 @@ fn a_file_system_that_fills_up_keeps_the_old_tree() {
          ! {GENERATION}=2 \"$@\" && cp -a \"$ROOM/out\" \"$ROOM/../after\" && ls -A \"$ROOM\" >\"$ROOM/../names\""
     );
     let done = in_room(&fixture, &shell);
-    let said =
-        String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}");
-    assert!(
-        said.contains("no space is left for the new tree ("),
-        "{said}"
-    );
+    assert!(said.contains("no space is left for the new tree ("), "{said}");
     assert_whole(&fixture.path("before"), 1);
     assert_whole(&fixture.path("after"), 1);
-    assert_eq!(
-        fs::read_to_string(fixture.path("names")).unwrap(),
-        "filler\nout\n"
-    );
+    assert_eq!(fs::read_to_string(fixture.path("names")).unwrap(), "filler\nout\n");
 }
 
 /// With fs.protected_hardlinks set, as it is everywhere by now, a file of another user that one may read and not write
 /// cannot be linked. In a name space of its own, root has no more rights than that over the files of other users.
 #[test]
 fn what_cannot_be_linked_is_copied() {
-    let protected =
-        fs::read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|set| set.trim() == "1");
+    let protected = fs::read_to_string("/proc/sys/fs/protected_hardlinks").is_ok_and(|set| set.trim() == "1");
     if !protected || !rustix::process::geteuid().is_root() || !can_mount() {
         return;
     }
@@ -449,12 +422,8 @@ fn what_cannot_be_linked_is_copied() {
     let before = snapshot(&target);
     let mut keep = Command::new("unshare");
     let inner = command("exec \"$@\"", &target, 2);
-    keep.arg("-r")
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    keep.env(TARGET, &target)
-        .env(GENERATION, "2")
-        .env(KEEP, "lab/node1");
+    keep.arg("-r").arg(inner.get_program()).args(inner.get_args());
+    keep.env(TARGET, &target).env(GENERATION, "2").env(KEEP, "lab/node1");
     succeeds(keep);
     let after = snapshot(&target);
     let linked = |path: &str| before[path].0 == after[path].0;
@@ -482,10 +451,6 @@ fn a_mounted_target_is_refused() {
         &fixture,
         "mkdir \"$ROOM/out\" && mount --bind \"$ROOM/out\" \"$ROOM/out\" && \"$@\"",
     );
-    let said =
-        String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
-    assert!(
-        said.contains("is a mount point, which no rename can replace"),
-        "{said}"
-    );
+    let said = String::from_utf8_lossy(&done.stderr).into_owned() + &String::from_utf8_lossy(&done.stdout);
+    assert!(said.contains("is a mount point, which no rename can replace"), "{said}");
 }

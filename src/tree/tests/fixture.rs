@@ -23,18 +23,9 @@ pub(in crate::tree) struct Fixture {
 
 impl Fixture {
     pub(in crate::tree) fn new() -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("lxseed-output-")
-            .tempdir()
-            .unwrap();
-        let root = Utf8Path::from_path(folder.path())
-            .unwrap()
-            .canonicalize_utf8()
-            .unwrap();
-        Self {
-            root,
-            _folder: folder,
-        }
+        let folder = tempfile::Builder::new().prefix("lxseed-output-").tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().canonicalize_utf8().unwrap();
+        Self { root, _folder: folder }
     }
 
     pub(in crate::tree) fn path(&self, name: &str) -> Utf8PathBuf {
@@ -106,13 +97,7 @@ pub(in crate::tree) fn snapshot(folder: &Utf8Path) -> BTreeMap<String, (u64, u32
         } else {
             Vec::new()
         };
-        let path = entry
-            .path()
-            .strip_prefix(folder)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let path = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
         (path, (metadata.ino(), metadata.mode(), bytes))
     };
     WalkDir::new(folder)
@@ -134,19 +119,11 @@ pub(super) fn build_info() -> BuildInfo {
 }
 
 pub(super) fn paths(folder: &Utf8Path) -> Vec<String> {
-    snapshot(folder)
-        .into_keys()
-        .filter(|path| !path.is_empty())
-        .collect()
+    snapshot(folder).into_keys().filter(|path| !path.is_empty()).collect()
 }
 
 pub(super) fn mode(path: impl AsRef<Utf8Path>) -> u32 {
-    path.as_ref()
-        .symlink_metadata()
-        .unwrap()
-        .permissions()
-        .mode()
-        & 0o7777
+    path.as_ref().symlink_metadata().unwrap().permissions().mode() & 0o7777
 }
 
 /// Runs the tool that the user would run.
@@ -156,11 +133,7 @@ pub(super) fn assert_sums_hold(target: &Utf8Path) {
         .args(["-c", "--strict", "--quiet", "SHA256SUMS"])
         .output();
     let done = done.unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// The files of generation `n` of a site: one is the same in all, one changes, one is of this generation alone.
@@ -179,9 +152,7 @@ pub(super) fn generation(n: u32) -> Vec<File> {
 
 pub(super) fn stage_generation(target: &Utf8Path, n: u32) -> Result<Stage, OutputError> {
     let stage = Stage::begin(target)?;
-    generation(n)
-        .par_iter()
-        .try_for_each(|file| stage.write(file))?;
+    generation(n).par_iter().try_for_each(|file| stage.write(file))?;
     Ok(stage)
 }
 

@@ -18,11 +18,7 @@ fn git(folder: &Utf8Path, arguments: &[&str]) {
         .args(arguments)
         .output()
         .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 fn repository() -> (Fixture, Utf8PathBuf) {
@@ -37,19 +33,10 @@ fn a_tracked_tree_is_refused_and_the_advice_helps() {
     let (fixture, target) = repository();
     fixture.build(&[("lab/node1/user-data", "#")]);
     guard(&target).unwrap();
-    git(
-        &fixture.root,
-        &["add", "--force", "out/lab/node1/user-data"],
-    );
+    git(&fixture.root, &["add", "--force", "out/lab/node1/user-data"]);
     let text = message(guard(&target));
-    assert!(
-        text.starts_with("git tracks out/lab/node1/user-data, "),
-        "{text}"
-    );
-    assert!(
-        text.contains(&format!("`git rm -r --cached -- {target}`")),
-        "{text}"
-    );
+    assert!(text.starts_with("git tracks out/lab/node1/user-data, "), "{text}");
+    assert!(text.contains(&format!("`git rm -r --cached -- {target}`")), "{text}");
     git(
         &fixture.root,
         &["rm", "--quiet", "-r", "--cached", "--", target.as_str()],
@@ -128,10 +115,7 @@ fn names_are_not_patterns() {
         fs::write(target.join(".gitignore"), "*\n").unwrap();
         guard(&target).unwrap();
         fs::write(target.join(".gitignore"), "").unwrap();
-        assert!(
-            message(guard(&target)).contains("git does not ignore"),
-            "{name}"
-        );
+        assert!(message(guard(&target)).contains("git does not ignore"), "{name}");
     }
 }
 
@@ -181,13 +165,7 @@ fn a_hook_of_another_repository_does_not_mislead() {
 #[test]
 fn without_git_there_is_nothing_to_ask() {
     let (fixture, target) = repository();
-    let done = command("PATH=/nonexistent exec \"$@\"", &target, 1)
-        .output()
-        .unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let done = command("PATH=/nonexistent exec \"$@\"", &target, 1).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(fixture.path("out/manifest.json").is_file());
 }

@@ -28,10 +28,7 @@ fn key_text(pair: &KeyPair) -> &str {
 }
 
 fn made_on(created: Date) -> KeyPair {
-    SiteSecret::generate(created)
-        .unwrap()
-        .lxd_cluster("lab", 1)
-        .unwrap()
+    SiteSecret::generate(created).unwrap().lxd_cluster("lab", 1).unwrap()
 }
 
 #[test]
@@ -39,10 +36,7 @@ fn every_call_gives_the_same_bytes() {
     let (first, second) = (node1(), node1());
     assert_eq!(first.certificate_pem, second.certificate_pem);
     assert_eq!(first.certificate_der, second.certificate_der);
-    assert_eq!(
-        first.private_key_pem.expose(),
-        second.private_key_pem.expose()
-    );
+    assert_eq!(first.private_key_pem.expose(), second.private_key_pem.expose());
     assert_eq!(first.fingerprint, second.fingerprint);
 }
 
@@ -93,10 +87,7 @@ fn everything_that_goes_in_changes_the_pair() {
         })
         .collect();
     let fingerprints: HashSet<_> = pairs.iter().map(|pair| &pair.fingerprint).collect();
-    assert_eq!(
-        (keys.len(), serials.len(), fingerprints.len()),
-        (11, 11, 11)
-    );
+    assert_eq!((keys.len(), serials.len(), fingerprints.len()), (11, 11, 11));
 }
 
 #[test]
@@ -122,9 +113,7 @@ fn the_certificate_says_what_lxd_needs() {
     // Why there must be none is told where the certificate is made.
     assert!(certificate.key_usage().unwrap().is_none());
     let extended = certificate.extended_key_usage().unwrap().unwrap().value;
-    assert!(
-        extended.server_auth && !extended.client_auth && !extended.any && extended.other.is_empty()
-    );
+    assert!(extended.server_auth && !extended.client_auth && !extended.any && extended.other.is_empty());
     assert!(!certificate.basic_constraints().unwrap().unwrap().value.ca);
     let key_ids: Vec<_> = certificate
         .iter_extensions()
@@ -134,10 +123,7 @@ fn the_certificate_says_what_lxd_needs() {
         })
         .collect();
     assert_eq!(key_ids, [20]);
-    assert_eq!(
-        pair.fingerprint,
-        hex::encode(&Sha256::digest(&pair.certificate_der))
-    );
+    assert_eq!(pair.fingerprint, hex::encode(&Sha256::digest(&pair.certificate_der)));
 }
 
 #[test]
@@ -182,10 +168,7 @@ fn numbers_outside_the_group_are_passed_over() {
     let good = [7; SCALAR_BYTES];
     let bad = [[0; SCALAR_BYTES], [0xff; SCALAR_BYTES]];
     assert_eq!(
-        scalar(&[bad[0], bad[1], good].concat())
-            .unwrap()
-            .to_bytes()
-            .as_slice(),
+        scalar(&[bad[0], bad[1], good].concat()).unwrap().to_bytes().as_slice(),
         good
     );
     assert!(scalar(&bad.concat()).is_none());
@@ -193,46 +176,21 @@ fn numbers_outside_the_group_are_passed_over() {
 
 #[test]
 fn ten_years_end_on_a_day_that_exists() {
-    assert_eq!(
-        not_after(date!(2028 - 02 - 29)),
-        datetime!(2038-02-28 0:00 UTC)
-    );
-    assert_eq!(
-        not_after(date!(2028 - 02 - 28)),
-        datetime!(2038-02-28 0:00 UTC)
-    );
-    assert_eq!(
-        not_after(date!(2100 - 12 - 31)),
-        datetime!(2110-12-31 0:00 UTC)
-    );
-    assert_eq!(
-        not_before(date!(2028 - 03 - 01)),
-        datetime!(2028-02-28 0:00 UTC)
-    );
-    assert_eq!(
-        not_before(date!(2027 - 01 - 01)),
-        datetime!(2026-12-30 0:00 UTC)
-    );
+    assert_eq!(not_after(date!(2028 - 02 - 29)), datetime!(2038-02-28 0:00 UTC));
+    assert_eq!(not_after(date!(2028 - 02 - 28)), datetime!(2038-02-28 0:00 UTC));
+    assert_eq!(not_after(date!(2100 - 12 - 31)), datetime!(2110-12-31 0:00 UTC));
+    assert_eq!(not_before(date!(2028 - 03 - 01)), datetime!(2028-02-28 0:00 UTC));
+    assert_eq!(not_before(date!(2027 - 01 - 01)), datetime!(2026-12-30 0:00 UTC));
 }
 
 #[test]
 fn dates_beyond_2049_are_written_in_full() {
     // RFC 5280, 4.1.2.5: UTCTime ends with 2049.
-    for created in [
-        date!(2020 - 01 - 01),
-        date!(2045 - 06 - 15),
-        date!(2100 - 12 - 31),
-    ] {
+    for created in [date!(2020 - 01 - 01), date!(2045 - 06 - 15), date!(2100 - 12 - 31)] {
         let pair = made_on(created);
         let (_, certificate) = X509Certificate::from_der(&pair.certificate_der).unwrap();
-        assert_eq!(
-            certificate.validity().not_before.to_datetime(),
-            not_before(created)
-        );
-        assert_eq!(
-            certificate.validity().not_after.to_datetime(),
-            not_after(created)
-        );
+        assert_eq!(certificate.validity().not_before.to_datetime(), not_before(created));
+        assert_eq!(certificate.validity().not_after.to_datetime(), not_after(created));
     }
 }
 
@@ -263,15 +221,9 @@ fn names_that_cannot_be_matched_are_refused() {
         &label_too_long,
     ] {
         let refused = |error| matches!(error, TrustError::Name { .. });
-        assert!(
-            refused(secret.lxd_server("lab", name, 1).unwrap_err()),
-            "{name}"
-        );
+        assert!(refused(secret.lxd_server("lab", name, 1).unwrap_err()), "{name}");
         assert!(refused(secret.lxd_cluster(name, 1).unwrap_err()), "{name}");
-        assert!(
-            refused(secret.ssh_host_key("lab", name, 1).unwrap_err()),
-            "{name}"
-        );
+        assert!(refused(secret.ssh_host_key("lab", name, 1).unwrap_err()), "{name}");
     }
 }
 
@@ -293,10 +245,7 @@ fn the_texts_are_plain_pem() {
 fn debug_keeps_the_key_back() {
     let pair = node1();
     let shown = format!("{pair:?}");
-    for line in key_text(&pair)
-        .lines()
-        .filter(|line| !line.starts_with('-'))
-    {
+    for line in key_text(&pair).lines().filter(|line| !line.starts_with('-')) {
         assert!(!shown.contains(line));
     }
     assert!(shown.contains("[secret]"));
@@ -315,15 +264,7 @@ fn openssl_reads_it() {
 
     let text = run(
         "openssl",
-        &[
-            "x509",
-            "-noout",
-            "-text",
-            "-nameopt",
-            "RFC2253",
-            "-in",
-            certificate,
-        ],
+        &["x509", "-noout", "-text", "-nameopt", "RFC2253", "-in", certificate],
     );
     for part in [
         "Issuer: CN=node1,O=LXD",
@@ -354,22 +295,12 @@ fn openssl_reads_it() {
     ];
     assert!(run("openssl", &verify).ends_with(": OK\n"));
 
-    let of_certificate = run(
-        "openssl",
-        &["x509", "-noout", "-pubkey", "-in", certificate],
-    );
+    let of_certificate = run("openssl", &["x509", "-noout", "-pubkey", "-in", certificate]);
     let of_key = run("openssl", &["ec", "-pubout", "-in", key]);
     assert_eq!(of_certificate, of_key);
     let shown = run(
         "openssl",
-        &[
-            "x509",
-            "-noout",
-            "-fingerprint",
-            "-sha256",
-            "-in",
-            certificate,
-        ],
+        &["x509", "-noout", "-fingerprint", "-sha256", "-in", certificate],
     );
     let (_, shown) = shown.trim().split_once('=').unwrap();
     assert_eq!(shown.replace(':', "").to_lowercase(), pair.fingerprint);

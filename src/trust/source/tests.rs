@@ -27,14 +27,8 @@ fn other_line() -> String {
 fn refusal(options: &SecretOptions, site: &Utf8Path, cwd: &Utf8Path) -> SecretError {
     let error = load(options, site, cwd).unwrap_err();
     let shown = format!("{error} {error:?}");
-    assert!(
-        !shown.contains(&KEY_HEX[..16]),
-        "the message holds the key: {shown}"
-    );
-    assert!(
-        !shown.contains("cdb0375e"),
-        "the message holds the checksum: {shown}"
-    );
+    assert!(!shown.contains(&KEY_HEX[..16]), "the message holds the key: {shown}");
+    assert!(!shown.contains("cdb0375e"), "the message holds the checksum: {shown}");
     error
 }
 
@@ -173,21 +167,12 @@ fn damaged_texts_are_named_but_not_shown() {
             &LINE.replace("0001", "1001"),
             "the checksum on line 1 does not match: the line is cut or mistyped",
         ),
-        (
-            &format!("{LINE}\n{LINE}"),
-            "lines 1 and 2 are both secret lines",
-        ),
+        (&format!("{LINE}\n{LINE}"), "lines 1 and 2 are both secret lines"),
         ("", "it has no secret line"),
-        (
-            &LINE[16..],
-            "line 1 is neither a comment nor the secret line",
-        ),
+        (&LINE[16..], "line 1 is neither a comment nor the secret line"),
     ] {
         let message = message(content);
-        assert!(
-            message.starts_with(&format!("{prefix}{expected}")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("{prefix}{expected}")), "{message}");
     }
 
     std::fs::write(&file, b"\xff\xfe").unwrap();
@@ -219,10 +204,7 @@ fn a_command_that_fails_is_named_by_its_status() {
     );
     let unusable = "the secret from --secret-command cannot be used: ";
     assert!(message("true".to_owned()).starts_with(&format!("{unusable}it has no secret line")));
-    assert!(
-        message(format!("echo '{}'", &LINE[..60]))
-            .starts_with(&format!("{unusable}line 1 does not have"))
-    );
+    assert!(message(format!("echo '{}'", &LINE[..60])).starts_with(&format!("{unusable}line 1 does not have")));
 }
 
 #[test]
@@ -256,26 +238,12 @@ fn a_command_reads_nothing_from_us() {
 fn a_command_reads_nothing_that_is_piped_to_us() {
     use std::io::Write;
     let mut test = Command::new(std::env::current_exe().unwrap());
-    test.args([
-        "--exact",
-        "trust::source::tests::a_command_reads_nothing_from_us",
-    ]);
-    let mut test = test
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    test.stdin
-        .take()
-        .unwrap()
-        .write_all(LINE.as_bytes())
-        .unwrap();
+    test.args(["--exact", "trust::source::tests::a_command_reads_nothing_from_us"]);
+    let mut test = test.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    test.stdin.take().unwrap().write_all(LINE.as_bytes()).unwrap();
     let output = test.wait_with_output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && printed.contains(" 1 passed;"),
-        "{printed}"
-    );
+    assert!(output.status.success() && printed.contains(" 1 passed;"), "{printed}");
 }
 
 #[test]
@@ -287,10 +255,7 @@ fn what_was_created_is_found() {
     assert_eq!(creation.loaded.secret.created(), TODAY);
     let loaded = load(&options, &site, folder.path()).unwrap().unwrap();
     assert_eq!(loaded.origin, Origin::File(path.clone()));
-    assert_eq!(
-        loaded.secret.fingerprint(),
-        creation.loaded.secret.fingerprint()
-    );
+    assert_eq!(loaded.secret.fingerprint(), creation.loaded.secret.fingerprint());
     assert_eq!(path.metadata().unwrap().mode(), 0o100600);
 }
 
@@ -386,9 +351,7 @@ fn debug_keeps_everything_back() {
         .unwrap()
         .to_owned();
     assert_eq!(key.len(), 64);
-    let loaded = load(&SecretOptions::default(), &site, folder.path())
-        .unwrap()
-        .unwrap();
+    let loaded = load(&SecretOptions::default(), &site, folder.path()).unwrap().unwrap();
     let creation = create(&file, TODAY).unwrap();
     for shown in [
         format!("{loaded:?}"),
@@ -405,10 +368,7 @@ fn debug_keeps_everything_back() {
 fn origins_read_well_in_a_sentence() {
     let path = Utf8PathBuf::from("/lab/lxseed.secret");
     assert_eq!(Origin::File(path.clone()).to_string(), "/lab/lxseed.secret");
-    assert_eq!(
-        Origin::Created(path).to_string(),
-        "/lab/lxseed.secret (new)"
-    );
+    assert_eq!(Origin::Created(path).to_string(), "/lab/lxseed.secret (new)");
     assert_eq!(Origin::Command.to_string(), "--secret-command");
     assert_eq!(Origin::Variable.to_string(), "LXSEED_SECRET");
 }

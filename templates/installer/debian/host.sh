@@ -84,7 +84,7 @@ keep_seed() {
 
 # disks_of WAY VALUE: the kernel's names of the disks that fit.
 disks_of() {
-    local name value=$2
+    local name value="$2"
     case $1 in
     by_*)
         linked_disk "$1" "$2"

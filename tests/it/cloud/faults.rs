@@ -61,18 +61,13 @@ fn what_is_no_bionic_cloud_image_is_refused() {
             with("used.img", &("var/lib/cloud/instance/boot-finished", "\n")),
             "a machine has run from it",
         ),
-        (
-            bytes("cut.img", &|bytes| bytes.truncate(20 << 20)),
-            "it is cut off",
-        ),
+        (bytes("cut.img", &|bytes| bytes.truncate(20 << 20)), "it is cut off"),
         (
             bytes("no-table.img", &|bytes| bytes[512..1024].fill(0)),
             "it has no GUID partition table",
         ),
         (
-            bytes("no-ext4.img", &|bytes| {
-                bytes[superblock..superblock + 1024].fill(0)
-            }),
+            bytes("no-ext4.img", &|bytes| bytes[superblock..superblock + 1024].fill(0)),
             "there is no ext4 file system",
         ),
         (
@@ -91,9 +86,7 @@ fn what_is_no_bionic_cloud_image_is_refused() {
             "was not unmounted cleanly",
         ),
         (
-            bytes("iso.img", &|bytes| {
-                bytes[0x8001..0x8006].copy_from_slice(b"CD001")
-            }),
+            bytes("iso.img", &|bytes| bytes[0x8001..0x8006].copy_from_slice(b"CD001")),
             "bake --iso",
         ),
         (
@@ -129,8 +122,7 @@ fn what_is_no_bionic_cloud_image_is_refused() {
 
     let said = bench.bake(&bionic, &bionic, &[]).run().expect_exit(1);
     assert!(
-        said.stderr
-            .contains("is the image to start from: write another file\n"),
+        said.stderr.contains("is the image to start from: write another file\n"),
         "{said}"
     );
 
@@ -142,22 +134,10 @@ fn what_is_no_bionic_cloud_image_is_refused() {
         assert!(said.stderr.contains(why), "{said}");
     };
     usage(&["--image", &bionic], "--only CLUSTER/HOST");
-    usage(
-        &["--image", &bionic, "--only", "lab"],
-        "--only CLUSTER/HOST",
-    );
-    usage(
-        &["--image", &bionic, "--iso", "x.iso"],
-        "cannot be used with",
-    );
-    usage(
-        &["--image", &bionic, "--kernel-args", "quiet"],
-        "cannot be used with",
-    );
-    usage(
-        &["--iso", "x.iso", "--format", "raw"],
-        "cannot be used with",
-    );
+    usage(&["--image", &bionic, "--only", "lab"], "--only CLUSTER/HOST");
+    usage(&["--image", &bionic, "--iso", "x.iso"], "cannot be used with");
+    usage(&["--image", &bionic, "--kernel-args", "quiet"], "cannot be used with");
+    usage(&["--iso", "x.iso", "--format", "raw"], "cannot be used with");
     usage(&[], "--iso");
     assert!(!Path::new(&out).exists());
 }
@@ -174,15 +154,8 @@ fn an_image_without_room_says_how_much_is_missing() {
     let device = format!("{image}?offset={OFFSET}");
     let free = |bench: &Bench| {
         let stats = bench.ask(&image, "show_super_stats -h");
-        let line = stats
-            .lines()
-            .find(|line| line.starts_with("Free blocks:"))
-            .unwrap();
-        line.split_whitespace()
-            .last()
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
+        let line = stats.lines().find(|line| line.starts_with("Free blocks:")).unwrap();
+        line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
     };
     let size = (free(&bench) - 300) * 1024;
     fs::File::options()
@@ -217,8 +190,7 @@ fn an_image_without_room_says_how_much_is_missing() {
     let there = bench.beside();
     let said = bench.bake(&image, &out, &[]).run().expect_exit(1);
     assert!(
-        said.stderr
-            .contains("MB free and 1 MB are needed: enlarge a copy"),
+        said.stderr.contains("MB free and 1 MB are needed: enlarge a copy"),
         "{said}"
     );
     assert_eq!(bench.beside(), there);
@@ -232,14 +204,8 @@ fn a_bake_that_fails_leaves_nothing_behind() {
     let image = bench.bionic();
     let out = bench.path("new.img");
     let there = bench.beside();
-    let said = bench
-        .bake(&image, "/proc/new.img", &[])
-        .run()
-        .expect_exit(1);
-    assert!(
-        said.stderr.contains("/proc/new.img cannot be written"),
-        "{said}"
-    );
+    let said = bench.bake(&image, "/proc/new.img", &[]).run().expect_exit(1);
+    assert!(said.stderr.contains("/proc/new.img cannot be written"), "{said}");
     let said = bench
         .bake(&image, bench.site.path().to_str().unwrap(), &[])
         .run()
@@ -255,25 +221,17 @@ fn a_bake_that_fails_leaves_nothing_behind() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     };
-    let with_path = |path: &str| {
-        bench
-            .bake(&image, &out, &["--format", "qcow2"])
-            .env("PATH", path)
-            .run()
-    };
+    let with_path = |path: &str| bench.bake(&image, &out, &["--format", "qcow2"]).env("PATH", path).run();
     let said = with_path(&programs).expect_exit(1);
     assert!(said.stderr.contains("apt-get install qemu-utils"), "{said}");
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
     // It reads, and writes nothing.
     let real = bench.tools.debugfs.to_str().unwrap();
-    let script = format!(
-        "case $1 in -w) echo 'write: Could not allocate block' >&2 ;; *) exec {real} \"$@\" ;; esac"
-    );
+    let script = format!("case $1 in -w) echo 'write: Could not allocate block' >&2 ;; *) exec {real} \"$@\" ;; esac");
     let debugfs = fake("debugfs", &script);
     let said = with_path(&path).expect_exit(1);
     assert!(
-        said.stderr
-            .contains("debugfs failed: write: Could not allocate block"),
+        said.stderr.contains("debugfs failed: write: Could not allocate block"),
         "{said}"
     );
     fake(
@@ -281,11 +239,7 @@ fn a_bake_that_fails_leaves_nothing_behind() {
         &format!("case $1 in -w) exec cat >/dev/null ;; *) exec {real} \"$@\" ;; esac"),
     );
     let said = with_path(&path).expect_exit(1);
-    assert!(
-        said.stderr
-            .contains("does not read back as what was written"),
-        "{said}"
-    );
+    assert!(said.stderr.contains("does not read back as what was written"), "{said}");
     fs::remove_file(debugfs).unwrap();
     fs::remove_dir_all(&programs).unwrap();
     assert_eq!(bench.beside(), there);
@@ -316,8 +270,7 @@ fn a_bake_that_fails_leaves_nothing_behind() {
         std::thread::sleep(whole * at / 10);
         let group = rustix::process::Pid::from_child(&child);
         // It may have come to its end already.
-        let _: Result<(), _> =
-            rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _: Result<(), _> = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         child.wait().unwrap();
         let mut names = bench.beside();
         names.retain(|name| name != "tmp");
@@ -345,12 +298,10 @@ fn a_full_disk_is_told_before_anything_is_written() {
     let image = bench.bionic();
     let small = bench.path("small");
     fs::create_dir(&small).unwrap();
-    let script = "mount -t tmpfs -o size=$0 none \"$1\" || exit 99; shift; \"$@\"; code=$?; ls -A \"$SMALL\"; exit $code";
+    let script =
+        "mount -t tmpfs -o size=$0 none \"$1\" || exit 99; shift; \"$@\"; code=$?; ls -A \"$SMALL\"; exit $code";
     // The first is seen beforehand, the second by whoever writes.
-    for (size, words) in [
-        ("1m", "MB are needed there, and 1 MB are free"),
-        ("2200k", ""),
-    ] {
+    for (size, words) in [("1m", "MB are needed there, and 1 MB are free"), ("2200k", "")] {
         let run = Run::of(
             Command::new("unshare")
                 .args([

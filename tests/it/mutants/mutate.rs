@@ -115,10 +115,7 @@ fn replacements(old: &Node) -> Vec<(String, Node)> {
         ("as a space".to_owned(), Node::text(" ")),
         ("as an empty list".to_owned(), Value::List(vec![]).into()),
         ("as an empty mapping".to_owned(), Value::Map(vec![]).into()),
-        (
-            "in a list".to_owned(),
-            Value::List(vec![old.clone()]).into(),
-        ),
+        ("in a list".to_owned(), Value::List(vec![old.clone()]).into()),
         (
             "in a mapping".to_owned(),
             Value::Map(vec![("x".to_owned(), old.clone())]).into(),
@@ -211,20 +208,16 @@ fn keys(node: &Node) -> Vec<&String> {
 
 fn get<'a>(site: &'a Site, at: &At) -> &'a Node {
     let top = &site[at.file].documents[at.document];
-    at.steps
-        .iter()
-        .fold(top, |node, step| children(node)[*step])
+    at.steps.iter().fold(top, |node, step| children(node)[*step])
 }
 
 fn get_mut<'a>(site: &'a mut Site, at: &At) -> &'a mut Node {
     let top = &mut site[at.file].documents[at.document];
-    at.steps
-        .iter()
-        .fold(top, |node, step| match &mut node.value {
-            Value::Map(entries) => &mut entries[*step].1,
-            Value::List(items) => &mut items[*step],
-            Value::Text(_) | Value::Bare(_) => unreachable!("the way leads through it"),
-        })
+    at.steps.iter().fold(top, |node, step| match &mut node.value {
+        Value::Map(entries) => &mut entries[*step].1,
+        Value::List(items) => &mut items[*step],
+        Value::Text(_) | Value::Bare(_) => unreachable!("the way leads through it"),
+    })
 }
 
 /// The keys on the way, as text.
@@ -242,12 +235,7 @@ fn way(site: &Site, at: &At) -> Vec<String> {
 }
 
 fn name(site: &Site, at: &At) -> String {
-    format!(
-        "{}#{} {}",
-        site[at.file].path,
-        at.document,
-        way(site, at).join(".")
-    )
+    format!("{}#{} {}", site[at.file].path, at.document, way(site, at).join("."))
 }
 
 /// The value at the same keys in the next profile of the same kind that has them.
@@ -265,10 +253,7 @@ fn counterpart(site: &Site, at: &At) -> Option<At> {
             tops.extend((0..f.documents.len()).map(|document| (file, document)));
         }
     }
-    let own = tops
-        .iter()
-        .position(|top| *top == (at.file, at.document))
-        .unwrap();
+    let own = tops.iter().position(|top| *top == (at.file, at.document)).unwrap();
     tops.rotate_left(own);
     tops.into_iter().skip(1).find_map(|(file, document)| {
         let mut other = At {
@@ -282,8 +267,7 @@ fn counterpart(site: &Site, at: &At) -> Option<At> {
                 Some(step) => step,
                 None => {
                     let step = key.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
-                    (matches!(node.value, Value::List(_)) && step < children(node).len())
-                        .then_some(step)?
+                    (matches!(node.value, Value::List(_)) && step < children(node).len()).then_some(step)?
                 }
             };
             other = other.child(step);

@@ -48,10 +48,7 @@ pub(crate) type Lines = RangeInclusive<usize>;
 
 impl From<Value> for Node {
     fn from(value: Value) -> Self {
-        Self {
-            value,
-            changed: false,
-        }
+        Self { value, changed: false }
     }
 }
 
@@ -322,12 +319,8 @@ fn note_repeats(node: &Node, seen: &mut HashSet<String>, repeated: &mut HashSet<
         }
     }
     match &node.value {
-        Value::List(items) => items
-            .iter()
-            .for_each(|item| note_repeats(item, seen, repeated)),
-        Value::Map(entries) => entries
-            .iter()
-            .for_each(|(_, node)| note_repeats(node, seen, repeated)),
+        Value::List(items) => items.iter().for_each(|item| note_repeats(item, seen, repeated)),
+        Value::Map(entries) => entries.iter().for_each(|(_, node)| note_repeats(node, seen, repeated)),
         Value::Text(_) | Value::Bare(_) => {}
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a site that `check` accepts gives a build that can stand: what is written reads back, and says what the profiles say.
+//! Whether a site that `check` accepts gives a build that can stand: what is written reads back, and says what the
+//! profiles say.
 
 use std::collections::HashSet;
 
@@ -61,10 +62,7 @@ fn ensure(is_so: bool, otherwise: &str) -> Result<(), String> {
     is_so.then_some(()).ok_or_else(|| otherwise.to_owned())
 }
 
-fn all_different<T: std::hash::Hash + Eq>(
-    values: impl Iterator<Item = T>,
-    what: &str,
-) -> Result<(), String> {
+fn all_different<T: std::hash::Hash + Eq>(values: impl Iterator<Item = T>, what: &str) -> Result<(), String> {
     let mut seen = HashSet::new();
     ensure({ values }.all(|value| seen.insert(value)), what)
 }
@@ -77,10 +75,7 @@ fn unique(site: &Site) -> Result<(), String> {
     )?;
     all_different(hosts().map(|host| &host.name), "two hosts of a name")?;
     all_different(hosts().map(|host| host.mac), "two hosts with a MAC address")?;
-    all_different(
-        hosts().map(|host| host.address),
-        "two hosts with an address",
-    )?;
+    all_different(hosts().map(|host| host.address), "two hosts with an address")?;
     let identities = hosts().flat_map(|host| &host.disks).filter_map(|disk| {
         let of_disk = matches!(disk.by, FindBy::ById | FindBy::Serial | FindBy::Wwn);
         of_disk.then(|| (disk.by.word(), disk.value.to_ascii_lowercase()))
@@ -97,15 +92,9 @@ fn addresses(cluster: &Cluster) -> Result<(), String> {
     ensure(fits(network.gateway), "the gateway is not in the subnet")?;
     for host in &cluster.hosts {
         ensure(fits(host.address), "an address is not in the subnet")?;
-        ensure(
-            host.address != network.gateway,
-            "a host has the gateway's address",
-        )?;
+        ensure(host.address != network.gateway, "a host has the gateway's address")?;
     }
-    let bootstraps = cluster
-        .hosts
-        .iter()
-        .filter(|host| host.name == cluster.bootstrap);
+    let bootstraps = cluster.hosts.iter().filter(|host| host.name == cluster.bootstrap);
     ensure(bootstraps.count() == 1, "not one bootstrap host")?;
     ensure(!cluster.pools.is_empty(), "no pool")?;
     let admin = &cluster.admin;
@@ -134,12 +123,10 @@ fn disks(cluster: &Cluster, host: &Host) -> Result<(), String> {
         "two slots with one disk",
     )?;
     ensure(
-        host.disks
-            .iter()
-            .all(|disk| match (disk.min_size, disk.max_size) {
-                (Some(min), Some(max)) => min <= max,
-                _ => true,
-            }),
+        host.disks.iter().all(|disk| match (disk.min_size, disk.max_size) {
+            (Some(min), Some(max)) => min <= max,
+            _ => true,
+        }),
         "no disk can be as large and as small",
     )?;
     for pool in &cluster.pools {
@@ -149,17 +136,11 @@ fn disks(cluster: &Cluster, host: &Host) -> Result<(), String> {
             "a zpool under another driver",
         )?;
     }
-    all_different(
-        cluster.pools.iter().map(|pool| &pool.volume),
-        "a volume in two pools",
-    )
+    all_different(cluster.pools.iter().map(|pool| &pool.volume), "a volume in two pools")
 }
 
 fn user_data(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> {
-    ensure(
-        text(value, &["hostname"])? == host.name.as_str(),
-        "another hostname",
-    )?;
+    ensure(text(value, &["hostname"])? == host.name.as_str(), "another hostname")?;
     let users = value["users"].as_sequence().ok_or("no users")?;
     ensure(
         users.len() == 1 && text(&users[0], &["name"])? == cluster.admin.user,
@@ -168,18 +149,11 @@ fn user_data(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String
     let files = value["write_files"].as_sequence().ok_or("no write_files")?;
     for file in files {
         let content = text(file, &["content"])?;
-        ensure(
-            STANDARD.decode(content).is_ok(),
-            "content that is not base64",
-        )?;
+        ensure(STANDARD.decode(content).is_ok(), "content that is not base64")?;
         let mode = text(file, &["permissions"])?;
-        ensure(
-            mode.len() == 4 && u32::from_str_radix(&mode, 8).is_ok(),
-            "not a mode",
-        )?;
+        ensure(mode.len() == 4 && u32::from_str_radix(&mode, 8).is_ok(), "not a mode")?;
     }
-    let paths: Result<Vec<String>, String> =
-        files.iter().map(|file| text(file, &["path"])).collect();
+    let paths: Result<Vec<String>, String> = files.iter().map(|file| text(file, &["path"])).collect();
     all_different(paths?.iter(), "a file is written twice")
 }
 
@@ -191,18 +165,12 @@ fn network_config(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), S
         "another MAC address",
     )?;
     let address = lan["addresses"][0].as_str().ok_or("no address")?;
-    let address: IpNet = address
-        .parse()
-        .map_err(|_| format!("{address} is no address"))?;
+    let address: IpNet = address.parse().map_err(|_| format!("{address} is no address"))?;
     ensure(
         address.addr() == host.address && address.trunc() == cluster.network.subnet,
         "another address",
     )?;
-    let key = if host.address.is_ipv4() {
-        "gateway4"
-    } else {
-        "gateway6"
-    };
+    let key = if host.address.is_ipv4() { "gateway4" } else { "gateway6" };
     ensure(
         text(lan, &[key])? == cluster.network.gateway.to_string(),
         "another gateway",
@@ -222,9 +190,7 @@ fn preseed(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> 
     };
     let sources = list.as_sequence().ok_or("no pools")?;
     for pool in &cluster.pools {
-        let own = sources
-            .iter()
-            .find(|source| source["name"] == pool.name.as_str());
+        let own = sources.iter().find(|source| source["name"] == pool.name.as_str());
         let source = text(own.ok_or("a pool is missing")?, field)?;
         ensure(!source.is_empty(), "a pool without a source")?;
     }
@@ -233,9 +199,7 @@ fn preseed(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> 
 }
 
 fn read(files: &[File], name: &str) -> Result<Value, String> {
-    let file = files
-        .iter()
-        .find(|file| file.path.file_name() == Some(name));
+    let file = files.iter().find(|file| file.path.file_name() == Some(name));
     let file = file.ok_or_else(|| format!("{name} is not written"))?;
     serde_yaml::from_slice(file.content.bytes()).map_err(|error| format!("{name}: {error}"))
 }

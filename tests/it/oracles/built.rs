@@ -46,9 +46,7 @@ pub(crate) struct Host {
 /// All hosts of all sites; fails if there are fewer than there should be, so that no oracle ends up idle.
 pub(crate) fn hosts(sites: &[Built]) -> Vec<Host> {
     let folders = |top: &Path| {
-        let entries = fs::read_dir(top)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
+        let entries = fs::read_dir(top).unwrap().map(|entry| entry.unwrap().path());
         let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
         folders.sort();
         folders
@@ -66,11 +64,7 @@ pub(crate) fn hosts(sites: &[Built]) -> Vec<Host> {
             }
         }
     }
-    assert!(
-        hosts.len() > sites.len(),
-        "only {} hosts were built",
-        hosts.len()
-    );
+    assert!(hosts.len() > sites.len(), "only {} hosts were built", hosts.len());
     hosts
 }
 
@@ -105,9 +99,7 @@ impl Host {
         let files: Vec<WriteFile> = items
             .iter()
             .map(|item| {
-                let content = STANDARD
-                    .decode(text(item, "content"))
-                    .expect("content is base64");
+                let content = STANDARD.decode(text(item, "content")).expect("content is base64");
                 WriteFile {
                     path: text(item, "path"),
                     owner: text(item, "owner"),

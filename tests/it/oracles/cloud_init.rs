@@ -31,9 +31,7 @@ fn the_user_data_of_an_image_is_unpacked() {
     };
     let (sites, dir) = (built(), temp_dir());
     let hosts = hosts(&sites);
-    let files: Vec<_> = (0..hosts.len())
-        .map(|at| dir.path().join(at.to_string()))
-        .collect();
+    let files: Vec<_> = (0..hosts.len()).map(|at| dir.path().join(at.to_string())).collect();
     for (host, file) in hosts.iter().zip(&files) {
         let output = Command::new(&isoinfo)
             .args(["-R", "-x", "/user-data", "-i"])
@@ -66,10 +64,7 @@ const WRONG: [(&str, &str); 7] = [
         "an unquoted mode",
         "#cloud-config\n\"write_files\": [{\"path\": \"/a\", \"permissions\": 0644}]\n",
     ),
-    (
-        "a number in a command",
-        "#cloud-config\n\"runcmd\": [[\"sleep\", 5]]\n",
-    ),
+    ("a number in a command", "#cloud-config\n\"runcmd\": [[\"sleep\", 5]]\n"),
     (
         "a deprecated key",
         "#cloud-config\n\"chpasswd\": {\"list\": [\"a:b\"]}\n",
@@ -91,10 +86,7 @@ fn schema_is_alive() {
     let run = Run::of(Command::new(&schema).args(&files)).expect_exit(1);
     for path in &files {
         let said = format!("{}: ", path.display());
-        assert!(
-            run.stdout.contains(&said),
-            "nothing was said about {said}\n{run}"
-        );
+        assert!(run.stdout.contains(&said), "nothing was said about {said}\n{run}");
     }
 }
 
@@ -117,8 +109,8 @@ fn schema_accepts_an_administrator_without_keys() {
     }
 }
 
-/// cloud-init opens a file, writes it and only then sets its mode, in 18.2 as in 23.1.2: what closes a key for that instant is
-/// its folder.
+/// cloud-init opens a file, writes it and only then sets its mode, in 18.2 as in 23.1.2: what closes a key for that
+/// instant is its folder.
 #[test]
 fn a_key_lies_in_a_closed_folder_when_it_is_written() {
     let (Some(schema), Some(unshare)) = (tool("cloud-init-schema"), tool("unshare")) else {
@@ -179,27 +171,15 @@ fn a_key_lies_in_a_closed_folder_when_it_is_written() {
 fn every_seed_file_is_plain_ascii() {
     let sites = built();
     for host in hosts(&sites) {
-        for name in [
-            "user-data",
-            "meta-data",
-            "network-config",
-            "lxd-preseed.yaml",
-        ] {
+        for name in ["user-data", "meta-data", "network-config", "lxd-preseed.yaml"] {
             let bytes = host.read(name);
-            let odd = bytes
-                .iter()
-                .position(|byte| !matches!(byte, b'\n' | 0x20..=0x7e));
+            let odd = bytes.iter().position(|byte| !matches!(byte, b'\n' | 0x20..=0x7e));
             assert!(
                 odd.is_none(),
                 "{}/{name}: byte {odd:?} is not printable ASCII",
                 host.name
             );
-            assert_eq!(
-                bytes.last(),
-                Some(&b'\n'),
-                "{}/{name} ends in a line break",
-                host.name
-            );
+            assert_eq!(bytes.last(), Some(&b'\n'), "{}/{name} ends in a line break", host.name);
         }
         let user_data = host.read("user-data");
         assert!(
@@ -218,10 +198,7 @@ fn meta_data_names_each_machine_once() {
     let mut ids = BTreeSet::new();
     for host in hosts(&sites) {
         let meta_data = host.yaml("meta-data");
-        assert_eq!(
-            meta_data.get("lxseed-host"),
-            Some(&Value::from(host.name.as_str()))
-        );
+        assert_eq!(meta_data.get("lxseed-host"), Some(&Value::from(host.name.as_str())));
         let Some(Value::String(id)) = meta_data.get("instance-id") else {
             panic!("{}: no instance-id that is text", host.name);
         };
@@ -247,11 +224,7 @@ fn files_are_roots_and_modes_are_octal_text() {
                 file.permissions.len() == 4 && u32::from_str_radix(&file.permissions, 8).is_ok(),
                 "{what}"
             );
-            if file
-                .content
-                .windows(11)
-                .any(|bytes| bytes == b"PRIVATE KEY")
-            {
+            if file.content.windows(11).any(|bytes| bytes == b"PRIVATE KEY") {
                 assert_eq!(file.permissions, "0600", "{what}");
             }
             assert!(paths.insert(file.path), "{what} is written twice");
@@ -259,8 +232,8 @@ fn files_are_roots_and_modes_are_octal_text() {
     }
 }
 
-/// Either way cloud-init keeps a note of the name that it set, which it does not wait for to be on the disk; 18.2 to 22.4.2
-/// die at every boot after a power cut that leaves the note empty.
+/// Either way cloud-init keeps a note of the name that it set, which it does not wait for to be on the disk; 18.2 to
+/// 22.4.2 die at every boot after a power cut that leaves the note empty.
 #[test]
 fn cloud_init_does_not_set_the_name() {
     let sites = built();
@@ -292,22 +265,14 @@ fn nothing_is_used_that_18_2_lacks() {
             "wireguard",
             "autoinstall",
         ] {
-            assert!(
-                user_data.get(key).is_none(),
-                "{}: top-level {key}",
-                host.name
-            );
+            assert!(user_data.get(key).is_none(), "{}: top-level {key}", host.name);
         }
         assert!(
             matches!(user_data.get("users"), Some(Value::Sequence(users)) if !users.is_empty()),
             "{}",
             host.name
         );
-        for item in user_data
-            .get("write_files")
-            .and_then(Value::as_sequence)
-            .unwrap()
-        {
+        for item in user_data.get("write_files").and_then(Value::as_sequence).unwrap() {
             assert!(
                 item.get("defer").is_none() && item.get("append").is_none(),
                 "{}",
@@ -316,12 +281,7 @@ fn nothing_is_used_that_18_2_lacks() {
         }
         // One entry that is no text or list of text, and 18.2 runs no command at all.
         for key in ["runcmd", "bootcmd"] {
-            for command in user_data
-                .get(key)
-                .and_then(Value::as_sequence)
-                .into_iter()
-                .flatten()
-            {
+            for command in user_data.get(key).and_then(Value::as_sequence).into_iter().flatten() {
                 let plain = match command {
                     Value::String(_) => true,
                     Value::Sequence(words) => words.iter().all(Value::is_string),
@@ -339,7 +299,8 @@ struct Machine {
 }
 
 impl Machine {
-    /// One to which cloud-init has given the instance `i-2`, and each of whose modules has run for that instance already.
+    /// One to which cloud-init has given the instance `i-2`, and each of whose modules has run for that instance
+    /// already.
     fn new() -> Self {
         let machine = Self { dir: temp_dir() };
         for name in MODULES.iter().chain(&["mounts"]) {
@@ -348,10 +309,7 @@ impl Machine {
         machine.write("var/lib/cloud/data/instance-id", "i-2\n");
         machine.write("etc/hostname", "old\n");
         machine.write("var/lib/lxseed/other", "");
-        machine.write(
-            "bin/hostname",
-            "#!/bin/sh\necho \"$1\" >\"${0%/bin/*}/name\"\n",
-        );
+        machine.write("bin/hostname", "#!/bin/sh\necho \"$1\" >\"${0%/bin/*}/name\"\n");
         let program = machine.dir.path().join("bin/hostname");
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
         machine
@@ -363,16 +321,13 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    /// The entry of `bootcmd` that looks for the seal, with this machine's folders in place of the real ones, twice: a boot after a boot.
+    /// The entry of `bootcmd` that looks for the seal, with this machine's folders in place of the real ones, twice: a
+    /// boot after a boot.
     fn boot(&self, user_data: &Value) {
         let top = self.dir.path().to_str().unwrap();
         let mut entries = user_data["bootcmd"].as_sequence().unwrap().iter();
         let words = entries
-            .find(|words| {
-                words[2]
-                    .as_str()
-                    .is_some_and(|text| text.contains("lxseed/sealed"))
-            })
+            .find(|words| words[2].as_str().is_some_and(|text| text.contains("lxseed/sealed")))
             .and_then(Value::as_sequence)
             .unwrap();
         let words: Vec<String> = words
@@ -408,23 +363,14 @@ impl Machine {
 }
 
 /// What is planted, in the words of the semaphores, in order.
-const MODULES: [&str; 5] = [
-    "runcmd",
-    "scripts_user",
-    "ssh",
-    "users_groups",
-    "write_files",
-];
+const MODULES: [&str; 5] = ["runcmd", "scripts_user", "ssh", "users_groups", "write_files"];
 
-/// A power cut may leave anything that was planted empty, so it is planted at every boot until this very seed has been carried
-/// out; and a seed that was meant for another machine takes neither name nor accounts from a member.
+/// A power cut may leave anything that was planted empty, so it is planted at every boot until this very seed has been
+/// carried out; and a seed that was meant for another machine takes neither name nor accounts from a member.
 #[test]
 fn a_boot_plants_anew_until_this_instance_is_sealed() {
     let sites = built();
-    let host = hosts(&sites)
-        .into_iter()
-        .find(|host| host.name == "node2")
-        .unwrap();
+    let host = hosts(&sites).into_iter().find(|host| host.name == "node2").unwrap();
     let user_data = host.yaml("user-data");
     let new = ("node2\n", Some("node2\n"), &MODULES[..0]);
     let sealed = ("old\n", None, &MODULES[..]);
@@ -441,20 +387,8 @@ fn a_boot_plants_anew_until_this_instance_is_sealed() {
             sealed,
         ),
         ("a member, not yet sealed", "i-2\n", None, Some(own), new),
-        (
-            "a new seed of a member",
-            "i-2\n",
-            Some("i-1\n"),
-            Some(own),
-            new,
-        ),
-        (
-            "one that begins alike",
-            "i-2\n",
-            Some("i-23\n"),
-            Some(own),
-            new,
-        ),
+        ("a new seed of a member", "i-2\n", Some("i-1\n"), Some(own), new),
+        ("one that begins alike", "i-2\n", Some("i-23\n"), Some(own), new),
         (
             "a member at another address",
             "i-2\n",
@@ -490,20 +424,8 @@ fn a_boot_plants_anew_until_this_instance_is_sealed() {
             Some("node1\t10.0.0.1\tlab\t-\n"),
             sealed,
         ),
-        (
-            "a seal emptied by a power cut",
-            "i-2\n",
-            Some(""),
-            Some(own),
-            new,
-        ),
-        (
-            "two files emptied by a power cut",
-            "",
-            Some(""),
-            Some(own),
-            new,
-        ),
+        ("a seal emptied by a power cut", "i-2\n", Some(""), Some(own), new),
+        ("two files emptied by a power cut", "", Some(""), Some(own), new),
         ("three of them", "", Some(""), Some(""), new),
     ];
     for (what, instance, sealed, formed, (file, kernel, passed_over)) in cases {

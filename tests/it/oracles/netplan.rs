@@ -17,9 +17,9 @@ fn generate(netplan: &Path, dir: &Path, network_config: &[u8]) -> Run {
     let text = std::str::from_utf8(network_config).unwrap();
     let folder = dir.join("etc/netplan");
     fs::create_dir_all(&folder).unwrap();
-    let wrapped = text.lines().fold("network:\n".to_owned(), |wrapped, line| {
-        format!("{wrapped}  {line}\n")
-    });
+    let wrapped = text
+        .lines()
+        .fold("network:\n".to_owned(), |wrapped, line| format!("{wrapped}  {line}\n"));
     let file = folder.join("50-cloud-init.yaml");
     fs::write(&file, wrapped).unwrap();
     // Later netplans warn of any other mode.
@@ -74,12 +74,7 @@ fn netplan_makes_of_every_network_config_what_was_meant() {
         let config = host.yaml("network-config");
         for (name, device) in mapping(config.get("ethernets"), "ethernets") {
             let what = format!("{}: {name:?}", host.name);
-            let mac = text(
-                device
-                    .get("match")
-                    .and_then(|found| found.get("macaddress")),
-                &what,
-            );
+            let mac = text(device.get("match").and_then(|found| found.get("macaddress")), &what);
             assert!(
                 generated.contains(&format!("MACAddress={mac}\n")),
                 "{what}: {mac} is not in\n{generated}"
@@ -90,10 +85,7 @@ fn netplan_makes_of_every_network_config_what_was_meant() {
                 "{what}: VLANs fit\n{generated}"
             );
             // Under another name the card would not be found where it cannot be renamed.
-            assert!(
-                !generated.contains("\nName="),
-                "{what}: bound to a name\n{generated}"
-            );
+            assert!(!generated.contains("\nName="), "{what}: bound to a name\n{generated}");
             let addresses = device.get("addresses").and_then(Value::as_sequence);
             assert!(
                 addresses.is_some_and(|addresses| !addresses.is_empty()),
@@ -139,10 +131,7 @@ fn only_keys_of_netplan_0_36_are_used() {
     let within = |value: Option<&Value>, known: &[&str], what: &str| {
         for key in mapping(value, what).keys() {
             let key = text(Some(key), what);
-            assert!(
-                known.contains(&key),
-                "{what}: netplan 0.36 has no key {key:?}"
-            );
+            assert!(known.contains(&key), "{what}: netplan 0.36 has no key {key:?}");
         }
     };
     let sites = built();
@@ -150,24 +139,14 @@ fn only_keys_of_netplan_0_36_are_used() {
         let config = host.yaml("network-config");
         within(Some(&config), TOP, &host.name);
         // Any other version, or one in quotes, crashes 18.2 before there is a network.
-        assert_eq!(
-            config.get("version"),
-            Some(&Value::from(2)),
-            "{}",
-            host.name
-        );
+        assert_eq!(config.get("version"), Some(&Value::from(2)), "{}", host.name);
         for device in mapping(config.get("ethernets"), "ethernets").values() {
             within(Some(device), ETHERNET, &host.name);
             within(device.get("match"), MATCH, &host.name);
             if device.get("nameservers").is_some() {
                 within(device.get("nameservers"), NAMESERVERS, &host.name);
             }
-            for route in device
-                .get("routes")
-                .and_then(Value::as_sequence)
-                .into_iter()
-                .flatten()
-            {
+            for route in device.get("routes").and_then(Value::as_sequence).into_iter().flatten() {
                 assert_ne!(
                     route.get("to"),
                     Some(&Value::from("default")),
@@ -194,7 +173,8 @@ fn narrowing(host: &Host) -> Vec<String> {
         .unwrap_or_else(|| panic!("{}: nothing narrows the match", host.name))
 }
 
-/// networkd reads it only under the name of the file that netplan makes, and it must say nothing but what narrows the match.
+/// networkd reads it only under the name of the file that netplan makes, and it must say nothing but what narrows the
+/// match.
 #[test]
 fn what_narrows_the_match_lies_beside_netplans_file() {
     let Some(netplan) = tool("netplan-generate") else {
@@ -215,9 +195,7 @@ fn what_narrows_the_match_lies_beside_netplans_file() {
         let place = format!("file=/etc/systemd/network/{file}.d/lxseed.conf\n");
         assert!(words[2].starts_with(&place), "{}: {words:?}", host.name);
         let config = host.yaml("network-config");
-        let card = mapping(config.get("ethernets"), "ethernets")
-            .values()
-            .next();
+        let card = mapping(config.get("ethernets"), "ethernets").values().next();
         let mac = card
             .and_then(|card| card.get("match"))
             .and_then(|found| found.get("macaddress"));
@@ -278,15 +256,10 @@ fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(Stri
     .expect_stderr("");
     let restarts = fs::read_to_string(at("etc/restarts")).unwrap_or_default();
     assert!(
-        restarts
-            .lines()
-            .all(|line| line == "try-restart systemd-networkd"),
+        restarts.lines().all(|line| line == "try-restart systemd-networkd"),
         "{restarts}"
     );
-    Some((
-        fs::read_to_string(file).unwrap_or_default(),
-        restarts.lines().count(),
-    ))
+    Some((fs::read_to_string(file).unwrap_or_default(), restarts.lines().count()))
 }
 
 /// A card that udev knows no place of would fit no more and have no network.
@@ -316,12 +289,7 @@ fn the_match_is_narrowed_once_and_for_a_card_with_a_place() {
             None,
             (text, 1),
         ),
-        (
-            "a second boot",
-            &[("eno2", &**mac, placed)],
-            Some(text),
-            (text, 0),
-        ),
+        ("a second boot", &[("eno2", &**mac, placed)], Some(text), (text, 0)),
         (
             "what a power cut leaves",
             &[("eno2", &**mac, placed)],
@@ -330,10 +298,7 @@ fn the_match_is_narrowed_once_and_for_a_card_with_a_place() {
         ),
         (
             "a card without a place",
-            &[
-                ("eno2", &**mac, "ID_NET_DRIVER=odd\nID_PATH_TAG=odd\n"),
-                other,
-            ],
+            &[("eno2", &**mac, "ID_NET_DRIVER=odd\nID_PATH_TAG=odd\n"), other],
             None,
             ("", 0),
         ),
@@ -353,10 +318,7 @@ fn netplan_is_alive() {
         return;
     };
     for (what, text) in [
-        (
-            "an unknown key",
-            "version: 2\nethernets: {nic0: {bogus: 1}}\n",
-        ),
+        ("an unknown key", "version: 2\nethernets: {nic0: {bogus: 1}}\n"),
         (
             "an address without a prefix length",
             "version: 2\nethernets: {nic0: {addresses: [192.168.10.11]}}\n",
@@ -369,9 +331,6 @@ fn netplan_is_alive() {
     ] {
         let dir = temp_dir();
         let run = generate(&netplan, dir.path(), text.as_bytes());
-        assert!(
-            run.code != 0 && !run.stderr.is_empty(),
-            "{what} was accepted:\n{run}"
-        );
+        assert!(run.code != 0 && !run.stderr.is_empty(), "{what} was accepted:\n{run}");
     }
 }

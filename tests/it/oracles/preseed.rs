@@ -11,9 +11,7 @@ use crate::support::{Run, temp_dir, tool};
 fn answers(host: &Host) -> BTreeMap<String, String> {
     let text = String::from_utf8(host.read("preseed.cfg")).unwrap();
     let joined = text.replace("\\\n", " ");
-    let lines = joined
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = joined.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
@@ -57,10 +55,7 @@ fn no_disk_is_named_before_it_is_found() {
         for (question, answer) in &answers {
             let others = ["/dev/sd", "/dev/vd", "/dev/nvme", "/dev/md", "/dev/disk"];
             let named = others.iter().any(|name| answer.contains(name));
-            assert!(
-                !named || question.ends_with("_command"),
-                "{question}: {answer}"
-            );
+            assert!(!named || question.ends_with("_command"), "{question}: {answer}");
         }
         assert!(answers["partman/early_command"].ends_with("lxseed-installer disk"));
     }
@@ -78,15 +73,9 @@ fn the_packages_are_what_the_volumes_need_and_never_ifupdown() {
         }
         assert!(!packages.contains(&"ifupdown"));
         let script = String::from_utf8(host.read("lxseed-firstboot")).unwrap();
-        let kinds = script
-            .lines()
-            .find(|l| l.starts_with("VOLUME_KINDS="))
-            .unwrap();
+        let kinds = script.lines().find(|l| l.starts_with("VOLUME_KINDS=")).unwrap();
         assert_eq!(packages.contains(&"mdadm"), kinds.contains("'mirror'"));
-        assert_eq!(
-            packages.contains(&"zfsutils-linux"),
-            kinds.contains("'zfs_mirror'")
-        );
+        assert_eq!(packages.contains(&"zfsutils-linux"), kinds.contains("'zfs_mirror'"));
         with_md += usize::from(packages.contains(&"mdadm"));
         let hwe = script.contains(
             "
@@ -136,19 +125,11 @@ fn the_script_in_it_is_clean() {
             return;
         };
         // busybox has `local`; the library of debconf is in the installer alone.
-        let args = [
-            "--norc",
-            "--shell=sh",
-            "--exclude=SC3043,SC1091,SC2016",
-            path,
-        ];
+        let args = ["--norc", "--shell=sh", "--exclude=SC3043,SC1091,SC2016", path];
         Run::of(Command::new(shellcheck).args(args))
             .expect_exit(0)
             .expect_stdout("");
         let text = String::from_utf8(script).unwrap();
-        assert!(
-            text.contains(&format!("\nHOST='{}'\n", host.name)),
-            "{text}"
-        );
+        assert!(text.contains(&format!("\nHOST='{}'\n", host.name)), "{text}");
     }
 }

@@ -54,20 +54,8 @@ fn everything() -> Vec<(&'static str, Checked)> {
 /// Options that change what is in a report.
 const OPTIONS: [(&str, Options); 4] = [
     ("", PLAIN),
-    (
-        " --strict",
-        Options {
-            strict: true,
-            ..PLAIN
-        },
-    ),
-    (
-        " --quiet",
-        Options {
-            quiet: true,
-            ..PLAIN
-        },
-    ),
+    (" --strict", Options { strict: true, ..PLAIN }),
+    (" --quiet", Options { quiet: true, ..PLAIN }),
     (
         " --max-findings 1",
         Options {
@@ -84,17 +72,11 @@ const PLAIN: Options = Options {
 };
 
 /// Every report with each of the options.
-fn rendered(
-    render: fn(&Report<'_>) -> String,
-    options: &[(&str, Options)],
-) -> Vec<(String, String)> {
+fn rendered(render: fn(&Report<'_>) -> String, options: &[(&str, Options)]) -> Vec<(String, String)> {
     let mut rendered = Vec::new();
     for (what, checked) in everything() {
         for (name, options) in options {
-            rendered.push((
-                format!("{what}{name}"),
-                render(&Report::of(&checked, *options)),
-            ));
+            rendered.push((format!("{what}{name}"), render(&Report::of(&checked, *options))));
         }
     }
     rendered
@@ -104,9 +86,7 @@ fn rendered(
 fn validate(schema: Schema<'_>, documents: &[(String, String)], spoil: fn(&mut Value)) {
     let mut values: Vec<Value> = documents
         .iter()
-        .map(|(what, text)| {
-            serde_json::from_str(text).unwrap_or_else(|error| panic!("{what}: {error}"))
-        })
+        .map(|(what, text)| serde_json::from_str(text).unwrap_or_else(|error| panic!("{what}: {error}")))
         .collect();
     let mut spoiled = values[0].clone();
     spoil(&mut spoiled);
@@ -127,13 +107,9 @@ fn validate(schema: Schema<'_>, documents: &[(String, String)], spoil: fn(&mut V
 #[test]
 fn json_fits_its_published_schema() {
     let schema = serde_json::from_str(&report::json_schema()).unwrap();
-    validate(
-        Schema::Given(&schema),
-        &rendered(report::json, &OPTIONS),
-        |document| {
-            document["findings"][0]["place"]["start"]["line"] = "1".into();
-        },
-    );
+    validate(Schema::Given(&schema), &rendered(report::json, &OPTIONS), |document| {
+        document["findings"][0]["place"]["start"]["line"] = "1".into();
+    });
 }
 
 #[test]
@@ -183,8 +159,7 @@ fn shown(checked: &Checked) -> Vec<Shown> {
 fn sarif_names_the_files_and_lines() {
     let mut seen = 0;
     for (what, checked) in everything() {
-        let log: Value =
-            serde_json::from_str(&report::sarif(&Report::of(&checked, PLAIN))).unwrap();
+        let log: Value = serde_json::from_str(&report::sarif(&Report::of(&checked, PLAIN))).unwrap();
         let results = log["runs"][0]["results"].as_array().unwrap();
         let expected = shown(&checked);
         assert_eq!(results.len(), expected.len(), "{what}");
@@ -193,8 +168,7 @@ fn sarif_names_the_files_and_lines() {
             let uri = place["artifactLocation"]["uri"].as_str().unwrap();
             assert!(
                 uri.bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric()
-                        || b"-._~/%!$&'()*+,;=@".contains(&byte)),
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%!$&'()*+,;=@".contains(&byte)),
                 "{what}: {uri} is no relative URI"
             );
             assert_eq!(percent_decoded(uri), shown.file, "{what}");
@@ -241,9 +215,7 @@ impl WorkflowCommand {
         let properties = properties.split(',').filter_map(|pair| {
             let pair: Vec<&str> = pair.splitn(2, '=').collect();
             match pair.as_slice() {
-                [key, value] if !value.is_empty() => {
-                    Some(((*key).to_owned(), unescaped(value, true)))
-                }
+                [key, value] if !value.is_empty() => Some(((*key).to_owned(), unescaped(value, true))),
                 _ => None,
             }
         });
@@ -280,8 +252,7 @@ fn a_workflow_runner_shows_each_finding_at_its_line() {
         for (line, shown) in lines.into_iter().zip(expected) {
             let line = line.strip_suffix('\n').unwrap();
             assert!(!line.chars().any(char::is_control), "{what}: {line:?}");
-            let command = WorkflowCommand::parse(line)
-                .unwrap_or_else(|| panic!("{what}: no command: {line}"));
+            let command = WorkflowCommand::parse(line).unwrap_or_else(|| panic!("{what}: no command: {line}"));
             let kind = match shown.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
@@ -297,11 +268,7 @@ fn a_workflow_runner_shows_each_finding_at_its_line() {
             if let (Ok(column), Ok(end)) = (number("col"), number("endColumn")) {
                 assert!(column >= 1 && end >= column, "{what}: {line}");
             }
-            let message: Vec<_> = shown
-                .message
-                .split('\n')
-                .map(lxseed::report::sanitize)
-                .collect();
+            let message: Vec<_> = shown.message.split('\n').map(lxseed::report::sanitize).collect();
             assert!(
                 command.data.starts_with(&message.join("\n")),
                 "{what}: {}",
@@ -327,10 +294,7 @@ fn junit_is_read_by_others() {
     let answers: Vec<Vec<Value>> = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(answers.len(), documents.len());
     let answer = |what: &str| {
-        let at = documents
-            .iter()
-            .position(|(known, _)| known == what)
-            .unwrap();
+        let at = documents.iter().position(|(known, _)| known == what).unwrap();
         &answers[at]
     };
     for (what, checked) in everything() {
@@ -355,15 +319,8 @@ fn junit_is_read_by_others() {
             );
         }
         let strict = answer(&format!("{what} --strict"));
-        assert!(
-            strict.iter().all(|case| case["outcome"] != "system-out"),
-            "{what}"
-        );
+        assert!(strict.iter().all(|case| case["outcome"] != "system-out"), "{what}");
         assert_eq!(strict.len(), cases.len(), "{what}");
     }
-    assert!(
-        answer("no findings")
-            .iter()
-            .all(|case| case["outcome"] == "passed")
-    );
+    assert!(answer("no findings").iter().all(|case| case["outcome"] == "passed"));
 }

@@ -35,10 +35,7 @@ fn scripts_of(host: &Host) -> BTreeMap<String, Vec<u8>> {
         let path = entry.unwrap().path();
         let content = fs::read(&path).unwrap();
         if shell_of(&content).is_some() {
-            scripts.insert(
-                path.file_name().unwrap().to_str().unwrap().to_owned(),
-                content,
-            );
+            scripts.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), content);
         }
     }
     for file in host.write_files() {
@@ -117,8 +114,8 @@ fn shellcheck_and_the_shells_accept_every_script_that_ships() {
     assert!(!scripts.is_empty(), "no script was found");
     // On all cores, since shellcheck takes seconds for a long script.
     scripts.par_iter().for_each(|(script, shell)| {
-        // What a machine gets is what stands in the tree (see [`user_data_carries_the_files_beside_it`]), without the comments that
-        // shellcheck is told exceptions by.
+        // What a machine gets is what stands in the tree (see [`user_data_carries_the_files_beside_it`]), without the
+        // comments that shellcheck is told exceptions by.
         if !script.to_string_lossy().contains("user-data:_") {
             shellcheck(&program, script, shell, &[])
                 .expect_exit(0)
@@ -128,8 +125,8 @@ fn shellcheck_and_the_shells_accept_every_script_that_ships() {
     });
 }
 
-/// The parts of a script share one set of names, and the later of two functions would take the earlier one's place: `erase`
-/// means a disk in one part.
+/// The parts of a script share one set of names, and the later of two functions would take the earlier one's place:
+/// `erase` means a disk in one part.
 #[test]
 fn no_function_of_a_script_is_defined_twice() {
     let (site, dir) = ([build("profiles")], temp_dir());
@@ -152,8 +149,8 @@ fn no_function_of_a_script_is_defined_twice() {
 }
 
 /// Below their variables these scripts are the ones above (see [`scripts_differ_in_their_variables_only`]), so
-/// shellcheck is spared that part. SC2034 says that the rest does not use them; SC2016 notes what looks like an expansion
-/// between single quotes, which here is a serial number that shall stay as it is written.
+/// shellcheck is spared that part. SC2034 says that the rest does not use them; SC2016 notes what looks like an
+/// expansion between single quotes, which here is a serial number that shall stay as it is written.
 #[test]
 fn shellcheck_and_the_shells_accept_awkward_values() {
     let (Some(program), Some(_), Some(_)) = (tool("shellcheck"), tool("bash"), tool("dash")) else {
@@ -174,10 +171,7 @@ fn shellcheck_and_the_shells_accept_awkward_values() {
 fn variables(script: &str) -> String {
     let of_block = |line: &&str| {
         let name = line.split('=').next().unwrap();
-        let assigns = line.contains('=')
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let assigns = line.contains('=') && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         line.is_empty() || line.starts_with('#') || line.starts_with("set -") || assigns
     };
     script
@@ -192,25 +186,12 @@ fn scripts_differ_in_their_variables_only() {
     let sites = built();
     let mut constant: BTreeMap<String, String> = BTreeMap::new();
     for host in hosts(&sites) {
-        for (name, content) in scripts_of(&host)
-            .into_iter()
-            .filter(|(name, _)| !name.contains(':'))
-        {
+        for (name, content) in scripts_of(&host).into_iter().filter(|(name, _)| !name.contains(':')) {
             let script = String::from_utf8(content).unwrap();
             let below = script[variables(&script).len()..].to_owned();
-            assert!(
-                !below.is_empty(),
-                "{}: {name} is nothing but variables",
-                host.name
-            );
-            let first = constant
-                .entry(name.clone())
-                .or_insert_with(|| below.clone());
-            assert_same_text(
-                &format!("{}: {name} below its variables", host.name),
-                first,
-                &below,
-            );
+            assert!(!below.is_empty(), "{}: {name} is nothing but variables", host.name);
+            let first = constant.entry(name.clone()).or_insert_with(|| below.clone());
+            assert_same_text(&format!("{}: {name} below its variables", host.name), first, &below);
         }
     }
     assert!(!constant.is_empty(), "no script was found");
@@ -224,17 +205,10 @@ fn bash_reads_the_values_that_were_written() {
     let mut seen = Vec::new();
     for host in hosts(&site) {
         let script = String::from_utf8(host.read("lxseed-firstboot")).unwrap();
-        let show = format!(
-            "{}printf '%s\\n' \"$HOST\" \"${{SLOT_VALUES[@]}}\"",
-            variables(&script)
-        );
-        let run = Run::of(
-            Command::new(&bash)
-                .args(["-c", &show])
-                .current_dir(dir.path()),
-        )
-        .expect_exit(0)
-        .expect_stderr("");
+        let show = format!("{}printf '%s\\n' \"$HOST\" \"${{SLOT_VALUES[@]}}\"", variables(&script));
+        let run = Run::of(Command::new(&bash).args(["-c", &show]).current_dir(dir.path()))
+            .expect_exit(0)
+            .expect_stderr("");
         let (name, values) = run.stdout.split_once('\n').unwrap();
         assert_eq!(name, host.name);
         seen.extend(values.lines().map(ToOwned::to_owned));
@@ -254,10 +228,7 @@ fn bash_reads_the_values_that_were_written() {
         }
     }
     for id in &written {
-        assert!(
-            seen.contains(id),
-            "{id:?} is in no script; these are: {seen:#?}"
-        );
+        assert!(seen.contains(id), "{id:?} is in no script; these are: {seen:#?}");
     }
     assert!(
         written.iter().any(|id| id.contains("$(")),
@@ -272,9 +243,7 @@ fn disk_ids(value: &Value, found: &mut Vec<String>) {
         Value::Mapping(entries) => {
             for (key, value) in entries {
                 match (key.as_str(), value.as_str()) {
-                    (Some("by_id" | "serial" | "wwn" | "by_path" | "hctl"), Some(id)) => {
-                        found.push(id.to_owned())
-                    }
+                    (Some("by_id" | "serial" | "wwn" | "by_path" | "hctl"), Some(id)) => found.push(id.to_owned()),
                     _ => disk_ids(value, found),
                 }
             }
@@ -292,14 +261,11 @@ fn without_comments(bash: &Path, script: &[u8]) -> Vec<String> {
         .expect_exit(0)
         .expect_stderr("");
     let lines = run.stdout.lines();
-    lines
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// What a person reads in the tree is what the machine gets: user-data carries the same bytes, and of the script everything
-/// but its comments.
+/// What a person reads in the tree is what the machine gets: user-data carries the same bytes, and of the script
+/// everything but its comments.
 #[test]
 fn user_data_carries_the_files_beside_it() {
     let Some(bash) = tool("bash") else { return };
@@ -321,11 +287,7 @@ fn user_data_carries_the_files_beside_it() {
                 continue;
             }
             let same = carried.iter().any(|file| file.content == content);
-            assert!(
-                same,
-                "{}: user-data does not carry the bytes of {name}",
-                host.name
-            );
+            assert!(same, "{}: user-data does not carry the bytes of {name}", host.name);
             compared += 1;
         }
         assert!(
@@ -333,15 +295,9 @@ fn user_data_carries_the_files_beside_it() {
             "{}: only {compared} files stand beside user-data",
             host.name
         );
-        let scripts = carried
-            .iter()
-            .filter(|file| shell_of(&file.content).is_some());
+        let scripts = carried.iter().filter(|file| shell_of(&file.content).is_some());
         for script in scripts {
-            let name = Path::new(&script.path)
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap();
+            let name = Path::new(&script.path).file_name().unwrap().to_str().unwrap();
             let beside = host.read(name);
             assert_eq!(
                 without_comments(&bash, &script.content),
@@ -382,10 +338,7 @@ fn shellcheck_and_the_shells_are_alive() {
         let run = shellcheck(&program, &path, shell, &[]).expect_exit(1);
         assert!(!run.stdout.is_empty(), "{run}");
     }
-    for (text, shell) in [
-        ("#!/bin/bash\nif true; then\n", "bash"),
-        ("#!/bin/sh\nx=(1 2)\n", "sh"),
-    ] {
+    for (text, shell) in [("#!/bin/bash\nif true; then\n", "bash"), ("#!/bin/sh\nx=(1 2)\n", "sh")] {
         fs::write(&path, text).unwrap();
         let run = parse(shell, &path).expect_exit(2);
         assert!(!run.stderr.is_empty(), "{run}");

@@ -15,9 +15,7 @@ use crate::support::{Run, SECRET, temp_dir, tool};
 
 /// The date in the secret's text, from which all validity is counted.
 fn secret_date() -> OffsetDateTime {
-    let line = SECRET
-        .lines()
-        .find_map(|line| line.strip_prefix("lxseed-secret-1 "));
+    let line = SECRET.lines().find_map(|line| line.strip_prefix("lxseed-secret-1 "));
     let date = line
         .and_then(|line| line.split(' ').next())
         .expect("the secret has a date");
@@ -57,11 +55,7 @@ fn verify(certificate: &Path, anchor: &Path) -> Run {
         &at,
         "-CAfile",
     ];
-    Run::of(
-        Command::new("openssl")
-            .args(args)
-            .args([anchor, certificate]),
-    )
+    Run::of(Command::new("openssl").args(args).args([anchor, certificate]))
 }
 
 /// What LXD asks of a certificate (facts: a DNS name, or Go's TLS refuses it; serverAuth; valid although the machine's
@@ -84,15 +78,8 @@ fn assert_good_certificate(what: &str, certificate: &Path) {
         text.contains("TLS Web Server Authentication"),
         "{what} is not for servers: {text}"
     );
-    let (from, to) = (
-        date_after(&text, "notBefore="),
-        date_after(&text, "notAfter="),
-    );
-    assert_eq!(
-        from,
-        secret_date() - Duration::hours(48),
-        "{what}: notBefore"
-    );
+    let (from, to) = (date_after(&text, "notBefore="), date_after(&text, "notAfter="));
+    assert_eq!(from, secret_date() - Duration::hours(48), "{what}: notBefore");
     let days = (to - secret_date()).whole_days();
     assert!(
         (3650 - 10..=3653 + 10).contains(&days),
@@ -143,16 +130,10 @@ fn openssl_accepts_every_certificate_and_its_key() {
                 let of_key = openssl(&["pkey", "-pubout"], &path);
                 let certificate = path.with_extension("crt");
                 let of_certificate = openssl(&["x509", "-noout", "-pubkey"], &certificate);
-                assert_eq!(
-                    of_key, of_certificate,
-                    "{what} belongs to another certificate"
-                );
+                assert_eq!(of_key, of_certificate, "{what} belongs to another certificate");
                 keys += 1;
             } else {
-                assert!(
-                    is(&path, "crt"),
-                    "{what} is neither a key nor a certificate"
-                );
+                assert!(is(&path, "crt"), "{what} is neither a key nor a certificate");
                 if judged.insert(fs::read(&path).unwrap()) {
                     assert_good_certificate(&what, &path);
                 }
@@ -170,16 +151,10 @@ fn the_certificate_beside_a_seed_is_the_one_in_it() {
     let hosts = hosts(&sites);
     for host in &hosts {
         let path = host.file("server.crt");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-            0o644
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644);
         let beside = host.read("server.crt");
         let planted = |host: &Host, path: &str| {
-            let file = host
-                .write_files()
-                .into_iter()
-                .find(|file| file.path == path);
+            let file = host.write_files().into_iter().find(|file| file.path == path);
             file.map(|file| file.content)
         };
         let own = planted(host, "/etc/lxseed/tls/server.crt");
@@ -187,12 +162,7 @@ fn the_certificate_beside_a_seed_is_the_one_in_it() {
         let known = format!("/etc/lxseed/trust/servers/{}.crt", host.name);
         for other in hosts.iter().filter(|other| other.cluster == host.cluster) {
             if let Some(known) = planted(other, &known) {
-                assert!(
-                    known == beside,
-                    "{} knows another {}",
-                    other.name,
-                    host.name
-                );
+                assert!(known == beside, "{} knows another {}", other.name, host.name);
                 of_joiners += 1;
             }
         }
@@ -207,9 +177,7 @@ fn no_two_hosts_share_a_key() {
     let mut owners: BTreeMap<Vec<u8>, String> = BTreeMap::new();
     for host in hosts(&sites) {
         let user_data = host.yaml("user-data");
-        let ssh = user_data
-            .get("ssh_keys")
-            .and_then(|keys| keys.get("ed25519_private"));
+        let ssh = user_data.get("ssh_keys").and_then(|keys| keys.get("ed25519_private"));
         let ssh = ssh
             .and_then(Value::as_str)
             .expect("an SSH host key")
@@ -252,18 +220,8 @@ fn ssh_accepts_the_host_keys_and_finds_every_host() {
         let derived = Run::of(Command::new(&keygen).arg("-y").arg("-f").arg(&path))
             .expect_exit(0)
             .stdout;
-        let words = |line: &str| {
-            line.split_whitespace()
-                .take(2)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        assert_eq!(
-            words(&derived),
-            words(text("ed25519_public")),
-            "{}",
-            host.name
-        );
+        let words = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        assert_eq!(words(&derived), words(text("ed25519_public")), "{}", host.name);
 
         let config = host.yaml("network-config");
         let devices = config.get("ethernets").and_then(Value::as_mapping).unwrap();
@@ -271,15 +229,7 @@ fn ssh_accepts_the_host_keys_and_finds_every_host() {
             .values()
             .filter_map(|device| device.get("addresses")?.as_sequence())
             .flatten();
-        let addresses = addresses.map(|address| {
-            address
-                .as_str()
-                .unwrap()
-                .split_once('/')
-                .unwrap()
-                .0
-                .to_owned()
-        });
+        let addresses = addresses.map(|address| address.as_str().unwrap().split_once('/').unwrap().0.to_owned());
         for name in addresses.chain([host.name.clone()]) {
             let found = find_host(&keygen, &host.cluster.join("known_hosts"), &name).expect_exit(0);
             assert!(
@@ -291,13 +241,7 @@ fn ssh_accepts_the_host_keys_and_finds_every_host() {
 }
 
 fn find_host(keygen: &Path, known_hosts: &Path, name: &str) -> Run {
-    Run::of(
-        Command::new(keygen)
-            .arg("-F")
-            .arg(name)
-            .arg("-f")
-            .arg(known_hosts),
-    )
+    Run::of(Command::new(keygen).arg("-F").arg(name).arg("-f").arg(known_hosts))
 }
 
 #[test]
@@ -312,9 +256,7 @@ fn openssl_and_ssh_are_alive() {
         .map(|host| {
             let files = pem_files(host, &dir.path().join(&host.name));
             files.into_iter().find(|path| {
-                is(path, "crt")
-                    && is(&path.with_extension("crt"), "crt")
-                    && path.with_extension("key").exists()
+                is(path, "crt") && is(&path.with_extension("crt"), "crt") && path.with_extension("key").exists()
             })
         })
         .map(|certificate| certificate.expect("a certificate with its key"))
@@ -332,23 +274,12 @@ fn openssl_and_ssh_are_alive() {
     openssl(&args, &der);
     let run = Run::of(
         Command::new("openssl")
-            .args([
-                "verify",
-                "-check_ss_sig",
-                "-no-CApath",
-                "-no-CAstore",
-                "-CAfile",
-            ])
+            .args(["verify", "-check_ss_sig", "-no-CApath", "-no-CAstore", "-CAfile"])
             .args([&broken, &broken]),
     );
     assert_ne!(run.code, 0, "{run}");
     assert_ne!(
-        find_host(
-            &keygen,
-            &hosts[0].cluster.join("known_hosts"),
-            "no-such-host"
-        )
-        .code,
+        find_host(&keygen, &hosts[0].cluster.join("known_hosts"), "no-such-host").code,
         0
     );
 }

@@ -8,9 +8,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 use super::built::{SITES, build, built};
-use crate::support::{
-    Run, assert_same_text, assert_same_tree, lxseed_through, temp_dir, tool, tree,
-};
+use crate::support::{Run, assert_same_text, assert_same_tree, lxseed_through, temp_dir, tool, tree};
 
 fn sha256sum(out: &Path) -> Run {
     Run::of(
@@ -24,10 +22,7 @@ fn sha256sum(out: &Path) -> Run {
 #[test]
 fn sha256sum_accepts_every_tree() {
     for site in built() {
-        sha256sum(&site.out)
-            .expect_exit(0)
-            .expect_stdout("")
-            .expect_stderr("");
+        sha256sum(&site.out).expect_exit(0).expect_stdout("").expect_stderr("");
     }
 }
 
@@ -41,31 +36,13 @@ fn every_file_is_in_the_sums_and_in_the_manifest() {
             .map(|line| line.split_once("  ").expect("two blanks").1)
             .collect();
         // The one file that no build makes: it keeps the folder in git, and the tree out of it.
-        let mut files: Vec<String> = tree(&site.out)
-            .into_iter()
-            .map(|entry| entry.path)
-            .collect();
+        let mut files: Vec<String> = tree(&site.out).into_iter().map(|entry| entry.path).collect();
         files.retain(|path| !path.ends_with('/') && path != ".gitignore");
-        let without = |names: &[&str]| {
-            sorted(
-                files
-                    .iter()
-                    .map(String::as_str)
-                    .filter(|path| !names.contains(path)),
-            )
-        };
-        assert_same_text(
-            "SHA256SUMS",
-            &without(&["SHA256SUMS"]),
-            &sorted(summed.into_iter()),
-        );
+        let without = |names: &[&str]| sorted(files.iter().map(String::as_str).filter(|path| !names.contains(path)));
+        assert_same_text("SHA256SUMS", &without(&["SHA256SUMS"]), &sorted(summed.into_iter()));
         let manifest = manifest(&site.out);
         let named = sorted(manifest.keys().map(String::as_str));
-        assert_same_text(
-            "manifest.json",
-            &without(&["SHA256SUMS", "manifest.json"]),
-            &named,
-        );
+        assert_same_text("manifest.json", &without(&["SHA256SUMS", "manifest.json"]), &named);
     }
 }
 
@@ -78,11 +55,8 @@ fn sorted<'a>(paths: impl Iterator<Item = &'a str>) -> String {
 
 /// The manifest's entry of each file, by path.
 fn manifest(out: &Path) -> BTreeMap<String, Json> {
-    let manifest: Json =
-        serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
-    let files = manifest["files"]
-        .as_array()
-        .expect("manifest.json has a list of files");
+    let manifest: Json = serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    let files = manifest["files"].as_array().expect("manifest.json has a list of files");
     files
         .iter()
         .map(|file| (file["path"].as_str().unwrap().to_owned(), file.clone()))
@@ -97,22 +71,13 @@ fn the_manifest_says_what_is_on_disk() {
         for entry in tree(&site.out) {
             let path = &entry.path;
             if path.ends_with('/') {
-                assert_eq!(
-                    entry.mode & 0o077,
-                    0,
-                    "{path} is open to others: {:o}",
-                    entry.mode
-                );
+                assert_eq!(entry.mode & 0o077, 0, "{path} is open to others: {:o}", entry.mode);
                 continue;
             }
             let Some(said) = manifest.get(path) else {
                 continue;
             };
-            assert_eq!(
-                said["mode"],
-                Json::from(format!("{:04o}", entry.mode)),
-                "{path}"
-            );
+            assert_eq!(said["mode"], Json::from(format!("{:04o}", entry.mode)), "{path}");
             assert_eq!(said["size"], Json::from(entry.bytes.len()), "{path}");
             let secret = said["secret"].as_bool().unwrap();
             let keys = entry.bytes.windows(11).any(|bytes| bytes == b"PRIVATE KEY")
@@ -155,21 +120,14 @@ fn the_same_secret_gives_the_same_tree_anywhere() {
             fs::create_dir_all(out.parent().unwrap()).unwrap();
             let shell = format!("umask {umask}; exec \"$@\"");
             let starter = ["sh", "-c", &shell, "sh", faketime, date];
-            let run = lxseed_through(
-                &starter,
-                [Path::new("build"), Path::new(site), Path::new("-o"), &out],
-            );
+            let run = lxseed_through(&starter, [Path::new("build"), Path::new(site), Path::new("-o"), &out]);
             run.env("LC_ALL", locale)
                 .env("TZ", zone)
                 .env("HOME", &home)
                 .run()
                 .expect_exit(0);
             assert_same_tree(&expected, &tree(&out));
-            assert_eq!(
-                fs::read_dir(&home).unwrap().count(),
-                0,
-                "something was left in HOME"
-            );
+            assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "something was left in HOME");
         }
     }
 }

@@ -20,10 +20,7 @@ type Document = (String, Vec<u8>);
 
 /// What one PyYAML reads: for each document the value with its types, or the error.
 fn pyyaml(program: &Path, reader: &str, documents: &[Document]) -> Vec<Json> {
-    let jobs: Vec<String> = documents
-        .iter()
-        .map(|(_, bytes)| STANDARD.encode(bytes))
-        .collect();
+    let jobs: Vec<String> = documents.iter().map(|(_, bytes)| STANDARD.encode(bytes)).collect();
     let input = serde_json::to_vec(&jobs).unwrap();
     let run = Run::with_input(Command::new(program).arg(reader), &input).expect_exit(0);
     let answers: Vec<Json> = serde_json::from_str(&run.stdout).unwrap();
@@ -66,10 +63,8 @@ fn second_reader(bytes: &[u8]) -> Json {
 /// Fails unless every PyYAML reads each document as `expected` says.
 fn assert_read_as(program: &Path, documents: &[Document], expected: &[Json]) {
     for reader in READERS {
-        for (((name, bytes), expected), actual) in documents
-            .iter()
-            .zip(expected)
-            .zip(pyyaml(program, reader, documents))
+        for (((name, bytes), expected), actual) in
+            documents.iter().zip(expected).zip(pyyaml(program, reader, documents))
         {
             let show = |value: &Json| serde_json::to_string_pretty(value).unwrap();
             let what = format!(
@@ -91,12 +86,7 @@ fn every_document_means_the_same_to_every_reader() {
     let sites = built();
     let mut documents: Vec<Document> = Vec::new();
     for host in hosts(&sites) {
-        for name in [
-            "user-data",
-            "meta-data",
-            "network-config",
-            "lxd-preseed.yaml",
-        ] {
+        for name in ["user-data", "meta-data", "network-config", "lxd-preseed.yaml"] {
             documents.push((format!("{}/{name}", host.name), host.read(name)));
         }
         for file in host.write_files() {
@@ -108,10 +98,7 @@ fn every_document_means_the_same_to_every_reader() {
             }
         }
     }
-    let expected: Vec<Json> = documents
-        .iter()
-        .map(|(_, bytes)| second_reader(bytes))
-        .collect();
+    let expected: Vec<Json> = documents.iter().map(|(_, bytes)| second_reader(bytes)).collect();
     for ((name, _), value) in documents.iter().zip(&expected) {
         assert!(value.get("value").is_some(), "{name}: {value}");
     }
@@ -124,22 +111,12 @@ fn every_document_means_the_same_to_every_reader() {
 fn values_are_text_whole_numbers_or_switches() {
     let sites = built();
     for host in hosts(&sites) {
-        for name in [
-            "user-data",
-            "meta-data",
-            "network-config",
-            "lxd-preseed.yaml",
-        ] {
+        for name in ["user-data", "meta-data", "network-config", "lxd-preseed.yaml"] {
             let mut others = Vec::new();
             collect_others(&host.yaml(name), &mut PathBuf::new(), &mut others);
             for (path, value) in others {
                 let plain = value.is_bool() || value.as_u64().is_some();
-                assert!(
-                    plain,
-                    "{}/{name}: {} is {value:?}",
-                    host.name,
-                    path.display()
-                );
+                assert!(plain, "{}/{name}: {} is {value:?}", host.name, path.display());
             }
         }
     }
@@ -148,9 +125,7 @@ fn values_are_text_whole_numbers_or_switches() {
 fn collect_others(value: &Value, path: &mut PathBuf, found: &mut Vec<(PathBuf, Value)>) {
     match value {
         Value::String(_) => {}
-        Value::Sequence(items) => items
-            .iter()
-            .for_each(|item| collect_others(item, path, found)),
+        Value::Sequence(items) => items.iter().for_each(|item| collect_others(item, path, found)),
         Value::Mapping(entries) => {
             for (key, value) in entries {
                 path.push(
@@ -171,20 +146,10 @@ fn pyyaml_is_alive() {
         return;
     };
     // Bare words that our second reader, being of YAML 1.2, takes for text: just what must never be written bare.
-    for bare in [
-        "52:54:00:12:34:56",
-        "on",
-        "1:30",
-        "2019-01-01",
-        "1_000",
-        "=",
-    ] {
+    for bare in ["52:54:00:12:34:56", "on", "1:30", "2019-01-01", "1_000", "="] {
         let documents = [(bare.to_owned(), format!("\"a\": {bare}\n").into_bytes())];
         let expected = second_reader(&documents[0].1);
-        assert_eq!(
-            expected,
-            json!({ "value": ["map", [[["str", "a"], ["str", bare]]]] })
-        );
+        assert_eq!(expected, json!({ "value": ["map", [[["str", "a"], ["str", bare]]]] }));
         for reader in READERS {
             assert_ne!(
                 pyyaml(&program, reader, &documents)[0],
@@ -205,10 +170,7 @@ fn pyyaml_is_alive() {
         }
     }
     // Only the old one: a character beyond the Basic Multilingual Plane.
-    let emoji = [(
-        "emoji".to_owned(),
-        "\"a\": \"\u{1F600}\"\n".as_bytes().to_vec(),
-    )];
+    let emoji = [("emoji".to_owned(), "\"a\": \"\u{1F600}\"\n".as_bytes().to_vec())];
     assert!(pyyaml(&program, "3.12", &emoji)[0].get("error").is_some());
     assert!(pyyaml(&program, "6", &emoji)[0].get("value").is_some());
 }
@@ -371,11 +333,9 @@ fn emitted() -> (Vec<Document>, Vec<Json>) {
         }
         for (place, meant, read) in forms {
             let name = format!("{text:?} as {place}");
-            let yaml =
-                lxseed::yaml::to_string(&meant).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let yaml = lxseed::yaml::to_string(&meant).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(
-                yaml.bytes()
-                    .all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
+                yaml.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)),
                 "{name} is not ASCII: {yaml}"
             );
             documents.push((name, yaml.into_bytes()));
@@ -415,9 +375,5 @@ fn numbers_and_switches_keep_their_types() {
         entry("f", "list", json!([])),
         entry("g", "map", json!([])),
     ];
-    assert_read_as(
-        &program,
-        &documents,
-        &[json!({ "value": ["map", entries] })],
-    );
+    assert_read_as(&program, &documents, &[json!({ "value": ["map", entries] })]);
 }

@@ -21,10 +21,7 @@ impl Schema<'_> {
             Self::Given(schema) => ("given", schema.clone()),
             Self::Fetched(name) => (name, Value::Null),
         };
-        let jobs: Vec<Value> = documents
-            .iter()
-            .map(|document| json!([name, document]))
-            .collect();
+        let jobs: Vec<Value> = documents.iter().map(|document| json!([name, document])).collect();
         let request = json!({"schemas": {name: schema}, "jobs": jobs}).to_string();
         let run = Run::with_input(&mut Command::new(program), request.as_bytes()).expect_exit(0);
         let answers: Vec<Vec<String>> = serde_json::from_str(&run.stdout).unwrap();

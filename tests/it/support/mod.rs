@@ -26,10 +26,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// A temporary folder only its owner may read, as `build` wants its target; it is removed with the value.
 pub(crate) fn temp_dir() -> TempDir {
-    let dir = tempfile::Builder::new()
-        .prefix("lxseed-test-")
-        .tempdir()
-        .unwrap();
+    let dir = tempfile::Builder::new().prefix("lxseed-test-").tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     dir
 }
@@ -86,11 +83,7 @@ impl Run {
     /// Fails with a diff unless standard error is exactly `expected`.
     #[track_caller]
     pub(crate) fn expect_stderr(self, expected: &str) -> Self {
-        assert_same_text(
-            &format!("standard error of `{}`", self.command),
-            expected,
-            &self.stderr,
-        );
+        assert_same_text(&format!("standard error of `{}`", self.command), expected, &self.stderr);
         self
     }
 
@@ -123,10 +116,7 @@ impl std::fmt::Display for Run {
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// One run of the binary: in an environment of its own, with the test secret.
@@ -140,10 +130,7 @@ pub(crate) fn lxseed<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Lxse
 }
 
 /// The same, started by another program, such as `faketime DATE` or `sh -c 'umask 077; exec "$@"' sh`.
-pub(crate) fn lxseed_through<S: AsRef<OsStr>>(
-    starter: &[&str],
-    args: impl IntoIterator<Item = S>,
-) -> Lxseed {
+pub(crate) fn lxseed_through<S: AsRef<OsStr>>(starter: &[&str], args: impl IntoIterator<Item = S>) -> Lxseed {
     let binary = env!("CARGO_BIN_EXE_lxseed");
     let mut command = match starter {
         [] => Command::new(binary),
@@ -265,9 +252,7 @@ impl Site {
 
     /// `lxseed build site -o out`, run beside the site.
     pub(crate) fn build(&self) -> Run {
-        lxseed(["build", "site", "-o", "out"])
-            .dir(self.parent())
-            .run()
+        lxseed(["build", "site", "-o", "out"]).dir(self.parent()).run()
     }
 }
 
@@ -286,37 +271,34 @@ pub(crate) struct Entry {
 
 /// Everything below a folder, the folder itself (as `./`) included, in the order of names.
 pub(crate) fn tree(top: &Path) -> Vec<Entry> {
-    let entries = WalkDir::new(top)
-        .sort_by_file_name()
-        .into_iter()
-        .map(|entry| {
-            let entry = entry.unwrap();
-            let below = entry
-                .path()
-                .strip_prefix(top)
-                .unwrap()
-                .to_str()
-                .expect("names are UTF-8")
-                .to_owned();
-            let is_dir = entry.file_type().is_dir();
-            assert!(
-                is_dir || entry.file_type().is_file(),
-                "{below} is neither file nor folder"
-            );
-            Entry {
-                path: match (is_dir, below.is_empty()) {
-                    (true, true) => "./".to_owned(),
-                    (true, false) => format!("{below}/"),
-                    (false, _) => below,
-                },
-                mode: entry.metadata().unwrap().permissions().mode() & 0o7777,
-                bytes: if is_dir {
-                    Vec::new()
-                } else {
-                    fs::read(entry.path()).unwrap()
-                },
-            }
-        });
+    let entries = WalkDir::new(top).sort_by_file_name().into_iter().map(|entry| {
+        let entry = entry.unwrap();
+        let below = entry
+            .path()
+            .strip_prefix(top)
+            .unwrap()
+            .to_str()
+            .expect("names are UTF-8")
+            .to_owned();
+        let is_dir = entry.file_type().is_dir();
+        assert!(
+            is_dir || entry.file_type().is_file(),
+            "{below} is neither file nor folder"
+        );
+        Entry {
+            path: match (is_dir, below.is_empty()) {
+                (true, true) => "./".to_owned(),
+                (true, false) => format!("{below}/"),
+                (false, _) => below,
+            },
+            mode: entry.metadata().unwrap().permissions().mode() & 0o7777,
+            bytes: if is_dir {
+                Vec::new()
+            } else {
+                fs::read(entry.path()).unwrap()
+            },
+        }
+    });
     entries.collect()
 }
 
@@ -325,14 +307,7 @@ pub(crate) fn tree(top: &Path) -> Vec<Entry> {
 pub(crate) fn assert_same_tree(expected: &[Entry], actual: &[Entry]) {
     let listing = |entries: &[Entry]| {
         entries.iter().fold(String::new(), |mut text, entry| {
-            writeln!(
-                text,
-                "{:04o} {} ({} bytes)",
-                entry.mode,
-                entry.path,
-                entry.bytes.len()
-            )
-            .unwrap();
+            writeln!(text, "{:04o} {} ({} bytes)", entry.mode, entry.path, entry.bytes.len()).unwrap();
             text
         })
     };
@@ -404,12 +379,7 @@ pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {test}: {why}");
     // tests/run counts the lines of this file, since the test itself counts as passed.
     if let Some(path) = std::env::var_os("LXSEED_SKIPS") {
-        let mut file = fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .unwrap();
-        file.write_all(format!("{test}\t{why}\n").as_bytes())
-            .unwrap();
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(format!("{test}\t{why}\n").as_bytes()).unwrap();
     }
 }

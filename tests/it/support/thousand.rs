@@ -1,5 +1,5 @@
-//! A thousand hosts in a thousand files, and fifty mistakes spread over them, each with the place where it has to be reported.
-//! For tests/it/thousand.rs and the benchmark `check`.
+//! A thousand hosts in a thousand files, and fifty mistakes spread over them, each with the place where it has to be
+//! reported. For tests/it/thousand.rs and the benchmark `check`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,8 +20,9 @@ pub(crate) struct Expected {
     pub(crate) code: &'static str,
 }
 
-/// An edit that makes one mistake: its code, the file of the cluster it is in, a line of that file that starts like this, what
-/// stands there instead (with the cluster's number for `NN`, of two digits for `CC`), and the line of that in which it is reported.
+/// An edit that makes one mistake: its code, the file of the cluster it is in, a line of that file that starts like
+/// this, what stands there instead (with the cluster's number for `NN`, of two digits for `CC`), and the line of that
+/// in which it is reported.
 struct Mistake(&'static str, File, &'static str, &'static str, usize);
 
 #[derive(Clone, Copy)]
@@ -52,13 +53,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
         Mistake("S005", Host, "*", "", 1),
     ],
     &[
-        Mistake(
-            "P004",
-            Host,
-            "disks: ",
-            "disks: model\ngeneration: \"2\"",
-            2,
-        ),
+        Mistake("P004", Host, "disks: ", "disks: model\ngeneration: \"2\"", 2),
         Mistake("A004", Cluster, "  user: ", "  user: root", 1),
         Mistake("F001", Host, "  mac: ", "  mac: 5254.00CC.0001", 1),
     ],
@@ -75,23 +70,11 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
     ],
     &[
         Mistake("S003", Host, "  a1: ", "  a1: {serial: [}", 1),
-        Mistake(
-            "W001",
-            Cluster,
-            "allow:",
-            "allow:\n  no-such-warning: because",
-            2,
-        ),
+        Mistake("W001", Cluster, "allow:", "allow:\n  no-such-warning: because", 2),
         Mistake("F003", Host, "  address: ", "  address: 10.NN.1.1", 1),
     ],
     &[
-        Mistake(
-            "A002",
-            Host,
-            "disks: ",
-            "disks: model\npassword: swordfish",
-            2,
-        ),
+        Mistake("A002", Host, "disks: ", "disks: model\npassword: swordfish", 2),
         Mistake("F007", Cluster, "  gateway: ", "  gateway: 172.16.0.1", 1),
         Mistake("F004", Host, "  address: ", "  address: 172.16.0.9", 1),
     ],
@@ -108,13 +91,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
     ],
     &[
         Mistake("N001", Host, "name: ", "name: c_CC", 1),
-        Mistake(
-            "F010",
-            Cluster,
-            "  search: ",
-            "  search: [cCC..example.org]",
-            1,
-        ),
+        Mistake("F010", Cluster, "  search: ", "  search: [cCC..example.org]", 1),
         Mistake("F006", Host, "  address: ", "  address: 10.NN.0.1", 1),
     ],
     &[
@@ -129,13 +106,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
         Mistake("C006", Host, "disks: ", "disks: model\ngeneration: 0", 2),
     ],
     &[
-        Mistake(
-            "N006",
-            Host,
-            "name: ",
-            "name: cCC-a-name-of-twenty-eight-x",
-            1,
-        ),
+        Mistake("N006", Host, "name: ", "name: cCC-a-name-of-twenty-eight-x", 1),
         Mistake(
             "A006",
             Cluster,
@@ -154,22 +125,10 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
     &[
         Mistake("D002", Host, "  a1: ", "  a1: {by_id: /dev/sda}", 1),
         Mistake("C002", Cluster, "bootstrap: ", "bootstrap: cCC-n99", 1),
-        Mistake(
-            "D013",
-            Host,
-            "  a1: ",
-            "  a1: {serial: WD-CC-A, wipe: WD-CC-B}",
-            1,
-        ),
+        Mistake("D013", Host, "  a1: ", "  a1: {serial: WD-CC-A, wipe: WD-CC-B}", 1),
     ],
     &[
-        Mistake(
-            "D003",
-            Host,
-            "  a1: ",
-            "  a1: {hctl: \"0:2:1\", min_size: 900GB}",
-            1,
-        ),
+        Mistake("D003", Host, "  a1: ", "  a1: {hctl: \"0:2:1\", min_size: 900GB}", 1),
         Mistake("D010", Disks, "  data2: ", "  data2: {zfs_mirror: [b1]}", 1),
     ],
     &[
@@ -190,13 +149,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
             "  zz: {serial: WD-CC-Z}\n  a1: {serial: WD-CC-A}",
             1,
         ),
-        Mistake(
-            "D008",
-            Disks,
-            "  data2: ",
-            "  data2: {zfs_mirror: [b1, os]}",
-            1,
-        ),
+        Mistake("D008", Disks, "  data2: ", "  data2: {zfs_mirror: [b1, os]}", 1),
     ],
     &[
         Mistake("D007", Host, "  a1: ", "  a1: {serial: WD-CC-01-1}", 1),
@@ -228,20 +181,8 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
         Mistake("P004", Cluster, "ubuntu: ", "ubuntu: 18.04", 1),
     ],
     &[
-        Mistake(
-            "P005",
-            Host,
-            "  a1: ",
-            "  a1: {serial: WD-CC-A, min_size: 1XB}",
-            1,
-        ),
-        Mistake(
-            "D009",
-            Disks,
-            "  data2: ",
-            "  data2: {zfs_mirror: [a1, b2]}",
-            1,
-        ),
+        Mistake("P005", Host, "  a1: ", "  a1: {serial: WD-CC-A, min_size: 1XB}", 1),
+        Mistake("D009", Disks, "  data2: ", "  data2: {zfs_mirror: [a1, b2]}", 1),
     ],
 ];
 
@@ -252,10 +193,7 @@ pub(crate) fn write_site(folder: &Path) -> io::Result<Vec<Expected>> {
     for (number, mistakes) in MISTAKES.iter().enumerate() {
         let name = format!("c{number:02}");
         files.insert(format!("{name}/cluster.yaml"), cluster(number).into_bytes());
-        files.insert(
-            format!("{name}/disks/model.yaml"),
-            MODEL.to_owned().into_bytes(),
-        );
+        files.insert(format!("{name}/disks/model.yaml"), MODEL.to_owned().into_bytes());
         for member in 1..=MEMBERS {
             files.insert(
                 format!("{name}/hosts/n{member:02}.yaml"),
@@ -302,17 +240,10 @@ fn spoil(text: &mut Vec<u8>, start: &str, replacement: &str) -> Option<usize> {
     }
     let whole = String::from_utf8(text.clone()).ok()?;
     let before = whole.lines().position(|line| line.starts_with(start))?;
-    let lines = whole.lines().map(|line| {
-        if line.starts_with(start) {
-            replacement
-        } else {
-            line
-        }
-    });
-    *text = lines
-        .flat_map(|line| [line, "\n"])
-        .collect::<String>()
-        .into_bytes();
+    let lines = whole
+        .lines()
+        .map(|line| if line.starts_with(start) { replacement } else { line });
+    *text = lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes();
     Some(before)
 }
 
