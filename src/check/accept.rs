@@ -71,7 +71,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         ubuntu,
         kernel: kernel(profile),
         channel,
-        snaps: offline::carried(site, view),
+        snaps: offline::bundled(site, view),
         bootstrap: parsed(bootstrap.host.present("bootstrap.host")?)?,
         alone: bootstrap.is_alone().is_some(),
         network: Network {

@@ -3,11 +3,11 @@
 use camino::Utf8Path;
 use lxseed::installer::debian::{DebianError, Menu, Source};
 use lxseed::installer::{self, debian};
-use lxseed::media::carried::Carried;
+use lxseed::media::bundled::BundledFile;
 use lxseed::media::cloud_image::{self, Format, Image};
 use lxseed::media::install_iso::{self, Base, Fleet};
 use lxseed::media::{MediaError, seed_image};
-use lxseed::model::{CarriedSnap, Cluster, Host, Kernel};
+use lxseed::model::{BundledSnap, Cluster, Host, Kernel};
 use lxseed::seed::File;
 use lxseed::tree::{AtomicFile, Manifest};
 use lxseed::trust::SiteSecret;
@@ -50,8 +50,8 @@ fn bake_iso(args: &BakeArgs, iso: &Utf8Path, chosen: &Chosen<'_>, printer: &mut 
     let loaded = secret(args)?;
     let poweroff = args.finish == Finish::Poweroff;
     let files = files(chosen, &loaded.secret, poweroff)?;
-    let carried = snaps(chosen)?;
-    let entries = carried.iter().map(|file| file.entry.clone());
+    let bundled = snaps(chosen)?;
+    let entries = bundled.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(build_info(chosen, &loaded.secret), &files, entries);
     // One kernel for the whole medium: what only the later one drives would not be seen, and the earlier one's machines
     // run with it, too.
@@ -66,7 +66,7 @@ fn bake_iso(args: &BakeArgs, iso: &Utf8Path, chosen: &Chosen<'_>, printer: &mut 
         replaced: image.menus(&menu).map_err(refused)?,
         folder: debian::FOLDER,
         files: &files,
-        carried: &carried,
+        bundled: &bundled,
         manifest: &manifest,
     };
     let target = match &args.output {
@@ -175,7 +175,7 @@ fn list_hosts(chosen: &Chosen<'_>, printer: &mut Printer) {
 }
 
 fn stems(cluster: &Cluster) -> String {
-    let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
+    let stems: Vec<String> = cluster.snaps.iter().map(BundledSnap::stem).collect();
     stems.join(", ")
 }
 
@@ -208,9 +208,9 @@ fn bake_image(
     let loaded = secret(args)?;
     let keys = keys::derive(cluster, &loaded.secret)?;
     let files = cloud_image::seed_files(&Files::new(false).host(cluster, at, &keys)?);
-    let carried = Carried::snaps(cluster, cloud_image::CARRIED.into())
+    let bundled = BundledFile::snaps(cluster, cloud_image::BUNDLED.into())
         .map_err(|error| CommandError::Refused(error.to_string()))?;
-    let entries = carried.iter().map(|file| file.entry.clone());
+    let entries = bundled.iter().map(|file| file.entry.clone());
     let manifest = Manifest::describe(build_info(chosen, &loaded.secret), &files, entries);
 
     let ours = |path: &Utf8Path| matches!(cloud_image::read(path), Ok(Some(_)));
@@ -221,7 +221,7 @@ fn bake_image(
         Format::Qcow2 => Some(AtomicFile::begin(output, |_| true)?),
     };
     let disk = unpacked.as_ref().unwrap_or(&target);
-    let needed = source.needs().map_err(refused)? + carried.iter().map(|file| file.entry.size).sum::<u64>();
+    let needed = source.needs().map_err(refused)? + bundled.iter().map(|file| file.entry.size).sum::<u64>();
     disk.check_space(needed * if unpacked.is_some() { 2 } else { 1 })?;
     let progress = Progress::new("copying the image");
     source.unpack(disk.file()).map_err(refused)?;
@@ -229,7 +229,7 @@ fn bake_image(
     let planted = Image::open(disk.file()).map_err(refused)?;
     planted.check_unused().map_err(refused)?;
     progress.step("planting the seed");
-    planted.plant(&files, &carried, &manifest).map_err(refused)?;
+    planted.plant(&files, &bundled, &manifest).map_err(refused)?;
     if unpacked.is_some() {
         progress.step("packing the image");
         cloud_image::pack(disk.file(), target.file(), format).map_err(refused)?;

@@ -1,7 +1,7 @@
 //! The hosts that a medium is for.
 
 use camino::Utf8Path;
-use lxseed::media::carried::{self, Carried};
+use lxseed::media::bundled::{self, BundledFile};
 use lxseed::model::{Cluster, Site};
 use lxseed::seed::PROGRAM;
 use lxseed::tree::{BuildInfo, ClusterInfo};
@@ -53,11 +53,11 @@ pub(super) fn title(chosen: &Chosen<'_>) -> String {
 }
 
 /// The snaps of every cluster that asks for some.
-pub(super) fn snaps(chosen: &Chosen<'_>) -> Result<Vec<Carried>, CommandError> {
+pub(super) fn snaps(chosen: &Chosen<'_>) -> Result<Vec<BundledFile>, CommandError> {
     let mut all = Vec::new();
     for (cluster, _) in chosen {
-        let folder = Utf8Path::new(cluster.name.as_str()).join(carried::SNAPS);
-        let snaps = Carried::snaps(cluster, &folder);
+        let folder = Utf8Path::new(cluster.name.as_str()).join(bundled::SNAPS);
+        let snaps = BundledFile::snaps(cluster, &folder);
         all.extend(snaps.map_err(|error| CommandError::Refused(error.to_string()))?);
     }
     Ok(all)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use camino::Utf8Path;
 use lxseed::installer::debian;
-use lxseed::media::carried::SNAPS;
+use lxseed::media::bundled::SNAPS;
 use lxseed::media::cloud_image::{self, Planted};
 use lxseed::media::install_iso::{self, Baked};
 use lxseed::media::{self, Facts, SeedImage, seed_image};

@@ -1,6 +1,6 @@
 //! Media: the seed as an image a machine finds by its label, and install media for a fleet.
 
-pub mod carried;
+pub mod bundled;
 pub mod cloud_image;
 mod error;
 mod fat;

@@ -9,6 +9,6 @@ mod site;
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 pub use scalar::{ByteSize, Mac, Name};
 pub use site::{
-    Admin, CarriedSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
+    Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
     Site, Volume,
 };

@@ -41,7 +41,7 @@ pub struct ClusterParts {
     /// The channel of the LXD snap.
     pub channel: Channel,
     /// The snaps that the machines are given, in the order to install them in; none if they get them from the store.
-    pub snaps: Vec<CarriedSnap>,
+    pub snaps: Vec<BundledSnap>,
     /// The name of the bootstrap host.
     pub bootstrap: Name,
     /// Whether it forms the cluster without a majority of the hosts.
@@ -56,9 +56,9 @@ pub struct ClusterParts {
     pub hosts: Vec<Host>,
 }
 
-/// A snap that is carried to the machines.
+/// A snap that is bundled to the machines.
 #[derive(Clone, Debug, Serialize)]
-pub struct CarriedSnap {
+pub struct BundledSnap {
     /// Its name in the store.
     pub name: String,
     /// The store's number of this build.
@@ -75,7 +75,7 @@ pub struct CarriedSnap {
     pub assertion: Utf8PathBuf,
 }
 
-impl CarriedSnap {
+impl BundledSnap {
     /// What its two files are called on a medium and on the machine, without their extensions.
     #[must_use]
     pub fn stem(&self) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tera::Tera;
 
 use crate::encoding;
-use crate::model::{ByteSize, CarriedSnap, Cluster};
+use crate::model::{BundledSnap, ByteSize, Cluster};
 use crate::shell::{self, ShellError};
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
@@ -249,7 +249,7 @@ impl<'a> Values<'a> {
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),
-                offline: cluster.snaps.iter().map(CarriedSnap::stem).collect(),
+                offline: cluster.snaps.iter().map(BundledSnap::stem).collect(),
             },
             slots,
             volumes,

@@ -1,4 +1,4 @@
-//! Carried snaps, from the folder of a site to the disk of a machine: what `check` reads in them is what mksquashfs put
+//! BundledFile snaps, from the folder of a site to the disk of a machine: what `check` reads in them is what mksquashfs put
 //! there, what a baked medium holds is what lay in the folder, and what late_command plants is what the medium holds.
 
 use std::fs;

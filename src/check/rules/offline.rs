@@ -7,7 +7,7 @@ use super::release::{channel, release};
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
-use crate::model::CarriedSnap;
+use crate::model::BundledSnap;
 use crate::profile::{Spanned, quoted};
 use crate::snap::{ASSERT, Claims, Examined, Meta, NoMeta, SNAP, SnapFile};
 use crate::target;
@@ -171,7 +171,7 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
 
 /// The snaps that the machines of a cluster are given, in the order to install them in; nothing if they get them from
 /// the store. Only for a site without findings.
-pub(in crate::check) fn carried(site: &SiteView<'_>, cluster: &ClusterView<'_>) -> Vec<CarriedSnap> {
+pub(in crate::check) fn bundled(site: &SiteView<'_>, cluster: &ClusterView<'_>) -> Vec<BundledSnap> {
     let Some(bundle) = Bundle::of(site, cluster) else {
         return Vec::new();
     };
@@ -182,7 +182,7 @@ pub(in crate::check) fn carried(site: &SiteView<'_>, cluster: &ClusterView<'_>) 
             let Some(Ok(claims)) = &snap.claims else {
                 return None;
             };
-            Some(CarriedSnap {
+            Some(BundledSnap {
                 name: claims.name.clone(),
                 revision: claims.revision,
                 size: claims.size,

@@ -9,7 +9,7 @@ use tera::Tera;
 
 use super::DebianError;
 use super::questions;
-use crate::model::{ByteSize, CarriedSnap, Cluster, Host, Kernel, VolumeKind};
+use crate::model::{BundledSnap, ByteSize, Cluster, Host, Kernel, VolumeKind};
 use crate::seed::{Content, File};
 use crate::shell::{self, ShellError};
 use crate::trust::SecretBytes;
@@ -143,7 +143,7 @@ impl Installer {
 
 /// What their files are called, with blanks between them.
 fn snaps(cluster: &Cluster) -> String {
-    let stems: Vec<String> = cluster.snaps.iter().map(CarriedSnap::stem).collect();
+    let stems: Vec<String> = cluster.snaps.iter().map(BundledSnap::stem).collect();
     stems.join(" ")
 }
 

@@ -14,7 +14,7 @@ use camino::Utf8Path;
 use rustix::fs::SeekFrom as Seek;
 use rustix::io::Errno;
 
-use super::carried::Carried;
+use super::bundled::BundledFile;
 use super::seed_image::{self, Seed};
 use super::{Facts, MediaError, path_of};
 use crate::seed::{Content, File as Rendered};
@@ -25,8 +25,8 @@ use ext4::{Bytes, Ext4, New};
 
 /// Where cloud-init finds a seed by itself.
 const SEED: &str = "var/lib/cloud/seed/nocloud";
-/// Where the first boot looks for carried snaps.
-pub const CARRIED: &str = "var/lib/lxseed/snaps";
+/// Where the first boot looks for bundled snaps.
+pub const BUNDLED: &str = "var/lib/lxseed/snaps";
 /// What was put into the image.
 const MANIFEST: &str = "var/lib/lxseed/manifest.json";
 /// What cloud-init is told, in a file that it reads by itself.
@@ -249,7 +249,7 @@ impl Image {
     ///
     /// # Errors
     /// If there is no room for them, or writing fails. The image is then of no use.
-    pub fn plant(&self, files: &[Rendered], carried: &[Carried], manifest: &Manifest) -> Result<(), MediaError> {
+    pub fn plant(&self, files: &[Rendered], bundled: &[BundledFile], manifest: &Manifest) -> Result<(), MediaError> {
         let manifest = manifest.to_json();
         let mut new: Vec<New<'_>> = files
             .iter()
@@ -264,13 +264,13 @@ impl Image {
             mode: 0o600,
             bytes: Bytes::Here(manifest.as_bytes()),
         });
-        new.extend(carried.iter().map(|file| New {
+        new.extend(bundled.iter().map(|file| New {
             path: &file.entry.path,
             mode: file.entry.mode,
             bytes: Bytes::At(&file.source, &file.entry.sha256),
         }));
         let small = files.iter().map(|file| file.content.bytes().len() as u64);
-        let large = carried.iter().map(|file| file.entry.size);
+        let large = bundled.iter().map(|file| file.entry.size);
         let sizes = small.chain(large).chain([manifest.len() as u64]);
         let needed: u64 = sizes.map(|size| size.next_multiple_of(self.root.block) + BESIDE).sum();
         if needed > self.root.free {
@@ -363,7 +363,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     let seed = Seed::new(|name| image.ext4.read(&format!("{SEED}/{name}"), seed_image::MAX_BYTES.into()));
     let facts = seed.and_then(|seed| seed.facts()).unwrap_or_default();
     let snaps = manifest.files.iter().filter_map(|entry| {
-        let name = entry.path.strip_prefix(CARRIED).ok()?.as_str();
+        let name = entry.path.strip_prefix(BUNDLED).ok()?.as_str();
         Some(name.strip_suffix(".snap")?.to_owned())
     });
     Ok(Some(Planted {
@@ -379,13 +379,13 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::carried::SNAPS;
+    use crate::media::bundled::SNAPS;
 
     #[test]
     fn the_installer_tells_cloud_init_the_same() {
         let script = include_str!("../../../templates/installer/debian/stages.sh");
         assert!(script.contains(&format!("<<'CONFIG'\n{CONFIG_TEXT}CONFIG\n")));
-        assert!(script.contains(&format!("to=\"$TARGET/{CARRIED}\"")));
+        assert!(script.contains(&format!("to=\"$TARGET/{BUNDLED}\"")));
         assert!(script.contains(&format!("seed=\"$TARGET\"/{SEED}\n")));
         assert!(script.contains(&format!("/{SNAPS}\"")));
     }

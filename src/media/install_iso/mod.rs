@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::Utf8Path;
 use sha2::{Digest, Sha256};
 
-use super::carried::Carried;
+use super::bundled::BundledFile;
 use super::iso9660::{Image, Node};
 use super::{MediaError, path_of, seed_image};
 use crate::hex;
@@ -66,7 +66,7 @@ pub struct Fleet<'a> {
     /// The files of that folder, relative to it.
     pub files: &'a [Rendered],
     /// Further ones, which are too large for that.
-    pub carried: &'a [Carried],
+    pub bundled: &'a [BundledFile],
     /// What they are.
     pub manifest: &'a Manifest,
 }
@@ -76,7 +76,7 @@ pub struct Session<'a> {
     skeleton: Skeleton,
     files: Vec<Addition<'a>>,
     folder: &'static str,
-    carried: &'a [Carried],
+    bundled: &'a [BundledFile],
     boot: Boot,
 }
 
@@ -105,15 +105,15 @@ pub fn session<'a>(base: Base<'_>, folder: &Utf8Path, fleet: &Fleet<'a>) -> Resu
     }
     // As much again for directories, and what xorriso adds at the end.
     let sizes = files.iter().map(|file| file.bytes.len() as u64);
-    let carried = fleet.carried.iter().map(|file| file.entry.size);
-    let more = sizes.chain(carried).map(|size| size + 2 * BLOCK).sum::<u64>();
+    let bundled = fleet.bundled.iter().map(|file| file.entry.size);
+    let more = sizes.chain(bundled).map(|size| size + 2 * BLOCK).sum::<u64>();
     let skeleton = Skeleton::of(base.file, more + (4 << 20), folder)?;
     xorriso::make_room(&path_of(skeleton.file()), base.path, &files, fleet)?;
     Ok(Session {
         skeleton,
         files,
         folder: fleet.folder,
-        carried: fleet.carried,
+        bundled: fleet.bundled,
         boot: Boot::of(base.file)?,
     })
 }
@@ -205,7 +205,7 @@ impl Session<'_> {
                 return Err(MediaError::NotReadBack(file.path.clone()));
             }
         }
-        for Carried { entry, .. } in self.carried {
+        for BundledFile { entry, .. } in self.bundled {
             let path = format!("{}/{}", self.folder, entry.path);
             if sha256(&mut image, &path)?.as_ref() != Some(&entry.sha256) {
                 return Err(MediaError::NotReadBack(path));
@@ -321,7 +321,7 @@ fn md5sums(image: &mut Image<&File>, files: &[Addition<'_>], fleet: &Fleet<'_>) 
             text.push_str(&format!("{digest}  ./{path}\n"));
         }
     }
-    for file in fleet.carried {
+    for file in fleet.bundled {
         let path = format!("{}/{}", fleet.folder, file.entry.path);
         text.push_str(&format!("{}  ./{path}\n", file.md5));
     }

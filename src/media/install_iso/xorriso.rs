@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Fleet;
-use crate::media::carried::Carried;
+use crate::media::bundled::BundledFile;
 use crate::media::{DAY, MediaError};
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
@@ -34,14 +34,14 @@ pub(super) struct Addition<'a> {
 
 /// Makes room for files on an image: afterwards each is there with its name, size and mode, and holds some other file's
 /// bytes. So no key passes through another program or lies in a file for it to read. Those bytes come from `filler`,
-/// which is at least as large as each of them. What is carried is no secret, and is there with its own bytes.
+/// which is at least as large as each of them. What is bundled is no secret, and is there with its own bytes.
 pub(super) fn make_room(
     image: &str,
     filler: &Utf8Path,
     files: &[Addition<'_>],
     fleet: &Fleet<'_>,
 ) -> Result<(), MediaError> {
-    let actions = actions(image, filler, files, (fleet.folder, fleet.carried))?;
+    let actions = actions(image, filler, files, (fleet.folder, fleet.bundled))?;
     let mut child = xorriso()
         .args(["-no_rc", "-options_from_file", "-"])
         .stdin(Stdio::piped())
@@ -75,7 +75,7 @@ fn actions(
     image: &str,
     filler: &Utf8Path,
     files: &[Addition<'_>],
-    (folder, carried): (&str, &[Carried]),
+    (folder, bundled): (&str, &[BundledFile]),
 ) -> Result<String, MediaError> {
     let filler = quoted(filler.as_str())?;
     let mut lines = vec![
@@ -93,8 +93,8 @@ fn actions(
         lines.push(format!("-cut_out {filler} 0 {length} {path}"));
         lines.push(format!("-chmod {mode} {path} --"));
     }
-    let on_folder = |file: &Carried| Utf8Path::new(folder).join(&file.entry.path);
-    for file in carried {
+    let on_folder = |file: &BundledFile| Utf8Path::new(folder).join(&file.entry.path);
+    for file in bundled {
         let source = file.source.canonicalize_utf8()?;
         let path = quoted(&format!("/{}", on_folder(file)))?;
         lines.push(format!("-map {} {path}", quoted(source.as_str())?));
@@ -102,7 +102,7 @@ fn actions(
     }
     // What xorriso made on the way takes after the filler's folder.
     let ours = files.iter().map(|file| file.path.clone().into());
-    let ours: Vec<Utf8PathBuf> = ours.chain(carried.iter().map(on_folder)).collect();
+    let ours: Vec<Utf8PathBuf> = ours.chain(bundled.iter().map(on_folder)).collect();
     let folders: BTreeSet<&Utf8Path> = ours
         .iter()
         .flat_map(|path| path.ancestors().skip(1))

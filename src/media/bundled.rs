@@ -15,7 +15,7 @@ pub const SNAPS: &str = "lxd_snaps";
 
 /// A file that goes onto a medium.
 #[derive(Clone, Debug)]
-pub struct Carried {
+pub struct BundledFile {
     /// Where it lies.
     pub source: Utf8PathBuf,
     /// What it is, its path being the one on the medium.
@@ -24,7 +24,7 @@ pub struct Carried {
     pub(super) md5: String,
 }
 
-impl Carried {
+impl BundledFile {
     /// Reads a file that shall be at `path` of a medium, from beginning to end.
     ///
     /// # Errors
