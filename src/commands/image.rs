@@ -25,7 +25,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
     // What was edited by hand after the build would no longer be what was checked.
     tree::as_built(&folder, &seed_image::FILES)?;
     let found = media::folder_seed(&folder).map_err(refused)?;
-    let facts = found.facts().map_err(refused)?;
+    let summary = found.summary().map_err(refused)?;
     let (format, words) = match args.format {
         ImageFormat::Iso => (seed_image::Format::Iso, "ISO 9660"),
         ImageFormat::Fat => (seed_image::Format::Fat, "FAT"),
@@ -38,7 +38,7 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
         "{} written: {words} image labelled {} for {}, {} bytes; it holds this host's keys",
         args.output,
         seed_image::LABEL,
-        facts.host,
+        summary.host,
         image.expose().len(),
     ));
     Ok(Outcome::Done)

@@ -7,7 +7,7 @@ use lxseed::installer::debian;
 use lxseed::media::bundled::SNAPS;
 use lxseed::media::cloud_image::{self, Planted};
 use lxseed::media::install_iso::{self, Baked};
-use lxseed::media::{self, Facts, SeedImage, seed_image};
+use lxseed::media::{self, SeedImage, SeedSummary, seed_image};
 use lxseed::tree::{self, Inspected};
 
 use super::{CommandError, Outcome};
@@ -81,15 +81,15 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
             .map(|host| {
                 let folder = path.join(&cluster.name).join(host);
                 // What is wrong with a seed is reported below, file by file.
-                let facts = media::folder_seed(&folder)
-                    .and_then(|seed| seed.facts())
+                let summary = media::folder_seed(&folder)
+                    .and_then(|seed| seed.summary())
                     .unwrap_or_default();
                 let image = images.contains(&*Utf8Path::new(&cluster.name).join(host));
                 [
                     host.clone(),
-                    list(&facts.addresses),
-                    list(&facts.macs),
-                    facts.instance_id,
+                    list(&summary.addresses),
+                    list(&summary.macs),
+                    summary.instance_id,
                     if image {
                         seed_image::ISO.to_owned()
                     } else {
@@ -192,9 +192,9 @@ fn cloud_image(path: &Utf8Path, image: &Planted, printer: &mut Printer) -> Outco
     ));
     let mut rows = vec![
         ["system".to_owned(), image.system.clone()],
-        ["instance-id".to_owned(), image.facts.instance_id.clone()],
-        ["boots".to_owned(), list(&image.facts.macs)],
-        ["address".to_owned(), list(&image.facts.addresses)],
+        ["instance-id".to_owned(), image.summary.instance_id.clone()],
+        ["boots".to_owned(), list(&image.summary.macs)],
+        ["address".to_owned(), list(&image.summary.addresses)],
     ];
     rows.extend((!image.snaps.is_empty()).then(|| ["snaps".to_owned(), list(&image.snaps)]));
     for line in aligned(&rows) {
@@ -224,13 +224,13 @@ fn show_seed(path: &Utf8Path, image: &SeedImage, printer: &mut Printer) -> Outco
         "{}: NoCloud seed, {format} labelled {}, {} bytes{preparer}",
         path, image.label, image.size,
     ));
-    let Facts {
+    let SeedSummary {
         instance_id,
         host,
         macs,
         addresses,
         script,
-    } = &image.facts;
+    } = &image.summary;
     let value = |name: &str| script.get(name).cloned().unwrap_or_default();
     let mut rows = vec![
         ["host".to_owned(), host.clone()],

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::iso9660::Image;
 use super::seed_image::{self, Format, Seed};
-use super::seed_summary::Facts;
+use super::seed_summary::SeedSummary;
 use super::{MediaError, fat};
 use crate::hex;
 use crate::trust::SecretBytes;
@@ -25,7 +25,7 @@ pub struct SeedImage {
     /// Its size, in bytes.
     pub size: u64,
     /// What it is for.
-    pub facts: Facts,
+    pub summary: SeedSummary,
     /// Every file, with size and SHA-256.
     pub files: Vec<(&'static str, usize, String)>,
     /// Paths of files that are no part of a seed.
@@ -92,7 +92,7 @@ pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
         label,
         preparer,
         size,
-        facts: seed.facts()?,
+        summary: seed.summary()?,
         files: seed
             .files()
             .map(|(name, bytes)| (name, bytes.len(), hex::encode(&Sha256::digest(bytes))))

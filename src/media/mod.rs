@@ -17,7 +17,7 @@ use crate::target::{self, Date};
 
 pub use error::MediaError;
 pub use inspect::{SeedImage, folder_seed, is_seed_image, seed_image};
-pub use seed_summary::Facts;
+pub use seed_summary::SeedSummary;
 
 /// The day of every date on an image, so that the same input gives the same bytes: when the first release that lxseed
 /// installs came out.

@@ -6,7 +6,6 @@ use std::io::Cursor;
 use flate2::Compression;
 
 use super::iso9660::{Image, Member, Names};
-use super::seed_summary::{Facts, facts};
 use super::{MediaError, fat, iso9660};
 use crate::encoding;
 use crate::seed::{Content, File};
@@ -81,14 +80,6 @@ impl Seed {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|(_, bytes)| bytes.expose())
-    }
-
-    /// What it is for.
-    ///
-    /// # Errors
-    /// If its files do not read as what lxseed writes.
-    pub fn facts(&self) -> Result<Facts, MediaError> {
-        facts(self)
     }
 
     /// Every file of it.

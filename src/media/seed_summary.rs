@@ -13,7 +13,7 @@ use crate::seed::FIRSTBOOT;
 
 /// What a seed is for. Whoever made the seed chose these texts: they are not fit for a terminal as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct SeedSummary {
     /// What cloud-init tells one build of a machine from another by.
     pub instance_id: String,
     /// The host's name.
@@ -73,28 +73,34 @@ struct WriteFile {
 /// The largest script that is unpacked to be looked at.
 const MAX_SCRIPT: u64 = 1 << 20;
 
-pub(super) fn facts(seed: &Seed) -> Result<Facts, MediaError> {
-    let meta: MetaData = read(seed, "meta-data")?.unwrap_or_default();
-    let mut facts = Facts {
-        instance_id: meta.instance_id,
-        host: meta.lxseed_host.or(meta.local_hostname).unwrap_or_default(),
-        ..Facts::default()
-    };
-    if let Some(network) = read::<NetworkConfig>(seed, "network-config")? {
-        for ethernet in network.ethernets.into_values() {
-            facts.macs.extend(ethernet.matches.macaddress);
-            facts.addresses.extend(ethernet.addresses);
+impl Seed {
+    /// What it is for.
+    ///
+    /// # Errors
+    /// If its files do not read as what lxseed writes.
+    pub fn summary(&self) -> Result<SeedSummary, MediaError> {
+        let meta: MetaData = read(self, "meta-data")?.unwrap_or_default();
+        let mut summary = SeedSummary {
+            instance_id: meta.instance_id,
+            host: meta.lxseed_host.or(meta.local_hostname).unwrap_or_default(),
+            ..SeedSummary::default()
+        };
+        if let Some(network) = read::<NetworkConfig>(self, "network-config")? {
+            for ethernet in network.ethernets.into_values() {
+                summary.macs.extend(ethernet.matches.macaddress);
+                summary.addresses.extend(ethernet.addresses);
+            }
         }
+        let user_data: Option<UserData> = read(self, "user-data")?;
+        let script = user_data
+            .iter()
+            .flat_map(|data| &data.write_files)
+            .find(|file| file.path == FIRSTBOOT);
+        if let Some(script) = script {
+            summary.script = variables(script)?;
+        }
+        Ok(summary)
     }
-    let user_data: Option<UserData> = read(seed, "user-data")?;
-    let script = user_data
-        .iter()
-        .flat_map(|data| &data.write_files)
-        .find(|file| file.path == FIRSTBOOT);
-    if let Some(script) = script {
-        facts.script = variables(script)?;
-    }
-    Ok(facts)
 }
 
 /// The messages of the YAML reader show what they stumbled over, which may be a key.

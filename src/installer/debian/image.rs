@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::medium::FOLDER;
-use super::menus::{self, Menu};
+use super::menus::{self, HWE_INITRD, HWE_KERNEL, INITRD, KERNEL, Menu};
 use crate::media::MediaError;
 use crate::media::install_iso::{Boot, Layout};
 use crate::media::iso9660::Image;
@@ -15,12 +15,6 @@ use crate::target::bionic::BIONIC;
 
 /// What an Ubuntu image says of itself.
 pub(super) const INFO: &str = ".disk/info";
-/// The installer.
-pub(super) const KERNEL: &str = "install/vmlinuz";
-pub(super) const INITRD: &str = "install/initrd.gz";
-/// The installer with the HWE kernel, on images from 18.04.2 on.
-pub(super) const HWE_KERNEL: &str = "install/hwe-vmlinuz";
-pub(super) const HWE_INITRD: &str = "install/hwe-initrd.gz";
 
 /// Where on a baked image of 18.04 what is lxseed's lies.
 #[must_use]

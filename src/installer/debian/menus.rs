@@ -4,10 +4,16 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use super::image::{HWE_INITRD, HWE_KERNEL, INITRD, KERNEL};
 use super::medium::{FOLDER, MARK, START};
 use crate::media::MediaError;
 use crate::media::iso9660::Image;
+
+/// The installer.
+pub(super) const KERNEL: &str = "install/vmlinuz";
+pub(super) const INITRD: &str = "install/initrd.gz";
+/// The installer with the HWE kernel, on images from 18.04.2 on.
+pub(super) const HWE_KERNEL: &str = "install/hwe-vmlinuz";
+pub(super) const HWE_INITRD: &str = "install/hwe-initrd.gz";
 
 const ISOLINUX: &str = "isolinux/isolinux.cfg";
 const ENTRIES: &str = "isolinux/txt.cfg";

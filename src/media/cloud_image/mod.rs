@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::bundled::BundledFile;
 use super::seed_image::{self, Seed};
-use super::{Facts, MediaError, path_of};
+use super::{MediaError, SeedSummary, path_of};
 use crate::seed::{Content, File as Rendered};
 use crate::target;
 use crate::tree::Manifest;
@@ -312,7 +312,7 @@ pub struct Planted {
     /// What the system calls itself.
     pub system: String,
     /// What the seed is for.
-    pub facts: Facts,
+    pub summary: SeedSummary,
     /// What was put into it.
     pub manifest: Manifest,
     /// The snaps that it carries, such as `lxd_24322`.
@@ -361,7 +361,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     }
     // A seed that was taken out or altered is told as such above.
     let seed = Seed::new(|name| image.ext4.read(&format!("{SEED}/{name}"), seed_image::MAX_BYTES.into()));
-    let facts = seed.and_then(|seed| seed.facts()).unwrap_or_default();
+    let summary = seed.and_then(|seed| seed.summary()).unwrap_or_default();
     let snaps = manifest.files.iter().filter_map(|entry| {
         let name = entry.path.strip_prefix(BUNDLED).ok()?.as_str();
         Some(name.strip_suffix(".snap")?.to_owned())
@@ -369,7 +369,7 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     Ok(Some(Planted {
         format: source.format,
         system: image.system.clone(),
-        facts,
+        summary,
         snaps: snaps.collect(),
         manifest,
         faults,
