@@ -49,9 +49,9 @@ pub(crate) fn to_string_below(first: &str, document: &impl Serialize) -> Result<
 }
 
 /// Whether the second reader takes the text for the value.
-fn read_back(text: &str, meant: &Value) -> Result<(), YamlError> {
+fn read_back(text: &str, written: &Value) -> Result<(), YamlError> {
     match serde_yaml::from_str::<Value>(text) {
-        Ok(read) if read == *meant => Ok(()),
+        Ok(read) if read == *written => Ok(()),
         // Neither value is shown: it may hold a private key.
         Ok(_) => Err(YamlError::ReadBack("the values differ".to_owned())),
         Err(error) => Err(YamlError::ReadBack(error.to_string())),
@@ -193,9 +193,9 @@ mod tests {
 
     #[test]
     fn another_text_is_not_what_was_meant() {
-        let meant = json!({"a": "x", "b": ["1", 2, true], "c": {"d": "y"}, "e": "zz"});
-        let text = to_string(&meant).unwrap_or_default();
-        let reads = |text: &str| read_back(text, &meant);
+        let written = json!({"a": "x", "b": ["1", 2, true], "c": {"d": "y"}, "e": "zz"});
+        let text = to_string(&written).unwrap_or_default();
+        let reads = |text: &str| read_back(text, &written);
         assert!(reads(&text).is_ok(), "{text}");
         for (from, to) in [
             ("\"x\"", "\"w\""),

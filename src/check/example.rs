@@ -189,7 +189,7 @@ mod tests {
     }
 
     /// The site after the one finding's fix.
-    fn mended(edits: &[Edit]) -> (Vec<(Utf8PathBuf, Content)>, String) {
+    fn fixed(edits: &[Edit]) -> (Vec<(Utf8PathBuf, Content)>, String) {
         let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(edits)));
         // What a value was meant for may be reported as missing, too.
         let patched = checked.findings().iter();
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_patch_mends_what_it_is_shown_with() {
         for (edit, expected) in PATCHES {
-            let (files, text) = mended(&[*edit]);
+            let (files, text) = fixed(&[*edit]);
             assert!(text.contains(expected), "{edit:?} becomes:\n{text}");
             let checked = check_layout(SITE.into(), source::site_of(SITE.into(), files));
             assert_eq!(codes(&checked), [""; 0], "{edit:?} becomes:\n{text}");

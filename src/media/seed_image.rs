@@ -185,7 +185,7 @@ fn compare(files: &[(&str, &[u8])], label: &str, found: &BTreeMap<String, &[u8]>
     Ok(())
 }
 
-/// A file of an image as it stands in the tree.
+/// A file of an image as it is in the tree.
 ///
 /// # Errors
 /// If it is damaged.
@@ -198,7 +198,7 @@ pub(super) fn plain(name: &str, bytes: SecretBytes) -> Result<SecretBytes, Media
     }
 }
 
-/// The image that stands beside the seed's own files in the tree.
+/// The image beside the seed's own files in the tree.
 ///
 /// # Errors
 /// If the files of this host are no seed, or the image does not read back.

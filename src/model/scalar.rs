@@ -28,7 +28,7 @@ impl Mac {
 
 impl Mac {
     /// The address that a spelling with other separators, or with none, can only mean.
-    pub(crate) fn meant(text: &str) -> Option<Self> {
+    pub(crate) fn suggested_by(text: &str) -> Option<Self> {
         let digits: String = text.chars().filter(|c| !":-. ".contains(*c)).collect();
         // Twelve digits, or a digit may be lost; which one, nobody can tell.
         if digits.len() != 12 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -94,16 +94,16 @@ impl ByteSize {
     }
 
     /// The size that a unit in the wrong case can only mean.
-    pub(crate) fn meant(text: &str) -> Option<String> {
+    pub(crate) fn suggested_by(text: &str) -> Option<String> {
         let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
         let (number, written) = text.split_at(unit_at);
         let unit = UNITS.iter().find(|(unit, _)| unit.eq_ignore_ascii_case(written))?.0;
-        let meant = format!("{}{unit}", number.trim_end());
-        meant.parse::<Self>().is_ok().then_some(meant)
+        let suggestion = format!("{}{unit}", number.trim_end());
+        suggestion.parse::<Self>().is_ok().then_some(suggestion)
     }
 
     /// The size that a number without a unit can only mean: so large a number counts bytes.
-    pub(crate) fn meant_bytes(number: u64) -> Option<String> {
+    pub(crate) fn suggested_for_bytes(number: u64) -> Option<String> {
         let text = Self(number).to_string();
         // What comes out in MB is no round number of anything larger.
         (number >= 1_000_000_000 && !text.ends_with("MB")).then_some(text)
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_can_only_mean_one_thing_is_understood() {
-        let mac = |text: &str| Mac::meant(text).map(|mac| mac.to_string());
+        let mac = |text: &str| Mac::suggested_by(text).map(|mac| mac.to_string());
         for text in [
             "525400AABBCC",
             "52 54 00 aa bb cc",
@@ -321,14 +321,14 @@ mod tests {
         for text in ["", "52:54:0:aa:bb:cc", "52:54:00:aa:bb:cg", "52:54:00:aa:bb:cc:dd"] {
             assert_eq!(mac(text), None, "{text}");
         }
-        let size = |text: &str| ByteSize::meant(text);
+        let size = |text: &str| ByteSize::suggested_by(text);
         assert_eq!(size("960 gb").as_deref(), Some("960GB"));
         assert_eq!(size("1.92tb").as_deref(), Some("1.92TB"));
         assert_eq!(size("1tib").as_deref(), Some("1TiB"));
         for text in ["1T", "960", "gb", "1,9tb", "1 pb"] {
             assert_eq!(size(text), None, "{text}");
         }
-        let bytes = |number: u64| ByteSize::meant_bytes(number);
+        let bytes = |number: u64| ByteSize::suggested_for_bytes(number);
         assert_eq!(bytes(960_000_000_000).as_deref(), Some("960GB"));
         assert_eq!(bytes(1 << 40).as_deref(), Some("1TiB"));
         for number in [0, 960, 1_000_000, 960_197_124_096] {

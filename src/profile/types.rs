@@ -358,13 +358,13 @@ impl FromText for Mac {
     const EXPECTED: &'static str = "a MAC address such as \"52:54:00:12:34:56\"";
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let suggestion = || Self::meant(text).map(|mac| mac.to_string());
+        let suggestion = || Self::suggested_by(text).map(|mac| mac.to_string());
         text.parse()
             .map_err(|why: String| Misfit::from(why).suggestion(suggestion()))
     }
 
     fn suggested_by_number(number: u64) -> Option<String> {
-        Self::meant(&number.to_string()).map(|mac| mac.to_string())
+        Self::suggested_by(&number.to_string()).map(|mac| mac.to_string())
     }
 
     fn limits() -> Value {
@@ -377,11 +377,11 @@ impl FromText for ByteSize {
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
         text.parse()
-            .map_err(|why: String| Misfit::from(why).suggestion(Self::meant(text)))
+            .map_err(|why: String| Misfit::from(why).suggestion(Self::suggested_by(text)))
     }
 
     fn suggested_by_number(number: u64) -> Option<String> {
-        Self::meant_bytes(number)
+        Self::suggested_for_bytes(number)
     }
 
     fn limits() -> Value {

@@ -90,7 +90,7 @@ impl Track {
     }
 
     /// The track of a number such as `5.21.3`, `v5.0` or `5`.
-    fn meant_by(text: &str) -> Option<Self> {
+    fn suggested_by(text: &str) -> Option<Self> {
         let number = text.trim_start_matches('v');
         let is_of = |track: &str| {
             let rest = number.strip_prefix(track);
@@ -238,14 +238,14 @@ impl Channel {
     /// The channel that a misspelt one means: a risk with a slip, a point release for its track, another separator. A
     /// track that exists and does not fit is none of these.
     #[must_use]
-    pub fn meant_by(text: &str) -> Option<Self> {
+    pub fn suggested_by(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         let (mut track, mut risk) = (None, None);
         for part in lower.split(['/', ' ', ':', '-', '_']).filter(|part| !part.is_empty()) {
             let near = RISKS
                 .into_iter()
                 .find(|known| strsim::damerau_levenshtein(known, part) <= 2);
-            if let (Some(found), None) = (Track::meant_by(part), track) {
+            if let (Some(found), None) = (Track::suggested_by(part), track) {
                 track = Some(found);
             } else if let (Some(found), None) = (near, risk) {
                 risk = Some(found);
@@ -322,7 +322,7 @@ mod tests {
             ("stable", "5.0/stable"),
             ("4.0/canditate", "4.0/candidate"),
         ] {
-            let found = Channel::meant_by(text).map(|channel| channel.to_string());
+            let found = Channel::suggested_by(text).map(|channel| channel.to_string());
             assert_eq!(found.as_deref(), Some(meant), "{text}");
         }
         for text in [
@@ -334,7 +334,7 @@ mod tests {
             "",
             "/",
         ] {
-            assert_eq!(Channel::meant_by(text), None, "{text}");
+            assert_eq!(Channel::suggested_by(text), None, "{text}");
         }
     }
 

@@ -147,7 +147,7 @@ def to_partman(stage, uefi):
     return "committed after %.1f minutes" % (seconds / 60)
 
 
-@long_test
+@test
 def uefi_partman_writes_to_the_named_disk_alone(stage):
     """Debian 13's partman under OVMF, up to its commit, between the halves of a mirror that was cut off."""
     return to_partman(stage, True)

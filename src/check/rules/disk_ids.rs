@@ -104,19 +104,19 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
             return;
         }
         let links = matches!(by, FindBy::ById | FindBy::ByPath);
-        let mut mended = None;
+        let mut fixed = None;
         let why = match by {
             _ if text.len() > 200 || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 "it has characters that no disk's name has"
             }
             _ if links && text.contains('/') => "it is one name, without slashes",
             _ if links && whole_disk_of(text).is_some() => {
-                mended = whole_disk_of(text).map(str::to_owned);
+                fixed = whole_disk_of(text).map(str::to_owned);
                 "it is a partition, and a slot is a whole disk"
             }
             FindBy::Wwn if !is_wwn(text) => {
                 if is_hex(text) && matches!(text.len(), 16 | 32) {
-                    mended = Some(format!("0x{text}"));
+                    fixed = Some(format!("0x{text}"));
                 }
                 "a World Wide Name starts with 0x, eui., nvme. or uuid."
             }
@@ -130,8 +130,8 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
             }
             _ => return,
         };
-        let help = match &mended {
-            Some(mended) => format!("write `{mended}`"),
+        let help = match &fixed {
+            Some(fixed) => format!("write `{fixed}`"),
             None => {
                 "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine"
                     .to_owned()
@@ -140,8 +140,8 @@ fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
         let message = format!("{} cannot be a disk's {}: {why}", quoted(text), by.word());
         let finding = report.add(span, message, help);
         finding.label(why);
-        if let Some(mended) = mended {
-            finding.fix(span, scalar(&mended));
+        if let Some(fixed) = fixed {
+            finding.fix(span, scalar(&fixed));
         }
     });
 }

@@ -60,7 +60,7 @@ static UNKNOWN_CHANNEL: Check = Check::error(
 fn unknown_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
     for channel in written_channels(site) {
         if let Err(why) = channel.value.parse::<Channel>() {
-            let suggestion = Channel::meant_by(&channel.value);
+            let suggestion = Channel::suggested_by(&channel.value);
             let help = match &suggestion {
                 Some(suggestion) => format!("did you mean `{suggestion}`?"),
                 None => "use 5.0/stable or 5.21/stable".to_owned(),
