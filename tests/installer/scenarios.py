@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "common"))
 import snaps  # noqa: E402
 from steps import EMULATED, emulator  # noqa: E402
 
-SECRET = HERE.parent / "support/secret-of-the-tests"
+SECRET = HERE.parent / "it/support/secret-of-the-tests"
 TESTS = {}
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 # Busy machines are slow ones: these bound a hang, they measure nothing.
