@@ -24,8 +24,10 @@ import jinja2
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PARTS = ["common", "preflight", "purge", "snapd", "layers", "disks", "volumes", "peers", "lxd", "cluster", "trust", "verify", "seal", "converge", "main"]
-CONSTANT = "\n".join((ROOT / f"templates/first-boot/{part}.sh").read_text() for part in PARTS)
+FIRST_BOOT = (
+    "common preflight purge snapd ../common/disks layers disks volumes peers lxd cluster trust verify seal converge main"
+)
+CONSTANT = "\n".join((ROOT / f"templates/first-boot/{part}.sh").read_text() for part in FIRST_BOOT.split())
 UNIT = (ROOT / "templates/first-boot/lxseed-firstboot.service").read_text()
 
 ENVIRONMENT = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -54,7 +56,10 @@ def printf(text):
     return text
 
 
-ANSWERS_CONSTANT = printf("\n".join((ROOT / f"templates/installer/debian/{part}.sh").read_text() for part in ("common", "host")))
+IN_THE_INSTALLER = "common ../../common/disks host installed stages"
+ANSWERS_CONSTANT = printf(
+    "\n".join((ROOT / f"templates/installer/debian/{part}.sh").read_text() for part in IN_THE_INSTALLER.split())
+)
 
 VALUES = ENVIRONMENT.from_string("""#!/bin/bash
 HOST='{{ host.name }}'
