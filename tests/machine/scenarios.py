@@ -419,7 +419,7 @@ def swapped_disk(fleet):
 TRIAL = re.compile(r"TRIAL (\S+) \((\d+) s\) (.*)")
 
 
-# A kind of content each; `tests/run long` does all that are in trials.py (LXSEED_BENCH_TRIALS=all).
+# A kind of content each; `tests/run long` does all that are in trials.py (LXSEED_BENCH_TRIALS=all, or names).
 TRIALS = ["old-lvm", "old-zfs", "lvm-in-a-partition", "lvm-on-a-foreign-array-of-partitions", "cut-while-making"]
 
 
@@ -444,8 +444,8 @@ def old_content(fleet):
     machine = next(iter(fleet))
     here = machines.HERE
     machine.plant(here / "trials.py", here / "zfs-label.gz", machine.seed / "lxseed-firstboot")
-    names = TRIALS
-    if os.environ.get("LXSEED_BENCH_TRIALS") == "all":
+    names = os.environ.get("LXSEED_BENCH_TRIALS", "").split() or TRIALS
+    if names == ["all"]:
         names = re.findall(r"^@trial\(.*\)\ndef (\w+)|^    \"(\w+)\": \(lambda", (here / "trials.py").read_text(), re.M)
         names = [(one or "old-" + other).replace("_", "-") for one, other in names]
     verdicts = trials(machine, ",".join(names), 3 * LONG)

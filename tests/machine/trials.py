@@ -95,7 +95,7 @@ def pool_group(name, disk):
     """As LXD 4.0 and later make a pool of the driver lvm."""
     run("pvcreate", disk)
     run("vgcreate", name, disk)
-    run("lvcreate", "-Wy", "--yes", "--thin", "-L", "512M", "--poolmetadatasize", "8M", name + "/LXDThinPool")
+    run("lvcreate", "-Wy", "--yes", "--thin", "-L", "256M", "--poolmetadatasize", "8M", name + "/LXDThinPool")
     run("vgchange", "--addtag", "lxd_pool", name)
 
 
