@@ -121,7 +121,7 @@ class Hardware:
 def partitioned(hardware, log):
     """What partman made of the recipe on the disk that was named, and that it left the others alone."""
     hardware.data_is_untouched("after the partitioner")
-    must(re.search(r"lxseed: the system goes to /dev/vdb \(serial OS-1,", log), "another disk was resolved")
+    must(re.search(r"lxseed: the system goes to /dev/vdb \(no model, serial OS-1,", log), "another disk was resolved")
     must("test: partitioned: /dev/vdb3 /target ext4" in log, "the target is not on the named disk")
     arrays = re.search("test: partitioned: .* arrays: (.*)", log)[1]
     must("raid1" in arrays and "(auto-read-only)" in arrays, "the mirror on the data disks was started otherwise: " + arrays)
