@@ -102,20 +102,21 @@ impl Scripts {
     }
 }
 
-/// The script without the lines that are comments as a whole. The headings of its parts stay.
+/// The script without empty lines and those that are comments as a whole. The headings of its parts stay, without their rules.
 fn without_comments(text: &str) -> String {
     let mut bare = String::with_capacity(text.len());
     let mut until = None;
     for line in text.lines() {
-        let comment = line.trim_start().starts_with('#') && !line.starts_with("# ---- ");
+        let heading = line.starts_with("# ---- ");
+        let comment = line.trim_start().starts_with('#') && !heading;
         match until {
             // A document within the script is text of another language.
             Some(end) if line == end => until = None,
             Some(_) => {}
-            None if comment => continue,
+            None if comment || line.is_empty() => continue,
             None => until = document(line),
         }
-        bare.push_str(line);
+        bare.push_str(if heading { line.trim_end_matches('-').trim_end() } else { line });
         bare.push('\n');
     }
     bare

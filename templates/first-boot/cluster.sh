@@ -107,6 +107,8 @@ await_cluster() {
             if [[ $ROLE = bootstrap && $peer != "$PEER" ]]; then
                 say "the cluster $CLUSTER stands already ($PEER shows its certificate); $HOST founds no other"
                 peer=$PEER
+                # Nor when that one is switched off: it is no reason to found a second.
+                marked stands || mark stands "$PEER"
             fi
             if trusted_by_peer; then
                 WAY="join"
@@ -114,6 +116,9 @@ await_cluster() {
             fi
             unknown=$((unknown + 3))
             now=$(why_not_let_in "$unknown")
+        elif [[ $ROLE = bootstrap ]] && marked stands; then
+            now="the cluster $CLUSTER stood when $HOST asked ($(cat "$STATE/marks/stands") showed its certificate), and nobody shows it"
+            now+=" now: switch its members on; if it is gone for good, say so on $HOST: rm $STATE/marks/stands"
         elif [[ $ROLE = bootstrap ]]; then
             if may_found "$seen"; then
                 WAY=found

@@ -182,6 +182,9 @@ def founder_of_two_installed_anew(stage):
         assert one.digests() == blank, "a disk of node1 was written to"
         # The survivor is switched off and on in the presence of the new node1.
         two.power_cut()
+        # A lone founder would have leave now, if it had not seen that the cluster stands.
+        one.await_said("the cluster two stood when node1 asked (node2 showed its certificate)", 90)
+        assert "founding the cluster" not in one.journal(), "node1 founded a second cluster"
         two.boot()
         time.sleep(5)
         status = two.status()
@@ -197,8 +200,9 @@ def founder_of_two_installed_anew(stage):
 
 @test
 def majority_installed_anew(stage):
-    """Two of three are installed anew with blank disks: as long as the third lives nobody founds; without it they do, and when
-    it comes back its LXD is not started, both foundings are named, and its database is as it was."""
+    """Two of three are installed anew with blank disks: as long as the third lives nobody founds, nor when it is switched off;
+    told that it is gone for good they do, and when it comes back its LXD is not started, both foundings are named, and its
+    database is as it was."""
     b = stage.bench("three", speed=20)
     one, two, three = all_at_once(b)
     first = expect_one_founding([one, two, three])
@@ -213,6 +217,9 @@ def majority_installed_anew(stage):
     assert status.startswith("NOT DONE: ") and "majority" in status, status
     three.power_cut()
     before, disks = three.database(), three.digests()
+    one.await_said("if it is gone for good, say so on node1: rm /var/lib/lxseed/marks/stands", 90)
+    assert "founding the cluster" not in one.journal(), "node1 founded a second cluster"
+    one.inside("rm", "/var/lib/lxseed/marks/stands")
     one.await_member()
     two.await_member()
     second = expect_one_founding([one, two])
