@@ -116,7 +116,11 @@ fn without_comments(text: &str) -> String {
             None if comment || line.is_empty() => continue,
             None => until = document(line),
         }
-        bare.push_str(if heading { line.trim_end_matches('-').trim_end() } else { line });
+        bare.push_str(if heading {
+            line.trim_end_matches('-').trim_end()
+        } else {
+            line
+        });
         bare.push('\n');
     }
     bare
