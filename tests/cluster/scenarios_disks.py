@@ -254,6 +254,8 @@ def wipe_left_in_the_profile(stage):
         return stage.build("three", edits, into=name) / "three/node1"
 
     def refuses(seed):
+        # A pool that is mounted writes on; what is pending is on the disk once nobody has it mounted.
+        host.power_cut()
         before = host.digest("d1"), host.digest("d2")
         installed_anew(host, seed)
         said = host.await_stopped()
