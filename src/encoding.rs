@@ -13,7 +13,10 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 
 /// Compresses `bytes` by gzip. There is no time and no name in the result, so the same bytes give the same result.
 pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().write(Vec::with_capacity(bytes.len() / 2), level);
+    /// More than what gzip adds to what cannot be compressed.
+    const MORE: usize = 1024;
+    // At its full size at once: a vector that grows leaves copies of keys behind.
+    let mut encoder = GzBuilder::new().write(Vec::with_capacity(bytes.len() + MORE), level);
     // A vector takes whatever is written.
     let written = encoder.write_all(bytes);
     debug_assert!(written.is_ok());

@@ -7,7 +7,7 @@
 property() {
     local known key disk="$1"
     shift
-    known=$(udevadm info --query=property --name="/dev/$disk" 2>/dev/null) || known=
+    known=$(udevadm info --query=property --name="/dev/$disk" 2>/dev/null || true)
     for key in "$@"; do
         printf '%s\n' "$known" | sed -n "s/^$key=//p"
     done
@@ -93,7 +93,7 @@ human() {
 describe() {
     local model number
     model=$(property "$1" ID_MODEL)
-    [ -n "$model" ] || model=$(sed 's/ *$//' "/sys/block/$1/device/model" 2>/dev/null) || model=
+    [ -n "$model" ] || model=$(sed 's/ *$//' "/sys/block/$1/device/model" 2>/dev/null || true)
     number=$(serial "$1")
     echo "/dev/$1 (${model:-no model}, serial ${number:-unknown}, $(human "$(size_of "$1")"))"
 }
@@ -101,7 +101,7 @@ describe() {
 # Whether a disk says that it can be taken out, or is on USB.
 falls_out() {
     local removable
-    removable=$(cat "/sys/block/$1/removable" 2>/dev/null) || removable=
+    removable=$(cat "/sys/block/$1/removable" 2>/dev/null || true)
     if [ "$removable" = 1 ] || [ "$(property "$1" ID_BUS)" = usb ]; then
         return 0
     fi
