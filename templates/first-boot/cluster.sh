@@ -211,7 +211,7 @@ why_not_let_in() {
 compare_versions() {
     local mine said
     mine=$(lxd_api GET /1.0) || later "LXD does not answer"
-    said=$(printf '%s\n%s\n' "$mine" "$PEER_ANSWER" | python3 -c 'import json, sys
+    said=$(printf '%s\n%s\n' "$mine" "$PEER_ANSWER" | py 'import json, sys
 mine, theirs = (json.loads(line) for line in sys.stdin)
 def of(d):
     return d["environment"]["server_version"], len(d["api_extensions"])
@@ -223,16 +223,17 @@ if of(mine) != of(theirs):
     [[ -z $said ]] || stop "the cluster $CLUSTER runs $said. Nothing was made on any disk"
 }
 
-# The pools of the cluster that lie on members' own disks, as "NAME<tab>DRIVER" lines. A remote one (Ceph) needs nothing here.
+# local_pools lxd_api|ask: the pools of the cluster that lie on members' own disks, as "NAME<tab>DRIVER" lines. A remote one (Ceph)
+# needs nothing here.
 local_pools() {
-    json '["%s\t%s" % (p["name"], p["driver"]) for p in d if p["driver"] in ("btrfs", "dir", "lvm", "zfs")]'
+    "$1" GET '/1.0/storage-pools?recursion=1' \
+        '["%s\t%s" % (p["name"], p["driver"]) for p in d if p["driver"] in ("btrfs", "dir", "lvm", "zfs")]'
 }
 
 # LXD copies the cluster's pools to a joiner, and where no source is given it makes a file on the system's disk.
 compare_pools() {
-    local answer name driver i unknown='' other=''
-    answer=$(ask GET '/1.0/storage-pools?recursion=1') || later "the cluster does not list its pools: ${answer#\? }"
-    CLUSTER_POOLS=$(local_pools <<<"$answer")
+    local name driver i unknown='' other=''
+    CLUSTER_POOLS=$(local_pools ask) || later "the cluster does not list its pools: ${CLUSTER_POOLS#\? }"
     while IFS=$'\t' read -r name driver; do
         [[ -n $name ]] || continue
         if ! i=$(index_of "$name" "${POOL_NAMES[@]}"); then
@@ -273,10 +274,10 @@ say_pools_not_there() {
 
 # The number is in the cluster's configuration. A member that joined a moment ago does not show it of itself.
 read_founding() {
-    local number answer
+    local number
     number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$PEER_ANSWER")
-    if [[ -z $number ]] && answer=$(ask GET "/1.0?target=$BOOTSTRAP"); then
-        number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$answer")
+    if [[ -z $number ]]; then
+        number=$(ask GET "/1.0?target=$BOOTSTRAP" 'd["config"].get("user.lxseed.founding")') || number=''
     fi
     mark founding "${number:--}"
 }
@@ -289,10 +290,10 @@ RECORD='' RECORD_AT=''
 read_record() {
     local answer began=$SECONDS
     while :; do
-        answer=$(ask GET '/1.0/cluster/members?recursion=1') ||
+        answer=$(ask GET '/1.0/cluster/members?recursion=1' \
+            "[m['status'] + ' ' + m['url'].split('//')[-1] for m in d if m['server_name'] == '$HOST']") ||
             later "the cluster $CLUSTER stands ($PEER shows its certificate), but it does not list its members (${answer#\? }): is" \
                 "a majority of them on?"
-        answer=$(json "[m['status'] + ' ' + m['url'].split('//')[-1] for m in d if m['server_name'] == '$HOST']" <<<"$answer")
         read -r RECORD RECORD_AT <<<"$answer" || true
         if [[ $RECORD != Online ]] || ((SECONDS - began >= 40)); then
             return 0
@@ -324,20 +325,19 @@ decide_on_record() {
 # What would be forgotten with the member: "1 instance (web1) and 2 volumes (data2/a, data2/b)"; nothing if there is nothing.
 on_record() {
     local answer instances volumes='' pools projects pool project
-    answer=$(ask GET '/1.0/instances?recursion=1&all-projects=true') || later "the cluster does not list its instances: ${answer#\? }"
-    instances=$(json "[i['name'] for i in d if i['location'] == '$HOST']" <<<"$answer")
-    pools=$(ask GET '/1.0/storage-pools') || later "the cluster does not list its pools: ${pools#\? }"
-    projects=$(ask GET '/1.0/projects') || later "the cluster does not list its projects: ${projects#\? }"
+    instances=$(ask GET '/1.0/instances?recursion=1&all-projects=true' "[i['name'] for i in d if i['location'] == '$HOST']") ||
+        later "the cluster does not list its instances: ${instances#\? }"
     # Answers without recursion are paths; the last part is the name. Not in the heads of the loops, where a failure would pass for
     # an empty list, and so for nothing that could be lost.
-    pools=$(json '[p.split("/")[-1] for p in d]' <<<"$pools") || later "the cluster's list of pools cannot be read"
-    projects=$(json '[p.split("/")[-1].split("?")[0] for p in d]' <<<"$projects") || later "the cluster's list of projects cannot be read"
+    pools=$(ask GET '/1.0/storage-pools' '[p.split("/")[-1] for p in d]') || later "the cluster does not list its pools: ${pools#\? }"
+    projects=$(ask GET '/1.0/projects' '[p.split("/")[-1].split("?")[0] for p in d]') ||
+        later "the cluster does not list its projects: ${projects#\? }"
     for pool in $pools; do
         for project in $projects; do
-            answer=$(ask GET "/1.0/storage-pools/$pool/volumes?recursion=1&project=$project") ||
+            answer=$(ask GET "/1.0/storage-pools/$pool/volumes?recursion=1&project=$project" \
+                "['$pool/' + v['name'] for v in d if v['type'] == 'custom' and v.get('location') == '$HOST']") ||
                 later "the cluster does not list the volumes of $pool: ${answer#\? }"
-            volumes+=$(json "['$pool/' + v['name'] for v in d if v['type'] == 'custom' and v.get('location') == '$HOST']" <<<"$answer")
-            volumes+=$'\n'
+            volumes+=$answer$'\n'
         done
     done
     { counted instance <<<"$instances"; sort -u <<<"$volumes" | counted volume; } | paste -sd' ' | sed 's/) \([0-9]\)/) and \1/'
@@ -367,7 +367,7 @@ withdraw() {
 }
 
 idle_lxd() {
-    [[ $(lxd_api GET '/1.0/operations?recursion=1' | json 'sum(len(v) for k, v in d.items() if k in ("running", "pending"))') = 0 ]]
+    [[ $(lxd_api GET '/1.0/operations?recursion=1' 'sum(len(v) for k, v in d.items() if k in ("running", "pending"))') = 0 ]]
 }
 
 # The preseed as LXD shall read it: the disks stage knows under which path each volume lies on this machine, and only the
@@ -469,13 +469,13 @@ feed_preseed() {
     later "lxd init failed (exit $status): $said"
 }
 
-members_listed() { lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]'; }
+members_listed() { lxd_api GET '/1.0/cluster/members?recursion=1' '[m["server_name"] for m in d]'; }
 
 # LXD's own word is not enough: it must be a member under this name, and the cluster's database must list it. One that was
 # cut off inside a join believes that it is a member until it is started again, and the cluster knows nothing of it.
 check_membership() {
     local name members
-    name=$(lxd_api GET /1.0/cluster | json 'd["server_name"]') || later "LXD does not answer"
+    name=$(lxd_api GET /1.0/cluster 'd["server_name"]') || later "LXD does not answer"
     [[ $name = "$HOST" ]] || stop "this LXD is a member named $name of some cluster, and should be $HOST"
     members=$(members_listed) || later "LXD does not list its members"
     if ! grep -qxF -- "$HOST" <<<"$members"; then
@@ -500,9 +500,7 @@ check_membership() {
 
 # What LXD here says of the cluster's pools, once this host is a member.
 read_own_pools() {
-    local answer
-    answer=$(lxd_api GET '/1.0/storage-pools?recursion=1') || later "LXD does not list its pools: $answer"
-    CLUSTER_POOLS=$(local_pools <<<"$answer")
+    CLUSTER_POOLS=$(local_pools lxd_api) || later "LXD does not list its pools: $CLUSTER_POOLS"
     WAY=member
 }
 
@@ -510,7 +508,7 @@ read_own_pools() {
 check_founding() {
     local number
     formed
-    number=$(lxd_api GET /1.0 | json 'd["config"].get("user.lxseed.founding")') || later "LXD does not answer"
+    number=$(lxd_api GET /1.0 'd["config"].get("user.lxseed.founding")') || later "LXD does not answer"
     if [[ -n $number && -n $F_FOUNDING && $F_FOUNDING != - && $number != "$F_FOUNDING" ]]; then
         stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and its LXD follows the founding $number:" \
             "the cluster was founded anew. Stop LXD here (snap stop lxd) before anything is written, and compare both databases"
@@ -531,10 +529,10 @@ take_certificate() {
     fi
     [[ -e $ETC/tls/cluster.key ]] || stop "the cluster's key is not on this host any more, and LXD shows another certificate"
     say "taking the certificate made at build time"
-    python3 -c 'import json, sys
+    py 'import json, sys
 crt, key = (open(f).read() for f in sys.argv[1:])
 print(json.dumps({"cluster_certificate": crt, "cluster_certificate_key": key}))' "$ETC/tls/cluster.crt" "$ETC/tls/cluster.key" |
-        lxd_api PUT /1.0/cluster/certificate 60 >"$RUN/answer" || later "LXD does not take the certificate: $(cat "$RUN/answer")"
+        API_TIMEOUT=60 lxd_api PUT /1.0/cluster/certificate >"$RUN/answer" || later "LXD does not take the certificate: $(cat "$RUN/answer")"
     mark certificate
 }
 
@@ -547,7 +545,7 @@ forget_earlier_join() {
     if ! marked rejoin; then
         return 0
     fi
-    members=$(ask GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]') || return 0
+    members=$(ask GET '/1.0/cluster/members?recursion=1' '[m["server_name"] for m in d]') || return 0
     if ! grep -qxF -- "$HOST" <<<"$members" &&
         ask DELETE "/internal/cluster/raft-node/$(at_port "$ADDRESS")" >"$RUN/answer"; then
         say "the cluster has forgotten the earlier attempt of this host"
@@ -557,7 +555,7 @@ forget_earlier_join() {
 # Hosts of an earlier position that are not members yet, in their order.
 before_me() {
     local members name
-    members=$(ask GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d]' 2>/dev/null) || return 0
+    members=$(ask GET '/1.0/cluster/members?recursion=1' '[m["server_name"] for m in d]') || return 0
     for name in "${MEMBERS[@]:0:$POSITION}"; do
         grep -qxF -- "$name" <<<"$members" || printf '%s ' "$name"
     done

@@ -168,9 +168,23 @@ need() {
     fi
 }
 
-# The programs below speak JSON and TLS. python3 is on every machine that cloud-init has set up; curl and jq may not be.
+# The programs below speak JSON and TLS. python3 is on every machine that cloud-init has set up; curl and jq may not be. Nothing of
+# the environment or of added packages is of use to them, and to look for those takes a third of their time.
+py() { python3 -IS -c "$@"; }
+
+# print_value(DOCUMENT, EXPRESSION): prints the value of an expression over the document `d`, a line for each item of a list, and nothing
+# for None; the document as JSON where there is no expression.
+read -r -d '' PY_VALUE <<'PY' || true
+import json
+def print_value(d, expression=None):
+    v = eval(expression, {"d": d, "json": json}) if expression else json.dumps(d)
+    if isinstance(v, (list, tuple, set)):
+        v = "\n".join(str(x) for x in v)
+    print("" if v is None else v)
+PY
+
 read -r -d '' PY_API <<'PY' || true
-import http.client, json, os, socket, sys
+import http.client, os, socket, sys
 
 # lxd_api METHOD PATH, body on standard input: LXD's answer over its local socket. Not through lxc: a snap's program
 # sees other files than this script, and what is given as an argument can be read by everybody in /proc.
@@ -203,30 +217,28 @@ try:
 except (OSError, ValueError, http.client.HTTPException) as problem:
     print("LXD does not answer: %s" % problem)
     sys.exit(3)
-print(json.dumps(answer.get("metadata")))
+print_value(answer.get("metadata"), *sys.argv[3:])
 PY
 
-# lxd_api METHOD PATH [SECONDS] [<BODY]: prints the metadata of the answer, or the error. Exit 1 refused, 2 not found,
-# 3 no answer.
-lxd_api() { API_SOCKET=$LXD_DIR/unix.socket API_TIMEOUT=${3:-30} python3 -c "$PY_API" "$1" "$2"; }
+# lxd_api METHOD PATH [EXPRESSION] [<BODY]: prints the metadata of the answer, or what the expression makes of it; or the error.
+# Exit 1 refused, 2 not found, 3 no answer within API_TIMEOUT seconds (30).
+lxd_api() { API_SOCKET=$LXD_DIR/unix.socket API_TIMEOUT=${API_TIMEOUT:-30} py "$PY_VALUE"$'\n'"$PY_API" "$@"; }
 
 # json EXPRESSION <DOCUMENT: the value of a Python expression over the document `d`; nothing for None.
 json() {
-    python3 -c 'import json, sys
+    py "$PY_VALUE"'
+import sys
 text = sys.stdin.read()
 try:
     d = json.loads(text)
 except ValueError:
     sys.exit("not JSON: " + text.strip()[:200])
-v = eval(sys.argv[1])
-if isinstance(v, (list, tuple, set)):
-    v = "\n".join(str(x) for x in v)
-print("" if v is None else v)' "$1"
+print_value(d, sys.argv[1])' "$1"
 }
 
 # The SHA-256 that LXD knows a certificate by: of its DER form.
 fingerprint() {
-    python3 -c 'import hashlib, ssl, sys
+    py 'import hashlib, ssl, sys
 print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(open(sys.argv[1]).read())).hexdigest())' "$1"
 }
 
@@ -254,9 +266,6 @@ index_of() {
 # What LXD says of itself: "yes" a member of a cluster, "no", or "unknown" when it does not answer.
 clustered() {
     local answer
-    if ! answer=$(lxd_api GET /1.0/cluster 30); then
-        echo unknown
-        return 0
-    fi
-    json '"yes" if d["enabled"] else "no"' <<<"$answer"
+    answer=$(lxd_api GET /1.0/cluster '"yes" if d["enabled"] else "no"') || answer=unknown
+    echo "$answer"
 }

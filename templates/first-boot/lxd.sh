@@ -176,7 +176,7 @@ listen() {
     if [[ $(clustered) != no ]]; then
         return 0
     fi
-    answer=$(lxd_api GET /1.0 | json 'd["config"].get("core.https_address")') || later "LXD does not answer"
+    answer=$(lxd_api GET /1.0 'd["config"].get("core.https_address")') || later "LXD does not answer"
     if [[ $answer != "$(at_port "$ADDRESS")" ]]; then
         printf '{"config": {"core.https_address": "%s"}}' "$(at_port "$ADDRESS")" | lxd_api PATCH /1.0 >"$RUN/answer" ||
             later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
@@ -187,7 +187,7 @@ listen() {
 check_identity() {
     local shown
     if [[ $(clustered) = no ]]; then
-        shown=$(lxd_api GET /1.0 | json 'd["environment"]["certificate_fingerprint"]')
+        shown=$(lxd_api GET /1.0 'd["environment"]["certificate_fingerprint"]')
         if [[ $shown != "$(fingerprint "$ETC/tls/server.crt")" ]]; then
             say "restarting LXD, which still shows another certificate"
             stop_lxd
@@ -200,7 +200,7 @@ check_identity() {
 # LXD does not start with it. Only the bootstrap host, before it is sealed, has what it takes to mend that.
 mend_cluster_pair() {
     local crt=$LXD_DIR/cluster.crt key=$LXD_DIR/cluster.key
-    if [[ ! -e $ETC/tls/cluster.key || ! -e $crt ]] || python3 -c 'import ssl, sys
+    if [[ ! -e $ETC/tls/cluster.key || ! -e $crt ]] || py 'import ssl, sys
 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(sys.argv[1], sys.argv[2])' "$crt" "$key" 2>/dev/null; then
         return 0
     fi

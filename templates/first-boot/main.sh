@@ -72,7 +72,7 @@ status() {
     else
         cluster_now
     fi
-    python3 -c 'import json, sys
+    py 'import json, sys
 medium = (json.load(open(sys.argv[1])).get("sealed") or {}).get("medium_with_keys")
 if medium:
     print("the seed medium %s still holds this host'"'"'s keys" % medium)' "$RECEIPT" 2>/dev/null || true
@@ -81,7 +81,7 @@ if medium:
 # What this host's LXD says at this moment; a stamp of the first boot says nothing of today.
 cluster_now() {
     local answer members
-    if ! answer=$(lxd_api GET /1.0/cluster 5); then
+    if ! answer=$(API_TIMEOUT=5 lxd_api GET /1.0/cluster); then
         if grep -Eqs 'other cluster (nodes|members) to upgrade' <(tail -n 50 "$LXD_DIR/logs/lxd.log" 2>/dev/null); then
             echo "NOT DONE: LXD waits for the other members to run its version; until then it answers nobody"
         else
@@ -89,7 +89,7 @@ cluster_now() {
         fi
     elif [[ $(json 'd["enabled"]' <<<"$answer") != True ]]; then
         echo "NOT DONE: this LXD is in no cluster any more; it was a member of $CLUSTER"
-    elif ! members=$(lxd_api GET '/1.0/cluster/members?recursion=1' 5); then
+    elif ! members=$(API_TIMEOUT=5 lxd_api GET '/1.0/cluster/members?recursion=1'); then
         echo "NOT DONE: the cluster does not answer (${members:-no reason}): is a majority of its members on?"
     else
         json "'%s: member of the cluster $CLUSTER, %d of %d members online; the receipt is $RECEIPT' % (

@@ -13,9 +13,9 @@ PORT=${ENDPOINT##*:}
 #   shows and a reason, with tabs: member (the cluster's certificate), never (its own: it was never in a cluster, or was
 #   installed anew), other, silent.
 # founding: reads the same lines; prints NAME and the number of its cluster's founding, for each that tells.
-# ask HOST PORT METHOD PATH: prints the metadata of the answer as JSON, or "? REASON". A body comes on standard input.
+# ask HOST PORT METHOD PATH [EXPRESSION]: prints the metadata of the answer as lxd_api does, or "? REASON". A body comes on standard input.
 read -r -d '' PY_PEERS <<'PY' || true
-import hashlib, http.client, json, os, socket, ssl, sys, threading
+import hashlib, http.client, os, socket, ssl, sys, threading
 
 def sum_of(path):
     try:
@@ -70,7 +70,7 @@ if verb == "ask":
     method = sys.argv[4]
     try:
         body = sys.stdin.read() if method in ("PUT", "POST", "PATCH") else None
-        print(json.dumps(ask(*sys.argv[2:6], body=body)))
+        print_value(ask(*sys.argv[2:6], body=body), *sys.argv[6:])
     except (OSError, ValueError, http.client.HTTPException) as problem:
         print("? %s" % problem)
         sys.exit(1)
@@ -99,9 +99,9 @@ cluster_pin() {
     fi
 }
 
-peers() { PIN=$(cluster_pin) CRT=$LXD_DIR/server.crt KEY=$LXD_DIR/server.key python3 -c "$PY_PEERS" "$@"; }
+peers() { PIN=$(cluster_pin) CRT=$LXD_DIR/server.crt KEY=$LXD_DIR/server.key py "$PY_VALUE"$'\n'"$PY_PEERS" "$@"; }
 
-speaks_tls13() { python3 -c 'import ssl, sys; sys.exit(ssl.OPENSSL_VERSION_INFO < (1, 1, 1))'; }
+speaks_tls13() { py 'import ssl, sys; sys.exit(ssl.OPENSSL_VERSION_INFO < (1, 1, 1))'; }
 
 # address_of NAME
 address_of() { echo "${ADDRESSES[$(index_of "$1" "${MEMBERS[@]}")]}"; }
@@ -131,8 +131,8 @@ survey() { peer_rows "$@" | peers show; }
 # The member that is asked for the cluster: its name, and what it answered to GET /1.0 (or "? REASON").
 PEER='' PEER_ANSWER=''
 
-# ask METHOD PATH [<BODY]: of PEER
-ask() { peers ask "$(address_of "$PEER")" "$PORT" "$1" "$2"; }
+# ask METHOD PATH [EXPRESSION] [<BODY]: of PEER
+ask() { peers ask "$(address_of "$PEER")" "$PORT" "$@"; }
 
 # find_peer SURVEY: the first host, in joining order, that shows the cluster's certificate and takes this host for
 # trusted; else the first that shows it. One that has lost its cluster shows it, too.

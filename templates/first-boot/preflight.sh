@@ -63,7 +63,7 @@ clock_is_set() { timedatectl status 2>/dev/null | grep 'synchronized: yes' >/dev
 # certificate_life FILE: "early", "late" or "now". The function of the ssl module is undocumented but the same since
 # Python 2.6; the openssl program need not be there yet.
 certificate_life() {
-    python3 -c 'import ssl, sys, time
+    py 'import ssl, sys, time
 c = ssl._ssl._test_decode_cert(sys.argv[1])
 now = time.time()
 print("early" if now < ssl.cert_time_to_seconds(c["notBefore"]) else

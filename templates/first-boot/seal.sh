@@ -145,7 +145,7 @@ note_sealed() {
     [[ -e $RECEIPT ]] || return 0
     new=$(for stage in "${STAGES[@]}"; do
         [[ ! -e $STATE/stages/$stage.seconds ]] || printf '%s %s\n' "$stage" "$(cat "$STATE/stages/$stage.seconds")"
-    done | python3 -c 'import json, sys, time
+    done | py 'import json, sys, time
 receipt = json.load(open(sys.argv[1]))
 seconds = {name: int(spent) for name, spent in (line.split() for line in sys.stdin)}
 medium = sys.argv[2] or None

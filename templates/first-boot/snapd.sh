@@ -28,14 +28,17 @@ stage_snapd() {
 }
 
 offline() { [[ ${#OFFLINE[@]} -gt 0 ]]; }
-snapd_version() { timeout 60 snap version 2>/dev/null | awk '$1 == "snapd" { print $2 }'; }
-snapd_answers() { [[ $(snapd_version) = [0-9]* ]]; }
+SNAPD=''
+snapd_answers() {
+    SNAPD=$(timeout 60 snap version 2>/dev/null | awk '$1 == "snapd" { print $2 }')
+    [[ $SNAPD = [0-9]* ]]
+}
 
 # snapd restarts itself when it has refreshed itself, on a first boot above all, and its version is "unavailable" meanwhile.
-# That is not an old one.
+# That is not an old one. SNAPD is its version afterwards.
 snapd_has() {
     wait_for 300 3 "snapd to answer" snapd_answers || later "snapd does not answer; see 'systemctl status snapd'"
-    dpkg --compare-versions "$(snapd_version)" ge "$1"
+    dpkg --compare-versions "$SNAPD" ge "$1"
 }
 
 snap_there() { snap list "$1" >/dev/null 2>&1; }
@@ -53,7 +56,7 @@ wait_until_seeded() {
 
 upgrade_snapd() {
     if ! offline; then
-        say "snapd $(snapd_version) is too old for LXD's snap; upgrading the package"
+        say "snapd $SNAPD is too old for LXD's snap; upgrading the package"
         apt_get "apt-get update" update || later "apt-get update failed: $SAID"
         apt_get "the upgrade of snapd" install snapd || later "upgrading snapd failed: $SAID"
     else
@@ -64,7 +67,7 @@ upgrade_snapd() {
     if ! snapd_has 2.39 && ! offline; then
         from_store core "snap install core" snap install core
     fi
-    snapd_has 2.39 || stop "snapd is $(snapd_version) after the upgrade, LXD's snap needs 2.39; upgrade the package snapd"
+    snapd_has 2.39 || stop "snapd is $SNAPD after the upgrade, LXD's snap needs 2.39; upgrade the package snapd"
 }
 
 # Order matters: the program that installs, the base, the application. Without its assertion a snap could only be
@@ -171,6 +174,6 @@ hold_refreshes() {
     elif [[ -z $(snap get system refresh.hold 2>/dev/null || true) ]]; then
         quietly timeout 120 snap set system "refresh.hold=$(date -u -d '+60 days' +%Y-%m-%dT%H:%M:%SZ)" ||
             later "holding refreshes failed: $SAID"
-        say "refreshes of all snaps are held for 60 days; snapd $(snapd_version) cannot hold lxd alone"
+        say "refreshes of all snaps are held for 60 days; snapd $SNAPD cannot hold lxd alone"
     fi
 }

@@ -83,8 +83,8 @@ equal_folder() {
 # trust_folder KIND FOLDER NAMES MEMBERS. Nothing that LXD refuses for good keeps the rest from being done.
 trust_folder() {
     local kind=$1 verb name fingerprint rest plan
-    plan=$({ lxd_api GET '/1.0/certificates?recursion=1'; lxd_api GET /1.0 | json 'json.dumps(d["config"])'; } |
-        python3 -c "$PY_TRUST" "$2" "$kind" "$3" "$4") || later "LXD does not list its certificates"
+    plan=$({ lxd_api GET '/1.0/certificates?recursion=1'; lxd_api GET /1.0 'json.dumps(d["config"])'; } |
+        py "$PY_TRUST" "$2" "$kind" "$3" "$4") || later "LXD does not list its certificates"
     while IFS=$'\t' read -r verb name fingerprint rest; do
         case $verb in
         delete)
@@ -134,7 +134,7 @@ say_once() {
 # add_trust KIND NAME FILE: fails when LXD refuses the certificate for good; its words are in $RUN/answer.
 add_trust() {
     local status=0
-    python3 -c 'import base64, json, ssl, sys
+    py 'import base64, json, ssl, sys
 name, kind, path = sys.argv[1:]
 der = ssl.PEM_cert_to_DER_cert(open(path).read())
 print(json.dumps({"name": name, "type": kind, "certificate": base64.b64encode(der).decode()}))' "$2" "$1" "$3" |

@@ -22,7 +22,7 @@ stage_verify() {
 }
 
 members_online() {
-    lxd_api GET '/1.0/cluster/members?recursion=1' | json '[m["server_name"] for m in d if m["status"] == "Online"]'
+    lxd_api GET '/1.0/cluster/members?recursion=1' '[m["server_name"] for m in d if m["status"] == "Online"]'
 }
 
 online() { members_online 2>/dev/null | grep -xF -- "$HOST" >/dev/null; }
@@ -54,8 +54,7 @@ check_pools() {
     say_pools_not_there
     for pool in "${POOL_NAMES[@]}"; do
         cluster_has_pool "$pool" || continue
-        answer=$(lxd_api GET "/1.0/storage-pools/$pool?target=$HOST") || later "pool $pool is not on this member: $answer"
-        answer=$(json 'd["status"]' <<<"$answer")
+        answer=$(lxd_api GET "/1.0/storage-pools/$pool?target=$HOST" 'd["status"]') || later "pool $pool is not on this member: $answer"
         [[ $answer = Created ]] || later "pool $pool is $answer on this member"
         # LXD cannot tell how full an LVM thin pool is while nothing on it is in use, as after a reboot.
         answer=$(lxd_api GET "/1.0/storage-pools/$pool/resources?target=$HOST") || [[ $answer = "Not supported" ]] ||
@@ -100,12 +99,13 @@ write_receipt() {
     # Inside the pipe below a failure would only leave the list empty.
     members=$(members_online | tr '\n' ' ') || later "LXD does not list its members"
     look_at_disks
+    snapd_answers || true
     for i in "${!SLOT_NAMES[@]}"; do
         SLOT_DISK[i]=$(disks_of_slot "$i" | sed -n 1p)
     done
     new=$({
         printf '%s\0' host "$HOST" cluster "$CLUSTER" role "$ROLE" address "$ADDRESS" release "$UBUNTU"
-        printf '%s\0' snapd "$(snapd_version)" lxd "$(timeout 30 "$LXD" --version)"
+        printf '%s\0' snapd "$SNAPD" lxd "$(timeout 30 "$LXD" --version)"
         printf '%s\0' revision "$(snap list lxd | awk '$1 == "lxd" { print $3 }')"
         printf '%s\0' server "$(fingerprint "$LXD_DIR/server.crt")" cluster_certificate "$(fingerprint "$LXD_DIR/cluster.crt")"
         formed
@@ -127,7 +127,7 @@ write_receipt() {
                 "$(serial "${SLOT_DISK[$i]}")" "$(size_of "${SLOT_DISK[$i]}")"
         done
         printf '\0members\0%s\0missing\0%s\0' "$members" "$1"
-    } | python3 -c "$PY_RECEIPT" "$RECEIPT")
+    } | py "$PY_RECEIPT" "$RECEIPT")
     if [[ -n $new ]]; then
         put "$RECEIPT" 0644 <<<"$new"
         say "the receipt is $RECEIPT"
