@@ -131,7 +131,7 @@ impl Seed {
 /// Packs user-data by gzip, which cloud-init has unpacked by itself since long before 18.2, and unpacks it again to see
 /// that nothing is lost.
 fn pack(user_data: &[u8]) -> Result<SecretBytes, MediaError> {
-    let packed = SecretBytes::new(encoding::gzip(user_data, Compression::default()));
+    let packed = SecretBytes::new(encoding::gzip(user_data, Compression::fast()));
     match encoding::gunzip(packed.expose(), user_data.len() as u64 + 1).map(SecretBytes::new) {
         Ok(again) if again.expose() == user_data => Ok(packed),
         _ => Err(MediaError::NotReadBack("user-data, packed".to_owned())),

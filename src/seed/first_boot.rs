@@ -102,6 +102,9 @@ impl Scripts {
     }
 }
 
+/// What ends a document that is a program in Python.
+const PYTHON: &str = "PY";
+
 /// The script without empty lines and those that are comments as a whole. The headings of its parts stay, without their rules.
 fn without_comments(text: &str) -> String {
     let mut bare = String::with_capacity(text.len());
@@ -110,8 +113,9 @@ fn without_comments(text: &str) -> String {
         let heading = line.starts_with("# ---- ");
         let comment = line.trim_start().starts_with('#') && !heading;
         match until {
-            // A document within the script is text of another language.
             Some(end) if line == end => until = None,
+            // A document within the script is text of another language; Python has the same comments.
+            Some(PYTHON) if comment => continue,
             Some(_) => {}
             None if comment || line.is_empty() => continue,
             None => until = document(line),

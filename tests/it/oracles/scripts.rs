@@ -252,14 +252,29 @@ fn disk_ids(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Bash's own view of a script, in which comments are none.
-fn without_comments(bash: &Path, script: &[u8]) -> Vec<String> {
+/// Puts Python's own view of them in the place of the programs within a script.
+const PROGRAMS: &str = r#"
+import ast, re, sys
+print(re.sub(r"(<<'PY'[^\n]*\n)(.*?\n)(PY\n)", lambda found: found[1] + ast.dump(ast.parse(found[2])) + "\n" + found[3],
+             open(sys.argv[1]).read(), flags=re.S))
+"#;
+
+/// Bash's own view of a script, and Python's of the programs in it, in which comments are none.
+fn without_comments(bash: &Path, python: &Path, script: &[u8]) -> Vec<String> {
     let dir = temp_dir();
     let path = dir.path().join("script");
     fs::write(&path, script).unwrap();
     let run = Run::of(Command::new(bash).arg("--pretty-print").arg(path))
         .expect_exit(0)
         .expect_stderr("");
+    fs::write(dir.path().join("pretty"), &run.stdout).unwrap();
+    let run = Run::of(
+        Command::new(python)
+            .args(["-c", PROGRAMS])
+            .arg(dir.path().join("pretty")),
+    )
+    .expect_exit(0)
+    .expect_stderr("");
     let lines = run.stdout.lines();
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
@@ -268,7 +283,9 @@ fn without_comments(bash: &Path, script: &[u8]) -> Vec<String> {
 /// everything but its comments.
 #[test]
 fn user_data_carries_the_files_beside_it() {
-    let Some(bash) = tool("bash") else { return };
+    let (Some(bash), Some(python)) = (tool("bash"), tool("python3")) else {
+        return;
+    };
     let sites = built();
     for host in hosts(&sites) {
         let carried = host.write_files();
@@ -300,8 +317,8 @@ fn user_data_carries_the_files_beside_it() {
             let name = Path::new(&script.path).file_name().unwrap().to_str().unwrap();
             let beside = host.read(name);
             assert_eq!(
-                without_comments(&bash, &script.content),
-                without_comments(&bash, &beside),
+                without_comments(&bash, &python, &script.content),
+                without_comments(&bash, &python, &beside),
                 "{}: {} is not {name}",
                 host.name,
                 script.path
