@@ -3,6 +3,7 @@
 Everything a bench makes has its own process number in its name, and is taken down by `Bench.close`: processes by the
 numbers it started, namespaces and loop devices by the names it made. Nothing else on the machine is touched.
 """
+import base64
 import hashlib
 import itertools
 import json
@@ -381,6 +382,7 @@ class Bench:
         self.folder.mkdir()
         self.hosts, self.spaces, self.loops = {}, [], []
         self.plugs = itertools.count()
+        self.read = {}
         self.wire = self.tag + "-wire"
         run("ip", "netns", "add", self.wire)
         self.spaces.append(self.wire)
@@ -389,14 +391,15 @@ class Bench:
 
     def planted(self, seed, path):
         """The bytes that a seed's user-data writes to a path."""
-        return subprocess.run(
-            ["chroot", str(self.tree), "python3", "-c", """
-import base64, gzip, sys, yaml
+        text = (seed / "user-data").read_bytes()
+        if text not in self.read:
+            self.read[text] = json.loads(subprocess.run(["chroot", str(self.tree), "python3", "-c", """
+import base64, gzip, json, sys, yaml
 decode = {None: str.encode, "b64": base64.b64decode, "gz+b64": lambda text: gzip.decompress(base64.b64decode(text))}
-for entry in yaml.safe_load(sys.stdin.read())["write_files"]:
-    if entry["path"] == sys.argv[1]:
-        sys.stdout.buffer.write(decode[entry.get("encoding")](entry["content"]))
-""", path], input=(seed / "user-data").read_bytes(), stdout=subprocess.PIPE, check=True).stdout
+json.dump({entry["path"]: base64.b64encode(decode[entry.get("encoding")](entry["content"])).decode()
+           for entry in yaml.load(sys.stdin, yaml.CSafeLoader)["write_files"]}, sys.stdout)
+"""], input=text, stdout=subprocess.PIPE, check=True).stdout)
+        return base64.b64decode(self.read[text].get(path, ""))
 
     def add(self, name, seed=None, machine=None):
         """A host; under MACHINE a second machine with its seed and address, and disks of its own."""

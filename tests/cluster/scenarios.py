@@ -282,6 +282,16 @@ def killed_at_random(b, seed):
 @test
 def every_start_order(stage):
     """All six orders of switching 3 hosts on, each host only when the one before it waits for others or is done."""
+    start_orders(stage, list(itertools.permutations(range(3))))
+
+
+@test
+def bootstrap_host_last(stage):
+    """3 hosts switched on with the bootstrap host last, each host only when the one before it waits for others."""
+    start_orders(stage, [(2, 1, 0)])
+
+
+def start_orders(stage, orders):
     out = stage.build("three")
 
     def one(order):
@@ -301,7 +311,7 @@ def every_start_order(stage):
         b.close()
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for result in [pool.submit(one, order) for order in itertools.permutations(range(3))]:
+        for result in [pool.submit(one, order) for order in orders]:
             result.result()
 
 
