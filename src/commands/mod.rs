@@ -1,7 +1,8 @@
-//! One file per verb, and what several verbs share: `accept`, `files`, `fleet`, `keys`, `selection`, `status`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `status`.
 
 mod accept;
 mod bake;
+mod base_image;
 mod build;
 mod build_check;
 mod check;
@@ -73,13 +74,16 @@ impl CommandError {
 }
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    if let Some(jobs) = cli.jobs {
-        // Only fails if a pool is there already, and nothing before this makes one.
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(jobs.get())
-            .build_global()
-            .map_err(|error| CommandError::Refused(error.to_string()))?;
-    }
+    // Only fails if a pool is there already, which nothing before this makes, or if no thread can be started.
+    let jobs = cli.jobs.map_or(0, std::num::NonZeroUsize::get);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(jobs)
+        .build_global()
+        .map_err(|error| {
+            CommandError::Refused(format!(
+                "no thread can be started: {error}; raise the limit of processes (ulimit -u, pids.max), or take fewer with --jobs"
+            ))
+        })?;
     match cli.command {
         Command::Check(args) => Ok(check::check(&args, printer)),
         Command::Explain(args) => explain::explain(&args, printer),
