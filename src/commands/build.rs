@@ -40,10 +40,11 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let fingerprint = loaded.secret.fingerprint();
     let images = !args.no_seed_iso;
     let planner = Planner {
-        comparison: Comparison::new(stage.existing(), &fingerprint, images),
+        comparison: Comparison::new(stage.existing(), &loaded.secret, images),
         selection: &selection,
         stage: &stage,
     };
+    progress.suspend(|| planner.judge_manifest(args, printer))?;
     let plan = planner.plan(&site)?;
     progress.hosts("writing", plan.hosts_to_render());
     plan.carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?;
@@ -51,11 +52,12 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let (clusters, repaired) = plan.into_result();
     let (count, hosts) = (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum());
     progress.step("putting the tree in place");
-    let committed = stage.commit(BuildInfo {
+    let info = BuildInfo {
         program: PROGRAM.to_owned(),
         secret_fingerprint: fingerprint.clone(),
         clusters,
-    })?;
+    };
+    let committed = stage.commit(info, &loaded.secret)?;
     progress.finish();
 
     summary(&site, printer);
@@ -144,6 +146,24 @@ struct ClusterPlan<'a> {
 }
 
 impl<'a> Planner<'a> {
+    /// Says what is odd about the manifest. Only what is rendered anew can be relied on then, so `--only` cannot keep
+    /// the rest.
+    fn judge_manifest(&self, args: &BuildArgs, printer: &mut Printer) -> Result<(), CommandError> {
+        let Some(why) = self.comparison.unreliable() else {
+            return Ok(());
+        };
+        if args.only.is_some() {
+            return Err(CommandError::Refused(format!(
+                "{}/manifest.json {why}, so what --only leaves out cannot be kept: run a full build, without --only",
+                args.output
+            )));
+        }
+        if let Some(forged) = self.comparison.forged() {
+            printer.note(format_args!("note: {}/{forged}; every file is made anew", args.output));
+        }
+        Ok(())
+    }
+
     fn plan(&self, site: &'a Site) -> Result<Plan<'a>, CommandError> {
         let clusters = site
             .clusters

@@ -257,10 +257,10 @@ mod tests {
         fixture.build(&[("lab/a", "1"), ("lab/b", "2")]);
         let path = fixture.target().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"format\": 4", "\"format\": 5")).unwrap();
+        fs::write(&path, text.replace("\"format\": 5", "\"format\": 6")).unwrap();
         let newer = message(guard(&fixture.target()));
         assert!(
-            newer.contains("by a newer lxseed (manifest format 5; this one knows up to 4)"),
+            newer.contains("by a newer lxseed (manifest format 6; this one knows up to 5)"),
             "{newer}"
         );
         for (from, to) in [

@@ -16,7 +16,7 @@ pub(super) const LINE: &str = "lxseed-secret-1 2026-11-23 \
     000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f cdb0375e";
 
 /// The secret that all pinned values belong to.
-pub(super) fn secret() -> SiteSecret {
+pub(crate) fn secret() -> SiteSecret {
     SiteSecret::parse(LINE).unwrap()
 }
 

@@ -15,6 +15,7 @@
 mod build;
 mod ci_recipes;
 mod cloud;
+mod forged;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;
