@@ -2,12 +2,22 @@
 
 use std::env;
 use std::io;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use camino::Utf8Path;
 
+use crate::child::{self, Ended, Limit};
+
 /// Nothing where there is nobody to ask: no repository, or no git. An error is git's reason for not answering.
 pub(crate) type Answer<T> = Result<Option<T>, String>;
+
+/// An answer takes milliseconds; on a disk that is asleep, or over a network, seconds. The largest one names every file
+/// of a tree that is tracked.
+const LIMIT: Limit = Limit {
+    time: Duration::from_secs(30),
+    stdout: 64 << 20,
+};
 
 /// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it
 /// is not: no index could list it there.
@@ -50,11 +60,11 @@ pub(crate) fn ignores(folder: &Utf8Path, name: &str) -> Answer<bool> {
     }
 }
 
-fn ask(folder: &Utf8Path, question: &[&str]) -> Answer<Output> {
+fn ask(folder: &Utf8Path, question: &[&str]) -> Answer<Ended> {
     if !has_repository(folder) {
         return Ok(None);
     }
-    match command(folder, question).output() {
+    match child::run(&mut command(folder, question), LIMIT) {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
@@ -62,7 +72,7 @@ fn ask(folder: &Utf8Path, question: &[&str]) -> Answer<Output> {
 }
 
 /// Git's own words for what kept it from answering.
-fn reason(answer: &Output) -> String {
+fn reason(answer: &Ended) -> String {
     let text = String::from_utf8_lossy(&answer.stderr);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = line.unwrap_or("no reason given");
@@ -80,13 +90,13 @@ fn has_repository(folder: &Utf8Path) -> bool {
 
 /// A git command in a folder, with nothing on its standard input, that answers about that folder and about no other.
 pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
-    let mut git = Command::new("git");
+    let mut git = child::command("git");
     // A hook runs with GIT_DIR, GIT_INDEX_FILE and more set for another repository or another index than is asked
     // about.
     for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
         git.env_remove(name);
     }
-    git.env("LC_ALL", "C")
+    git
         // Git stops at mount points unless told otherwise, and would not see a repository above one.
         .env("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1")
         .env("GIT_OPTIONAL_LOCKS", "0")
@@ -95,8 +105,7 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
         // read, and the one setting that would run a program of the repository's choice for them is off.
         .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C"])
         .arg(folder)
-        .args(question)
-        .stdin(Stdio::null());
+        .args(question);
     git
 }
 

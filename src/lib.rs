@@ -10,6 +10,7 @@
 //! and what is derived from it, [`report`] how findings look. docs/architecture.md has the drawing.
 
 pub mod check;
+mod child;
 mod chunks;
 mod encoding;
 pub mod finding;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use time::Date;
@@ -13,7 +13,7 @@ use super::file::{self, PrivateFile, read_bounded};
 use super::location::Surroundings;
 pub use super::origin::Origin;
 use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
-use crate::git;
+use crate::{child, git};
 
 /// What the user said about the secret. `Debug` shows neither the command nor the variable.
 #[derive(Clone, Default)]
@@ -146,8 +146,8 @@ fn read(content: &[u8], origin: Origin) -> Result<Loaded, SecretError> {
 /// What the command prints. It may ask on the terminal, so it gets no time limit; its errors go where ours go.
 fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |error| SecretError::CommandNotRun { error };
-    let mut command = Command::new("sh");
-    command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut command = child::users_own("sh");
+    command.args(["-c", line]).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let read = child
         .stdout

@@ -73,6 +73,7 @@ const ROOMS: &[&str] = &[
     "encoding",
     "chunks",
     "hex",
+    "child",
     "git",
     "shell",
     "trust",

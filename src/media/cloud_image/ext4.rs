@@ -2,18 +2,29 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::process::Command;
+use std::time::Duration;
 
 use camino::Utf8Path;
-use rustix::fs::MemfdFlags;
 use sha2::{Digest, Sha256};
 
 use super::disk::Root;
-use crate::chunks::each_chunk;
+use crate::child::{self, Limit};
 use crate::hex;
 use crate::media::{DAY, MediaError, path_of};
 use crate::trust::SecretBytes;
+
+/// One question about a file, or a file of a seed.
+const QUESTION: Limit = Limit {
+    time: Duration::from_secs(60),
+    stdout: 64 << 20,
+};
+/// A walk through the file system, or through a file as large as a snap.
+const WORK: Limit = Limit {
+    time: Duration::from_secs(30 * 60),
+    stdout: 64 << 20,
+};
 
 /// A file or folder, as debugfs tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +67,7 @@ impl Ext4 {
 
     /// Refuses a file system that does not hold together.
     pub(super) fn check(&self) -> Result<(), MediaError> {
-        let output = command("e2fsck")
-            .args(["-fn", &self.device])
-            .output()
+        let output = child::run(command("e2fsck").args(["-fn", &self.device]), WORK)
             .map_err(|error| not_there(error, "e2fsck"))?;
         if output.status.success() {
             return Ok(());
@@ -115,19 +124,14 @@ impl Ext4 {
         if self.stat(path)?.is_none_or(|stat| stat.kind != "regular") {
             return Ok(None);
         }
-        let mut child = command("debugfs")
-            .args(["-R", &format!("cat \"/{path}\""), &self.device])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| not_there(error, "debugfs"))?;
         let mut digest = Sha256::new();
-        let read = match child.stdout.take() {
-            Some(from) => each_chunk(from, |chunk| digest.update(chunk)),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        };
-        child.wait()?;
-        read?;
+        let mut debugfs = command("debugfs");
+        debugfs.args(["-R", &format!("cat \"/{path}\""), &self.device]);
+        child::stream(&mut debugfs, WORK.time, |piece| {
+            digest.update(piece);
+            Ok(())
+        })
+        .map_err(|error| not_there(error, "debugfs"))?;
         Ok(Some(hex::encode(&digest.finalize())))
     }
 
@@ -156,7 +160,7 @@ impl Ext4 {
         let mut held = Vec::new();
         for file in files {
             let source = match &file.bytes {
-                Bytes::Here(bytes) => by_number(in_memory(bytes)?, &mut held),
+                Bytes::Here(bytes) => by_number(child::in_memory(bytes)?, &mut held),
                 // No name of the user's has to be quoted then.
                 Bytes::At(path, _) => by_number(fs_err::File::open(path)?.into_file(), &mut held),
             };
@@ -192,35 +196,24 @@ impl Ext4 {
 
     /// One question, answered on standard output; the complaints come second.
     fn ask(&self, question: &str) -> Result<(Vec<u8>, String), MediaError> {
-        let output = command("debugfs")
-            .args(["-R", question, &self.device])
-            .output()
+        let output = child::run(command("debugfs").args(["-R", question, &self.device]), QUESTION)
             .map_err(|error| not_there(error, "debugfs"))?;
         Ok((output.stdout, complaints(&output.stderr)))
     }
 
     /// Commands that change the file system. debugfs ends well whatever happens, so its complaints are what counts.
     fn carry_out(&self, script: &str) -> Result<(), MediaError> {
-        let mut child = command("debugfs")
+        let mut debugfs = command("debugfs");
+        debugfs
             .args(["-w", "-f", "-", &self.device])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| not_there(error, "debugfs"))?;
-        let sent = send(&mut child, script);
-        let output = child.wait_with_output()?;
+            .stdin(child::input(script.as_bytes())?);
+        let output = child::run(&mut debugfs, WORK).map_err(|error| not_there(error, "debugfs"))?;
         let complaints = complaints(&output.stderr);
-        if !complaints.is_empty() {
-            return Err(failed(&complaints));
+        if complaints.is_empty() {
+            return Ok(());
         }
-        Ok(sent?)
+        Err(failed(&complaints))
     }
-}
-
-fn send(child: &mut Child, script: &str) -> io::Result<()> {
-    let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    stdin.write_all(script.as_bytes())
 }
 
 /// Owner and mode of what was just made.
@@ -241,23 +234,13 @@ fn by_number(file: File, held: &mut Vec<File>) -> String {
     path
 }
 
-/// A file that has no place on any disk.
-fn in_memory(bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create("lxseed", MemfdFlags::CLOEXEC)?);
-    file.write_all(bytes)?;
-    Ok(file)
-}
-
 fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
+    let mut command = child::command(program);
     // Debian keeps them where only root's PATH leads.
     let path = std::env::var("PATH").unwrap_or_default();
     command
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC")
-        .env("DEBUGFS_PAGER", "__none__")
-        .stdin(Stdio::null());
+        .env("DEBUGFS_PAGER", "__none__");
     command
 }
 

@@ -1,7 +1,8 @@
 //! qcow2, which qemu-img turns into a plain disk and back.
 
-use std::process::Command;
+use std::time::Duration;
 
+use crate::child::{self, Ended, Limit};
 use crate::media::MediaError;
 
 /// What a qcow2 image begins with.
@@ -31,8 +32,14 @@ pub(super) fn needs(path: &str) -> Result<u64, MediaError> {
         .map_err(|_| failed(b"its answer cannot be read"))
 }
 
-fn qemu_img(words: &[&str]) -> Result<std::process::Output, MediaError> {
-    let output = Command::new("qemu-img").args(words).env("LC_ALL", "C").output();
+/// It packs some gigabytes.
+const LIMIT: Limit = Limit {
+    time: Duration::from_secs(60 * 60),
+    stdout: 1 << 20,
+};
+
+fn qemu_img(words: &[&str]) -> Result<Ended, MediaError> {
+    let output = child::run(child::command("qemu-img").args(words), LIMIT);
     output.map_err(|error| MediaError::not_started(error, "qemu-img", "reads and writes qcow2", "qemu-utils"))
 }
 

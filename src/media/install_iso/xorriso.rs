@@ -2,24 +2,29 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::Command;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Fleet;
+use crate::child::{self, Limit};
 use crate::media::bundled::BundledFile;
 use crate::media::{DAY, MediaError};
 
 /// The first release that repeats an image's boot equipment when it adds to it (`-boot_image any replay`).
 const OLDEST: [u32; 3] = [1, 5, 0];
 
+/// It writes directories and, where they are bundled, snaps of some hundred megabytes.
+const LIMIT: Limit = Limit {
+    time: Duration::from_secs(30 * 60),
+    stdout: 64 << 20,
+};
+
 fn xorriso() -> Command {
-    let mut command = Command::new("xorriso");
-    command
-        .env("SOURCE_DATE_EPOCH", DAY.epoch().to_string())
-        .env("LC_ALL", "C")
-        .env("TZ", "UTC");
+    let mut command = child::command("xorriso");
+    command.env("SOURCE_DATE_EPOCH", DAY.epoch().to_string());
     command
 }
 
@@ -42,18 +47,11 @@ pub(super) fn make_room(
     fleet: &Fleet<'_>,
 ) -> Result<(), MediaError> {
     let actions = actions(image, filler, files, (fleet.folder, fleet.bundled))?;
-    let mut child = xorriso()
+    let mut adding = xorriso();
+    adding
         .args(["-no_rc", "-options_from_file", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(not_there)?;
-    // It reads everything before it says much, and a program that ended early is told by its exit code.
-    if let Some(mut stdin) = child.stdin.take() {
-        let _: io::Result<()> = stdin.write_all(actions.as_bytes());
-    }
-    let output = child.wait_with_output()?;
+        .stdin(child::input(actions.as_bytes())?);
+    let output = child::run(&mut adding, LIMIT).map_err(not_there)?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() && version_in(&said) >= Some(OLDEST) {
         return Ok(());
@@ -150,11 +148,7 @@ fn not_there(error: io::Error) -> MediaError {
 
 /// Refuses a program that is too old.
 fn check_version() -> Result<(), MediaError> {
-    let output = xorriso()
-        .arg("-version")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(not_there)?;
+    let output = child::run(xorriso().arg("-version"), LIMIT).map_err(not_there)?;
     match version_in(&String::from_utf8_lossy(&output.stdout)) {
         Some(found) if found >= OLDEST => Ok(()),
         found => Err(MediaError::OldProgram {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::process::Command;
 
 use time::macros::date;
 
