@@ -39,7 +39,7 @@ impl Folder {
     }
 
     /// A folder below, made with everything above it.
-    pub(super) fn make(&self, below: &str) -> Utf8PathBuf {
+    pub(crate) fn make(&self, below: &str) -> Utf8PathBuf {
         let path = self.path.join(below);
         std::fs::create_dir_all(&path).unwrap();
         path
@@ -70,7 +70,7 @@ pub(crate) fn have(tool: &str) -> bool {
 }
 
 /// Runs a tool that must succeed and returns what it printed.
-pub(super) fn run(tool: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(tool: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(tool);
     command.args(arguments);
     succeed(command)

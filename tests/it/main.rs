@@ -33,5 +33,6 @@ mod properties;
 mod readme;
 mod reports;
 mod schema;
+mod secret;
 mod support;
 mod thousand;
