@@ -232,6 +232,8 @@ pub(crate) struct ImageArgs {
     /// File system of the image
     #[arg(long, value_enum, default_value = "iso")]
     pub(crate) format: ImageFormat,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -246,6 +248,8 @@ pub(crate) enum ImageFormat {
 pub(crate) struct InspectArgs {
     /// A seed image, an install medium, a cloud image, or the folder that build wrote
     pub(crate) file: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -276,4 +280,11 @@ pub(crate) struct SecretArgs {
     /// Read the site secret from what this shell command prints, such as 'pass show lab'
     #[arg(long, value_name = "COMMAND")]
     pub(crate) secret_command: Option<String>,
+}
+
+impl SecretArgs {
+    /// Whether an option names a secret.
+    pub(crate) fn is_given(&self) -> bool {
+        self.secret_file.is_some() || self.secret_command.is_some()
+    }
 }

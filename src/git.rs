@@ -1,35 +1,40 @@
 //! Asking git, read-only, about a folder and what is in it. Folders are given without links and from the root on.
 
-use std::env;
-use std::io;
 use std::process::Command;
 use std::time::Duration;
+use std::{env, fmt, io};
 
 use camino::Utf8Path;
 
 use crate::child::{self, Ended, Limit};
 
-/// Nothing where there is nobody to ask: no repository, or no git. An error is git's reason for not answering.
-pub(crate) type Answer<T> = Result<Option<T>, String>;
+/// Nothing where there is no repository to ask about.
+pub(crate) type Answer<T> = Result<Option<T>, NoAnswer>;
 
-/// An answer takes milliseconds; on a disk that is asleep, or over a network, seconds. The largest one names every file
-/// of a tree that is tracked.
+/// Why git gives no answer although there is a repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// It is not installed.
+    NoGit,
+    /// Its own words.
+    Reason(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoGit => f.write_str("it is not installed"),
+            Self::Reason(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// An answer takes milliseconds; on a disk that is asleep, or over a network, seconds. A pipe among git's files never
+/// ends. The largest answer names every file of a tree that is tracked.
 const LIMIT: Limit = Limit {
-    time: Duration::from_secs(30),
+    time: Duration::from_secs(if cfg!(test) { 3 } else { 15 }),
     stdout: 64 << 20,
 };
-
-/// Whether the folder is part of a work tree. Inside a .git folder, and beside the work trees of a bare repository, it
-/// is not: no index could list it there.
-pub(crate) fn in_work_tree(folder: &Utf8Path) -> Answer<bool> {
-    let Some(inside) = ask(folder, &["rev-parse", "--is-inside-work-tree"])? else {
-        return Ok(None);
-    };
-    if !inside.status.success() {
-        return Err(reason(&inside));
-    }
-    Ok(Some(inside.stdout.trim_ascii() == b"true"))
-}
 
 /// The files that git tracks at the path `name` of a folder and below it, each from the folder on.
 pub(crate) fn tracked(folder: &Utf8Path, name: &str) -> Answer<Vec<String>> {
@@ -61,28 +66,32 @@ pub(crate) fn ignores(folder: &Utf8Path, name: &str) -> Answer<bool> {
 }
 
 fn ask(folder: &Utf8Path, question: &[&str]) -> Answer<Ended> {
-    if !has_repository(folder) {
+    let Some(top) = work_tree(folder) else {
         return Ok(None);
-    }
-    match child::run(&mut command(folder, question), LIMIT) {
+    };
+    // Which repository is asked is not left to git: it would take files that lie in the folder itself for a bare one,
+    // and the repository's own settings (core.worktree, core.bare) for where its files lie.
+    let mut git = command(folder, &[]);
+    git.args(["--git-dir", top.join(".git").as_str(), "--work-tree", top.as_str()]);
+    match child::run(git.args(question), LIMIT) {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(NoAnswer::NoGit),
+        Err(error) => Err(NoAnswer::Reason(error.to_string())),
     }
 }
 
 /// Git's own words for what kept it from answering.
-fn reason(answer: &Ended) -> String {
+fn reason(answer: &Ended) -> NoAnswer {
     let text = String::from_utf8_lossy(&answer.stderr);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = line.unwrap_or("no reason given");
-    line.trim_start_matches("fatal: ").to_owned()
+    NoAnswer::Reason(line.trim_start_matches("fatal: ").to_owned())
 }
 
-/// Whether git would find a repository from a folder. Looking is a hundredth of starting a program. Git takes a `.git`
-/// file for a link to a repository, and passes over a `.git` folder without a HEAD.
-fn has_repository(folder: &Utf8Path) -> bool {
-    folder.ancestors().any(|folder| {
+/// The work tree that a folder lies in. Looking is a hundredth of starting a program. Git takes a `.git` file for a link
+/// to a repository, and passes over a `.git` folder without a HEAD.
+fn work_tree(folder: &Utf8Path) -> Option<&Utf8Path> {
+    folder.ancestors().find(|folder| {
         let git = folder.join(".git");
         git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
     })
@@ -103,7 +112,8 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
         .env("GIT_NO_LAZY_FETCH", "1")
         // A checkout of another user (a container running as root) is refused since git 2.35.2. The questions only
         // read, and the one setting that would run a program of the repository's choice for them is off.
-        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C"])
+        .args(["-c", "safe.directory=*", "-c", "core.fsmonitor=false"])
+        .args(["-c", "safe.bareRepository=explicit", "-C"])
         .arg(folder)
         .args(question);
     git
@@ -113,7 +123,7 @@ pub(crate) fn command(folder: &Utf8Path, question: &[&str]) -> Command {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Command, Utf8Path, ignores};
+    use super::{Command, NoAnswer, Utf8Path, ignores};
     use crate::trust::testing::{Folder, have, run_git};
 
     fn tracks(folder: &Utf8Path, name: &str) -> bool {
@@ -159,6 +169,59 @@ mod tests {
             folder.write(name, "", 0o600);
             run_git(path, &["add", "-f", &format!(":(literal){name}")]);
             assert!(tracks(path, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_a_repository_does_not_mislead() {
+        if !have("git") {
+            return;
+        }
+        // Each with what a pull request, or somebody who may write to .git, would put there.
+        let tricks: [&dyn Fn(&Utf8Path); 4] = [
+            &|top| {
+                for folder in ["sub/objects", "sub/refs"] {
+                    std::fs::create_dir_all(top.join(folder)).unwrap();
+                }
+                std::fs::write(top.join("sub/HEAD"), "ref: refs/heads/main\n").unwrap();
+                std::fs::write(top.join("sub/config"), "[core]\n\tbare = true\n").unwrap();
+            },
+            &|top| run_git(top, &["config", "core.bare", "true"]),
+            &|top| run_git(top, &["config", "core.worktree", "/usr"]),
+            &|top| std::fs::write(top.join("sub/.gitignore"), "*\n").unwrap(),
+        ];
+        for trick in tricks {
+            let folder = Folder::new();
+            let path = folder.path();
+            run_git(path, &["init", "-q"]);
+            folder.make("sub");
+            folder.write("sub/a", "", 0o600);
+            run_git(path, &["add", "sub/a"]);
+            trick(path);
+            assert!(tracks(&path.join("sub"), "a"));
+            assert!(!tracks(&path.join("sub"), "b"));
+            assert!(matches!(ignores(&path.join("sub"), "b"), Ok(Some(_))));
+        }
+    }
+
+    #[test]
+    fn a_repository_that_does_not_answer_is_no_answer() {
+        if !have("git") {
+            return;
+        }
+        for (name, damage) in [("HEAD", "damaged"), ("index", "damaged"), ("config", "[")] {
+            let folder = Folder::new();
+            let path = folder.path();
+            run_git(path, &["init", "-q"]);
+            let file = path.join(".git").join(name);
+            let _ = std::fs::remove_file(&file);
+            crate::trust::testing::run("mkfifo", &[file.as_str()]);
+            let began = std::time::Instant::now();
+            assert!(matches!(super::tracked(path, "a"), Err(NoAnswer::Reason(_))), "{name}");
+            assert!(began.elapsed().as_secs() < 20, "{name}");
+            std::fs::remove_file(&file).unwrap();
+            std::fs::write(&file, damage).unwrap();
+            assert!(matches!(super::tracked(path, "a"), Err(NoAnswer::Reason(_))), "{name}");
         }
     }
 

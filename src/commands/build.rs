@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
 use lxseed::seed::{CLUSTER_FILES, PROGRAM};
 use lxseed::tree::{BuildInfo, ClusterInfo, Committed, Fault, Stage, State};
-use lxseed::trust::SiteSecret;
+use lxseed::trust::{SiteSecret, source};
 use rayon::prelude::*;
 
 use super::accept::accept;
@@ -14,7 +14,7 @@ use super::build_check::build_check;
 use super::files::Files;
 use super::selection::Selection;
 use super::status::{Comparison, StaleReason, Status};
-use super::{CommandError, Outcome, keys};
+use super::{CommandError, Outcome, current_folder, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;
 use crate::terminal::progress::Progress;
@@ -28,6 +28,7 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let Some(site) = progress.suspend(|| accept(checked, consequence, printer))? else {
         return Ok(Outcome::Findings);
     };
+    refuse_output_in_site(&args.site, &args.output)?;
     progress.step("comparing");
     if args.check {
         return progress.suspend(|| build_check(args, &site, printer));
@@ -40,10 +41,11 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let fingerprint = loaded.secret.fingerprint();
     let images = !args.no_seed_iso;
     let planner = Planner {
-        comparison: Comparison::new(stage.existing(), &fingerprint, images),
+        comparison: Comparison::new(stage.existing(), &loaded.secret, images),
         selection: &selection,
         stage: &stage,
     };
+    progress.suspend(|| planner.judge_manifest(args, printer))?;
     let plan = planner.plan(&site)?;
     progress.hosts("writing", plan.hosts_to_render());
     plan.carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?;
@@ -51,11 +53,12 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     let (clusters, repaired) = plan.into_result();
     let (count, hosts) = (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum());
     progress.step("putting the tree in place");
-    let committed = stage.commit(BuildInfo {
+    let info = BuildInfo {
         program: PROGRAM.to_owned(),
         secret_fingerprint: fingerprint.clone(),
         clusters,
-    })?;
+    };
+    let committed = stage.commit(info, &loaded.secret)?;
     progress.finish();
 
     summary(&site, printer);
@@ -73,6 +76,34 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
         details(rendered, count, &committed, begin, printer);
     }
     Ok(Outcome::Done)
+}
+
+/// Refuses an output folder among the profiles: it would be read as a part of the site, and copied and committed with it.
+fn refuse_output_in_site(site: &Utf8Path, output: &Utf8Path) -> Result<(), CommandError> {
+    let parent = match output.parent() {
+        Some(parent) if parent != "" => parent,
+        _ => Utf8Path::new("."),
+    };
+    let real = |path: &Utf8Path| path.canonicalize_utf8().ok();
+    let (Some(site), Some(folder), Ok(current)) = (real(site), real(output).or_else(|| real(parent)), current_folder())
+    else {
+        // Whatever is not there has messages of its own.
+        return Ok(());
+    };
+    let site = source::whole_site(&site);
+    if !folder.starts_with(&site) {
+        return Ok(());
+    }
+    let name = output.file_name().unwrap_or("out");
+    let beside = site.parent().unwrap_or(&site);
+    let better = match current.strip_prefix(beside) {
+        Ok(below) => "../".repeat(below.components().count()) + name,
+        Err(_) => beside.join(name).into_string(),
+    };
+    Err(CommandError::Refused(format!(
+        "{output} would lie in the site folder {site}, and be read, copied and committed as a part of it: \
+         build beside it, with -o {better}"
+    )))
 }
 
 /// Prints what `--verbose` adds.
@@ -144,6 +175,24 @@ struct ClusterPlan<'a> {
 }
 
 impl<'a> Planner<'a> {
+    /// Says what is odd about the manifest. Only what is rendered anew can be relied on then, so `--only` cannot keep
+    /// the rest.
+    fn judge_manifest(&self, args: &BuildArgs, printer: &mut Printer) -> Result<(), CommandError> {
+        let Some(why) = self.comparison.unreliable() else {
+            return Ok(());
+        };
+        if args.only.is_some() {
+            return Err(CommandError::Refused(format!(
+                "{}/manifest.json {why}, so what --only leaves out cannot be kept: run a full build, without --only",
+                args.output
+            )));
+        }
+        if let Some(forged) = self.comparison.forged() {
+            printer.note(format_args!("note: {}/{forged}; every file is made anew", args.output));
+        }
+        Ok(())
+    }
+
     fn plan(&self, site: &'a Site) -> Result<Plan<'a>, CommandError> {
         let clusters = site
             .clusters

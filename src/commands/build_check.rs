@@ -26,10 +26,9 @@ pub(super) fn build_check(args: &BuildArgs, site: &Site, printer: &mut Printer) 
     let Some(loaded) = keys::existing(&args.secret, &args.site, &args.output, &existing)? else {
         return Ok(Outcome::OutOfDate);
     };
-    let fingerprint = loaded.secret.fingerprint();
     let work = Work {
         existing: &existing,
-        comparison: Comparison::new(&existing, &fingerprint, !args.no_seed_iso),
+        comparison: Comparison::new(&existing, &loaded.secret, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
     };
@@ -46,6 +45,7 @@ pub(super) fn build_check(args: &BuildArgs, site: &Site, printer: &mut Printer) 
     for removed in work.comparison.removed(site) {
         lines.push(format!("{removed} is in no profile any more"));
     }
+    lines.extend(work.comparison.forged().map(ToOwned::to_owned));
     for (path, fault) in existing.own_faults() {
         let path = if path == "" { Utf8Path::new(".") } else { path };
         lines.push(format!("{path} {fault}"));

@@ -31,10 +31,9 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         printer.line(format_args!("{}: nothing was built yet", args.output));
         return Ok(Outcome::OutOfDate);
     };
-    let fingerprint = loaded.secret.fingerprint();
     let work = Work {
         existing: &existing,
-        comparison: Comparison::new(&existing, &fingerprint, !args.no_seed_iso),
+        comparison: Comparison::new(&existing, &loaded.secret, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
         output: &args.output,
@@ -53,6 +52,10 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
     for removed in work.comparison.removed(&site) {
         same = false;
         print(&format!("only in {}: {removed}", args.output), printer);
+    }
+    if let Some(forged) = work.comparison.forged() {
+        same = false;
+        print(args.output.join(forged).as_str(), printer);
     }
     for (path, fault) in existing.own_faults() {
         same = false;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use lxseed::media::{self, MediaError, seed_image};
 use lxseed::tree::{self, AtomicFile, OutputError};
 
-use super::{CommandError, Outcome};
+use super::{CommandError, Outcome, keys};
 use crate::cli::{ImageArgs, ImageFormat};
 use crate::terminal::printer::Printer;
 
@@ -22,8 +22,19 @@ pub(super) fn image(args: &ImageArgs, printer: &mut Printer) -> Result<Outcome, 
                 args.seed
             ))
         })?;
-    // What was edited by hand after the build would no longer be what was checked.
-    tree::as_built(&folder, &seed_image::FILES)?;
+    if let Some(root) = tree::root_above(&folder)? {
+        let loaded = keys::beside_tree(&args.secret, root)?;
+        // What was edited by hand after the build would no longer be what was checked.
+        let below = folder.strip_prefix(root).unwrap_or(&folder);
+        let files = seed_image::FILES.map(|name| below.join(name));
+        tree::as_built(root, &files, loaded.as_ref().map(|loaded| &loaded.secret))?;
+        if loaded.is_none() {
+            printer.note(format_args!(
+                "note: without the site secret it was not checked who wrote {}: name it with --secret-file",
+                root.join(tree::MANIFEST)
+            ));
+        }
+    }
     let found = media::folder_seed(&folder).map_err(refused)?;
     let summary = found.summary().map_err(refused)?;
     let (format, words) = match args.format {

@@ -8,9 +8,10 @@ use lxseed::media::bundled::SNAPS;
 use lxseed::media::cloud_image::{self, Planted};
 use lxseed::media::install_iso::{self, Baked};
 use lxseed::media::{self, SeedImage, SeedSummary, seed_image};
-use lxseed::tree::{self, Inspected};
+use lxseed::tree::{self, Author, Inspected};
+use lxseed::trust::SiteSecret;
 
-use super::{CommandError, Outcome};
+use super::{CommandError, Outcome, keys};
 use crate::cli::InspectArgs;
 use crate::terminal::printer::Printer;
 use crate::terminal::table::{aligned, counted};
@@ -18,7 +19,8 @@ use crate::terminal::table::{aligned, counted};
 pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let path = &args.file;
     if path.is_dir() {
-        return match tree::inspect(path)? {
+        let secret = secret_for(args, printer)?;
+        return match tree::inspect(path, secret.as_ref())? {
             Some(found) => Ok(tree(path, &found, printer)),
             None => {
                 // The folder of one cluster or host.
@@ -38,6 +40,11 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
             }
         };
     }
+    if args.secret.is_given() {
+        return Err(CommandError::Usage(format!(
+            "a site secret tells who wrote a folder, and {path} is none: leave --secret-file and --secret-command out"
+        )));
+    }
     // Whatever is no ISO 9660 image at all is said below.
     if let Ok(Some(image)) = install_iso::read(path, &debian::layout()) {
         return Ok(baked_image(path, &image, printer));
@@ -53,6 +60,18 @@ pub(super) fn inspect(args: &InspectArgs, printer: &mut Printer) -> Result<Outco
     }
     let image = media::seed_image(path).map_err(|error| CommandError::Refused(format!("{path}: {error}")))?;
     Ok(show_seed(path, &image, printer))
+}
+
+/// The secret that tells who wrote a folder. One that nobody asked for is no reason to stop if it is of no use.
+fn secret_for(args: &InspectArgs, printer: &mut Printer) -> Result<Option<SiteSecret>, CommandError> {
+    match keys::beside_tree(&args.secret, &args.file) {
+        Ok(loaded) => Ok(loaded.map(|loaded| loaded.secret)),
+        Err(error) if args.secret.is_given() => Err(error),
+        Err(error) => {
+            printer.note(format_args!("note: {error}"));
+            Ok(None)
+        }
+    }
 }
 
 fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
@@ -110,9 +129,32 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
         printer.note(format_args!("{} was written by no build", path));
     }
     let faults = found.faults.len() + found.extra.len();
+    let unproven = match found.author {
+        None => {
+            printer.note(
+                "note: without the site secret it was not checked who wrote manifest.json: name it with --secret-file",
+            );
+            false
+        }
+        Some(Author::Build) => false,
+        Some(Author::Unknown) => {
+            printer.note("manifest.json is of an earlier lxseed and does not show who wrote it: build again");
+            true
+        }
+        Some(Author::Other) => {
+            printer.note(
+                "manifest.json was not written by a build with this secret: build again, or name the secret that it was \
+                 built with by --secret-file",
+            );
+            true
+        }
+    };
     if faults == 0 {
-        printer.line("every file is as it was built");
-        Outcome::Done
+        printer.line(match found.author {
+            Some(Author::Build) => "every file is as it was built",
+            _ => "every file is as manifest.json has it",
+        });
+        if unproven { Outcome::Findings } else { Outcome::Done }
     } else {
         printer.note(format_args!(
             "{} of {} altered: build again",

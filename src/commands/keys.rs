@@ -56,6 +56,12 @@ pub(super) fn existing(
     )))
 }
 
+/// The site secret to judge a finished tree by, if there is one: by default it is looked for above the tree, as it is
+/// above the profiles.
+pub(super) fn beside_tree(args: &SecretArgs, root: &Utf8Path) -> Result<Option<Loaded>, CommandError> {
+    Ok(source::load(&secret_options(args), root, &current_folder()?)?)
+}
+
 /// The site secret; made if there is none and nothing has been built with another one.
 pub(super) fn existing_or_new(
     args: &SecretArgs,

@@ -6,7 +6,8 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use lxseed::model::{Cluster, Site};
 use lxseed::seed::{PROGRAM, RenderError, cluster_digest};
-use lxseed::tree::{ClusterInfo, ExistingTree, Fault, State};
+use lxseed::tree::{Author, ClusterInfo, ExistingTree, Fault, State};
+use lxseed::trust::SiteSecret;
 
 /// Why a cluster has to be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(super) enum StaleReason {
     Partial,
     /// Its profiles changed.
     Profiles,
-    /// The manifest is not as it was written, so its digests prove nothing.
+    /// No build with this secret wrote the manifest, so its digests prove nothing.
     Manifest,
     /// These files are not what was built.
     Files(Vec<(Utf8PathBuf, Fault)>),
@@ -45,19 +46,42 @@ pub(super) struct ClusterStatus {
 pub(super) struct Comparison<'a> {
     existing: &'a ExistingTree,
     /// The fingerprint of the site secret that a build would take.
-    secret: &'a str,
+    fingerprint: String,
     /// Whether a build would write seed images.
     images: bool,
-    intact: bool,
+    author: Option<Author>,
 }
 
 impl<'a> Comparison<'a> {
-    pub(super) fn new(existing: &'a ExistingTree, secret: &'a str, images: bool) -> Self {
+    /// The secret is the one that a build would take.
+    pub(super) fn new(existing: &'a ExistingTree, secret: &SiteSecret, images: bool) -> Self {
         Self {
             existing,
-            secret,
+            fingerprint: secret.fingerprint(),
             images,
-            intact: existing.is_manifest_intact(),
+            author: existing.author(secret),
+        }
+    }
+
+    /// What is to be said of the manifest itself, if its author is another than it says.
+    pub(super) fn forged(&self) -> Option<&'static str> {
+        let other = self.author == Some(Author::Other) && !self.built_with_another_secret();
+        // Whatever was altered by accident is named already.
+        (other && !self.existing.is_manifest_altered())
+            .then_some("manifest.json was not written by a build with this secret")
+    }
+
+    fn built_with_another_secret(&self) -> bool {
+        let manifest = self.existing.manifest();
+        manifest.is_some_and(|manifest| manifest.secret_fingerprint != self.fingerprint)
+    }
+
+    /// Why nothing of the existing tree can be kept unseen, if it cannot.
+    pub(super) fn unreliable(&self) -> Option<&'static str> {
+        match self.author? {
+            Author::Build => None,
+            Author::Unknown => Some("is of an earlier lxseed and does not show who wrote it"),
+            Author::Other => Some("was not written by a build with this secret"),
         }
     }
 
@@ -69,7 +93,7 @@ impl<'a> Comparison<'a> {
         paths: &[Utf8PathBuf],
         look: impl Fn(&[Utf8PathBuf]) -> State,
     ) -> Result<ClusterStatus, RenderError> {
-        let digest = cluster_digest(cluster, self.secret, self.images)?;
+        let digest = cluster_digest(cluster, &self.fingerprint, self.images)?;
         let status = match self.changed(cluster, &digest) {
             Some(reason) => Status::Stale(reason),
             None => match look(paths) {
@@ -86,14 +110,17 @@ impl<'a> Comparison<'a> {
         let (Some(manifest), Some(recorded)) = (self.existing.manifest(), self.recorded(cluster.name.as_str())) else {
             return Some(StaleReason::New);
         };
-        if !self.intact {
-            Some(StaleReason::Manifest)
-        } else if recorded.digest == digest {
+        let proven = self.author == Some(Author::Build);
+        if proven && recorded.digest == digest {
             None
+        } else if self.author == Some(Author::Unknown) {
+            Some(StaleReason::Program)
+        } else if self.built_with_another_secret() {
+            Some(StaleReason::Secret)
+        } else if !proven {
+            Some(StaleReason::Manifest)
         } else if manifest.program != PROGRAM {
             Some(StaleReason::Program)
-        } else if manifest.secret_fingerprint != self.secret {
-            Some(StaleReason::Secret)
         } else if recorded.digest.is_empty() {
             Some(StaleReason::Partial)
         } else {
@@ -132,7 +159,7 @@ impl fmt::Display for StaleReason {
             Self::Secret => "was built with another site secret",
             Self::Partial => "was built in part, with --only",
             Self::Profiles => "was built from other profiles",
-            Self::Manifest => "is listed in a manifest that was altered",
+            Self::Manifest => "is listed in a manifest that no build wrote",
             Self::Files(_) => "is not what was built",
         })
     }

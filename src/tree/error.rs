@@ -42,6 +42,20 @@ pub enum OutputError {
         /// How it differs.
         fault: Fault,
     },
+    /// Somebody else wrote the manifest, or somebody with another secret.
+    #[error(
+        "{path} was not written by a build with this secret ({fingerprint}), so nothing shows that the files are what was built: \
+         build again, or name the secret that they were built with by --secret-file"
+    )]
+    NotOurs {
+        /// The manifest.
+        path: Utf8PathBuf,
+        /// The fingerprint of the secret at hand.
+        fingerprint: String,
+    },
+    /// The manifest is of a format without an authentication code.
+    #[error("{0} is of an earlier lxseed and does not show who wrote it: build again")]
+    Unproven(Utf8PathBuf),
     /// A symbolic link that leads nowhere.
     #[error("{0} is a link to a folder that does not exist: create that folder or remove the link")]
     DanglingLink(Utf8PathBuf),

@@ -8,10 +8,11 @@ use fs_err as fs;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::{self, Contents};
-use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
+use super::manifest::{Author, Entry, MANIFEST, Manifest};
 use super::target::Target;
 use super::verify::{self, file_faults, folder_faults};
 use crate::seed::File;
+use crate::trust::SiteSecret;
 
 /// The tree in an output folder, if there is one. Whoever only compares reads it without a lock and writes nothing.
 #[derive(Debug)]
@@ -121,11 +122,18 @@ impl ExistingTree {
         &self.own_faults
     }
 
-    /// Whether the manifest is as it was written, so that it can be relied on.
+    /// Who wrote the manifest, if there is one.
     #[must_use]
-    pub fn is_manifest_intact(&self) -> bool {
-        let of_it = |path: &Utf8Path| path == MANIFEST || path == SUMS;
-        self.own_faults.iter().all(|(path, _)| !of_it(path))
+    pub fn author(&self, secret: &SiteSecret) -> Option<Author> {
+        let manifest = self.manifest()?;
+        Some(manifest.author(&self.contents.text, secret))
+    }
+
+    /// Whether the checksum list shows that the manifest was altered after it was written.
+    #[must_use]
+    pub fn is_manifest_altered(&self) -> bool {
+        let altered = |(path, fault): &(Utf8PathBuf, Fault)| path == MANIFEST && *fault == Fault::Altered;
+        self.own_faults.iter().any(altered)
     }
 
     /// How a file that a build would write differs from the existing one; nothing if it is the same, byte for byte.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::error::{OutputError, first_few};
 use super::manifest::{FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
 use super::target::{KEEP, Target, is_keep};
-use crate::git;
+use crate::git::{self, Answer, NoAnswer};
 
 /// Refuses a target that a build must not replace. [`Stage::begin`](super::Stage::begin) asks the same; this is for who
 /// wants to know before the first secret is made. Nothing is written.
@@ -37,7 +37,7 @@ pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
         check_git(target, false)?;
         return Ok(Contents::default());
     };
-    // Git is up to three processes; the manifest is read meanwhile.
+    // Git is up to two processes; the manifest is read meanwhile.
     let has_gitignore = is_plain_file(&folder.join(".gitignore"));
     let (contents, git) = rayon::join(|| contents(target, &folder), || check_git(target, has_gitignore));
     let contents = contents?;
@@ -46,22 +46,17 @@ pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
 }
 
 /// Refuses a target that git tracks anything below but keep files, or that the `.gitignore` found in it lets be added.
-/// Without git on the PATH, or outside a work tree, there is nothing to ask.
+/// Where git is not installed nobody can commit, and nothing is asked.
 fn check_git(target: &Target, has_gitignore: bool) -> Result<(), OutputError> {
-    let unanswered = |reason| OutputError::Git {
-        path: target.shown.clone(),
-        reason,
-    };
-    if git::in_work_tree(&target.parent).map_err(unanswered)? != Some(true) {
+    let Some(tracked) = answered(target, git::tracked(&target.parent, &target.name))? else {
         return Ok(());
-    }
-    let tracked = git::tracked(&target.parent, &target.name).map_err(unanswered)?;
+    };
     let of_the_tree = |path: &String| {
         path.strip_prefix(&*target.name)
             .and_then(|p| p.strip_prefix('/'))
             .is_none_or(|p| !is_keep(p))
     };
-    if let Some(file) = tracked.into_iter().flatten().find(of_the_tree) {
+    if let Some(file) = tracked.into_iter().find(of_the_tree) {
         return Err(OutputError::Tracked {
             path: target.shown.clone(),
             file,
@@ -73,9 +68,20 @@ fn check_git(target: &Target, has_gitignore: bool) -> Result<(), OutputError> {
     }
     // No such host exists: a .gitignore that hides this path hides whatever a build writes.
     let probe = format!("{}/cluster/host/user-data", target.name);
-    match git::ignores(&target.parent, &probe).map_err(unanswered)? {
+    match answered(target, git::ignores(&target.parent, &probe))? {
         Some(false) => Err(OutputError::NotIgnored(target.shown.clone())),
         _ => Ok(()),
+    }
+}
+
+fn answered<T>(target: &Target, answer: Answer<T>) -> Result<Option<T>, OutputError> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(NoAnswer::NoGit) => Ok(None),
+        Err(NoAnswer::Reason(reason)) => Err(OutputError::Git {
+            path: target.shown.clone(),
+            reason,
+        }),
     }
 }
 
@@ -257,10 +263,10 @@ mod tests {
         fixture.build(&[("lab/a", "1"), ("lab/b", "2")]);
         let path = fixture.target().join(MANIFEST);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, text.replace("\"format\": 4", "\"format\": 5")).unwrap();
+        fs::write(&path, text.replace("\"format\": 5", "\"format\": 6")).unwrap();
         let newer = message(guard(&fixture.target()));
         assert!(
-            newer.contains("by a newer lxseed (manifest format 5; this one knows up to 4)"),
+            newer.contains("by a newer lxseed (manifest format 6; this one knows up to 5)"),
             "{newer}"
         );
         for (from, to) in [

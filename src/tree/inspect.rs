@@ -6,8 +6,9 @@ use fs_err as fs;
 use super::error::OutputError;
 use super::fault::Fault;
 use super::guard::{self, unlisted};
-use super::manifest::{MANIFEST, Manifest};
+use super::manifest::{Author, MANIFEST, Manifest};
 use super::verify::{file_faults, own_faults};
+use crate::trust::SiteSecret;
 
 /// A tree, looked through. Unlike [`ExistingTree`](super::ExistingTree) it may lie anywhere and hold more than a build
 /// would replace.
@@ -15,31 +16,46 @@ use super::verify::{file_faults, own_faults};
 pub struct Inspected {
     /// The manifest that the build wrote.
     pub manifest: Manifest,
+    /// Who wrote the manifest, where there was a secret to tell by.
+    pub author: Option<Author>,
     /// Faults of its files, by path.
     pub faults: Vec<(Utf8PathBuf, Fault)>,
     /// Files and folders that no build wrote.
     pub extra: Vec<String>,
 }
 
+/// The tree of ours that a folder is, or lies in, if it does. The folder is given without links and from the root on.
+///
+/// # Errors
+/// If there is a manifest of ours that is of no use.
+pub fn root_above(folder: &Utf8Path) -> Result<Option<&Utf8Path>, OutputError> {
+    for root in folder.ancestors() {
+        if manifest(root)?.is_some() {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
+
 /// Reads a tree's manifest; nothing if there is none of ours.
-fn manifest(root: &Utf8Path) -> Result<Option<Manifest>, OutputError> {
+fn manifest(root: &Utf8Path) -> Result<Option<(Manifest, Vec<u8>)>, OutputError> {
     let text = match fs::read(root.join(MANIFEST)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     match Manifest::parse(&text) {
-        Ok(manifest) => Ok(Some(manifest)),
+        Ok(manifest) => Ok(Some((manifest, text))),
         Err(why) => guard::error(why, root).map_or(Ok(None), Err),
     }
 }
 
-/// Checks every file of a tree; nothing if it is no tree of ours.
+/// Checks every file of a tree, and with a secret who wrote its manifest; nothing if it is no tree of ours.
 ///
 /// # Errors
 /// If the manifest is of no use, or the tree cannot be read.
-pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
-    let Some(manifest) = manifest(root)? else {
+pub fn inspect(root: &Utf8Path, secret: Option<&SiteSecret>) -> Result<Option<Inspected>, OutputError> {
+    let Some((manifest, text)) = manifest(root)? else {
         return Ok(None);
     };
     let mut faults = file_faults(root, &manifest.files);
@@ -47,32 +63,39 @@ pub fn inspect(root: &Utf8Path) -> Result<Option<Inspected>, OutputError> {
     faults.sort_by(|a, b| a.0.cmp(&b.0));
     let extra = unlisted(root, &manifest)?;
     Ok(Some(Inspected {
+        author: secret.map(|secret| manifest.author(&text, secret)),
         manifest,
         faults,
         extra,
     }))
 }
 
-/// Makes sure that files of a folder are what was built, if it lies in a tree of ours.
+/// Makes sure that files below the root of a tree are what was built, and with a secret that a build with it wrote the
+/// tree's manifest. The paths count from the root.
 ///
 /// # Errors
-/// If one is not, or the tree's manifest is of no use.
-pub fn as_built(folder: &Utf8Path, names: &[&str]) -> Result<(), OutputError> {
-    for root in folder.ancestors() {
-        let Some(manifest) = manifest(root)? else {
-            continue;
-        };
-        let below = folder.strip_prefix(root).unwrap_or(folder);
-        for name in names {
-            let entry = manifest.entry(&below.join(name));
-            if let Some(fault) = entry.and_then(|entry| entry.fault(root)) {
-                return Err(OutputError::NotAsBuilt {
-                    path: folder.join(name),
-                    fault,
-                });
-            }
+/// If they are not, or the tree's manifest is of no use.
+pub fn as_built(root: &Utf8Path, paths: &[Utf8PathBuf], secret: Option<&SiteSecret>) -> Result<(), OutputError> {
+    let Some((manifest, text)) = manifest(root)? else {
+        return Ok(());
+    };
+    if let Some(secret) = secret {
+        let path = root.join(MANIFEST);
+        let fingerprint = secret.fingerprint();
+        match manifest.author(&text, secret) {
+            Author::Build => {}
+            Author::Unknown => return Err(OutputError::Unproven(path)),
+            Author::Other => return Err(OutputError::NotOurs { path, fingerprint }),
         }
-        break;
+    }
+    for path in paths {
+        let entry = manifest.entry(path);
+        if let Some(fault) = entry.and_then(|entry| entry.fault(root)) {
+            return Err(OutputError::NotAsBuilt {
+                path: root.join(path),
+                fault,
+            });
+        }
     }
     Ok(())
 }

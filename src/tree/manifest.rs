@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::chunks::each_chunk;
 use crate::hex;
 use crate::seed::File;
+use crate::trust::SiteSecret;
 
 /// The name of the manifest, at the top of the tree.
 pub const MANIFEST: &str = "manifest.json";
@@ -18,8 +19,14 @@ pub const MANIFEST: &str = "manifest.json";
 pub(super) const SUMS: &str = "SHA256SUMS";
 
 /// The manifest's format number: it grows when a reader of the old one would misread the new.
-pub(super) const FORMAT: u64 = 4;
+pub(super) const FORMAT: u64 = 5;
 const GENERATOR: &str = "lxseed";
+/// The first format whose trees carry an authentication code.
+const FIRST_WITH_MAC: u64 = 5;
+
+/// What surrounds the authentication code, the manifest's last line: it covers every byte before it.
+const MAC_HEAD: &str = ",\n  \"mac\": \"";
+const MAC_TAIL: &str = "\"\n}\n";
 
 /// A build as its manifest describes it, without the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +85,18 @@ pub struct Manifest {
     pub clusters: Vec<ClusterInfo>,
     /// The files in the order of their paths' bytes.
     pub files: Vec<Entry>,
+}
+
+/// Who wrote a tree's manifest, as far as a site secret can tell. What it says of files proves something only if a
+/// build did: whoever can alter a file can alter an unkeyed digest, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A build with this secret.
+    Build,
+    /// Perhaps a build, and perhaps anybody: the formats before the fifth carry no authentication code.
+    Unknown,
+    /// No build with this secret.
+    Other,
 }
 
 /// One file of the tree. Formats 2 and 3 had another digest beside SHA-256, which is not read any more.
@@ -169,6 +188,26 @@ impl Manifest {
             self.serialize(&mut writer).expect("a manifest is JSON");
             text.push(b'\n');
             String::from_utf8(text).expect("serde_json writes UTF-8")
+        }
+    }
+
+    /// The same with an authentication code at its end, for a tree.
+    pub(super) fn to_authentic_json(&self, secret: &SiteSecret) -> String {
+        let mut text = self.to_json();
+        let end = text.trim_end_matches(['\n', '}']).len();
+        text.truncate(end);
+        let mac = hex::encode(&secret.manifest_mac(text.as_bytes()));
+        text + MAC_HEAD + &mac + MAC_TAIL
+    }
+
+    /// Who wrote this manifest, whose text this is.
+    pub(super) fn author(&self, text: &[u8], secret: &SiteSecret) -> Author {
+        if is_authentic(text, secret) {
+            Author::Build
+        } else if self.format < FIRST_WITH_MAC {
+            Author::Unknown
+        } else {
+            Author::Other
         }
     }
 
@@ -278,6 +317,22 @@ impl Entry {
             secret: false,
         })
     }
+}
+
+/// Whether a build with this secret wrote this text of a manifest.
+fn is_authentic(text: &[u8], secret: &SiteSecret) -> bool {
+    let split = || {
+        let text = text.strip_suffix(MAC_TAIL.as_bytes())?;
+        let (text, mac) = text.split_at_checked(text.len().checked_sub(2 * 32)?)?;
+        let mut found = [0; 32];
+        hex::decode(str::from_utf8(mac).ok()?, &mut found)?;
+        Some((text.strip_suffix(MAC_HEAD.as_bytes())?, found))
+    };
+    split().is_some_and(|(text, found)| {
+        let expected = secret.manifest_mac(text);
+        // How long it takes must not tell how much of a guess is right.
+        expected.iter().zip(found).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    })
 }
 
 /// The reason why a text is no manifest of a known format.
@@ -534,7 +589,7 @@ mod tests {
         let expected = format!(
             r#"{{
   "generator": "lxseed",
-  "format": 4,
+  "format": 5,
   "version": "{version}",
   "program": "c0de",
   "secret": "5f1d",

@@ -25,6 +25,6 @@ pub use error::OutputError;
 pub use existing::{Difference, ExistingTree, State};
 pub use fault::Fault;
 pub use guard::guard;
-pub use inspect::{Inspected, as_built, inspect};
-pub use manifest::{BuildInfo, ClusterInfo, Entry, MANIFEST, Manifest};
+pub use inspect::{Inspected, as_built, inspect, root_above};
+pub use manifest::{Author, BuildInfo, ClusterInfo, Entry, MANIFEST, Manifest};
 pub use stage::{Committed, Stage};

@@ -21,6 +21,7 @@ use super::manifest::{BuildInfo, Entry, MANIFEST, Manifest, SUMS, path_fault};
 use super::target::{SUFFIX, Target};
 use super::verify::OWN_MODE;
 use crate::seed::File;
+use crate::trust::SiteSecret;
 
 /// Hides a tree from git where the user has no `.gitignore` of their own in it.
 const GITIGNORE: &[u8] = b"*\n!.gitignore\n";
@@ -149,18 +150,23 @@ impl Stage {
         state
     }
 
-    /// Replaces the existing tree, durably, and deletes it. If the same tree is there already, byte for byte and mode
+    /// Replaces the existing tree, durably, and deletes it. The manifest bears the mark of this secret. If the same tree is there already, byte for byte and mode
     /// for mode, it is left alone.
     ///
     /// # Errors
     /// If the old tree must not be replaced after all, or writing, syncing or renaming fails. The old tree is there
     /// then, unless the message says otherwise.
-    pub fn commit(self, info: BuildInfo) -> Result<Committed, OutputError> {
-        self.commit_asking(info, &|_| Ok(()))
+    pub fn commit(self, info: BuildInfo, secret: &SiteSecret) -> Result<Committed, OutputError> {
+        self.commit_asking(info, secret, &|_| Ok(()))
     }
 
     /// [`commit`](Self::commit), asking before each step.
-    pub(super) fn commit_asking(mut self, info: BuildInfo, before: Before<'_>) -> Result<Committed, OutputError> {
+    pub(super) fn commit_asking(
+        mut self,
+        info: BuildInfo,
+        secret: &SiteSecret,
+        before: Before<'_>,
+    ) -> Result<Committed, OutputError> {
         let written = std::mem::take(&mut *locked(&self.written));
         let kept = std::mem::take(&mut *locked(&self.kept));
         let nothing_written = written.is_empty();
@@ -169,7 +175,7 @@ impl Stage {
         if let Some(path) = manifest.repeated() {
             return Err(twice(path));
         }
-        let text = manifest.to_json();
+        let text = manifest.to_authentic_json(secret);
         // Every file was compared when it was kept, and the manifest lists no other.
         if nothing_written && self.existing.contents.text == text.as_bytes() && self.existing.own_faults().is_empty() {
             return Ok(Committed::unchanged(&manifest));

@@ -19,6 +19,7 @@ use fixture::{assert_sums_hold, assert_whole, build_generation, build_info, mode
 
 use super::exchange::Step;
 use super::*;
+use crate::trust::testing::secret;
 
 #[test]
 fn a_first_build_makes_the_whole_tree() {
@@ -52,7 +53,7 @@ fn a_tree_without_files_is_a_tree() {
     let fixture = Fixture::new();
     let stage = fixture.begin();
     assert!(stage.existing().manifest().is_none());
-    stage.commit(build_info()).unwrap();
+    stage.commit(build_info(), &secret()).unwrap();
     assert_eq!(paths(&fixture.target()), [".gitignore", "SHA256SUMS", "manifest.json"]);
     assert_sums_hold(&fixture.target());
 }
@@ -142,7 +143,7 @@ fn another_secret_or_host_list_is_a_difference() {
     let again = |info: BuildInfo| {
         let stage = fixture.begin();
         stage.write(&Fixture::public("lab/a", "1")).unwrap();
-        stage.commit(info).unwrap()
+        stage.commit(info, &secret()).unwrap()
     };
     assert!(
         !again(other.clone()).changed,
@@ -256,7 +257,7 @@ fn what_the_user_adds_during_a_build_stops_the_commit() {
     build_generation(&fixture.target(), 1).unwrap();
     let stage = stage_generation(&fixture.target(), 2).unwrap();
     fs::write(fixture.path("out/lab/notes"), "mine").unwrap();
-    assert!(message(stage.commit(build_info())).contains("holds lab/notes, which no build wrote"));
+    assert!(message(stage.commit(build_info(), &secret())).contains("holds lab/notes, which no build wrote"));
     assert_eq!(fs::read_to_string(fixture.path("out/lab/notes")).unwrap(), "mine");
     assert_eq!(fixture.beside(), ["out"]);
 }
@@ -266,18 +267,18 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
     let fixture = Fixture::new();
     let stage = stage_generation(&fixture.target(), 1).unwrap();
     fs::create_dir(fixture.target()).unwrap();
-    stage.commit(build_info()).unwrap();
+    stage.commit(build_info(), &secret()).unwrap();
     assert_whole(&fixture.target(), 1);
     // What was to be kept of the old tree is gone with it.
     let stage = stage_generation(&fixture.target(), 2).unwrap();
     fs::remove_dir_all(fixture.target()).unwrap();
-    assert!(message(stage.commit(build_info())).contains("known_hosts changed while the build ran"));
+    assert!(message(stage.commit(build_info(), &secret())).contains("known_hosts changed while the build ran"));
     assert_eq!(fixture.beside(), [] as [&str; 0]);
     // A tree that shares nothing with it does not need it.
     fixture.build(&[("lab/other", "1")]);
     let stage = stage_generation(&fixture.target(), 2).unwrap();
     fs::remove_dir_all(fixture.target()).unwrap();
-    stage.commit(build_info()).unwrap();
+    stage.commit(build_info(), &secret()).unwrap();
     assert_whole(&fixture.target(), 2);
     fs::remove_dir_all(fixture.target()).unwrap();
     let stage = stage_generation(&fixture.target(), 3).unwrap();
@@ -288,7 +289,10 @@ fn a_target_that_comes_or_goes_during_a_build_is_met() {
             Ok(())
         }
     };
-    assert!(message(stage.commit_asking(build_info(), &late)).contains("failed to put the new tree in the place of"));
+    assert!(
+        message(stage.commit_asking(build_info(), &secret(), &late))
+            .contains("failed to put the new tree in the place of")
+    );
     assert_eq!(fs::read_to_string(fixture.target()).unwrap(), "mine");
 }
 
@@ -301,7 +305,7 @@ fn what_is_kept_is_linked_and_the_rest_is_gone() {
     assert_eq!(stage.keep(&["lab/node1"]), State::Whole);
     assert_eq!(stage.keep(&["lab/known_hosts"]), State::Whole);
     stage.write(&Fixture::public("lab/node2/meta-data", "2")).unwrap();
-    let done = stage.commit(build_info()).unwrap();
+    let done = stage.commit(build_info(), &secret()).unwrap();
     assert_eq!((done.added, done.updated, done.removed), (1, 0, 1));
     let after = snapshot(&fixture.target());
     for path in ["lab/node1/user-data", "lab/node1/run.sh", "lab/known_hosts"] {
@@ -311,23 +315,23 @@ fn what_is_kept_is_linked_and_the_rest_is_gone() {
     // Everything kept and nothing else is the same tree.
     let stage = fixture.begin();
     assert_eq!(stage.keep(&["lab"]), State::Whole);
-    assert!(!stage.commit(build_info()).unwrap().changed);
+    assert!(!stage.commit(build_info(), &secret()).unwrap().changed);
     assert_eq!(snapshot(&fixture.target()), after);
     // All of what is asked for, or nothing.
     let stage = fixture.begin();
     let missing = vec![("lab/gone".into(), Fault::Missing)];
     assert_eq!(stage.keep(&["lab/node1", "lab/gone"]), State::Damaged(missing));
     assert_eq!(stage.keep(&["lab"]), State::Whole);
-    assert!(!stage.commit(build_info()).unwrap().changed);
+    assert!(!stage.commit(build_info(), &secret()).unwrap().changed);
     // The same file twice is a mistake, kept or written.
     let stage = fixture.begin();
     stage.keep(&["lab/node1"]);
     stage.keep(&["lab/node1/run.sh"]);
-    assert!(message(stage.commit(build_info())).contains("twice"));
+    assert!(message(stage.commit(build_info(), &secret())).contains("twice"));
     let stage = fixture.begin();
     stage.keep(&["lab/node1"]);
     stage.write(&Fixture::public("lab/node1/run.sh", "2")).unwrap();
-    assert!(message(stage.commit(build_info())).contains("twice"));
+    assert!(message(stage.commit(build_info(), &secret())).contains("twice"));
     assert_eq!(snapshot(&fixture.target()), after);
 }
 
@@ -417,7 +421,6 @@ fn the_trees_own_faults_are_named() {
     fs::set_permissions(target.join("lab"), PermissionsExt::from_mode(0o755)).unwrap();
     let named = || -> Vec<String> {
         let existing = ExistingTree::read(&target).unwrap();
-        assert!(!existing.is_manifest_intact());
         let faults = existing.own_faults().iter();
         faults.map(|(path, fault)| format!("{path} {fault}")).collect()
     };
@@ -476,11 +479,11 @@ fn a_full_disk_is_said_plainly() {
                     Ok(())
                 }
             };
-            let text = message(
-                stage_generation(&fixture.target(), 2)
-                    .unwrap()
-                    .commit_asking(build_info(), &full),
-            );
+            let text = message(stage_generation(&fixture.target(), 2).unwrap().commit_asking(
+                build_info(),
+                &secret(),
+                &full,
+            ));
             assert!(text.starts_with("no space is left for the new tree ("), "{text}");
             assert!(text.ends_with("): free some there and build again"), "{text}");
         }

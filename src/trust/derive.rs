@@ -12,6 +12,7 @@ pub(super) enum Purpose {
     LxdClusterSerial,
     SshHostKey,
     SecretFingerprint,
+    TreeManifest,
 }
 
 /// Whom derived bytes belong to. A cluster's own key has an empty `host`, which no host can be called.
@@ -39,6 +40,7 @@ impl Purpose {
             Self::LxdClusterSerial => "lxd-cluster-serial",
             Self::SshHostKey => "ssh-ed25519-host-key",
             Self::SecretFingerprint => "secret-fingerprint",
+            Self::TreeManifest => "tree-manifest-mac",
         }
     }
 }
@@ -86,13 +88,14 @@ mod tests {
 
     use super::*;
 
-    const PURPOSES: [Purpose; 6] = [
+    const PURPOSES: [Purpose; 7] = [
         Purpose::LxdServerKey,
         Purpose::LxdServerSerial,
         Purpose::LxdClusterKey,
         Purpose::LxdClusterSerial,
         Purpose::SshHostKey,
         Purpose::SecretFingerprint,
+        Purpose::TreeManifest,
     ];
 
     fn bytes(key: &[u8], purpose: Purpose, cluster: &str, host: &str, generation: u32) -> [u8; 32] {

@@ -150,6 +150,20 @@ pub enum SecretError {
         /// Its name there.
         name: String,
     },
+    /// The file lies in a work tree of git, and git does not answer.
+    #[error(
+        "git cannot say whether it tracks {path} ({reason}), and what a repository holds is no secret: \
+         make this work: git -C {} status; or move the file out of the repository and name it with --secret-file",
+        shell_word(.folder.as_str())
+    )]
+    TrackedPerhaps {
+        /// The file as it was named.
+        path: Utf8PathBuf,
+        /// The folder it really lies in.
+        folder: Utf8PathBuf,
+        /// Why git does not answer.
+        reason: String,
+    },
     /// The secret lies among the profiles.
     #[error(
         "{path} lies in the site folder, and a profile folder must not hold the secret; \

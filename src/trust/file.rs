@@ -40,17 +40,7 @@ impl PrivateFile {
         let metadata = file.metadata().map_err(SecretError::io("look at", path))?;
         check(path, &metadata, geteuid().as_raw())?;
         let real = path.canonicalize_utf8().map_err(SecretError::io("look at", path))?;
-        if let (Some(folder), Some(name)) = (real.parent(), real.file_name())
-            // No git, no repository and a repository git will not read all mean no.
-            && matches!(git::tracked(folder, name), Ok(Some(files)) if !files.is_empty())
-        {
-            let (folder, name) = (folder.to_owned(), name.to_owned());
-            return Err(SecretError::Tracked {
-                path: path.to_owned(),
-                folder,
-                name,
-            });
-        }
+        refuse_tracked(path, &real)?;
         Ok(Self { file, real })
     }
 
@@ -66,6 +56,25 @@ pub(super) fn read_bounded(source: impl Read) -> std::io::Result<Zeroizing<Vec<u
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_TEXT_BYTES + 64));
     source.take(MAX_TEXT_BYTES as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
+}
+
+/// Refuses a file that git tracks, or may track: whoever wrote the history knows what is in it. `real` is the file
+/// without links and from the root on.
+fn refuse_tracked(path: &Utf8Path, real: &Utf8Path) -> Result<(), SecretError> {
+    let (Some(folder), Some(name)) = (real.parent(), real.file_name()) else {
+        return Ok(());
+    };
+    let (path, folder, name) = (path.to_owned(), folder.to_owned(), name.to_owned());
+    match git::tracked(&folder, &name) {
+        Ok(None) => Ok(()),
+        Ok(Some(files)) if files.is_empty() => Ok(()),
+        Ok(Some(_)) => Err(SecretError::Tracked { path, folder, name }),
+        Err(reason) => Err(SecretError::TrackedPerhaps {
+            path,
+            folder,
+            reason: reason.to_string(),
+        }),
+    }
 }
 
 fn check(path: &Utf8Path, metadata: &Metadata, user: u32) -> Result<(), SecretError> {
@@ -92,6 +101,9 @@ fn check(path: &Utf8Path, metadata: &Metadata, user: u32) -> Result<(), SecretEr
 pub(super) fn write_new(path: &Utf8Path, secret: &SiteSecret) -> Result<bool, SecretError> {
     let folder = folder(path);
     let failed = |error| SecretError::io("write", path)(error);
+    let real = folder.canonicalize_utf8().map_err(failed)?;
+    // It would be refused by the next run.
+    refuse_tracked(path, &real.join(path.file_name().unwrap_or_default()))?;
     let prefix = format!("{}.", path.file_name().unwrap_or_default());
     // Complete before it has its name: whoever sees the file sees all of it.
     let mut staged = tempfile::Builder::new()

@@ -1,8 +1,10 @@
 //! Where the secret file is looked for, and where a new one goes.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::geteuid;
 
 use super::error::SecretError;
 
@@ -14,6 +16,8 @@ pub(super) struct Surroundings {
     site: Utf8PathBuf,
     // From the site's parent upwards; never empty.
     search: Vec<Utf8PathBuf>,
+    // Further upwards, to the root.
+    beyond: Vec<Utf8PathBuf>,
     default: Utf8PathBuf,
 }
 
@@ -23,7 +27,7 @@ impl Surroundings {
     pub(super) fn new(site: &Utf8Path, cwd: &Utf8Path) -> Result<Self, SecretError> {
         let canonical = |path: &Utf8Path| path.canonicalize_utf8().map_err(SecretError::io("open", path));
         let cwd = canonical(cwd)?;
-        let site = canonical(site)?;
+        let site = whole_site(&canonical(site)?);
         let parent = match site.parent() {
             Some(parent) => parent.to_owned(),
             None => return Err(SecretError::NoFolderAbove { site }),
@@ -34,10 +38,15 @@ impl Surroundings {
         // Both are the parent or above it, so the shorter one is the higher one.
         let above = [cwd.as_ref(), repository.as_ref()].into_iter().flatten();
         let boundary = above.min_by_key(|path| path.as_str().len()).unwrap_or(&parent);
-        let search = parent.ancestors().take_while(|folder| folder.starts_with(boundary));
-        let search = search.map(Utf8Path::to_owned).collect();
+        let above = parent.ancestors().map(Utf8Path::to_owned);
+        let (search, beyond) = above.partition(|folder| folder.starts_with(boundary));
         let default = cwd.or(repository).unwrap_or(parent).join(FILE_NAME);
-        Ok(Self { site, search, default })
+        Ok(Self {
+            site,
+            search,
+            beyond,
+            default,
+        })
     }
 
     /// Where a new secret file goes.
@@ -45,7 +54,8 @@ impl Surroundings {
         &self.default
     }
 
-    /// The nearest existing file.
+    /// The nearest existing file. Beyond the work tree and the current folder only a file of the user's own counts: one
+    /// that somebody else put into /tmp is none of this site's.
     pub(super) fn existing_file(&self) -> Result<Option<Utf8PathBuf>, SecretError> {
         for folder in &self.search {
             let file = folder.join(FILE_NAME);
@@ -53,7 +63,12 @@ impl Surroundings {
                 return Ok(Some(file));
             }
         }
-        Ok(None)
+        let own = |file: &Utf8PathBuf| {
+            let user = geteuid().as_raw();
+            file.symlink_metadata()
+                .is_ok_and(|found| found.uid() == user && !found.is_dir())
+        };
+        Ok(self.beyond.iter().map(|folder| folder.join(FILE_NAME)).find(own))
     }
 
     /// Refuses a secret file at the top of the site.
@@ -81,6 +96,18 @@ impl Surroundings {
             better: self.default.clone(),
         }
     }
+}
+
+/// The folder that commands read profiles from where none is named.
+const SITE: &str = "profiles";
+
+/// The site that a folder is a part of: the folder of one cluster, named by itself, in `profiles`. The folder is given
+/// without links and from the root on.
+#[must_use]
+pub fn whole_site(folder: &Utf8Path) -> Utf8PathBuf {
+    let above = folder.parent().filter(|above| above.file_name() == Some(SITE));
+    let is_part = above.is_some() && folder.join("cluster.yaml").symlink_metadata().is_ok();
+    above.filter(|_| is_part).unwrap_or(folder).to_owned()
 }
 
 /// The folder at or above `site` that holds `.git`, which is a file in a linked work tree.
@@ -165,20 +192,48 @@ mod tests {
 
         let highest = folder.write("lxseed.secret", LINE, 0o600);
         assert_eq!(existing_file(&site, top).as_ref(), Some(&highest));
-        assert_eq!(existing_file(&site, &a), None);
-        assert_eq!(existing_file(&site, &site), None);
+        assert_eq!(existing_file(&site, &a).as_ref(), Some(&highest));
+        assert_eq!(existing_file(&site, &site).as_ref(), Some(&highest));
+        if geteuid().is_root() {
+            // Beyond the current folder a stranger's is nobody's business; in it the user is told.
+            std::os::unix::fs::chown(&highest, Some(12345), None).unwrap();
+            assert_eq!(existing_file(&site, &a), None);
+            assert_eq!(existing_file(&site, top).as_ref(), Some(&highest));
+        }
+        std::fs::remove_file(&highest).unwrap();
+        let highest = folder.write("lxseed.secret", LINE, 0o600);
 
         let middle = folder.write("a/lxseed.secret", LINE, 0o600);
         assert_eq!(existing_file(&site, top).as_ref(), Some(&middle));
         assert_eq!(existing_file(&site, &a).as_ref(), Some(&middle));
-        assert_eq!(existing_file(&site, &c), None);
-        // The work tree reaches higher than the current folder.
+        assert_eq!(existing_file(&site, &c).as_ref(), Some(&middle));
+        std::fs::remove_file(highest).unwrap();
         folder.make("a/.git");
         assert_eq!(existing_file(&site, &c).as_ref(), Some(&middle));
         assert_eq!(existing_file(&site, &site).as_ref(), Some(&middle));
 
         let nearest = folder.write("a/b/c/lxseed.secret", LINE, 0o600);
         assert_eq!(existing_file(&site, top).as_ref(), Some(&nearest));
+    }
+
+    /// Whoever works on one cluster of `profiles` works on the same site as whoever builds all of it.
+    #[test]
+    fn a_cluster_in_profiles_has_the_secret_of_the_whole() {
+        let folder = Folder::new();
+        let site = folder.make("a/profiles/dell");
+        let profiles = folder.path().join("a/profiles");
+        folder.write("a/profiles/dell/cluster.yaml", "", 0o644);
+        let file = folder.path().join("a/lxseed.secret");
+        for cwd in [&site, &profiles, &folder.path().join("a")] {
+            for site in [&site, &profiles] {
+                assert_eq!(&default_file(site, cwd), &file);
+            }
+        }
+        folder.write("a/lxseed.secret", LINE, 0o600);
+        folder.write("a/profiles/lxseed.secret", LINE, 0o600);
+        let found = Surroundings::new(&site, &site).unwrap();
+        assert_eq!(found.existing_file().unwrap(), Some(file));
+        assert!(found.refuse_secret_in_site().is_err());
     }
 
     #[test]

@@ -86,6 +86,15 @@ impl SiteSecret {
         hex::encode(&bytes)
     }
 
+    /// The authentication code of a tree's manifest: without this secret nobody can make one that fits.
+    #[must_use]
+    pub fn manifest_mac(&self, text: &[u8]) -> [u8; 32] {
+        // HKDF's second step is HMAC-SHA512 over what follows, under a key that is for nothing else.
+        let mut mac = [0; 32];
+        derive(self.key(), Purpose::TreeManifest, &[&Sha256::digest(text)], &mut mac);
+        mac
+    }
+
     pub(super) fn key(&self) -> &[u8] {
         self.key.expose()
     }

@@ -1,16 +1,21 @@
 //! Where the site secret comes from.
 
 use std::fmt;
+use std::io::{self, Read as _};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use time::Date;
 use zeroize::Zeroizing;
 
 use super::error::{SecretError, SecretTextError};
-use super::file::{self, PrivateFile, read_bounded};
+use super::file::{self, PrivateFile};
 use super::location::Surroundings;
+pub use super::location::whole_site;
 pub use super::origin::Origin;
 use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
 use crate::{child, git};
@@ -58,9 +63,9 @@ impl fmt::Debug for SecretOptions {
 }
 
 /// The secret of a site: from `--secret-file`, `--secret-command`, `LXSEED_SECRET` or the default file, whichever is
-/// there first. The default file is the nearest `lxseed.secret` in the folders above the site, up to the highest of
-/// these: the folder that holds the site, the current folder if the site lies below it, the top of the git work tree
-/// the site lies in. `Ok(None)` means that nothing was said and there is no such file: see [`default_location`] and
+/// there first. The default file is the nearest `lxseed.secret` in the folders above the site; above the highest of
+/// these only a file of the user's own is taken: the folder that holds the site, the current folder if the site lies
+/// below it, the top of the git work tree the site lies in. `Ok(None)` means that nothing was said and there is no such file: see [`default_location`] and
 /// [`create`].
 ///
 /// `cwd` is the current folder; relative paths count from it, as everywhere.
@@ -143,16 +148,16 @@ fn read(content: &[u8], origin: Origin) -> Result<Loaded, SecretError> {
     }
 }
 
+/// How long a program that `--secret-command` left running may hold its standard output once the command has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// What the command prints. It may ask on the terminal, so it gets no time limit; its errors go where ours go.
 fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let failed = |error| SecretError::CommandNotRun { error };
     let mut command = child::users_own("sh");
     command.args(["-c", line]).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
-    let read = child
-        .stdout
-        .take()
-        .map_or_else(|| Ok(Zeroizing::default()), read_bounded);
+    let read = read_output(&mut child);
     if !matches!(&read, Ok(content) if content.len() <= MAX_TEXT_BYTES) {
         // It may go on printing for ever. If it has ended already there is nothing to kill, which is no error.
         let _ = child.kill();
@@ -165,6 +170,37 @@ fn output(line: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     } else {
         Err(SecretError::CommandFailed { how: describe(status) })
     }
+}
+
+/// Reads until the output is closed, or is too much, or the command has ended and left it to somebody else.
+fn read_output(child: &mut Child) -> io::Result<Zeroizing<Vec<u8>>> {
+    const CHUNK: usize = 4096;
+    // Room for everything from the start: a growing vector would leave pieces of the secret in freed memory.
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_TEXT_BYTES + CHUNK));
+    let mut chunk = Zeroizing::new([0; CHUNK]);
+    let Some(mut output) = child.stdout.take() else {
+        return Ok(content);
+    };
+    let mut ended = None;
+    while content.len() <= MAX_TEXT_BYTES {
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: 100_000_000,
+        };
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&wait)) {
+            Ok(0) => {}
+            Ok(_) => match output.read(&mut *chunk)? {
+                0 => break,
+                read => content.extend_from_slice(&chunk[..read]),
+            },
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        if child.try_wait()?.is_some() && ended.get_or_insert_with(Instant::now).elapsed() > LINGER {
+            break;
+        }
+    }
+    Ok(content)
 }
 
 fn describe(status: ExitStatus) -> String {

@@ -16,7 +16,7 @@ pub(super) const LINE: &str = "lxseed-secret-1 2026-11-23 \
     000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f cdb0375e";
 
 /// The secret that all pinned values belong to.
-pub(super) fn secret() -> SiteSecret {
+pub(crate) fn secret() -> SiteSecret {
     SiteSecret::parse(LINE).unwrap()
 }
 
@@ -39,7 +39,7 @@ impl Folder {
     }
 
     /// A folder below, made with everything above it.
-    pub(super) fn make(&self, below: &str) -> Utf8PathBuf {
+    pub(crate) fn make(&self, below: &str) -> Utf8PathBuf {
         let path = self.path.join(below);
         std::fs::create_dir_all(&path).unwrap();
         path
@@ -70,7 +70,7 @@ pub(crate) fn have(tool: &str) -> bool {
 }
 
 /// Runs a tool that must succeed and returns what it printed.
-pub(super) fn run(tool: &str, arguments: &[&str]) -> String {
+pub(crate) fn run(tool: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(tool);
     command.args(arguments);
     succeed(command)

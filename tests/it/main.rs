@@ -17,6 +17,7 @@ mod ci_recipes;
 mod cloud;
 mod dependencies;
 mod foreign;
+mod forged;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;
@@ -34,5 +35,6 @@ mod properties;
 mod readme;
 mod reports;
 mod schema;
+mod secret;
 mod support;
 mod thousand;

@@ -84,7 +84,7 @@ fn child() {
             Ok(())
         }
     };
-    if let Err(e) = stage.commit_asking(build_info(), &before) {
+    if let Err(e) = stage.commit_asking(build_info(), &secret(), &before) {
         panic!("child: {e}");
     }
 }
@@ -221,7 +221,7 @@ fn a_step_that_fails_leaves_the_old_tree_and_no_trace() {
             };
             let result = stage_generation(&target, 2)
                 .unwrap()
-                .commit_asking(build_info(), &before);
+                .commit_asking(build_info(), &secret(), &before);
             match step {
                 Step::DeleteOld => {
                     let leftover = result.unwrap().leftover.unwrap();
@@ -270,7 +270,7 @@ fn a_file_system_without_exchange_gets_two_renames() {
         };
         stage_generation(&target, generation)
             .unwrap()
-            .commit_asking(build_info(), &before)
+            .commit_asking(build_info(), &secret(), &before)
             .unwrap();
         let steps = steps.into_inner().unwrap();
         assert_eq!(steps, STEPS);
@@ -290,7 +290,7 @@ fn a_file_system_without_exchange_gets_two_renames() {
     };
     stage_generation(&first, 1)
         .unwrap()
-        .commit_asking(build_info(), &before)
+        .commit_asking(build_info(), &secret(), &before)
         .unwrap();
     assert_whole(&first, 1);
 }
@@ -312,7 +312,7 @@ fn a_folder_that_only_the_rename_finds_fixed_is_named() {
         };
         let result = stage_generation(&fixture.target(), 2)
             .unwrap()
-            .commit_asking(build_info(), &before);
+            .commit_asking(build_info(), &secret(), &before);
         assert!(message(result).contains(text));
     }
     assert_whole(&fixture.target(), 1);

@@ -14,6 +14,7 @@ use walkdir::WalkDir;
 use crate::seed::{Content, File};
 use crate::tree::{BuildInfo, ClusterInfo, Committed, OutputError, Stage};
 use crate::trust::SecretBytes;
+use crate::trust::testing::secret;
 
 /// A folder to build in, removed with the test.
 pub(in crate::tree) struct Fixture {
@@ -63,7 +64,7 @@ impl Fixture {
         files
             .iter()
             .for_each(|(path, text)| stage.write(&Self::public(path, text)).unwrap());
-        stage.commit(build_info()).unwrap()
+        stage.commit(build_info(), &secret()).unwrap()
     }
 
     /// Builds public files and returns the target.
@@ -157,7 +158,7 @@ pub(super) fn stage_generation(target: &Utf8Path, n: u32) -> Result<Stage, Outpu
 }
 
 pub(super) fn build_generation(target: &Utf8Path, n: u32) -> Result<Committed, OutputError> {
-    stage_generation(target, n)?.commit(build_info())
+    stage_generation(target, n)?.commit(build_info(), &secret())
 }
 
 /// Whether the target holds generation `n`, all of it and nothing else, with the right modes.

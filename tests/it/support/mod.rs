@@ -165,6 +165,26 @@ impl Lxseed {
         self
     }
 
+    /// Runs it to its end, whoever still holds what it printed to.
+    pub(crate) fn run_detached(mut self) -> Run {
+        let said = [(); 2].map(|()| tempfile::NamedTempFile::new().unwrap());
+        let [stdout, stderr] = said.each_ref().map(|file| Stdio::from(file.reopen().unwrap()));
+        let status = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .status()
+            .unwrap();
+        let [stdout, stderr] = said.map(|file| fs::read_to_string(file.path()).unwrap());
+        Run {
+            command: shown(&self.command),
+            code: status.code().unwrap(),
+            stdout,
+            stderr,
+        }
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(mut self) -> Run {
         Run::of(&mut self.command)
