@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::disk_names::{Fault, fault};
+use super::disk_refs::is_placeholder;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
 use crate::finding::{Edit, Finding};
@@ -392,6 +394,15 @@ fn is_word(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
+}
+
+/// Why `wipe` names no disk. What is a placeholder is reported as that.
+pub(super) fn wipe_fault(wipe: &str) -> Option<Fault> {
+    let (serial, _) = wipe_parts(wipe);
+    if is_placeholder(serial) {
+        return None;
+    }
+    fault(FindBy::Serial, serial)
 }
 
 /// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a
