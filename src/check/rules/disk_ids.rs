@@ -351,7 +351,7 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
                     FindBy::ByPath => value.value.split('-').any(|part| part == "usb"),
                     FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
                 };
-                if on_usb && reported.insert((value.span, wanted.slot.span)) {
+                if on_usb && fault(*by, &value.value).is_none() && reported.insert((value.span, wanted.slot.span)) {
                     report
                         .add(
                             value.span,

@@ -399,7 +399,8 @@ fn without_bus(text: &str) -> Fault {
     }
     let no_bus = Fault::new("names there begin with ata-, nvme-, scsi-, usb-, virtio-, wwn- or another bus");
     if is_uuid(text) {
-        return Fault::new("it is a UUID, which what is written on a disk has, not the disk");
+        return Fault::new("it is a UUID, which what is written on a disk has, not the disk")
+            .help("find the disk by serial, wwn or a name that `ls -l /dev/disk/by-id` shows on the machine");
     }
     let no_bus = no_bus.elsewhere(text);
     if no_bus.meant.is_some() {
@@ -443,9 +444,10 @@ fn by_path(text: &str) -> Option<Fault> {
         return Some(Fault::new("it is a partition, and a slot is a whole disk").meaning(FindBy::ByPath, disk));
     }
     if is_on_network(text) {
-        return Some(Fault::new(
-            "it is a disk on the network (iSCSI), and a slot is a disk of the machine",
-        ));
+        return Some(
+            Fault::new("it is a disk on the network (iSCSI), and a slot is a disk of the machine")
+                .help("name a disk that is built into the machine"),
+        );
     }
     let wrong = wrong_part(text)?;
     let fault = Fault::new(wrong).elsewhere(text);

@@ -33,7 +33,7 @@ impl DiskRef<'_> {
 
     /// The slot, for messages that name another one, too: where two hosts have one name, by cluster or file.
     pub(super) fn place_beside(&self, other: &DiskRef<'_>, sources: &Sources) -> String {
-        let cluster = |disk: &Self| {
+        let cluster = |disk: &DiskRef<'_>| {
             disk.cluster
                 .profile()
                 .and_then(|profile| Some(profile.name.as_ref()?.value.clone()))
