@@ -264,7 +264,9 @@ fn nvme(rest: &str) -> Option<Fault> {
         .iter()
         .any(|kind| rest.to_ascii_lowercase().starts_with(kind))
     {
-        let faulty = wwn(rest)?;
+        let Some(faulty) = wwn(rest) else {
+            return in_small_letters(rest, FindBy::ById, "nvme-");
+        };
         let meant = faulty.meant.map(|(_, value)| format!("nvme-{value}"));
         let fault = Fault::new(faulty.why);
         return Some(match meant {
@@ -548,17 +550,13 @@ fn wrong_part(text: &str) -> Option<String> {
 /// A disk of a SAS controller: `phy2-lun-0`, behind an expander `exp0x…-phy2-lun-0`, else `0x…-lun-0`; of a Fibre Channel
 /// one, the last of these.
 fn wrong_sas<'a>(bus: &str, parts: &mut impl Iterator<Item = &'a str>) -> Option<String> {
-    let is_address = |text: &str| {
-        text.strip_prefix("0x")
-            .is_some_and(|digits| is_hex(digits) && digits.len() == 16)
-    };
     let mut part = parts.next().unwrap_or_default();
-    if bus == "sas" && part.strip_prefix("exp").is_some_and(is_address) {
+    if bus == "sas" && part.strip_prefix("exp").is_some_and(is_long) {
         part = parts.next().unwrap_or_default();
         if !part.strip_prefix("phy").is_some_and(is_number) {
             return Some("behind the expander is the phy, as in sas-exp0x500056b36789abff-phy2-lun-0".to_owned());
         }
-    } else if !(is_address(part) || bus == "sas" && part.strip_prefix("phy").is_some_and(is_number)) {
+    } else if !(is_long(part) || bus == "sas" && part.strip_prefix("phy").is_some_and(is_number)) {
         return Some(format!(
             "behind `{bus}-` is the phy or an address of 0x and 16 digits, as in {bus}-0x5000c500a1b2c3d4-lun-0"
         ));
@@ -577,13 +575,12 @@ fn pci_fault(address: &str) -> String {
 
 /// Domains have four digits, those of Intel's VMD five. A device number is below 32, a function below 8.
 fn is_pci_address(text: &str) -> bool {
-    let small = |text: &str| is_hex(text) && !text.bytes().any(|byte| byte.is_ascii_uppercase());
     let parts: Vec<&str> = text.split([':', '.']).collect();
     let [domain, bus, device, function] = parts[..] else {
         return false;
     };
     text == format!("{domain}:{bus}:{device}.{function}")
-        && parts.iter().all(|part| small(part))
+        && parts.iter().all(|part| is_small_hex(part))
         && matches!(domain.len(), 4..=8)
         && bus.len() == 2
         && device.len() == 2
@@ -604,10 +601,7 @@ fn is_usb(text: &str) -> bool {
 
 /// A number, or one of those from 256 on in the long form.
 fn is_lun(text: &str) -> bool {
-    is_number(text)
-        || text
-            .strip_prefix("0x")
-            .is_some_and(|digits| is_hex(digits) && digits.len() == 16)
+    is_number(text) || is_long(text)
 }
 
 // ---- serial number, World Wide Name, host:channel:target:lun ----------------------------------------------------------
@@ -816,6 +810,17 @@ fn by_id_as_it_is(text: &str) -> bool {
 /// makers (5) and of volumes (6) have.
 pub(super) fn is_name_of_digits(text: &str) -> bool {
     is_hex(text) && matches!((text.len(), text.as_bytes()[0]), (16, b'5') | (32, b'6'))
+}
+
+/// Hexadecimal digits as the kernel and udev write them.
+fn is_small_hex(text: &str) -> bool {
+    is_hex(text) && !text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// 0x and the 16 digits of an address, or of a long number of a unit.
+fn is_long(text: &str) -> bool {
+    text.strip_prefix("0x")
+        .is_some_and(|digits| is_small_hex(digits) && digits.len() == 16)
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -1059,6 +1064,7 @@ mod tests {
         (ById, "scsi-WD-WCC6Y4X12345", Some((Serial, "WD-WCC6Y4X12345"))),
         (ById, "nvme-eui.0025385b71b0001", None),
         (ById, "nvme-EUI.0025385B71B00001", Some((ById, "nvme-eui.0025385b71b00001"))),
+        (ById, "nvme-eui.0025385B71B00001", Some((ById, "nvme-eui.0025385b71b00001"))),
         (ById, "nvme-S439NA0M400001", Some((Serial, "S439NA0M400001"))),
         (ById, "nvme-0025385b71b00001", Some((Serial, "0025385b71b00001"))),
         (ById, "usb-SanDisk_Cruzer_4C530001", Some((ById, "usb-SanDisk_Cruzer_4C530001-0:0"))),
@@ -1113,6 +1119,7 @@ mod tests {
         (ByPath, "pci-0000:00:14.0-usbv2-0:1:1.0-scsi-0:0:0:0", Some((ByPath, "pci-0000:00:14.0-usb-0:1:1.0-scsi-0:0:0:0"))),
         (ByPath, "pci-0000:00:04.0-virtio-pci-virtio1", Some((ByPath, "pci-0000:00:04.0"))),
         (ByPath, "pci-0000:00:1f.2-ata-1\"", Some((ByPath, "pci-0000:00:1f.2-ata-1"))),
+        (ByPath, "pci-0000:02:00.0-sas-0x5000C500A1B2C3D5-lun-0", Some((ByPath, "pci-0000:02:00.0-sas-0x5000c500a1b2c3d5-lun-0"))),
         (ByPath, "pci-0000:00:1f.2-ata-*", None),
         (ByPath, "pci-0000:00:1f.2,ata-1", None),
     ];
