@@ -6,6 +6,8 @@
 //! is the same as before or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a
 //! build that fails, a panic.
 
+mod characters;
+mod grammar;
 mod mutate;
 mod tree;
 mod valid;
@@ -112,6 +114,15 @@ impl Built<'_> {
 }
 
 fn judge(site: &Site, style: Style, built: &Built<'_>) -> Verdict {
+    judge_by(site, style, |checked| built.of(checked))
+}
+
+/// The same without a look at what would be built.
+fn place(site: &Site, style: Style) -> Verdict {
+    judge_by(site, style, |_| Ok(()))
+}
+
+fn judge_by(site: &Site, style: Style, build: impl Fn(&Checked) -> Result<(), String>) -> Verdict {
     let Written { files, changed } = written(site, style);
     let text = |files: &[(Utf8PathBuf, Content)]| {
         let parts = files.iter().filter(|(path, _)| !changed[path].is_empty());
@@ -129,7 +140,7 @@ fn judge(site: &Site, style: Style, built: &Built<'_>) -> Verdict {
     let Ok((checked, result)) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let checked = check(files);
         let accepted = checked.count(Severity::Error) == 0;
-        let result = accepted.then(|| built.of(&checked));
+        let result = accepted.then(|| build(&checked));
         (checked, result)
     })) else {
         return Verdict::Escaped(format!("a panic\n{shown}"));
@@ -209,4 +220,60 @@ fn every_mutant_is_refused_where_it_was_changed_or_does_no_harm() {
     );
     assert!(escaped.is_empty(), "{}", escaped.concat());
     assert!(refused > 0 && harmless > 0);
+}
+
+/// Sites in which every key of an identifier has a value of every form.
+const IDENTIFIERS: &[&str] = &[
+    "every-identifier",
+    "found-by-names-of-every-make",
+    "found-by-paths-of-every-bus",
+    "found-in-every-way",
+    "ssh-keys-of-every-kind",
+    "client-certificates",
+    "sizes-in-every-unit",
+    "network-ipv6",
+];
+
+/// A slip that cannot be meant is refused where it was made. What can be meant, another serial number or free address, is
+/// another site; `grammar` says which is which. With `LXSEED_MUTANTS=all` every character of every value slips in every
+/// way.
+#[test]
+fn a_slip_of_one_character_is_refused_unless_the_value_may_be_meant() {
+    let all = std::env::var_os("LXSEED_MUTANTS").is_some_and(|which| which == "all");
+    let most = if all { usize::MAX } else { 6 };
+    let good = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/good");
+    let (mut refused, mut meant, mut escaped) = (0, 0, Vec::new());
+    for name in IDENTIFIERS {
+        let original = tree::read(&good.join(name));
+        let mut slips = Vec::new();
+        characters::each(&original, most, |slip| slips.push(slip));
+        let verdicts: Vec<(Verdict, bool)> = slips
+            .par_iter()
+            .map(|slip| {
+                assert!(grammar::is_known(slip), "no pattern for {}", slip.mutant.what);
+                assert!(
+                    grammar::fits(slip),
+                    "{:?} of {} is not what it can be",
+                    slip.original,
+                    slip.key
+                );
+                (place(&slip.mutant.site, Style::Block), grammar::is_wrong(slip))
+            })
+            .collect();
+        for (slip, (verdict, is_wrong)) in slips.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Refused => refused += 1,
+                Verdict::Harmless if !is_wrong => meant += 1,
+                Verdict::Harmless => escaped.push(format!("-- {} ({name}): accepted\n", slip.mutant.what)),
+                Verdict::Escaped(why) => escaped.push(format!("-- {} ({name}): {why}\n", slip.mutant.what)),
+            }
+        }
+    }
+    println!(
+        "slips {}, refused {refused}, may be meant {meant}, escaped {}",
+        refused + meant + escaped.len(),
+        escaped.len()
+    );
+    assert!(escaped.is_empty(), "{} escaped:\n{}", escaped.len(), escaped.concat());
+    assert!(refused > 0 && meant > 0);
 }

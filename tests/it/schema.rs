@@ -53,11 +53,11 @@ fn document(kind: Kind) -> Value {
         }),
         Kind::Host => json!({
             "name": "node1", "disks": "model", "network": {"mac": "52:54:00:12:34:56", "address": "192.168.10.11"},
-            "slots": {"os": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
+            "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
         }),
         Kind::Disks => json!({
             "name": "model", "os": {"slot": "os"}, "volumes": {"data1": {"device": "d1"}},
-            "slots": {"d1": {"by_path": "pci-0000:00:17.0-ata-1", "min_size": "900GB", "max_size": "2TB"}},
+            "slots": {"os": {"by_path": "pci-0000:00:17.0-ata-1", "min_size": "900GB", "max_size": "2TB"}},
         }),
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::disk_refs::{DiskRef, disk_refs, for_each_way, is_hex, is_wwn, placeholder};
+use super::disk_names::{Fault, fault, is_kernel_name, numbers};
+use super::disk_refs::{DiskRef, disk_refs, for_each_way, placeholder};
 use super::release::release;
+use super::slots::wipe_fault;
 use crate::check::registry::{Check, Report};
-use crate::check::view::{SiteView, uses};
-use crate::finding::Edit;
+use crate::check::view::{SiteView, uses, ways};
+use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
 use crate::profile::quoted;
 use crate::profile::scalar;
@@ -41,38 +43,80 @@ static UNSTABLE_DEVICE: Check = Check::error(
 fn unstable_device(site: &SiteView<'_>, report: &mut Report<'_>) {
     for disks in site.disks() {
         for wanted in uses(disks) {
-            unstable(None, &wanted.slot.value, wanted.slot.span, report);
+            if wanted.slot.value.starts_with("/dev/") {
+                unstable(site, None, &wanted.slot.value, wanted.slot.span, report);
+            }
         }
     }
     for_each_way(site, |by, text, span| {
-        unstable(Some(by), text, span, report);
+        // What is made on disks is reported as that.
+        let is_layer = by == FindBy::ById && text.starts_with("dm-");
+        if device_path(text).is_some() || (is_kernel_name(text) && !is_layer) {
+            unstable(site, Some(by), text, span, report);
+        }
     });
 }
 
-/// Reports a path given as a slot's name or as a way of finding a disk.
-fn unstable(by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>) {
-    let Some(name) = text.strip_prefix("/dev/") else {
+/// What is behind `/dev/`, also where its first slash was forgotten.
+fn device_path(text: &str) -> Option<&str> {
+    text.strip_prefix("/dev/").or_else(|| text.strip_prefix("dev/"))
+}
+
+/// Reports a path given as a slot's name or as a way of finding a disk, or a name of the kernel's.
+fn unstable(site: &SiteView<'_>, by: Option<FindBy>, text: &str, span: Span, report: &mut Report<'_>) {
+    let label = "names a device by its path";
+    let link = device_path(text).and_then(|name| name.strip_prefix("disk/")?.split_once('/'));
+    let meant = match link {
+        Some(("by-id", id)) => Some((FindBy::ById, id)),
+        Some(("by-path", id)) => Some((FindBy::ByPath, id)),
+        _ => None,
+    };
+    let Some((key, id)) = meant else {
+        let message = format!("{} is not a stable name of a disk", quoted(text));
+        let help = "name a slot, and say in `slots:` how it is found: by_id, serial, wwn, by_path or hctl";
+        let finding = report.add(span, message, help);
+        finding.label(if device_path(text).is_some() {
+            label
+        } else {
+            "the kernel hands these names out anew at each boot"
+        });
         return;
     };
-    let link = name.strip_prefix("disk/").and_then(|link| link.split_once('/'));
-    let label = "names a device by its path";
-    match link {
-        Some((kind @ ("by-id" | "by-path"), id)) => {
-            let key = kind.replace('-', "_");
-            let message = format!("{} is a path, and `{key}` takes the name alone", quoted(text));
-            let help = format!("write `{key}: {id}` in `slots:`");
-            let finding = report.add(span, message, help);
-            finding.label(label);
-            if by.is_some_and(|by| by.word() == key) {
-                finding.fix(span, scalar(id));
-            }
-        }
-        _ => {
-            let message = format!("{} is not a stable name of a disk", quoted(text));
-            let help = "name a slot, and say in `slots:` how it is found: by_id, serial, wwn, by_path or hctl";
-            report.add(span, message, help).label(label);
-        }
+    // The name may be that of a partition, or one that this udev does not make.
+    let (key, id) = match fault(key, id) {
+        Some(fault) => fault.meant.unwrap_or((key, id.to_owned())),
+        None => (key, id.to_owned()),
+    };
+    let message = format!("{} is a path, and `{}` takes the name alone", quoted(text), key.word());
+    let finding = report.add(span, message, format!("write `{}: {id}` in `slots:`", key.word()));
+    finding.label(label);
+    if let Some(by) = by {
+        rewrite(site, finding, by, span, key, &id);
     }
+}
+
+/// The edit that makes of one key and its value others.
+fn rewrite(site: &SiteView<'_>, finding: &mut Finding, by: FindBy, span: Span, key: FindBy, value: &str) {
+    if key != by {
+        let Some(place) = key_before(site, by, span) else {
+            return;
+        };
+        finding.fix(place, key.word());
+    }
+    finding.fix(span, scalar(value));
+}
+
+/// Where the key is written that a value belongs to: directly before it.
+fn key_before(site: &SiteView<'_>, by: FindBy, span: Span) -> Option<Span> {
+    if span.anchored().is_some() {
+        return None;
+    }
+    let text = site.sources.file(span.file).text.get(..span.start as usize)?;
+    let key = text.trim_end_matches([' ', '\t']).strip_suffix(':')?;
+    let key = key.trim_end_matches(['"', '\'', ' ']);
+    let before = key.strip_suffix(by.word())?;
+    let starts_there = before.is_empty() || before.ends_with([' ', '\t', '\n', '{', ',', '"', '\'']);
+    starts_there.then(|| span.file.span(before.len(), key.len()))
 }
 
 static INVALID_DISK_ID: Check = Check::error(
@@ -80,7 +124,9 @@ static INVALID_DISK_ID: Check = Check::error(
     "invalid-disk-id",
     invalid_disk_id,
     "The value is compared with what udev knows about a disk, so it has to be written as udev writes it: one name without slashes below \
-     /dev/disk/by-id or by-path, a serial number, `0x…` for a World Wide Name, host:channel:target:lun. A partition is not a disk.",
+     /dev/disk/by-id or by-path that begins with its bus, a serial number without the words of a label, `0x…` with 16 or 32 digits for a World \
+     Wide Name, host:channel:target:lun without leading zeros. udev has letters, digits and `#+-.:=@_` in a name, and an underscore for whatever \
+     else the disk says (systemd 237). `wipe` is such a serial number. A partition is not a disk.",
 )
 .example(
     &[Edit::Replace(
@@ -91,59 +137,46 @@ static INVALID_DISK_ID: Check = Check::error(
     &[],
 );
 
-/// The disk's name, if this is the name of one of its partitions.
-fn whole_disk_of(text: &str) -> Option<&str> {
-    let (disk, number) = text.rsplit_once("-part")?;
-    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(disk)
-}
-
 fn invalid_disk_id(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for_each_way(site, |by, text, span| {
-        // Reported otherwise already.
-        if text.starts_with("/dev/") || placeholder(by, text).is_some() {
-            return;
-        }
-        let links = matches!(by, FindBy::ById | FindBy::ByPath);
-        let mut fixed = None;
-        let why = match by {
-            _ if text.len() > 200 || !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                "it has characters that no disk's name has"
+    for (_, slot) in site.written_slots() {
+        for (by, value) in ways(&slot.value) {
+            let text = value.value.as_str();
+            // Reported otherwise already.
+            if device_path(text).is_some() || is_kernel_name(text) || placeholder(by, text).is_some() {
+                continue;
             }
-            _ if links && text.contains('/') => "it is one name, without slashes",
-            _ if links && whole_disk_of(text).is_some() => {
-                fixed = whole_disk_of(text).map(str::to_owned);
-                "it is a partition, and a slot is a whole disk"
-            }
-            FindBy::Wwn if !is_wwn(text) => {
-                if is_hex(text) && matches!(text.len(), 16 | 32) {
-                    fixed = Some(format!("0x{text}"));
+            let Some(Fault { why, meant, help }) = fault(by, text) else {
+                continue;
+            };
+            // Another way beside it is reported, too, and a key cannot be there twice.
+            let meant = meant.filter(|(key, _)| *key == by || !ways(&slot.value).any(|(own, _)| own == *key));
+            let message = format!("{} cannot be a disk's {}: {why}", quoted(text), by.word());
+            let help = match (&meant, help) {
+                (Some((key, value)), None) if *key == by => format!("write `{value}`"),
+                (Some((key, value)), None) => format!("write `{}: {value}`", key.word()),
+                (Some((key, value)), Some(help)) => format!("{help}: `{}: {value}`", key.word()),
+                (None, Some(help)) => help.to_owned(),
+                (None, None) => {
+                    "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine"
+                        .to_owned()
                 }
-                "a World Wide Name starts with 0x, eui., nvme. or uuid."
+            };
+            let finding = report.add(value.span, message, help);
+            finding.label(why);
+            if let Some((key, meant)) = meant {
+                rewrite(site, finding, by, value.span, key, &meant);
             }
-            FindBy::Hctl
-                if text.split(':').count() != 4
-                    || !text
-                        .split(':')
-                        .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) =>
-            {
-                "it is four numbers, host:channel:target:lun"
-            }
-            _ => return,
-        };
-        let help = match &fixed {
-            Some(fixed) => format!("write `{fixed}`"),
-            None => {
-                "write it as `udevadm info --query=property /dev/DISK` or `ls -l /dev/disk/*/` shows it on the machine"
-                    .to_owned()
-            }
-        };
-        let message = format!("{} cannot be a disk's {}: {why}", quoted(text), by.word());
-        let finding = report.add(span, message, help);
-        finding.label(why);
-        if let Some(fixed) = fixed {
-            finding.fix(span, scalar(&fixed));
         }
-    });
+    }
+    // What lets a disk be overwritten is written by the person alone, so there is no edit.
+    for (_, slot) in site.written_slots() {
+        let Some(wipe) = &slot.value.wipe else { continue };
+        if let Some(Fault { why, .. }) = wipe_fault(&wipe.value) {
+            let message = format!("{} cannot be a disk's serial number: {why}", quoted(&wipe.value));
+            let help = "write it as the machine's message prints it, or as `serial:` of the slot has it";
+            report.add(wipe.span, message, help).label(why);
+        }
+    }
 }
 
 static DUPLICATE_DISK: Check = Check::error(
@@ -158,10 +191,29 @@ static DUPLICATE_DISK: Check = Check::error(
     &[],
 );
 
+/// The value in the form in which two of one disk are equal.
+fn comparable(by: FindBy, value: &str) -> String {
+    let lower = value.to_ascii_lowercase();
+    match by {
+        FindBy::Hctl => numbers(value).map_or(lower, |numbers| format!("{numbers:?}")),
+        FindBy::ByPath => {
+            // A virtio disk has two paths, and a newer udev says which disk of the port it is.
+            let path = lower.strip_prefix("virtio-").unwrap_or(&lower);
+            let port = path
+                .strip_suffix(".0")
+                .filter(|_| path.contains("-ata-"))
+                .unwrap_or(path);
+            port.to_owned()
+        }
+        FindBy::ById | FindBy::Serial | FindBy::Wwn => lower,
+    }
+}
+
 fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
     // An identity of the disk itself counts over the whole site, one of the bay within its host.
     let mut first_use: HashMap<(FindBy, String, usize), DiskRef<'_>> = HashMap::new();
     let mut reported: HashSet<(Span, Span)> = HashSet::new();
+    let mut shared: Vec<(DiskRef<'_>, DiskRef<'_>, usize)> = Vec::new();
     for (at, here) in disk_refs(site) {
         // "None" twice says nothing about the two disks but that they have no number.
         if placeholder(here.by, here.value).is_some() {
@@ -172,27 +224,63 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
         } else {
             0
         };
-        let key = (here.by, here.value.to_ascii_lowercase(), scope);
-        let Some(there) = first_use.get(&key) else {
+        let key = (here.by, comparable(here.by, here.value), scope);
+        let Some(there) = first_use.get(&key).copied() else {
             first_use.insert(key, here);
             continue;
         };
-        // In a disks profile that many hosts share, it is one mistake.
-        if there.span != here.span && !reported.insert((there.span, here.span)) {
+        if there.span == here.span {
+            // In a disks profile that many hosts share, it is one mistake.
+            match shared.iter_mut().find(|(first, ..)| first.span == here.span) {
+                Some((_, _, hosts)) => *hosts += 1,
+                None => shared.push((there, here, 2)),
+            }
+            continue;
+        }
+        if !reported.insert((there.span, here.span)) {
             continue;
         }
         let message = format!(
             "{} and {} are the same disk, {} {}",
-            here.place(),
-            there.place(),
+            here.place_beside(&there, site.sources),
+            there.place_beside(&here, site.sources),
             here.by.word(),
             quoted(here.value)
         );
+        let help = match here.by {
+            FindBy::Serial => {
+                "read the value off the disk in that slot; where a controller gives all its volumes one serial number, find them by wwn or by_id"
+            }
+            FindBy::ByPath | FindBy::Hctl => "give each slot a bay of its own",
+            FindBy::ById | FindBy::Wwn => "read the value off the disk in that slot",
+        };
         report
-            .add(here.span, message, "read the value off the disk in that slot")
+            .add(here.span, message, help)
             .label("used again here")
             .also(there.span, "first used here");
     }
+    for (first, second, hosts) in shared {
+        of_many_hosts(&first, &second, hosts, report);
+    }
+}
+
+/// Reports what one disk has alone, in a disks profile of several hosts.
+fn of_many_hosts(first: &DiskRef<'_>, second: &DiskRef<'_>, hosts: usize, report: &mut Report<'_>) {
+    let (slot, key) = (first.slot, first.by.word());
+    let message = format!(
+        "slot {} of {hosts} hosts is the same disk, {key} {}",
+        quoted(slot),
+        quoted(first.value)
+    );
+    let help = format!(
+        "one disk alone has it: write `{slot}: {{{key}: …}}` in `slots:` of each host, or find the disk by its bay here (by_path, hctl)"
+    );
+    let place = |disk: &DiskRef<'_>| disk.host.document.span;
+    report
+        .add(first.span, message, help)
+        .label(format!("the same for {hosts} hosts"))
+        .also(place(first), "a host of this disks profile")
+        .also(place(second), "another");
 }
 
 static NOT_A_WHOLE_DISK: Check = Check::error(
@@ -260,10 +348,10 @@ fn removable_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             for (by, value) in ways.into_iter().flat_map(|slot| &slot.ways) {
                 let on_usb = match by {
                     FindBy::ById => !wanted.is_system() && value.value.starts_with("usb-"),
-                    FindBy::ByPath => value.value.contains("-usb-"),
+                    FindBy::ByPath => value.value.split('-').any(|part| part == "usb"),
                     FindBy::Serial | FindBy::Wwn | FindBy::Hctl => false,
                 };
-                if on_usb && reported.insert((value.span, wanted.slot.span)) {
+                if on_usb && fault(*by, &value.value).is_none() && reported.insert((value.span, wanted.slot.span)) {
                     report
                         .add(
                             value.span,

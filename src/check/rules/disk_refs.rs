@@ -1,9 +1,9 @@
 //! How profiles refer to disks, and what can be read from such a reference alone.
 
-use crate::check::view::{HostView, SiteView, ways};
+use crate::check::view::{ClusterView, HostView, SiteView, ways};
 use crate::model::FindBy;
 use crate::profile::quoted;
-use crate::source::Span;
+use crate::source::{Sources, Span};
 
 /// Every way of finding a disk that is written anywhere, once.
 pub(super) fn for_each_way(site: &SiteView<'_>, mut visit: impl FnMut(FindBy, &str, Span)) {
@@ -20,28 +20,54 @@ pub(super) struct DiskRef<'a> {
     pub(super) by: FindBy,
     pub(super) value: &'a str,
     pub(super) span: Span,
-    host: &'a HostView<'a>,
-    slot: &'a str,
+    pub(super) slot: &'a str,
+    pub(super) host: &'a HostView<'a>,
+    cluster: &'a ClusterView<'a>,
 }
 
 impl DiskRef<'_> {
-    /// The slot, for messages.
-    pub(super) fn place(&self) -> String {
-        format!("slot {} of {}", quoted(self.slot), self.host.label())
+    /// Whether both are ways of finding the disk of one slot.
+    pub(super) fn is_of_same_slot(&self, other: &DiskRef<'_>) -> bool {
+        std::ptr::eq(self.host, other.host) && self.slot == other.slot
+    }
+
+    /// The slot, for messages that name another one, too: where two hosts have one name, by cluster or file.
+    pub(super) fn place_beside(&self, other: &DiskRef<'_>, sources: &Sources) -> String {
+        let cluster = |disk: &DiskRef<'_>| {
+            disk.cluster
+                .profile()
+                .and_then(|profile| Some(profile.name.as_ref()?.value.clone()))
+        };
+        let host = self.host.label();
+        let host = if std::ptr::eq(self.host, other.host) || host != other.host.label() {
+            host.to_owned()
+        } else if let Some(name) = cluster(self).filter(|_| cluster(self) != cluster(other)) {
+            format!("{name}/{host}")
+        } else {
+            let file = sources.file(self.host.document.span.file);
+            let line = file.place(self.host.document.span.used().start as usize).line;
+            format!("{host} ({}:{line})", file.path)
+        };
+        format!("slot {} of {host}", quoted(self.slot))
     }
 }
 
 /// Every way of finding a disk that a host has, from its own profile or its disks profile; with the number of the host.
 pub(super) fn disk_refs<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usize, DiskRef<'a>)> {
-    site.hosts().enumerate().flat_map(|(at, host)| {
+    let hosts = site
+        .clusters
+        .iter()
+        .flat_map(|cluster| cluster.hosts.iter().map(move |host| (cluster, host)));
+    hosts.enumerate().flat_map(|(at, (cluster, host))| {
         host.slots.iter().flat_map(move |(name, slot)| {
             slot.ways.iter().map(move |(by, value)| {
                 let disk = DiskRef {
                     by: *by,
                     value: &value.value,
                     span: value.span,
-                    host,
                     slot: name,
+                    host,
+                    cluster,
                 };
                 (at, disk)
             })
@@ -51,10 +77,6 @@ pub(super) fn disk_refs<'a>(site: &'a SiteView<'a>) -> impl Iterator<Item = (usi
 
 pub(super) fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-pub(super) fn is_wwn(text: &str) -> bool {
-    text.strip_prefix("0x").is_some_and(is_hex) || ["eui.", "nvme.", "uuid."].iter().any(|kind| text.starts_with(kind))
 }
 
 /// What firmware shows in place of a serial number, in lower case.
@@ -105,7 +127,26 @@ pub(super) fn is_placeholder(number: &str) -> bool {
 
 /// Model and serial number within a name below by-id that holds them.
 pub(super) fn serial_in_name(name: &str) -> Option<&str> {
-    let buses = ["ata-", "nvme-", "virtio-", "scsi-SATA_", "scsi-sata_"];
+    if let Some(name) = name.strip_prefix("usb-") {
+        // Target and unit are at the end.
+        return Some(
+            name.rsplit_once('-')
+                .filter(|(_, unit)| unit.contains(':'))
+                .map_or(name, |(name, _)| name),
+        );
+    }
+    let buses = [
+        "ata-",
+        "nvme-",
+        "virtio-",
+        "mmc-",
+        "scsi-S",
+        "scsi-s",
+        "scsi-0ATA_",
+        "scsi-0ata_",
+        "scsi-1ATA_",
+        "scsi-1ata_",
+    ];
     buses.iter().find_map(|bus| name.strip_prefix(bus))
 }
 

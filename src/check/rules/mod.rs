@@ -10,6 +10,7 @@ mod budget;
 mod certificates;
 mod cluster;
 mod disk_ids;
+mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;

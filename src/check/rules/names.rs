@@ -92,7 +92,7 @@ static INVALID_LABEL: Check = Check::error(
     "invalid-label",
     invalid_label,
     "Names of pools, volumes, slots and disks profiles end up in device paths, zpool names, shell scripts and LXD's API: they start with a \
-     letter, go on with letters, digits, hyphens and underscores, and have at most 24 characters. ZFS reserves some words for itself.",
+     letter, go on with letters, digits, hyphens and underscores, and have at most 24 characters.",
 )
 .example(
     &[
@@ -101,9 +101,6 @@ static INVALID_LABEL: Check = Check::error(
     ],
     &[],
 );
-
-/// Words that zpool takes for a kind of vdev instead of a pool's name (zpool(8)).
-const ZPOOL_WORDS: &[&str] = &["mirror", "raidz", "draid", "spare", "log", "cache", "special", "dedup"];
 
 /// Pools, disks profiles, volumes and slots.
 fn labels<'a>(site: &SiteView<'a>) -> Vec<(&'static str, &'a Spanned<String>)> {
@@ -131,8 +128,6 @@ fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
             "it has lower-case letters, digits, hyphens and underscores"
         } else if label.len() > 24 {
             "it has at most 24 characters"
-        } else if what == "pool" && ZPOOL_WORDS.iter().any(|word| label.starts_with(word)) {
-            "ZFS reserves the word"
         } else {
             continue;
         };

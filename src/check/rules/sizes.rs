@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::disk_names::fault;
 use super::release;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{SiteView, SlotView};
@@ -194,8 +195,9 @@ fn bay_without_size(site: &SiteView<'_>, report: &mut Report<'_>) {
             };
             let guarded = slot.min_size.is_some() || slot.max_size.is_some() || slot.incomplete;
             for (by, value) in &slot.ways {
-                let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl) && !value.value.starts_with("/dev/");
-                if is_bay && !guarded && reported.insert(value.span) {
+                let is_bay = matches!(by, FindBy::ByPath | FindBy::Hctl);
+                // What is no bay at all is reported as that.
+                if is_bay && !guarded && fault(*by, &value.value).is_none() && reported.insert(value.span) {
                     report
                         .add(
                             value.span,

@@ -1,13 +1,16 @@
 //! Slots: each that is used can be found, each that is written is used.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::disk_names::{Fault, fault};
+use super::disk_numbers::{Number, numbers};
+use super::disk_refs::{DiskRef, disk_refs, is_placeholder};
 use crate::check::registry::{Check, Report};
 use crate::check::view::{HostView, SiteView, Use, uses, ways};
 use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
 use crate::profile::{Disks, Document, Spanned, did_you_mean, entries, quoted, scalar};
-use crate::source::Span;
+use crate::source::{Sources, Span};
 
 pub(super) static CHECKS: &[&Check] = &[
     &SLOT_NOT_FOUND,
@@ -294,45 +297,84 @@ static UNUSED_SLOT: Check = Check::error(
     &[],
 );
 
+/// A slot on a host that nothing uses, and no other slot is meant.
+struct Unused<'a> {
+    host: &'a HostView<'a>,
+    disks: &'a Document<Disks>,
+    name: &'a Spanned<String>,
+}
+
 fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
+    let mut unused: Vec<Unused<'_>> = Vec::new();
     for (at, host) in site.hosts().enumerate() {
         let Some(disks) = host.disks else { continue };
-        let used = &host.used;
-        let is_used = |name: &Spanned<String>| used.iter().any(|wanted| wanted.slot.value == name.value);
+        let is_used = |name: &Spanned<String>| host.used.iter().any(|wanted| wanted.slot.value == name.value);
         let written = entries(host.host().slots.as_ref()).iter();
         for (name, _) in written.filter(|(name, _)| !is_used(name)) {
             let suggestion = of_host(&unfound, at)
                 .iter()
                 .find(|one| one.similar == Some(name.value.as_str()));
-            // The name in the disks profile is the wrong one, and reported there.
-            if suggestion.is_some_and(|suggestion| suggestion.everywhere) {
-                continue;
-            }
-            let mut names: Vec<&str> = used.iter().map(|used| used.slot.value.as_str()).collect();
-            names.dedup();
-            let help = match suggestion {
-                Some(suggestion) => format!("did you mean `{}`?", suggestion.wanted.slot.value),
-                None => format!("the slots of its disks profile are {}", names.join(", ")),
-            };
-            let message = format!("nothing on {} uses slot {}", host.label(), quoted(&name.value));
-            let finding = report.add(name.span, message, help);
-            finding.label("not used by the disks profile");
             match suggestion {
-                Some(suggestion) => {
-                    let slot = suggestion.wanted.slot;
-                    finding
-                        .also(slot.span, "this slot is, and nothing says how to find it")
-                        .fix(name.span, scalar(&slot.value));
-                }
-                None => {
-                    let volumes = disks.value.volumes.as_ref();
-                    let span = volumes.map_or(disks.span, |volumes| volumes.span);
-                    finding.also(span, "the volumes are made of other slots");
-                    point_at_choice(site, host, finding);
-                }
+                // The name in the disks profile is the wrong one, and reported there.
+                Some(suggestion) if suggestion.everywhere => {}
+                Some(suggestion) => misspelt_slot(host, name, suggestion.wanted.slot, report),
+                None => unused.push(Unused { host, disks, name }),
             }
         }
+    }
+    // What many hosts have and their disks profile does not use is one mistake, most likely the profile's.
+    let mut of_profile: BTreeMap<(Span, &str), Vec<&Unused<'_>>> = BTreeMap::new();
+    for one in &unused {
+        let key = (one.disks.span, one.name.value.as_str());
+        of_profile.entry(key).or_default().push(one);
+    }
+    for same in of_profile.values() {
+        not_used(site, same, report);
+    }
+}
+
+/// Reports a slot whose name is near that of one that the host does not find.
+fn misspelt_slot(host: &HostView<'_>, name: &Spanned<String>, meant: &Spanned<String>, report: &mut Report<'_>) {
+    let message = format!("nothing on {} uses slot {}", host.label(), quoted(&name.value));
+    report
+        .add(name.span, message, format!("did you mean `{}`?", meant.value))
+        .label("not used by the disks profile")
+        .also(meant.span, "this slot is, and nothing says how to find it")
+        .fix(name.span, scalar(&meant.value));
+}
+
+/// Reports a slot of one or more hosts of a disks profile that the profile does not use.
+fn not_used(site: &SiteView<'_>, same: &[&Unused<'_>], report: &mut Report<'_>) {
+    let Some(first) = same.first() else { return };
+    let used = &first.host.used;
+    let mut names: Vec<&str> = Vec::new();
+    for name in used.iter().map(|used| used.slot.value.as_str()) {
+        // A path in the place of a slot is reported as that.
+        if !names.contains(&name) && !name.starts_with("/dev/") {
+            names.push(name);
+        }
+    }
+    let who = match same.len() {
+        1 => first.host.label().to_owned(),
+        hosts => format!("{hosts} hosts"),
+    };
+    let help = if names.is_empty() {
+        "say in its disks profile what is made of it, or take it out".to_owned()
+    } else {
+        format!("the slots of its disks profile are {}", names.join(", "))
+    };
+    let message = format!("nothing on {who} uses slot {}", quoted(&first.name.value));
+    let finding = report.add(first.name.span, message, help);
+    finding.label("not used by the disks profile");
+    let volumes = first.disks.value.volumes.as_ref();
+    let span = volumes.map_or(first.disks.span, |volumes| volumes.span);
+    finding.also(span, "the volumes are made of other slots");
+    match same.get(1) {
+        Some(second) => {
+            finding.also(second.name.span, "on another host");
+        }
+        None => point_at_choice(site, first.host, finding),
     }
 }
 
@@ -341,7 +383,8 @@ static WIPE_MISMATCH: Check = Check::error(
     "wipe-mismatch",
     wipe_mismatch,
     "`wipe` lets data on one very disk be overwritten, so it names that disk by its serial number and stands on the host that holds it. If the \
-     slot is found by another serial number, the permission can never apply. For what lxseed or LXD may have made of a disk, the machine's \
+     slot is found by another serial number, or the number is that of another slot's disk, of this machine or another, the permission can \
+     never apply; nor can it at the system's slot, whose disk the installer erases and the first boot never. For what lxseed or LXD may have made of a disk, the machine's \
      message prints a word to write behind the serial number, `SERIAL/WORD`: eight digits of 0 to 9 and a to f, which stand for what is on \
      the disk then. It does not fit what is made of the disk afterwards.",
 )
@@ -371,7 +414,13 @@ fn may_be_same_disk(by: FindBy, value: &str, wipe: &str) -> bool {
                     || named.strip_suffix(wipe).is_some_and(|model| model.ends_with('_'))
             })
         }
-        FindBy::Wwn | FindBy::ByPath | FindBy::Hctl => true,
+        FindBy::Wwn => {
+            // A serial number that is a World Wide Name itself, as SAS disks have, is this one or another disk's.
+            let named = numbers(FindBy::Serial, wipe);
+            let is_name = matches!(named.as_slice(), [Number::WorldWideName(_)]);
+            !is_name || numbers(by, value).iter().any(|own| named.contains(own))
+        }
+        FindBy::ByPath | FindBy::Hctl => true,
     }
 }
 
@@ -394,6 +443,15 @@ fn is_word(text: &str) -> bool {
             .all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
 }
 
+/// Why `wipe` names no disk. What is a placeholder is reported as that.
+pub(super) fn wipe_fault(wipe: &str) -> Option<Fault> {
+    let (serial, _) = wipe_parts(wipe);
+    if is_placeholder(serial) {
+        return None;
+    }
+    fault(FindBy::Serial, serial)
+}
+
 /// Where `wipe` is the slot's serial number and something behind a slash that is no word: that something. Without a
 /// serial number to go by, only what can hardly be meant otherwise.
 fn bad_word<'a>(by: FindBy, value: &str, wipe: &'a str) -> Option<&'a str> {
@@ -413,10 +471,17 @@ fn may_be_exactly(by: FindBy, value: &str, serial: &str) -> bool {
         && !may_be_same_disk(by, value, "\0")
 }
 
+/// What people write who want to allow it for whatever disk is there.
+const WORDS: [&str; 13] = [
+    "yes", "no", "true", "false", "on", "off", "all", "any", "always", "never", "force", "wipe", "serial",
+];
+
 fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
+    let mut of_profiles: HashSet<Span> = HashSet::new();
     for disks in site.disks() {
         for (_, slot) in entries(disks.slots.as_ref()) {
             if let Some(wipe) = &slot.value.wipe {
+                of_profiles.insert(wipe.span);
                 let message = "a disks profile cannot allow data to be overwritten";
                 report
                     .add(wipe.span, message, "write `wipe` on the host that holds the disk")
@@ -424,40 +489,140 @@ fn wipe_mismatch(site: &SiteView<'_>, report: &mut Report<'_>) {
             }
         }
     }
-    for host in site.hosts() {
-        wipe_of_two_slots(host, report);
-        for slot in host.slots.values() {
-            if let (Some(wipe), Some((by, value))) = (slot.wipe, slot.ways.first()) {
-                wipe_of_slot(wipe, *by, value, report);
+    let owners = Owners::of(site);
+    // The serial numbers that `wipe` names where the slot is found by its place.
+    let mut named: HashMap<String, Span> = HashMap::new();
+    for (_, own) in disk_refs(site) {
+        let slot = own.host.slots.get(own.slot);
+        let is_first = slot
+            .and_then(|slot| slot.ways.first())
+            .is_some_and(|(by, _)| *by == own.by);
+        let wipe = slot.and_then(|slot| slot.wipe).filter(|_| is_first);
+        let Some(wipe) = wipe.filter(|wipe| wipe_fault(&wipe.value).is_none() && !of_profiles.contains(&wipe.span))
+        else {
+            continue;
+        };
+        let (serial, _) = wipe_parts(&wipe.value);
+        let owner = owners.other_than(serial, &own);
+        if wipe_of_no_disk(wipe, &own, report) || wipe_of_slot(wipe, &own, owner, site.sources, report) {
+            continue;
+        }
+        if let Some(owner) = owner {
+            let message = format!(
+                "`wipe` of {} names disk {} of {}",
+                own.place_beside(owner, site.sources),
+                quoted(serial),
+                owner.place_beside(&own, site.sources)
+            );
+            report
+                .add(wipe.span, message, "write the serial number of the disk in this slot")
+                .label("another slot's disk")
+                .also(owner.span, "the disk is in this slot");
+            continue;
+        }
+        match named.get(&serial.to_ascii_lowercase()) {
+            // Of slots that are found by their serial numbers, one has another than its own.
+            Some(first) if own.by != FindBy::Serial && *first != wipe.span => {
+                report
+                    .add(
+                        wipe.span,
+                        format!("`wipe` of two slots names disk {}", quoted(serial)),
+                        "write each slot's own serial number; the halves of a mirror have one each",
+                    )
+                    .label("another slot's disk")
+                    .also(*first, "named here, too");
+            }
+            Some(_) => {}
+            None => {
+                named.insert(serial.to_ascii_lowercase(), wipe.span);
             }
         }
     }
 }
 
-/// Reports a `wipe` that names the disk of another slot of the host.
-fn wipe_of_two_slots(host: &HostView<'_>, report: &mut Report<'_>) {
-    let mut named: Vec<(&str, Span)> = Vec::new();
-    for (wipe, (by, _)) in host.slots.values().filter_map(|slot| slot.wipe.zip(slot.ways.first())) {
-        let (serial, _) = wipe_parts(&wipe.value);
-        let first = named.iter().find(|(other, _)| *other == serial);
-        // Of slots that are found by their serial numbers, one is reported below.
-        if let Some((_, first)) = first.filter(|_| *by != FindBy::Serial) {
-            report
-                .add(
-                    wipe.span,
-                    format!("`wipe` of two slots names disk {}", quoted(serial)),
-                    "write each slot's own serial number; the halves of a mirror have one each",
-                )
-                .label("another slot's disk")
-                .also(*first, "named here, too");
+/// Reports a `wipe` at the system's slot, or one that names no disk at all, and says whether it is one.
+fn wipe_of_no_disk(wipe: &Spanned<String>, own: &DiskRef<'_>, report: &mut Report<'_>) -> bool {
+    let system = own
+        .host
+        .used
+        .iter()
+        .find(|used| used.is_system() && used.slot.value == own.slot);
+    if let Some(system) = system {
+        report
+            .add(
+                wipe.span,
+                format!("`wipe` stands at the system's slot {}", quoted(own.slot)),
+                "take it out: the installer erases the system's disk without it, and the first boot never does",
+            )
+            .label("of the system's disk")
+            .also(system.slot.span, "the system's slot");
+        return true;
+    }
+    let (serial, _) = wipe_parts(&wipe.value);
+    if WORDS.contains(&serial.to_ascii_lowercase().as_str()) && !may_be_exactly(own.by, own.value, serial) {
+        report
+            .add(
+                wipe.span,
+                format!(
+                    "`wipe` takes the serial number of the very disk, not {}",
+                    quoted(serial)
+                ),
+                "write the serial number as the machine's message prints it",
+            )
+            .label("no serial number");
+        return true;
+    }
+    false
+}
+
+/// The slots of all hosts by the numbers of their disks.
+struct Owners<'a>(HashMap<(bool, String), Vec<(Number, DiskRef<'a>)>>);
+
+impl<'a> Owners<'a> {
+    fn of(site: &'a SiteView<'a>) -> Self {
+        let mut owners: HashMap<(bool, String), Vec<(Number, DiskRef<'_>)>> = HashMap::new();
+        // Most sites overwrite nothing.
+        if site.written_slots().any(|(_, slot)| slot.value.wipe.is_some()) {
+            for (_, disk) in disk_refs(site) {
+                for number in numbers(disk.by, disk.value) {
+                    if let Some(key) = number.key() {
+                        owners.entry(key).or_default().push((number, disk));
+                    }
+                }
+            }
         }
-        named.push((serial, wipe.span));
+        Self(owners)
+    }
+
+    /// Who has the disk of that serial number, if it is another slot and not this one.
+    fn other_than(&self, serial: &str, own: &DiskRef<'_>) -> Option<&DiskRef<'a>> {
+        let mut other = None;
+        for named in numbers(FindBy::Serial, serial) {
+            let known = named.key().and_then(|key| self.0.get(&key));
+            for (number, disk) in known.into_iter().flatten() {
+                if number.is_same(&named) && disk.is_of_same_slot(own) {
+                    return None;
+                }
+                if number.is_same(&named) {
+                    other = other.or(Some(disk));
+                }
+            }
+        }
+        other
     }
 }
 
-/// Reports a `wipe` that cannot apply to the disk its slot is found by.
-fn wipe_of_slot(wipe: &Spanned<String>, by: FindBy, value: &Spanned<String>, report: &mut Report<'_>) {
-    if let Some(word) = bad_word(by, &value.value, &wipe.value) {
+/// Reports a `wipe` that cannot apply to the disk its slot is found by, and says whether it has. `owner` is another slot that
+/// has the disk it names.
+fn wipe_of_slot(
+    wipe: &Spanned<String>,
+    own: &DiskRef<'_>,
+    owner: Option<&DiskRef<'_>>,
+    sources: &Sources,
+    report: &mut Report<'_>,
+) -> bool {
+    let (by, value) = (own.by, own.value);
+    if let Some(word) = bad_word(by, value, &wipe.value) {
         let lower = wipe.value.to_ascii_lowercase();
         let finding = report.add(
             wipe.span,
@@ -468,14 +633,14 @@ fn wipe_of_slot(wipe: &Spanned<String>, by: FindBy, value: &Spanned<String>, rep
         if let (Some((serial, _)), (_, Some(word))) = (wipe.value.rsplit_once('/'), wipe_parts(&lower)) {
             finding.fix(wipe.span, scalar(&format!("{serial}/{word}")));
         }
-        return;
+        return true;
     }
     let (serial, word) = wipe_parts(&wipe.value);
     if [serial, &wipe.value]
         .iter()
-        .any(|named| may_be_same_disk(by, &value.value, named))
+        .any(|named| may_be_same_disk(by, value, named))
     {
-        return;
+        return false;
     }
     let finding = report.add(
         wipe.span,
@@ -483,19 +648,22 @@ fn wipe_of_slot(wipe: &Spanned<String>, by: FindBy, value: &Spanned<String>, rep
             "`wipe` names disk {}, and the slot has {} {}",
             quoted(serial),
             by.word(),
-            quoted(&value.value)
+            quoted(value)
         ),
         "write the serial number of the disk whose data may go",
     );
-    finding
-        .label("another serial number")
-        .also(value.span, "the slot's disk");
+    finding.label("another serial number").also(own.span, "the slot's disk");
+    if let Some(owner) = owner {
+        let label = format!("this is the disk, in {}", owner.place_beside(own, sources));
+        finding.also(owner.span, label);
+    }
     // A change that lets a disk be overwritten is suggested only for a single typing error.
-    let slip = strsim::damerau_levenshtein(serial, &value.value) <= 1 || serial.eq_ignore_ascii_case(&value.value);
-    if by == FindBy::Serial && slip {
-        let suggestion = word.map_or_else(|| value.value.clone(), |word| format!("{}/{word}", value.value));
+    let slip = strsim::damerau_levenshtein(serial, value) <= 1 || serial.eq_ignore_ascii_case(value);
+    if by == FindBy::Serial && slip && owner.is_none() {
+        let suggestion = word.map_or_else(|| value.to_owned(), |word| format!("{value}/{word}"));
         finding.fix(wipe.span, scalar(&suggestion));
     }
+    true
 }
 
 static UNUSED_PROFILE_SLOT: Check = Check::warning(

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::disk_names::is_kernel_name;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView, volume_slots, volumes};
 use crate::finding::Edit;
@@ -21,6 +22,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &UNUSED_VOLUME,
     &UNEVEN_REDUNDANCY,
     &ZPOOL_WITHOUT_POOL,
+    &REFUSED_POOL_NAME,
 ];
 
 static OS_DISK_USED_FOR_DATA: Check = Check::error(
@@ -563,6 +565,229 @@ fn zpool_without_pool(site: &SiteView<'_>, report: &mut Report<'_>) {
                 )
                 .label("a zpool of no pool")
                 .also(pools, "it is not among these pools");
+        }
+    }
+}
+
+static REFUSED_POOL_NAME: Check = Check::error(
+    "D033",
+    "refused-pool-name",
+    refused_pool_name,
+    "LXD makes of a pool of driver zfs a zpool of its name, and of one of driver lvm a volume group. zpool takes no name that begins with mirror, \
+     raidz or spare or with c and a digit, as old disks were called, and not `log` (zpool_name_valid and pool_namecheck of OpenZFS 0.7 and 0.8). \
+     A volume group is a folder in /dev, and vgcreate takes no name that is there already: names of disks, terminals and other devices.",
+)
+.example(
+    &[
+        Edit::Replace("cluster.yaml", "data2: {driver: zfs}", "mirror2: {driver: zfs, volume: data2}"),
+    ],
+    &[
+        Edit::Replace("cluster.yaml", "data1: {driver: btrfs}", "mirror1: {driver: btrfs, volume: data1}"),
+        Edit::Replace("cluster.yaml", "data2: {driver: zfs}", "logs: {driver: zfs, volume: data2}"),
+    ],
+);
+
+/// Why zpool does not take the name for a pool.
+fn refused_by_zpool(name: &str) -> Option<String> {
+    let word = ["mirror", "raidz", "spare"]
+        .iter()
+        .find(|word| name.starts_with(**word));
+    if let Some(word) = word {
+        return Some(format!("ZFS takes no name that begins with `{word}`"));
+    }
+    if name == "log" {
+        return Some("ZFS reserves the word".to_owned());
+    }
+    let mut letters = name.bytes();
+    let is_like_a_disk = letters.next() == Some(b'c') && letters.next().is_some_and(|byte| byte.is_ascii_digit());
+    is_like_a_disk.then(|| "ZFS takes no name of c and a digit".to_owned())
+}
+
+/// Names in /dev of a server, also of devices that not every machine has.
+const DEVICES: &[&str] = &[
+    "autofs",
+    "block",
+    "bsg",
+    "btrfs-control",
+    "bus",
+    "cachefiles",
+    "cdrom",
+    "cdrw",
+    "char",
+    "console",
+    "core",
+    "cpu",
+    "cpu_dma_latency",
+    "crash",
+    "cuse",
+    "disk",
+    "dma_heap",
+    "dri",
+    "dvd",
+    "dvdrw",
+    "ecryptfs",
+    "fd",
+    "full",
+    "fuse",
+    "hpet",
+    "hugepages",
+    "hwrng",
+    "infiniband",
+    "initctl",
+    "input",
+    "kfd",
+    "kmsg",
+    "kvm",
+    "lightnvm",
+    "log",
+    "loop-control",
+    "mapper",
+    "mcelog",
+    "md",
+    "mem",
+    "memory_bandwidth",
+    "megaraid_sas_ioctl_node",
+    "mqueue",
+    "mpt2ctl",
+    "mpt3ctl",
+    "mptctl",
+    "net",
+    "network_latency",
+    "network_throughput",
+    "null",
+    "nvram",
+    "port",
+    "ppp",
+    "psaux",
+    "ptmx",
+    "pts",
+    "random",
+    "raw",
+    "rfkill",
+    "rtc",
+    "shm",
+    "snapshot",
+    "snd",
+    "stderr",
+    "stdin",
+    "stdout",
+    "tty",
+    "ttyprintk",
+    "uhid",
+    "uinput",
+    "urandom",
+    "usb",
+    "userio",
+    "vcs",
+    "vcsa",
+    "vcsu",
+    "vfio",
+    "vga_arbiter",
+    "vhci",
+    "vhost-net",
+    "vhost-vsock",
+    "vmci",
+    "vsock",
+    "watchdog",
+    "xen",
+    "zero",
+    "zfs",
+];
+
+/// Devices that are counted, and what is before the number.
+const COUNTED_DEVICES: &[&str] = &[
+    "cec", "dm-", "fb", "gpiochip", "hidraw", "i2c-", "ipmi", "loop", "lp", "md", "media", "mei", "nbd", "parport",
+    "pmem", "pps", "ptp", "ram", "rtc", "sg", "sr", "tpm", "tpmrm", "tty", "ttys", "uio", "usbmon", "vcs", "vcsa",
+    "vcsu", "video", "watchdog", "zd", "zram",
+];
+
+/// Why vgcreate does not take the name for a volume group.
+fn refused_by_vgcreate(name: &str) -> Option<String> {
+    let counted = COUNTED_DEVICES.iter().any(|device| {
+        let number = name.strip_prefix(device);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    let is_there = counted || DEVICES.contains(&name) || is_kernel_name(name);
+    is_there.then(|| format!("LVM takes no name that is in /dev, and /dev/{name} is a device"))
+}
+
+fn refused_pool_name(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        for PoolView { name, pool, .. } in pools(cluster) {
+            let Some(driver) = &pool.driver else { continue };
+            let refused = match driver.value {
+                Driver::Zfs => refused_by_zpool(&name.value),
+                Driver::Lvm => refused_by_vgcreate(&name.value),
+                Driver::Btrfs | Driver::Dir => None,
+            };
+            let Some(why) = refused else { continue };
+            // What it sits on keeps its name.
+            let help = match &pool.volume {
+                Some(_) => "give the pool another name, such as `data1`".to_owned(),
+                None => format!(
+                    "give the pool another name and write which volume it sits on: `data1: {{driver: {}, volume: {}}}`",
+                    driver.value.word(),
+                    name.value
+                ),
+            };
+            report
+                .add(
+                    name.span,
+                    format!(
+                        "{} cannot be the name of a pool of driver {}: {why}",
+                        quoted(&name.value),
+                        driver.value.word()
+                    ),
+                    help,
+                )
+                .label(why)
+                .also(driver.span, "the driver");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{refused_by_vgcreate, refused_by_zpool};
+
+    #[test]
+    fn zpool_refuses_some_names() {
+        for name in [
+            "mirror", "mirror1", "mirrored", "raidz", "raidz2", "spare", "spares", "log", "c0", "c0t0d0", "c1-data",
+        ] {
+            assert!(refused_by_zpool(name).is_some(), "{name}");
+        }
+        for name in [
+            "logs", "log1", "cache", "special", "dedup", "draid", "c", "cd1", "cold", "raid", "data1", "d-mirror",
+        ] {
+            assert_eq!(refused_by_zpool(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn vgcreate_refuses_what_is_in_dev() {
+        for name in [
+            "disk", "mapper", "net", "log", "null", "snapshot", "zfs", "sda", "sdb1", "nvme0n1", "md0", "dm-0",
+            "loop1", "tty1", "shm", "pts",
+        ] {
+            assert!(refused_by_vgcreate(name).is_some(), "{name}");
+        }
+        for name in [
+            "disks",
+            "data1",
+            "vg0",
+            "ubuntu-vg",
+            "mirror",
+            "raidz",
+            "c0",
+            "sd",
+            "loop",
+            "nvme",
+            "logs",
+            "ram",
+            "network",
+        ] {
+            assert_eq!(refused_by_vgcreate(name), None, "{name}");
         }
     }
 }

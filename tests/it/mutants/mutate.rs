@@ -11,7 +11,7 @@ pub(crate) struct Mutant {
 
 /// The way to a value: file, document, and at each level which entry or item.
 #[derive(Clone)]
-struct At {
+pub(super) struct At {
     file: usize,
     document: usize,
     steps: Vec<usize>,
@@ -168,7 +168,7 @@ impl At {
 }
 
 /// Every value that has a parent, from the top.
-fn places(site: &Site) -> Vec<At> {
+pub(super) fn places(site: &Site) -> Vec<At> {
     let mut all = Vec::new();
     for (file, f) in site.iter().enumerate() {
         for document in 0..f.documents.len() {
@@ -206,12 +206,12 @@ fn keys(node: &Node) -> Vec<&String> {
     }
 }
 
-fn get<'a>(site: &'a Site, at: &At) -> &'a Node {
+pub(super) fn get<'a>(site: &'a Site, at: &At) -> &'a Node {
     let top = &site[at.file].documents[at.document];
     at.steps.iter().fold(top, |node, step| children(node)[*step])
 }
 
-fn get_mut<'a>(site: &'a mut Site, at: &At) -> &'a mut Node {
+pub(super) fn get_mut<'a>(site: &'a mut Site, at: &At) -> &'a mut Node {
     let top = &mut site[at.file].documents[at.document];
     at.steps.iter().fold(top, |node, step| match &mut node.value {
         Value::Map(entries) => &mut entries[*step].1,
@@ -221,7 +221,7 @@ fn get_mut<'a>(site: &'a mut Site, at: &At) -> &'a mut Node {
 }
 
 /// The keys on the way, as text.
-fn way(site: &Site, at: &At) -> Vec<String> {
+pub(super) fn way(site: &Site, at: &At) -> Vec<String> {
     let mut node = &site[at.file].documents[at.document];
     let mut way = Vec::new();
     for step in &at.steps {
@@ -234,7 +234,7 @@ fn way(site: &Site, at: &At) -> Vec<String> {
     way
 }
 
-fn name(site: &Site, at: &At) -> String {
+pub(super) fn name(site: &Site, at: &At) -> String {
     format!("{}#{} {}", site[at.file].path, at.document, way(site, at).join("."))
 }
 
