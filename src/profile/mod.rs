@@ -18,7 +18,7 @@ pub(crate) use load::load;
 pub(crate) use load::{ClusterFolder, Document, Profiles};
 pub(crate) use lower::did_you_mean;
 pub(crate) use lower::quoted;
-pub(crate) use lower::{Spanned, entries};
+pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES};
 pub(crate) use scalar::scalar;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Disks, Host, Pool, Slot, Volume};

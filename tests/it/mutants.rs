@@ -6,8 +6,8 @@
 //! is the same as before or still fits together. Everything else has *escaped*: a refusal that points elsewhere only, a
 //! build that fails, a panic.
 
-mod mutate;
-mod tree;
+pub(crate) mod mutate;
+pub(crate) mod tree;
 mod valid;
 
 use std::collections::HashMap;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::check::registry::{Check, Report};
-use crate::check::view::{HostView, SiteView, Use, uses, ways};
+use crate::check::view::{HostView, SiteView, Use, uses, uses_are_known, ways};
 use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
 use crate::profile::{Disks, Document, Spanned, did_you_mean, entries, quoted, scalar};
@@ -35,7 +35,9 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
     let mut missing_on: HashMap<Span, usize> = HashMap::new();
     let mut found = Vec::new();
     for (at, host) in site.hosts().enumerate() {
-        let Some(disks) = host.disks else { continue };
+        let Some(disks) = host.disks.filter(|_| !host.slots_unread) else {
+            continue;
+        };
         *hosts_of.entry(disks.span).or_default() += 1;
         let used = &host.used;
         let unused: Vec<&str> = host
@@ -297,7 +299,9 @@ static UNUSED_SLOT: Check = Check::error(
 fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
     for (at, host) in site.hosts().enumerate() {
-        let Some(disks) = host.disks else { continue };
+        let Some(disks) = host.disks.filter(|_| host.uses_are_known()) else {
+            continue;
+        };
         let used = &host.used;
         let is_used = |name: &Spanned<String>| used.iter().any(|wanted| wanted.slot.value == name.value);
         let written = entries(host.host().slots.as_ref()).iter();
@@ -516,10 +520,7 @@ static UNUSED_PROFILE_SLOT: Check = Check::warning(
 
 fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
-    for disks in site.disks().filter(|disks| {
-        // A volume or the system that could not be read may use anything.
-        !disks.incomplete && disks.os.is_some() && disks.volumes.is_some()
-    }) {
+    for disks in site.disks().filter(|disks| uses_are_known(disks)) {
         let used = uses(disks);
         for (name, _) in entries(disks.slots.as_ref()) {
             let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);
