@@ -50,7 +50,7 @@ pub(crate) struct Profiles {
 }
 
 enum Lowered {
-    Cluster(Option<Document<Cluster>>),
+    Cluster(Option<Box<Document<Cluster>>>),
     /// The documents, and whether that is all there were.
     Disks(Vec<Document<Disks>>, bool),
     Hosts(Vec<Document<Host>>, bool),
@@ -212,7 +212,7 @@ fn assemble(
 impl ClusterFolder {
     fn take(&mut self, lowered: Lowered, role: Role) {
         match lowered {
-            Lowered::Cluster(document) => self.cluster = document,
+            Lowered::Cluster(document) => self.cluster = document.map(|document| *document),
             Lowered::Hosts(documents, all) => {
                 self.hosts.extend(documents);
                 self.hosts_incomplete |= !all;
@@ -369,7 +369,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
                 let help = "give each cluster a folder of its own";
                 findings.add(&MANY_CLUSTERS, name_span(extra), message, help);
             }
-            Lowered::Cluster(lower_documents(first, "cluster", findings).pop())
+            Lowered::Cluster(lower_documents(first, "cluster", findings).pop().map(Box::new))
         }
         Role::Disks => {
             let lowered: Vec<_> = lower_documents(&documents, "disks", findings);

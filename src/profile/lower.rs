@@ -597,7 +597,7 @@ fn not_a_mapping(node: &Node, where_: Where<'_>, specs: &[FieldSpec], findings: 
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn listed<T: AsRef<str>>(words: &[T]) -> String {
+pub(crate) fn listed<T: AsRef<str>>(words: &[T]) -> String {
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
         [] => String::new(),

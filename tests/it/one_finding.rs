@@ -4,6 +4,8 @@
 //! profile any more (`S…`, `P…`), that is all there is to say of it: whatever a rule of meaning would add follows from
 //! what could not be read.
 
+use std::collections::HashSet;
+
 use camino::Utf8Path;
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Finding;
@@ -46,6 +48,13 @@ fn is_of_shape(finding: &Finding) -> bool {
     finding.rule.code.starts_with(['S', 'P'])
 }
 
+/// Whether no rule reports one place twice.
+fn has_a_place_each(checked: &Checked) -> bool {
+    let mut places = HashSet::new();
+    let mut findings = checked.findings().iter();
+    findings.all(|finding| places.insert((finding.rule.code, finding.primary.span)))
+}
+
 fn shown(checked: &Checked) -> String {
     let lines = checked.findings().iter().map(|finding| {
         let file = checked.sources().file(finding.primary.span.file);
@@ -81,6 +90,13 @@ fn what_is_no_profile_is_reported_once() {
             .par_iter()
             .map(|mutant| {
                 let checked = check(&mutant.site);
+                if !has_a_place_each(&checked) {
+                    return Some(format!(
+                        "-- {} ({site}), one place twice:\n{}",
+                        mutant.what,
+                        shown(&checked)
+                    ));
+                }
                 let of_shape = checked.findings().iter().filter(|finding| is_of_shape(finding)).count();
                 (of_shape > 0).then(|| {
                     let consequences = checked.findings().len() > of_shape;

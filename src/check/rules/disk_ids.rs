@@ -188,10 +188,22 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             here.by.word(),
             quoted(here.value)
         );
+        if there.span == here.span {
+            report
+                .add(
+                    here.span,
+                    message,
+                    "it names one very disk: write it in `slots:` of the host that has it",
+                )
+                .label("for every machine of this model")
+                .on(here.host_name());
+            continue;
+        }
         report
             .add(here.span, message, "read the value off the disk in that slot")
             .label("used again here")
-            .also(there.span, "first used here");
+            .also(there.span, "first used here")
+            .on(here.host_name());
     }
 }
 

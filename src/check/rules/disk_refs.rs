@@ -25,6 +25,11 @@ pub(super) struct DiskRef<'a> {
 }
 
 impl DiskRef<'_> {
+    /// The host, for messages.
+    pub(super) fn host_name(&self) -> &str {
+        self.host.label()
+    }
+
     /// The slot, for messages.
     pub(super) fn place(&self) -> String {
         format!("slot {} of {}", quoted(self.slot), self.host.label())

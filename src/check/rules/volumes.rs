@@ -285,7 +285,7 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                     ),
                     help,
                 );
-                finding.label("sits on this volume");
+                finding.label("sits on this volume").on(host.label());
                 match similar.and_then(|similar| free.find(|known| known.value == similar)) {
                     Some(similar) => finding
                         .also(similar.span, "no pool sits on this one")
