@@ -68,13 +68,16 @@ pub(crate) struct CheckArgs {
     /// How to report: text on standard error, all others on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
+    /// Also list, for a review, who gets in and which disks may be overwritten; text and json
+    #[arg(long)]
+    pub(crate) summary: bool,
     /// Refuse the site on warnings, too
     #[arg(long)]
     pub(crate) strict: bool,
     /// Show errors only: no warnings, no closing line
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Show at most this many findings
+    /// Show at most this many findings, 0 for all [default: 20 of a text on a terminal, else all]
     #[arg(long, value_name = "N")]
     pub(crate) max_findings: Option<usize>,
 }

@@ -85,7 +85,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
             ))
         })?;
     match cli.command {
-        Command::Check(args) => Ok(check::check(&args, printer)),
+        Command::Check(args) => check::check(&args, printer),
         Command::Explain(args) => explain::explain(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Diff(args) => diff::diff(&args, printer),

@@ -1,10 +1,14 @@
 //! The report as data: what every machine format is made from.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::access::Access;
 use crate::check::Checked;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Rule, Severity};
 use crate::source::{Position, Sources, Span};
 
 /// What of a check to report.
@@ -14,8 +18,10 @@ pub struct Options {
     pub strict: bool,
     /// Warnings are left out, unless they count as errors.
     pub quiet: bool,
-    /// No more findings than this.
-    pub max_findings: Option<usize>,
+    /// No more findings than this, unless it is 0. Each rule that is broken is among them as long as there is room.
+    pub max_findings: usize,
+    /// Where there are more than that, only the first of each rule is drawn, and the others take a line each.
+    pub brief: bool,
 }
 
 /// The findings of one check, chosen and counted.
@@ -24,6 +30,21 @@ pub struct Report<'a> {
     pub(super) checked: &'a Checked,
     pub(super) findings: Vec<&'a Finding>,
     pub(super) summary: Summary,
+    /// Only the first of each rule is drawn.
+    pub(super) brief: bool,
+    by_rule: Vec<OfRule>,
+    pub(super) access: Option<Vec<Access>>,
+}
+
+/// How often a rule is broken.
+#[derive(Clone, Copy, Debug)]
+pub struct OfRule {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// Findings of it.
+    pub count: usize,
+    /// Findings of these that are not in the report.
+    pub omitted: usize,
 }
 
 /// How much was checked and found.
@@ -101,21 +122,43 @@ impl<'a> Report<'a> {
         let warnings = checked.count(Severity::Warning);
         let wanted = |finding: &&Finding| finding.rule.severity == Severity::Error || options.strict || !options.quiet;
         let all: Vec<&Finding> = checked.findings().iter().filter(wanted).collect();
-        let shown = options.max_findings.unwrap_or(all.len()).min(all.len());
+        let chosen = choose(&all, options.max_findings);
+        let by_rule = by_rule(&all, &chosen);
         let summary = Summary {
             clusters,
             hosts,
             errors,
             warnings,
-            omitted: all.len() - shown,
+            omitted: all.len() - chosen.len(),
             strict: options.strict,
             passed: errors == 0 && !(options.strict && warnings > 0),
         };
         Self {
             checked,
-            findings: all.into_iter().take(shown).collect(),
+            brief: options.brief && summary.omitted > 0,
+            findings: chosen,
             summary,
+            by_rule,
+            access: None,
         }
+    }
+
+    /// With who gets in and what may be erased.
+    #[must_use]
+    pub fn with_access(mut self, access: Vec<Access>) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Who gets in and what may be erased, if that is part of it.
+    pub fn access(&self) -> impl Iterator<Item = &Access> {
+        self.access.iter().flatten()
+    }
+
+    /// Every rule that is broken, the one that is broken most first.
+    #[must_use]
+    pub fn by_rule(&self) -> &[OfRule] {
+        &self.by_rule
     }
 
     /// How much was checked and found.
@@ -129,6 +172,40 @@ impl<'a> Report<'a> {
         let sources = self.checked.sources();
         self.findings.iter().map(move |finding| Entry::of(finding, sources))
     }
+}
+
+/// So many of the findings, in their order; the first of each rule goes before the second of any.
+fn choose<'a>(all: &[&'a Finding], most: usize) -> Vec<&'a Finding> {
+    if most == 0 || all.len() <= most {
+        return all.to_vec();
+    }
+    let mut seen = HashSet::new();
+    let (firsts, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|at| seen.insert(all[*at].rule.code));
+    let mut chosen: Vec<usize> = firsts.into_iter().chain(others).take(most).collect();
+    chosen.sort_unstable();
+    chosen.into_iter().map(|at| all[at]).collect()
+}
+
+fn by_rule(all: &[&Finding], chosen: &[&Finding]) -> Vec<OfRule> {
+    let mut counts: BTreeMap<&str, OfRule> = BTreeMap::new();
+    for finding in all {
+        let rule = finding.rule;
+        let of_rule = counts.entry(rule.code).or_insert(OfRule {
+            rule,
+            count: 0,
+            omitted: 0,
+        });
+        of_rule.count += 1;
+        of_rule.omitted += 1;
+    }
+    for finding in chosen {
+        if let Some(of_rule) = counts.get_mut(finding.rule.code) {
+            of_rule.omitted -= 1;
+        }
+    }
+    let mut rules: Vec<OfRule> = counts.into_values().collect();
+    rules.sort_by_key(|of_rule| Reverse(of_rule.count));
+    rules
 }
 
 impl Entry {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
+use super::access::Access;
 use super::entry::{Entry, Report, Summary};
 
 /// What `lxseed check --format json` prints.
@@ -18,6 +19,9 @@ struct Document {
     summary: Summary,
     /// The findings, by file, line and code.
     findings: Vec<Entry>,
+    /// With `--summary`, where the site passes: who gets in and what may be erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<Vec<Access>>,
 }
 
 /// The report as JSON, described by [`schema`].
@@ -28,6 +32,7 @@ pub fn render(report: &Report<'_>) -> String {
         lxseed: env!("CARGO_PKG_VERSION"),
         summary: report.summary.clone(),
         findings: report.entries().collect(),
+        access: report.access.clone(),
     };
     pretty(&document)
 }

@@ -1,5 +1,6 @@
 //! How findings look: to a person, and in each of the formats that programs read.
 
+mod access;
 mod entry;
 mod explain;
 mod github;
@@ -10,7 +11,8 @@ mod sarif;
 pub mod schema;
 mod text;
 
-pub use entry::{Options, Report, Summary};
+pub use access::Access;
+pub use entry::{OfRule, Options, Report, Summary};
 pub use explain::{find as find_rule, list as rule_list, reference as rule_reference, rule as explain};
 pub use github::render as github;
 pub use json::{render as json, schema as json_schema};

@@ -1,5 +1,6 @@
 //! Findings for a person, drawn the way rustc draws its own.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -14,13 +15,35 @@ use crate::source::{FileId, Sources, Span};
 /// through the whole excerpt, which in a file with 10,000 hosts would take its time.
 const WINDOW_BYTES: usize = 16 * 1024;
 
-/// Draws every finding of a report.
+/// Every finding of a report as it is drawn; in brief, a line where its rule was drawn before.
 pub fn texts(report: &Report<'_>) -> impl Iterator<Item = String> {
     let (sources, masked) = (report.checked.sources(), report.checked.masked());
-    report
-        .findings
-        .iter()
-        .map(move |finding| render(finding, sources, masked))
+    let mut drawn = HashSet::new();
+    report.findings.iter().enumerate().map(move |(at, finding)| {
+        if !report.brief || drawn.insert(finding.rule.code) {
+            return render(finding, sources, masked);
+        }
+        // Lines stand together, apart from what is drawn.
+        let next = report.findings.get(at + 1);
+        let ends = next.is_none_or(|next| !drawn.contains(next.rule.code));
+        line(finding, sources) + if ends { "\n" } else { "" }
+    })
+}
+
+/// One finding on one line.
+fn line(finding: &Finding, sources: &Sources) -> String {
+    let span = finding.primary.span.used();
+    let file = sources.file(span.file);
+    let place = file.place(span.range().start);
+    let severity = match finding.rule.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let text = format!(
+        "{severity}[{}]: {}:{}:{}: {}",
+        finding.rule.code, file.path, place.line, place.column, finding.message
+    );
+    sanitize(&text).into_owned()
 }
 
 /// Draws one finding, with escape sequences for colour; the printer takes them out where they do not belong.

@@ -12,6 +12,8 @@ use lxseed::report::sanitize;
 #[derive(Debug, Default)]
 pub(crate) struct Printer {
     out_is_closed: bool,
+    /// Why something could not be written.
+    failure: Option<io::Error>,
 }
 
 impl Printer {
@@ -27,14 +29,32 @@ impl Printer {
 
     /// Lines of result as they are. A reader that has closed its end (`| head`) ends the output, not the work.
     pub(crate) fn styled(&mut self, lines: &str) {
-        if !self.out_is_closed && write!(anstream::stdout(), "{lines}").is_err() {
+        if self.out_is_closed {
+            return;
+        }
+        let mut out = anstream::stdout();
+        if let Err(error) = write!(out, "{lines}").and_then(|()| out.flush()) {
             self.out_is_closed = true;
+            self.fail(error);
         }
     }
 
     /// Lines for standard error as they are.
     pub(crate) fn styled_note(&mut self, lines: &str) {
-        // There is nobody left to tell if even standard error is closed.
-        let _: io::Result<()> = write!(anstream::stderr(), "{lines}");
+        if let Err(error) = write!(anstream::stderr(), "{lines}") {
+            self.fail(error);
+        }
+    }
+
+    /// Notes that something could not be written; the first time tells why.
+    pub(crate) fn fail(&mut self, error: io::Error) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// Why not everything was written, if so. A reader that has closed its end wanted no more.
+    pub(crate) fn failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 }

@@ -121,6 +121,14 @@ impl ClientCertificate {
         self.key
     }
 
+    /// The day of its `notAfter`, in UTC; none if that is no date.
+    #[must_use]
+    pub(crate) fn last_day(&self) -> Option<time::Date> {
+        let (_, certificate) = X509Certificate::from_der(&self.der).ok()?;
+        let last = time::OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp());
+        last.ok().map(time::OffsetDateTime::date)
+    }
+
     /// What LXD shows: the SHA-256 of the DER in lower-case hexadecimal.
     #[must_use]
     pub(crate) fn fingerprint(&self) -> &str {

@@ -4,8 +4,9 @@
 //! cargo test --test it reports` writes these files and `docs/rules.md` anew, and they are reviewed like code.
 
 use std::fs;
+use std::process::Command;
 
-use crate::support::{Run, Site, assert_same_text, lxseed, root};
+use crate::support::{Run, Site, assert_same_text, lxseed, lxseed_through, root};
 
 /// Two errors with a second place and a fix, one of them through an alias, and a warning; names that need escapes.
 fn broken() -> Site {
@@ -111,13 +112,144 @@ fn no_more_findings_are_shown_than_asked_for_and_all_are_counted() {
     let shown = |run: &Run| run.stderr.matches(" --> ").count();
     assert_eq!(shown(&run), 1, "{run}");
     assert!(run.stderr.ends_with("not shown\n"), "{run}");
-    let json = check(&site, &["--max-findings", "0", "--format", "json"]).expect_exit(1);
+    let json = check(&site, &["--max-findings", "1", "--format", "json"]).expect_exit(1);
     let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(report["findings"], serde_json::json!([]));
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1);
     let summary = &report["summary"];
     let count = |key: &str| summary[key].as_u64().unwrap();
-    assert_eq!(count("omitted"), count("errors") + count("warnings"));
+    assert_eq!(count("omitted") + 1, count("errors") + count("warnings"));
     assert!(count("errors") >= 3, "{summary}");
+    let all = check(&site, &["--max-findings", "0"]).expect_exit(1);
+    assert_eq!(all.stderr, check(&site, &[]).stderr);
+}
+
+/// 405 hosts with a wrong key each, one of them with an address of no host.
+fn many_mistakes() -> Site {
+    let hosts = (0..405).map(|at| {
+        format!(
+            "---\nname: h{at}\ndisks: model\nnetwork: {{mac: \"52:54:00:aa:{:02x}:{:02x}\", adress: 10.0.{}.{}}}\n\
+             slots: {{a1: {{serial: A{at}}}, a2: {{serial: B{at}}}}}\n",
+            at / 256,
+            at % 256,
+            at / 200,
+            10 + at % 200
+        )
+    });
+    Site::copy_of("tests/mistakes/base/one-cluster")
+        .file("hosts/hosts.yaml", &hosts.collect::<String>())
+        .replace("cluster.yaml", "bootstrap: node1", "bootstrap: h400")
+        .replace("cluster.yaml", "gateway: 192.168.10.1", "gateway: 192.168.20.1")
+}
+
+/// What a program says to somebody at a terminal, who has one.
+fn at_a_terminal(site: &Site, command: &str) -> Run {
+    let binary = env!("CARGO_BIN_EXE_lxseed");
+    let mut script = Command::new("script");
+    script
+        .args(["-q", "-e", "-c", &format!("{binary} {command}"), "/dev/null"])
+        .env("NO_COLOR", "1")
+        .current_dir(site.parent());
+    let mut run = Run::of(&mut script);
+    run.stdout = run.stdout.replace("\r\n", "\n");
+    run
+}
+
+#[test]
+fn on_a_terminal_many_findings_are_told_in_brief() {
+    let site = many_mistakes();
+    let run = at_a_terminal(&site, "check site").expect_exit(1);
+    expect_file("tests/reports/terminal", &run.stdout);
+    assert!(run.stdout.lines().count() < 60, "{run}");
+    let build = at_a_terminal(&site, "build site").expect_exit(1);
+    assert!(build.stdout.lines().count() < 60, "{build}");
+    assert!(
+        build
+            .stdout
+            .contains("more of P001; `lxseed check --max-findings 0` shows all")
+    );
+    // A log keeps them all, and ends with the same table.
+    let log = check(&site, &[]).expect_exit(1);
+    assert_eq!(log.stderr.matches(" --> ").count(), 406, "{log}");
+    let tail = |text: &str| {
+        text.lines()
+            .rev()
+            .skip(1)
+            .take(4)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tail(&log.stderr), tail(&run.stdout));
+    let all = at_a_terminal(&site, "check site --max-findings 0").expect_exit(1);
+    assert_eq!(all.stdout.matches(" --> ").count(), 406);
+}
+
+#[test]
+fn few_findings_look_the_same_on_a_terminal() {
+    let site = broken();
+    let run = at_a_terminal(&site, "check site").expect_exit(1);
+    assert_same_text("on a terminal", &check(&site, &[]).stderr, &run.stdout);
+}
+
+/// A site with every way in, and permissions to erase.
+#[test]
+fn the_summary_tells_who_gets_in_and_what_may_be_erased() {
+    let site = Site::copy_of("tests/good/client-certificates")
+        .replace(
+            "cluster.yaml",
+            "  user: ops\n",
+            "  user: ops\n  password_hash: \"$6$q1w2e3r4t5y6$P4qn3qQdb4IVz2K2yL0bM95Z9S1yeDvAbd607S4xh2hu.oeiL3OiTGHe2o25YCQX1MX.x6Jf6ijsxjh344QO8/\"\n",
+        )
+        .replace("hosts/hosts.yaml", "{serial: WD-A100002}", "{serial: WD-A100002, wipe: WD-A100002/0a1b2c3d}")
+        .replace("hosts/hosts.yaml", "name: node3\n", "name: node3\nreinstall: c4d8a1f0\n");
+    let run = check(&site, &["--summary"]).expect_exit(0).expect_stderr("");
+    expect_file("tests/reports/summary", &run.stdout);
+    let json = check(&site, &["--summary", "--format", "json"]).expect_exit(0);
+    expect_file("tests/reports/summary.json", &json.stdout);
+    assert!(
+        !(run.stdout + &json.stdout).contains("P4qn3qQdb4IVz2K2yL0bM"),
+        "a hash is shown"
+    );
+    for format in ["sarif", "github", "junit"] {
+        check(&site, &["--summary", "--format", format]).expect_exit(2);
+    }
+    let site = site.replace("cluster.yaml", "user: ops", "user: root");
+    check(&site, &["--summary"]).expect_exit(1).expect_stdout("");
+}
+
+/// What a full disk has not taken was not reported.
+#[test]
+fn what_cannot_be_written_is_an_error_and_a_closed_pipe_is_none() {
+    let site = Site::copy_of("profiles");
+    let full = r#"exec "$@" >/dev/full"#;
+    for arguments in [
+        &["check", "site", "--format", "sarif"][..],
+        &["check", "site", "--format", "json"],
+        &["check", "site"],
+        &["schema"],
+        &["schema", "cluster"],
+        &["explain", "F004"],
+        &["explain", "--list"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let run = lxseed_through(&["sh", "-c", full, "sh"], arguments)
+            .dir(site.parent())
+            .run();
+        let run = run.expect_exit(1);
+        assert!(
+            run.stderr
+                .starts_with("error: not everything could be written: No space left"),
+            "{run}"
+        );
+        let closed = r#""$@" | true"#;
+        let run = lxseed_through(&["bash", "-c", &format!("set -o pipefail; {closed}"), "sh"], arguments);
+        run.dir(site.parent()).run().expect_exit(0).expect_stderr("");
+    }
+    // Warnings that nobody has seen.
+    let site = Site::copy_of("profiles/lab").replace("cluster.yaml", "kernel: hwe ", "kernel: ga ");
+    let blind = r#"exec "$@" 2>/dev/full"#;
+    let run = lxseed_through(&["sh", "-c", blind, "sh"], ["check", "site"]);
+    run.dir(site.parent()).run().expect_exit(1);
 }
 
 #[test]

@@ -59,7 +59,7 @@ const OPTIONS: [(&str, Options); 4] = [
     (
         " --max-findings 1",
         Options {
-            max_findings: Some(1),
+            max_findings: 1,
             ..PLAIN
         },
     ),
@@ -68,7 +68,8 @@ const OPTIONS: [(&str, Options); 4] = [
 const PLAIN: Options = Options {
     strict: false,
     quiet: false,
-    max_findings: None,
+    max_findings: 0,
+    brief: false,
 };
 
 /// Every report with each of the options.

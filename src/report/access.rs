@@ -1,0 +1,174 @@
+//! Who gets in and what may be erased, for the review of a change: what `check --summary` tells.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use ssh_key::{HashAlg, PublicKey};
+
+use crate::model::{Admin, Cluster, Site};
+use crate::trust;
+
+/// Everybody who gets into a cluster, and every permission to erase a disk. Nothing in it is secret.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Access {
+    /// The cluster.
+    cluster: String,
+    /// The login on every host.
+    user: String,
+    /// What that login may do as root: everything, without a password.
+    sudo: &'static str,
+    /// SSH keys that let somebody in, as written.
+    ssh_keys: Vec<SshKey>,
+    /// Whether there is a password, which is good at the console alone.
+    console_password: bool,
+    /// Client certificates that LXD trusts: whoever has the key of one is root on all members.
+    lxd_certificates: Vec<Certificate>,
+    /// Disks that may be overwritten although they are not blank, by host and slot.
+    wipe: Vec<Wipe>,
+    /// Installations that an install medium may erase, by host.
+    reinstall: Vec<Reinstall>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct SshKey {
+    /// For example `ssh-ed25519`.
+    kind: String,
+    /// As `ssh-keygen -l` shows it, `SHA256:…`.
+    fingerprint: String,
+    /// Whose it is; may be empty.
+    comment: String,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Certificate {
+    /// Its name in LXD's trust store.
+    name: String,
+    /// SHA-256 of the certificate, as `lxc config trust list` shows the beginning of it.
+    fingerprint: String,
+    /// The last day on which it is valid, such as `2036-11-26`; absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Wipe {
+    host: String,
+    slot: String,
+    /// The disk's serial number, and the word behind it where there is one.
+    disk: String,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Reinstall {
+    host: String,
+    /// The number that the medium's screen shows.
+    installation: String,
+}
+
+impl Access {
+    /// Of every cluster of a site, by name.
+    #[must_use]
+    pub fn of(site: &Site) -> Vec<Self> {
+        site.clusters.iter().map(of_cluster).collect()
+    }
+
+    /// The same for a person.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.cluster.clone()];
+        let mut line = |what: &str, text: String| lines.push(format!("  {what:10}{text}"));
+        line("login", format!("{}, sudo {}", self.user, self.sudo));
+        for key in &self.ssh_keys {
+            line(
+                "ssh key",
+                format!("{} {} {}", key.kind, key.fingerprint, key.comment)
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+        if self.console_password {
+            line("console", "with a password".to_owned());
+        }
+        for Certificate {
+            name,
+            fingerprint,
+            expires,
+        } in &self.lxd_certificates
+        {
+            let until = expires.as_ref().map_or(String::new(), |day| format!(", until {day}"));
+            line("lxd", format!("{name} {fingerprint}{until}"));
+        }
+        for Wipe { host, slot, disk } in &self.wipe {
+            line("wipe", format!("{host} slot {slot}: disk {disk}"));
+        }
+        for Reinstall { host, installation } in &self.reinstall {
+            line("reinstall", format!("{host}: installation {installation}"));
+        }
+        lines
+    }
+}
+
+fn of_cluster(cluster: &Cluster) -> Access {
+    let Admin {
+        user,
+        ssh_authorized_keys,
+        password_hash,
+        lxd_certificates,
+    } = &cluster.admin;
+    let wipes = cluster.hosts.iter().flat_map(|host| {
+        host.disks.iter().filter_map(|disk| {
+            Some(Wipe {
+                host: host.name.to_string(),
+                slot: disk.slot.clone(),
+                disk: disk.wipe.clone()?,
+            })
+        })
+    });
+    let mut wipe: Vec<Wipe> = wipes.collect();
+    wipe.sort_by(|a, b| (&a.host, &a.slot).cmp(&(&b.host, &b.slot)));
+    let reinstalls = cluster.hosts.iter().filter_map(|host| {
+        Some(Reinstall {
+            host: host.name.to_string(),
+            installation: host.reinstall.clone()?,
+        })
+    });
+    let mut reinstall: Vec<Reinstall> = reinstalls.collect();
+    reinstall.sort_by(|a, b| a.host.cmp(&b.host));
+    Access {
+        cluster: cluster.name.to_string(),
+        user: user.clone(),
+        sudo: "everything, without a password",
+        ssh_keys: ssh_authorized_keys.iter().map(|line| ssh_key(line)).collect(),
+        console_password: password_hash.is_some(),
+        lxd_certificates: lxd_certificates
+            .iter()
+            .map(|certificate| of_certificate(&certificate.name, &certificate.pem))
+            .collect(),
+        wipe,
+        reinstall,
+    }
+}
+
+/// What passed the checks is a key; should it be none, nothing of it is shown.
+fn ssh_key(line: &str) -> SshKey {
+    let key = line.parse::<PublicKey>().ok();
+    let fingerprint = key.map(|key| key.fingerprint(HashAlg::Sha256).to_string());
+    let mut words = line.splitn(3, ' ');
+    let kind = words.next().unwrap_or_default().to_owned();
+    SshKey {
+        kind,
+        fingerprint: fingerprint.unwrap_or_else(|| "unreadable".to_owned()),
+        comment: words.nth(1).unwrap_or_default().trim().to_owned(),
+    }
+}
+
+fn of_certificate(name: &str, pem: &str) -> Certificate {
+    let parsed = trust::ClientCertificate::parse(pem).ok();
+    Certificate {
+        name: name.to_owned(),
+        fingerprint: parsed.as_ref().map_or_else(
+            || "unreadable".to_owned(),
+            |certificate| certificate.fingerprint().to_owned(),
+        ),
+        expires: parsed.and_then(|certificate| Some(certificate.last_day()?.to_string())),
+    }
+}
