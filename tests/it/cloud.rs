@@ -314,6 +314,39 @@ fn inspect_tells_what_an_image_is_and_whether_it_is_as_it_was_made() {
     assert!(said.stderr.contains("bionic.img is there already"), "{said}");
 }
 
+/// Each file that a manifest names is asked of a program, and whoever made the image wrote the manifest.
+#[test]
+fn a_manifest_does_not_keep_inspect_busy() {
+    let Some(bench) = Bench::new("profiles/lab") else {
+        return;
+    };
+    let out = bench.path("node2.img");
+    bench.bake(&bench.bionic(), &out, &[]).run().expect_exit(0);
+    let path = "/var/lib/lxseed/manifest.json";
+    let mut manifest: serde_json::Value = serde_json::from_str(&bench.ask(&out, &format!("cat {path}"))).unwrap();
+    let files = manifest["files"].as_array_mut().unwrap();
+    let last = files.last().unwrap().clone();
+    files.extend((0..10_000).map(|at| {
+        let mut file = last.clone();
+        file["path"] = format!("zzz/{at:05}").into();
+        file
+    }));
+    let altered = bench.path("altered");
+    fs::write(&altered, manifest.to_string()).unwrap();
+    let device = format!("{out}?offset={OFFSET}");
+    let script = bench.path("script");
+    fs::write(
+        &script,
+        format!("cd /var/lib/lxseed\nrm manifest.json\nwrite {altered} manifest.json\n"),
+    )
+    .unwrap();
+    run(&bench.tools.debugfs, &["-w", "-f", &script, &device]).expect_exit(0);
+    let began = std::time::Instant::now();
+    let said = lxseed(["inspect", &out]).run().expect_exit(1);
+    assert!(said.stderr.contains("and at most 500 make sense"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
 /// Whatever the clock says, and however the image is stored.
 #[test]
 fn the_same_input_gives_the_same_bytes() {

@@ -94,6 +94,14 @@ fn every_image_needs_somebody_who_vouches_for_it() {
         let said = bake(&site, &[&["--iso", "standin.iso"][..], to, &[][..]].concat()).expect_exit(1);
         assert!(said.stderr.contains("SHA256SUMS says "), "{said}");
         fs::remove_file(&list).unwrap();
+        pipe(&list);
+        let said = bake(&site, &[&["--iso", "standin.iso"], to].concat()).expect_exit(1);
+        assert!(
+            said.stderr
+                .contains("SHA256SUMS beside it cannot be used: it is not a plain file"),
+            "{said}"
+        );
+        fs::remove_file(&list).unwrap();
         assert!(fs::read(&iso).unwrap().len() == bytes.len() && !site.parent().join("new.iso").exists());
     }
     for more in [&["--unpublished"][..], &["--sha256", &digest.to_uppercase()]] {
