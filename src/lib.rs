@@ -17,6 +17,7 @@ pub mod finding;
 mod git;
 mod hex;
 pub mod installer;
+pub mod interrupt;
 mod manager;
 pub mod media;
 pub mod model;

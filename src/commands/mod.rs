@@ -16,11 +16,13 @@ mod schema;
 mod secret;
 mod selection;
 mod status;
+mod threads;
 
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, SecretArgs};
+use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
+use crate::terminal::signals;
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -73,12 +75,13 @@ impl CommandError {
 }
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    if let Some(jobs) = cli.jobs {
-        // Only fails if a pool is there already, and nothing before this makes one.
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(jobs.get())
-            .build_global()
-            .map_err(|error| CommandError::Refused(error.to_string()))?;
+    threads::start(cli.jobs)?;
+    // Whatever these make holds keys.
+    if matches!(
+        cli.command,
+        Command::Build(_) | Command::Bake(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. })
+    ) {
+        signals::watch();
     }
     match cli.command {
         Command::Check(args) => Ok(check::check(&args, printer)),

@@ -73,6 +73,7 @@ const ROOMS: &[&str] = &[
     "encoding",
     "chunks",
     "hex",
+    "interrupt",
     "child",
     "git",
     "shell",
