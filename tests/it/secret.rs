@@ -119,12 +119,15 @@ const LOOK_ALIKE: [(&str, &str); 5] = [
     ("sub/packed-refs", ""),
 ];
 
+/// Its name, what it does, and what is said then.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+
 #[test]
 fn a_secret_that_a_pull_request_brings_is_never_taken() {
     if tool("git").is_none() {
         return;
     }
-    let damages: [(&str, &dyn Fn(&Path), &str); 5] = [
+    let damages: [Damage<'_>; 5] = [
         ("nothing", &|_| {}, "git tracks "),
         (
             "core.bare",
