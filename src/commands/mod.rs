@@ -76,11 +76,13 @@ impl CommandError {
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
     threads::start(cli.jobs)?;
-    // Whatever these make holds keys.
-    if matches!(
-        cli.command,
-        Command::Build(_) | Command::Bake(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. })
-    ) {
+    // Whatever these make holds keys. An image that is changed in place is another matter: its help says what a kill leaves.
+    let makes_keys = match &cli.command {
+        Command::Bake(args) => !args.in_place,
+        Command::Build(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. }) => true,
+        _ => false,
+    };
+    if makes_keys {
         signals::watch();
     }
     match cli.command {

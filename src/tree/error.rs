@@ -170,7 +170,7 @@ pub enum OutputError {
     /// Others can rename the output folder away.
     #[error(
         "{path} would lie in {folder}, which others can change ({stranger}), and so put a tree of their own in its place: \
-         {}or choose an output folder elsewhere",
+         {}choose an output folder elsewhere",
         mend(folder, stranger)
     )]
     Shared {
@@ -216,8 +216,9 @@ impl From<io::Error> for OutputError {
 /// What helps against a stranger in a folder, if anything does.
 fn mend(folder: &Utf8PathBuf, stranger: &Stranger) -> String {
     match stranger {
-        Stranger::Owner(_) => String::new(),
-        Stranger::Everybody | Stranger::Group(_) => format!("run `chmod go-w {folder}`, "),
+        Stranger::Owner(_) => "run lxseed as that user, or ".to_owned(),
+        Stranger::User(_) => format!("run `setfacl -b {folder}`, or "),
+        Stranger::Everybody | Stranger::Group(_) => format!("run `chmod go-w {folder}`, or "),
     }
 }
 

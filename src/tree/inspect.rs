@@ -30,7 +30,12 @@ pub struct Inspected {
 /// If there is a manifest of ours that is of no use.
 pub fn root_above(folder: &Utf8Path) -> Result<Option<&Utf8Path>, OutputError> {
     for root in folder.ancestors() {
-        if manifest(&Folder::open(root)?)?.is_some() {
+        let folder = match Folder::open(root) {
+            // A folder above that only shows what one knows the name of is no tree of ours.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => continue,
+            folder => folder?,
+        };
+        if manifest(&folder)?.is_some() {
             return Ok(Some(root));
         }
     }

@@ -18,6 +18,8 @@ pub enum Stranger {
     Owner(u32),
     /// Everybody may.
     Everybody,
+    /// A list of rights names him.
+    User(u32),
     /// He is in its group.
     Group(u32),
 }
@@ -27,6 +29,7 @@ impl fmt::Display for Stranger {
         match self {
             Self::Owner(user) => write!(f, "it belongs to user {user}"),
             Self::Everybody => f.write_str("everybody may write to it"),
+            Self::User(user) => write!(f, "user {user} may write to it"),
             Self::Group(group) => write!(f, "others in group {group} may write to it"),
         }
     }
@@ -42,7 +45,10 @@ pub(super) fn refuse_strangers(target: &Target) -> Result<(), OutputError> {
     let users = Users::of_this_run();
     for folder in target.parent.ancestors() {
         let found = fs::symlink_metadata(folder)?;
-        if let Some(stranger) = users.stranger(found.uid(), found.gid(), found.mode()) {
+        let by_list = || list_of_rights(folder).and_then(|list| users.stranger_in(&list));
+        let stranger = users.stranger(found.uid(), found.gid(), found.mode());
+        if let Some(stranger) = stranger.or_else(|| (found.mode() & (STICKY | 0o020) == 0o020).then(by_list).flatten())
+        {
             return Err(OutputError::Shared {
                 path: target.shown.clone(),
                 folder: folder.to_owned(),
@@ -53,10 +59,18 @@ pub(super) fn refuse_strangers(target: &Target) -> Result<(), OutputError> {
     Ok(())
 }
 
+/// The access control list of a folder, if it has one.
+fn list_of_rights(folder: &Utf8Path) -> Option<Vec<u8>> {
+    let mut list = vec![0; 64 << 10];
+    let size = rustix::fs::getxattr(folder.as_str(), "system.posix_acl_access", &mut list).ok()?;
+    list.truncate(size);
+    Some(list)
+}
+
 /// Whom this run trusts, and the system's lists of users and groups.
 struct Users {
     trusted: BTreeSet<u32>,
-    own_group: u32,
+    own_groups: BTreeSet<u32>,
     passwd: Utf8PathBuf,
     group: Utf8PathBuf,
 }
@@ -65,14 +79,18 @@ impl Users {
     fn of_this_run() -> Self {
         let user = geteuid().as_raw();
         let mut trusted = BTreeSet::from([ROOT, user]);
-        // Who became root by sudo could have done in his own folder whatever he likes.
-        let by_sudo = || -> Option<u32> { std::env::var("SUDO_UID").ok()?.parse().ok() };
-        trusted.extend(by_sudo().filter(|_| user == ROOT));
+        let mut own_groups = BTreeSet::from([getegid().as_raw()]);
+        if user == ROOT {
+            // Who became root by sudo could have done in his own folder whatever he likes.
+            let by_sudo = |name| -> Option<u32> { std::env::var(name).ok()?.parse().ok() };
+            trusted.extend(by_sudo("SUDO_UID"));
+            own_groups.extend(by_sudo("SUDO_GID"));
+        }
         // In a name space of its own a run sees whoever it has no number for, root included, as this one.
         trusted.extend(unmapped_user());
         Self {
             trusted,
-            own_group: getegid().as_raw(),
+            own_groups,
             passwd: "/etc/passwd".into(),
             group: "/etc/group".into(),
         }
@@ -90,6 +108,25 @@ impl Users {
         } else {
             None
         }
+    }
+
+    /// Who may write by an access control list: a version of four bytes, and eight for each user or group (kind, rights,
+    /// number; linux/posix_acl_xattr.h).
+    fn stranger_in(&self, list: &[u8]) -> Option<Stranger> {
+        const USER: u16 = 0x02;
+        const GROUP: u16 = 0x08;
+        const WRITE: u16 = 2;
+        let entries = list.get(4..)?.as_chunks::<8>().0.iter();
+        let writers = entries.filter_map(|[a, b, c, d, number @ ..]| {
+            let (kind, rights) = (u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d]));
+            (rights & WRITE != 0).then_some((kind, u32::from_le_bytes(*number)))
+        });
+        let mut strangers = writers.filter_map(|(kind, number)| match kind {
+            USER if !self.trusted.contains(&number) => Some(Stranger::User(number)),
+            GROUP if !self.nobody_else_is_in(number) => Some(Stranger::Group(number)),
+            _ => None,
+        });
+        strangers.next()
     }
 
     /// Whether a group has no member but those who are trusted: with umask 0002, the way of Debian and Ubuntu, a folder
@@ -110,7 +147,7 @@ impl Users {
         match listed {
             Some((_, mut members)) => members.all(is_trusted),
             // It comes from a directory service. By its number, too, it is the one of the user alone.
-            None => group == self.own_group && self.trusted.contains(&group),
+            None => self.own_groups.contains(&group) && self.trusted.contains(&group),
         }
     }
 }
@@ -159,7 +196,7 @@ mod tests {
         fs::write(fixture.path("group"), groups).unwrap();
         let ann = Users {
             trusted: [ROOT, 1000].into(),
-            own_group: 1000,
+            own_groups: [1000].into(),
             passwd: fixture.path("passwd"),
             group: fixture.path("group"),
         };
@@ -194,10 +231,33 @@ mod tests {
                 "{owner} {group} {mode:o}"
             );
         }
+        // user::rwx user:1001:rwx group::r-x group:60:r-x mask::rwx other::---, as the kernel has it.
+        let list = |user: u32, group_rights: u8| {
+            let entry = |kind: u8, rights: u8, number: u32| {
+                let mut entry = vec![kind, 0, rights, 0];
+                entry.extend(number.to_le_bytes());
+                entry
+            };
+            let none = u32::MAX;
+            let entries = [
+                vec![2, 0, 0, 0],
+                entry(0x01, 7, none),
+                entry(0x02, 7, user),
+                entry(0x04, 5, none),
+                entry(0x08, group_rights, 60),
+                entry(0x10, 7, none),
+                entry(0x20, 0, none),
+            ];
+            entries.concat()
+        };
+        assert_eq!(ann.stranger_in(&list(1001, 5)), Some(Stranger::User(1001)));
+        assert_eq!(ann.stranger_in(&list(1000, 5)), None);
+        assert_eq!(ann.stranger_in(&list(1000, 7)), Some(Stranger::Group(60)));
+        assert_eq!(ann.stranger_in(&[]), None);
         // Of a directory service no list is at hand.
         let dora = Users {
             trusted: [ROOT, 20_001].into(),
-            own_group: 20_001,
+            own_groups: [20_001].into(),
             ..ann
         };
         assert_eq!(dora.stranger(20_001, 20_001, 0o775), None);
@@ -231,7 +291,10 @@ mod tests {
         if geteuid().is_root() {
             fs::os::unix::fs::chown(fixture.path("shared"), Some(12345), None).unwrap();
             let text = message(crate::tree::Stage::begin(&fixture.path("shared/out")).map(drop));
-            assert!(text.contains("(it belongs to user 12345)"), "{text}");
+            assert!(
+                text.contains("(it belongs to user 12345)") && text.contains(": run lxseed as that user, or"),
+                "{text}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::generator;
-use crate::support::{Entry, SECRET, lxseed, skip, temp_dir, tool, tree};
+use crate::support::{Entry, SECRET, lxseed, lxseed_through, skip, temp_dir, tool, tree};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -321,6 +321,41 @@ fn a_full_disk_keeps_the_old_tree() {
     assert!(said.contains("): free some there and build again"), "{said}");
     assert_eq!(room.stands("on a full disk"), Some(0));
     assert!(said.contains("left: out\n"), "{said}");
+}
+
+/// A limit of processes, as in a container, may leave room for no further thread.
+#[test]
+fn where_no_thread_can_be_had_one_does_all_the_work() {
+    let room = Room::new();
+    let mut starter = vec!["prlimit", "--nproc=1:1"];
+    // Root has no such limit.
+    if rustix::process::geteuid().is_root() {
+        let owned = Command::new("chown")
+            .args(["-R", "12345:12345"])
+            .arg(room.path())
+            .status();
+        assert!(owned.unwrap().success());
+        starter.splice(0..0, ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]);
+        let mut try_it = Command::new(starter[0]);
+        try_it
+            .args(&starter[1..4])
+            .arg(env!("CARGO_BIN_EXE_lxseed"))
+            .arg("--version");
+        if !try_it.output().is_ok_and(|run| run.status.success()) {
+            skip("another user cannot start the program here");
+            return;
+        }
+    }
+    for args in [
+        &["check", "one"][..],
+        &["build", "one"],
+        &["build", "one", "--check"],
+        &["build", "one", "-j", "8"],
+    ] {
+        let run = lxseed_through(&starter, args).dir(room.path()).run().expect_exit(0);
+        assert!(!run.stderr.contains("panicked"), "{run}");
+    }
+    assert_eq!(room.stands("without a thread"), Some(0));
 }
 
 /// FAT, exFAT, SMB and drvfs take every chmod and keep none.
