@@ -4,7 +4,6 @@ use std::io::{Read, Seek, SeekFrom};
 
 use camino::Utf8Path;
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use sha2::{Digest, Sha256};
 
 use super::iso9660::Image;
@@ -132,22 +131,12 @@ pub fn is_seed_image(path: &Utf8Path) -> bool {
 /// If it is none, or cannot be read.
 pub fn folder_seed(folder: &Utf8Path) -> Result<Seed, MediaError> {
     Seed::new(|name| {
-        // A pipe that somebody has put there must not be waited for.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let opened = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(folder.join(name));
-        let mut file = match opened {
+        let mut file = match fs::File::open(folder.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(MediaError::Malformed(format!("{name} is no plain file")));
-        }
-        let size = metadata.len();
+        let size = file.metadata()?.len();
         if size > u64::from(seed_image::MAX_BYTES) {
             return Err(MediaError::Malformed(format!(
                 "{name} has {size} bytes, which no seed has"

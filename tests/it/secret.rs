@@ -83,6 +83,11 @@ fn a_build_from_another_folder_makes_no_second_secret() {
             run(&top.join("profiles/lab"), &["build", ".", "-o", "../../lab"]).expect_exit(0);
             run(&top.join("profiles"), &["build", "lab", "-o", "../lab2"]).expect_exit(0);
             run(top, &["build", "profiles"]).expect_exit(0);
+            let refused = run(&top.join("profiles/lab"), &["secret", "new"]).expect_exit(1);
+            assert!(
+                refused.stderr.contains("is the secret of every site below it"),
+                "{refused}"
+            );
             assert_eq!(secrets(top), ["lxseed.secret"]);
             for out in ["lab", "lab2"] {
                 let certificate = |out: &str| fs::read(top.join(out).join("lab/cluster.crt")).unwrap();
