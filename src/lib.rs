@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod git;
 mod hex;
 pub mod installer;
+pub mod interrupt;
 mod manager;
 pub mod media;
 pub mod model;

@@ -150,11 +150,12 @@ impl Work<'_> {
                 .collect(),
             _ => String::new(),
         };
+        let old = old.expose();
         if old == new {
             return mode;
         }
         let secret = file.content.is_secret() || self.existing.is_secret(path);
-        let (Ok(old), Ok(new)) = (std::str::from_utf8(&old), std::str::from_utf8(new)) else {
+        let (Ok(old), Ok(new)) = (std::str::from_utf8(old), std::str::from_utf8(new)) else {
             return format!("{mode}{shown} differs, and is not text\n");
         };
         let mut redactor = Redactor::default();

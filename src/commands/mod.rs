@@ -17,11 +17,13 @@ mod schema;
 mod secret;
 mod selection;
 mod status;
+mod threads;
 
 use thiserror::Error;
 
-use crate::cli::{Cli, Command, SecretArgs};
+use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
+use crate::terminal::signals;
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -74,16 +76,16 @@ impl CommandError {
 }
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    // Only fails if a pool is there already, which nothing before this makes, or if no thread can be started.
-    let jobs = cli.jobs.map_or(0, std::num::NonZeroUsize::get);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(jobs)
-        .build_global()
-        .map_err(|error| {
-            CommandError::Refused(format!(
-                "no thread can be started: {error}; raise the limit of processes (ulimit -u, pids.max), or take fewer with --jobs"
-            ))
-        })?;
+    threads::start(cli.jobs)?;
+    // Whatever these make holds keys. An image that is changed in place is another matter: its help says what a kill leaves.
+    let makes_keys = match &cli.command {
+        Command::Bake(args) => !args.in_place,
+        Command::Build(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. }) => true,
+        _ => false,
+    };
+    if makes_keys {
+        signals::watch();
+    }
     match cli.command {
         Command::Check(args) => check::check(&args, printer),
         Command::Explain(args) => explain::explain(&args, printer),

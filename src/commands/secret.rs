@@ -1,5 +1,6 @@
 //! `lxseed secret`
 
+use camino::Utf8PathBuf;
 use lxseed::trust::source::{self, Origin};
 
 use super::{CommandError, Outcome, current_folder, secret_options};
@@ -9,7 +10,10 @@ use crate::terminal::printer::Printer;
 pub(super) fn secret(command: SecretCommand, printer: &mut Printer) -> Result<Outcome, CommandError> {
     match command {
         SecretCommand::New { secret_file } => {
-            let path = secret_file.unwrap_or_else(|| "lxseed.secret".into());
+            let path = match secret_file {
+                Some(path) => path,
+                None => default_file()?,
+            };
             let creation = source::create(&path, super::keys::today())?;
             if !matches!(creation.loaded.origin, Origin::Created(_)) {
                 return Err(CommandError::Refused(format!(
@@ -28,4 +32,16 @@ pub(super) fn secret(command: SecretCommand, printer: &mut Printer) -> Result<Ou
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Where a new secret goes if nobody says. A second one for the same site would be a mistake.
+fn default_file() -> Result<Utf8PathBuf, CommandError> {
+    let path = Utf8PathBuf::from("lxseed.secret");
+    match source::above(&current_folder()?) {
+        Some(found) => Err(CommandError::Refused(format!(
+            "{found} is the secret of every site below it, so none is made here: for a site that shall have another, \
+             name the new file with --secret-file {path}"
+        ))),
+        None => Ok(path),
+    }
 }

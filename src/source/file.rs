@@ -1,6 +1,9 @@
 //! Source files and places in them.
 
+use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -202,8 +205,9 @@ impl FileTrouble {
     }
 }
 
-/// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it.
-pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
+/// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it. `site` is the site's folder, without links: a
+/// file that lies elsewhere is refused. Its name was looked at before, but may be another file's by now.
+pub(crate) fn read_text(path: &Utf8Path, site: &Path) -> Result<String, FileTrouble> {
     let file = foreign::open(path, false).map_err(|error| {
         // A pipe or a device could block or never end.
         if foreign::is_not_plain(&error) {
@@ -212,6 +216,11 @@ pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
             FileTrouble::Io(error)
         }
     })?;
+    if leads_out(&file, site) {
+        return Err(FileTrouble::Io(std::io::Error::other(
+            "it was swapped for a link to a place outside the site",
+        )));
+    }
     let metadata = file.metadata().map_err(FileTrouble::Io)?;
     if metadata.len() > MAX_FILE_BYTES {
         return Err(FileTrouble::TooLarge(metadata.len()));
@@ -227,6 +236,12 @@ pub(crate) fn read_text(path: &Utf8Path) -> Result<String, FileTrouble> {
     decode(bytes)
 }
 
+/// Whether an open file lies outside the site. Without /proc that cannot be said, and its name has to do.
+fn leads_out(file: &File, site: &Path) -> bool {
+    let place = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    place.is_ok_and(|place| !place.starts_with(site))
+}
+
 /// Bytes as UTF-8 text.
 pub(super) fn decode(bytes: Vec<u8>) -> Result<String, FileTrouble> {
     String::from_utf8(bytes).map_err(|error| {
@@ -238,4 +253,33 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<String, FileTrouble> {
             prefix: String::from_utf8(bytes).unwrap_or_default(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Between the look at a name and the opening of the file its owner may put a link there.
+    #[test]
+    fn the_opened_file_is_looked_at_and_not_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = Utf8Path::from_path(folder.path()).unwrap().canonicalize_utf8().unwrap();
+        let site = top.join("site");
+        std::fs::create_dir_all(site.join("hosts")).unwrap();
+        std::fs::write(top.join("shadow"), "root:$6$...").unwrap();
+        std::fs::write(site.join("hosts/a.yaml"), "name: a").unwrap();
+        for (link, to, leads_out) in [
+            ("b.yaml", "a.yaml", false),
+            ("c.yaml", site.join("hosts/a.yaml").as_str(), false),
+            ("d.yaml", "../../shadow", true),
+            ("e.yaml", top.join("shadow").as_str(), true),
+            ("f.yaml", "/proc/self/status", true),
+        ] {
+            let link = site.join("hosts").join(link);
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            assert_eq!(read_text(&link, site.as_std_path()).is_err(), leads_out, "{to}");
+        }
+    }
 }

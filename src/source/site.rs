@@ -204,10 +204,11 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             found.push((folder, role, path.to_owned()));
         }
     }
+    let real = site.as_std_path().canonicalize().unwrap_or_else(|_| site.into());
     layout.files = found
         .into_par_iter()
         .map(|(folder, role, path)| ProfileFile {
-            text: read_text(&path),
+            text: read_text(&path, &real),
             folder,
             role,
             path,

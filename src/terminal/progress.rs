@@ -1,5 +1,6 @@
 //! What a run shows of itself while it works.
 
+use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +18,8 @@ impl Progress {
         let progress = Self(bar);
         progress.style("{spinner} {msg} {elapsed}");
         progress.0.set_message(step);
-        if !progress.0.is_hidden() {
+        // What redraws it is a thread, and indicatif panics where there is none.
+        if !progress.0.is_hidden() && thread::Builder::new().spawn(|| {}).is_ok() {
             progress.0.enable_steady_tick(TICK);
         }
         progress

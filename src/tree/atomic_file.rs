@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tempfile::TempPath;
 
 use super::error::{OutputError, trying};
+use crate::interrupt::{self, Unfinished};
 
 /// A file in the making. Dropped before [`commit`](Self::commit) it leaves no trace; where the file system can do so
 /// (ext4, xfs, btrfs, tmpfs), neither does a process that is killed, because the file has no name until it is whole.
@@ -18,6 +19,8 @@ pub struct AtomicFile {
     file: File,
     /// The name it has while it is made, where it needs one.
     named: Option<TempPath>,
+    /// What a signal has to remove, where it has a name.
+    noted: Option<Unfinished>,
 }
 
 impl AtomicFile {
@@ -48,10 +51,19 @@ impl AtomicFile {
                 (file, Some(path))
             }
         };
+        let noted = named.as_ref().map(|named| {
+            let path = Utf8PathBuf::from(named.to_string_lossy().into_owned());
+            let again = path.clone();
+            interrupt::unfinished(path, move || match std::fs::remove_file(&again) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
+        });
         Ok(Self {
             target: target.to_owned(),
             file,
             named,
+            noted,
         })
     }
 
@@ -98,8 +110,11 @@ impl AtomicFile {
         let target = &self.target;
         let failed = |error: io::Error| trying(format_args!("{target} cannot be written"), error);
         self.file.sync_all().map_err(failed)?;
+        let _working = interrupt::working();
         if let Some(named) = self.named {
             named.persist(target).map_err(|error| failed(error.error))?;
+            drop(self.noted);
+            interrupt::written();
             return Ok(());
         }
         let link = |name: &Utf8Path| {
@@ -124,6 +139,7 @@ impl AtomicFile {
             }
             linked => linked.map_err(|error| failed(error.into()))?,
         }
+        interrupt::written();
         Ok(())
     }
 }

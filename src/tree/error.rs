@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 use thiserror::Error;
 
 use super::fault::Fault;
+use super::parents::Stranger;
 
 /// Why a tree was not written. Unless a message says otherwise, the output folder is as it was.
 #[derive(Debug, Error)]
@@ -166,6 +167,35 @@ pub enum OutputError {
     /// A file that was as it was built is not any more.
     #[error("{0} changed while the build ran: leave it alone and build again")]
     Altered(Utf8PathBuf),
+    /// Others can rename the output folder away.
+    #[error(
+        "{path} would lie in {folder}, which others can change ({stranger}), and so put a tree of their own in its place: \
+         {}choose an output folder elsewhere",
+        mend(folder, stranger)
+    )]
+    Shared {
+        /// The output folder as it was given.
+        path: Utf8PathBuf,
+        /// The folder that it lies in, or one above.
+        folder: Utf8PathBuf,
+        /// Who can change that.
+        stranger: Stranger,
+    },
+    /// Something lies where the lock or the tree before has to be.
+    #[error("{0} is in the way, and no lxseed of yours made it: move it away, or choose an output folder elsewhere")]
+    InTheWay(Utf8PathBuf),
+    /// FAT, and what other systems share, know no permissions.
+    #[error(
+        "{0} lies on a file system that does not keep the permissions of files, so everybody could read the keys: \
+         choose an output folder elsewhere"
+    )]
+    NoModes(Utf8PathBuf),
+    /// The staging folder's name is another folder's by now.
+    #[error(
+        "somebody put something else in the place of the new tree of {0} while the build ran: \
+         look who can write to the folder that it lies in, and build again"
+    )]
+    Swapped(Utf8PathBuf),
     /// The file system is full, or a quota is used up.
     #[error("no space is left for the new tree ({0}): free some there and build again")]
     Full(io::Error),
@@ -180,6 +210,15 @@ impl From<io::Error> for OutputError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(error),
             _ => Self::Io(error),
         }
+    }
+}
+
+/// What helps against a stranger in a folder, if anything does.
+fn mend(folder: &Utf8PathBuf, stranger: &Stranger) -> String {
+    match stranger {
+        Stranger::Owner(_) => "run lxseed as that user, or ".to_owned(),
+        Stranger::User(_) => format!("run `setfacl -b {folder}`, or "),
+        Stranger::Everybody | Stranger::Group(_) => format!("run `chmod go-w {folder}`, or "),
     }
 }
 

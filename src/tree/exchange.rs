@@ -1,16 +1,13 @@
 //! Replaces the old tree by the staged one.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use rustix::fs::{CWD, RenameFlags, fsync, renameat_with, syncfs};
+use rustix::fs::{RenameFlags, fsync, renameat_with, syncfs};
 use rustix::io::Errno;
 
 use super::error::{OutputError, trying};
-use super::target::Target;
+use super::fs::Folder;
+use super::target::{Target, Temporary};
 
 /// What a commit does, in this order but for the two ways of replacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,19 +34,17 @@ pub(super) type Before<'a> = &'a (dyn Fn(Step) -> io::Result<()> + Sync);
 /// take over half a minute. Running out of space may show only here, as a file system may choose blocks as late as
 /// this. `folder` was opened before anything was written: a disk's error is reported to whoever had a file open when it
 /// happened.
-pub(super) fn sync_tree(folder: &fs::File, before: Before<'_>) -> io::Result<()> {
+pub(super) fn sync_tree(folder: &Folder, before: Before<'_>) -> io::Result<()> {
     before(Step::SyncTree)?;
-    syncfs(folder.file()).map_err(|e| {
-        let path = folder.path().display();
+    syncfs(folder).map_err(|e| {
+        let path = folder.path();
         trying(format_args!("failed to sync the file system of {path}"), e)
     })
 }
 
 /// Makes the rename itself durable.
 pub(super) fn sync_parent(target: &Target, before: Before<'_>) -> io::Result<()> {
-    let synced = before(Step::SyncParent)
-        .and_then(|()| fs::File::open(target.parent.as_std_path()))
-        .and_then(|opened| fsync(opened.file()).map_err(io::Error::from));
+    let synced = before(Step::SyncParent).and_then(|()| fsync(&target.folder).map_err(io::Error::from));
     let shown = &target.shown;
     synced.map_err(|e| {
         trying(
@@ -59,51 +54,69 @@ pub(super) fn sync_parent(target: &Target, before: Before<'_>) -> io::Result<()>
     })
 }
 
-/// Renames the staged tree to the target and returns where the old one lies now, if there was one.
+/// Renames the staged tree to the target and returns the name that the old one has now, if there was one.
 pub(super) fn replace(
-    staged: &Utf8Path,
+    staged: (&str, &Folder),
     target: &Target,
     exists: bool,
     before: Before<'_>,
-) -> Result<Option<Utf8PathBuf>, OutputError> {
-    let real = &target.real;
+) -> Result<Option<String>, OutputError> {
+    let (name, folder) = staged;
+    let shown = &target.shown;
+    // A rename takes names, so it is looked whose they are, before and after.
+    let ours = |name: &str| {
+        let swapped = || OutputError::Swapped(shown.clone());
+        target.folder.has(name, folder).then_some(()).ok_or_else(swapped)
+    };
+    ours(name)?;
+    let old = rename_in(name, target, exists, before)?;
+    ours(&target.name)?;
+    Ok(old)
+}
+
+fn rename_in(staged: &str, target: &Target, exists: bool, before: Before<'_>) -> Result<Option<String>, OutputError> {
     let shown = &target.shown;
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::ResourceBusy => OutputError::MountPoint(shown.clone()),
         io::ErrorKind::CrossesDevices => OutputError::Unmovable(shown.clone()),
         _ => trying(format_args!("failed to put the new tree in the place of {shown}"), e).into(),
     };
+    let rename = |from: &str, to: &str, flags| rename(&target.folder, from, to, flags);
     if !exists {
-        let moved = before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::NOREPLACE));
+        let moved = before(Step::MoveIn).and_then(|()| rename(staged, &target.name, RenameFlags::NOREPLACE));
         // Without NOREPLACE a plain rename does: it replaces an empty folder at most.
         let moved = moved.or_else(|e| {
             if unsupported(&e) {
-                rename(staged, real, RenameFlags::empty())
+                rename(staged, &target.name, RenameFlags::empty())
             } else {
                 Err(e)
             }
         });
         return moved.map(|()| None).map_err(failed);
     }
-    match before(Step::Exchange).and_then(|()| rename(staged, real, RenameFlags::EXCHANGE)) {
-        Ok(()) => return Ok(Some(staged.to_path_buf())),
+    match before(Step::Exchange).and_then(|()| rename(staged, &target.name, RenameFlags::EXCHANGE)) {
+        Ok(()) => return Ok(Some(staged.to_owned())),
         Err(e) if unsupported(&e) => {}
         Err(e) => return Err(failed(e)),
     }
-    let backup = target.backup_path();
-    before(Step::MoveAway)
-        .and_then(|()| rename(real, &backup, RenameFlags::empty()))
+    // A plain rename replaces an empty folder at most, and nothing has such a name by chance.
+    let backup = before(Step::MoveAway)
+        .and_then(|()| {
+            target.temporary(Temporary::Backup, |name| {
+                rename(&target.name, name, RenameFlags::empty())
+            })
+        })
         .map_err(failed)?;
-    if let Err(e) = before(Step::MoveIn).and_then(|()| rename(staged, real, RenameFlags::empty())) {
+    if let Err(e) = before(Step::MoveIn).and_then(|()| rename(staged, &target.name, RenameFlags::empty())) {
         // Should this fail as well, the next build finds the old tree under its backup name and does the same.
-        let _ = rename(&backup, real, RenameFlags::empty());
+        let _ = rename(&backup, &target.name, RenameFlags::empty());
         return Err(failed(e));
     }
     Ok(Some(backup))
 }
 
-fn rename(from: &Utf8Path, to: &Utf8Path, flags: RenameFlags) -> io::Result<()> {
-    Ok(renameat_with(CWD, from.as_str(), CWD, to.as_str(), flags)?)
+fn rename(folder: &Folder, from: &str, to: &str, flags: RenameFlags) -> io::Result<()> {
+    Ok(renameat_with(folder, from, folder, to, flags)?)
 }
 
 /// A file system that knows no such flag says EINVAL (NFS, FUSE, some overlays), a kernel or a sandbox the others.
@@ -114,56 +127,27 @@ fn unsupported(error: &io::Error) -> bool {
 
 /// Puts back a tree that a build renamed before it died. Call under the lock.
 pub(super) fn repair(target: &Target) -> io::Result<()> {
-    match target.existing() {
-        Some(folder) if folder == target.backup_path() => fs::rename(&folder, &target.real),
-        _ => Ok(()),
+    if target.folder.stat(&target.name).is_ok() {
+        return Ok(());
+    }
+    match target.backup() {
+        Some(backup) => rename(&target.folder, &backup, &target.name, RenameFlags::empty()),
+        None => Ok(()),
     }
 }
 
-/// Deletes what dead builds left beside the target. Call under the lock, and after [`repair`]: a tree that has
-/// the backup name now was replaced.
+/// Deletes what dead builds of this user left beside the target. Call under the lock, and after [`repair`]: a tree that
+/// has a backup's name now was replaced.
 pub(super) fn clean(target: &Target) -> io::Result<()> {
-    let backup = target.backup_path();
-    for entry in fs::read_dir(&target.parent)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        if (target.is_staging(&name) || backup.file_name() == Some(&name)) && entry.file_type()?.is_dir() {
-            delete(&target.parent.join(name))?;
-        }
-    }
-    Ok(())
-}
-
-/// Deletes a tree, even one that its owner made read-only: it was replaced, and holds keys.
-pub(super) fn delete(tree: &Utf8Path) -> io::Result<()> {
-    remove(tree).or_else(|e| match e.kind() {
-        io::ErrorKind::PermissionDenied => open_up(tree.as_std_path()).and_then(|()| remove(tree)),
-        _ => Err(e),
-    })
-}
-
-/// The `.gitignore` goes last: a deletion that is cut short leaves nothing for git to add.
-fn remove(tree: &Utf8Path) -> io::Result<()> {
-    for entry in fs::read_dir(tree)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            fs::remove_dir_all(entry.path())?;
-        } else if entry.file_name() != ".gitignore" {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    fs::remove_dir_all(tree)
-}
-
-/// Lets the owner delete from every folder of the tree.
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
+    for (name, _) in target.folder.entries()? {
+        let ours = name.to_str().is_ok_and(|name| {
+            [Temporary::Staging, Temporary::Backup]
+                .iter()
+                .any(|kind| target.is_temporary(*kind, name))
+                && target.folder.has_own_folder(name)
+        });
+        if ours {
+            target.folder.delete(&name)?;
         }
     }
     Ok(())

@@ -3,23 +3,23 @@
 use std::{fmt, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::error::OutputError;
 use super::fault::Fault;
+use super::fs::Folder;
 use super::guard::{self, Contents};
 use super::manifest::{Author, Entry, MANIFEST, Manifest};
 use super::target::Target;
 use super::verify::{self, file_faults, folder_faults};
 use crate::seed::File;
-use crate::trust::SiteSecret;
+use crate::trust::{SecretBytes, SiteSecret};
 
 /// The tree in an output folder, if there is one. Whoever only compares reads it without a lock and writes nothing.
 #[derive(Debug)]
 pub struct ExistingTree {
     pub(super) contents: Contents,
     /// Its folder; nothing if there is no tree.
-    pub(super) folder: Option<Utf8PathBuf>,
+    pub(super) folder: Option<Folder>,
     /// Faults of its own files and its folders.
     own_faults: Vec<(Utf8PathBuf, Fault)>,
 }
@@ -67,7 +67,7 @@ impl ExistingTree {
 
     pub(super) fn at(target: &Target) -> Result<Self, OutputError> {
         let contents = guard::inspect(target)?;
-        let folder = target.existing();
+        let folder = target.existing()?;
         let mut own_faults = Vec::new();
         if let (Some(manifest), Some(root)) = (&contents.manifest, &folder) {
             own_faults = verify::own_faults(root, manifest);
@@ -172,12 +172,8 @@ impl ExistingTree {
     ///
     /// # Errors
     /// If it cannot be read, or is no plain file.
-    pub fn bytes(&self, path: &Utf8Path) -> io::Result<Vec<u8>> {
-        let root = self.folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
-        let full = root.join(path);
-        if !fs::symlink_metadata(&full)?.is_file() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        fs::read(full)
+    pub fn bytes(&self, path: &Utf8Path) -> io::Result<SecretBytes> {
+        let root = self.folder.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        root.read(path)
     }
 }

@@ -18,6 +18,8 @@ pub enum Fault {
         /// Those it was built with.
         built: u32,
     },
+    /// It has another name, by which it can be read and changed from elsewhere.
+    Names,
     /// It has other bytes.
     Altered,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Fault {
             Self::Kind => f.write_str("is of another kind"),
             Self::Unreadable => f.write_str("cannot be read"),
             Self::Mode { found, built } => write!(f, "has mode {found:04o} instead of {built:04o}"),
+            Self::Names => f.write_str("has a second name elsewhere (a hard link)"),
             Self::Altered => f.write_str("was altered"),
         }
     }

@@ -1,13 +1,15 @@
 //! What must not be replaced: the user's own files, and trees that others can read.
 
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 
 use camino::Utf8Path;
-use fs_err as fs;
 use rayon::prelude::*;
+use rustix::fs::{FileType, Stat};
 
 use super::error::{OutputError, first_few};
+use super::fs::{Folder, shown};
 use super::manifest::{FORMAT, MANIFEST, Manifest, SUMS, Unreadable};
+use super::parents::refuse_strangers;
 use super::target::{KEEP, Target, is_keep};
 use crate::git::{self, Answer, NoAnswer};
 
@@ -17,7 +19,9 @@ use crate::git::{self, Answer, NoAnswer};
 /// # Errors
 /// Says what is in the way and what to do about it.
 pub fn guard(target: &Utf8Path) -> Result<(), OutputError> {
-    inspect(&Target::locate(target)?).map(drop)
+    let target = Target::locate(target)?;
+    inspect(&target)?;
+    refuse_strangers(&target)
 }
 
 /// The parts of the target that are ours or to be kept.
@@ -33,12 +37,13 @@ pub(super) struct Contents {
 
 /// Asks every guard: what is in the target, and whether git would commit it.
 pub(super) fn inspect(target: &Target) -> Result<Contents, OutputError> {
-    let Some(folder) = target.existing() else {
+    let Some(folder) = target.existing()? else {
         check_git(target, false)?;
         return Ok(Contents::default());
     };
     // Git is up to two processes; the manifest is read meanwhile.
-    let has_gitignore = is_plain_file(&folder.join(".gitignore"));
+    let is_file = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    let has_gitignore = folder.stat(".gitignore").is_ok_and(is_file);
     let (contents, git) = rayon::join(|| contents(target, &folder), || check_git(target, has_gitignore));
     let contents = contents?;
     git?;
@@ -85,19 +90,14 @@ fn answered<T>(target: &Target, answer: Answer<T>) -> Result<Option<T>, OutputEr
     }
 }
 
-fn is_plain_file(path: &Utf8Path) -> bool {
-    path.symlink_metadata().is_ok_and(|found| found.is_file())
-}
-
 /// Reads a folder that a build is about to replace, and refuses it if anything in it is not ours.
-pub(super) fn contents(target: &Target, folder: &Utf8Path) -> Result<Contents, OutputError> {
+pub(super) fn contents(target: &Target, folder: &Folder) -> Result<Contents, OutputError> {
     let mut keep = Vec::new();
     let mut others = Vec::new();
     let mut manifest = false;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_file = entry.file_type()?.is_file();
+    for (name, kind) in folder.entries()? {
+        let name = shown(&name);
+        let is_file = kind == FileType::RegularFile;
         match KEEP.into_iter().find(|kept| is_file && *kept == name) {
             Some(kept) => keep.push(kept),
             None => {
@@ -122,9 +122,9 @@ pub(super) fn contents(target: &Target, folder: &Utf8Path) -> Result<Contents, O
     if !manifest {
         return Err(foreign());
     }
-    let text = fs::read(folder.join(MANIFEST))?;
+    let text = folder.read(MANIFEST)?.expose().to_vec();
     let manifest = Manifest::parse(&text).map_err(|why| error(why, &path).unwrap_or_else(foreign))?;
-    let mode = fs::symlink_metadata(folder)?.permissions().mode() & 0o7777;
+    let mode = rustix::fs::fstat(folder).map_err(io::Error::from)?.st_mode & 0o7777;
     if mode & 0o077 != 0 {
         return Err(OutputError::Exposed { path, mode });
     }
@@ -157,7 +157,7 @@ pub(super) fn error(why: Unreadable, path: &Utf8Path) -> Option<OutputError> {
 
 /// Paths in the folder that are neither listed by the manifest nor kept, sorted. A folder of that kind is named alone,
 /// without what is in it. The folders are looked through on all cores.
-pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
+pub(super) fn unlisted(folder: &Folder, manifest: &Manifest) -> Result<Vec<String>, OutputError> {
     let mut extra = unlisted_in(folder, "", manifest, &manifest.folders())?;
     extra.sort_unstable();
     Ok(extra)
@@ -165,7 +165,7 @@ pub(super) fn unlisted(folder: &Utf8Path, manifest: &Manifest) -> Result<Vec<Str
 
 /// The same for one of the manifest's folders, in no particular order.
 fn unlisted_in(
-    root: &Utf8Path,
+    opened: &Folder,
     folder: &str,
     manifest: &Manifest,
     folders: &[&str],
@@ -182,24 +182,21 @@ fn unlisted_in(
     };
     let own = |name: &str| folder.is_empty() && (is_keep(name) || name == MANIFEST || name == SUMS);
     let (mut extra, mut below) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(root.join(folder))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
+    for (name, kind) in opened.entries()? {
+        let name = shown(&name);
+        if kind == FileType::Directory {
             let path = format!("{prefix}{name}");
             match folders.binary_search(&&*path) {
-                Ok(_) => below.push(path),
+                Ok(_) => below.push((name, path)),
                 Err(_) => extra.push(path),
             }
-        } else if !(listed(&name) || kind.is_file() && own(&name)) {
+        } else if !(listed(&name) || kind == FileType::RegularFile && own(&name)) {
             extra.push(format!("{prefix}{name}"));
         }
     }
     let found = below
         .par_iter()
-        .map(|folder| unlisted_in(root, folder, manifest, folders))
+        .map(|(name, path)| unlisted_in(&opened.folder(name)?, path, manifest, folders))
         .collect::<Result<Vec<_>, _>>()?;
     extra.extend(found.into_iter().flatten());
     Ok(extra)
@@ -209,7 +206,10 @@ fn unlisted_in(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::fs::PermissionsExt;
+
     use camino::Utf8PathBuf;
+    use fs_err as fs;
 
     use super::*;
     use crate::tree::tests::{Fixture, message, snapshot};

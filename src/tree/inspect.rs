@@ -1,10 +1,10 @@
 //! A finished tree held against its own manifest, by whoever only reads it.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::error::OutputError;
 use super::fault::Fault;
+use super::fs::Folder;
 use super::guard::{self, unlisted};
 use super::manifest::{Author, MANIFEST, Manifest};
 use super::verify::{file_faults, own_faults};
@@ -30,7 +30,12 @@ pub struct Inspected {
 /// If there is a manifest of ours that is of no use.
 pub fn root_above(folder: &Utf8Path) -> Result<Option<&Utf8Path>, OutputError> {
     for root in folder.ancestors() {
-        if manifest(root)?.is_some() {
+        let folder = match Folder::open(root) {
+            // A folder above that only shows what one knows the name of is no tree of ours.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => continue,
+            folder => folder?,
+        };
+        if manifest(&folder)?.is_some() {
             return Ok(Some(root));
         }
     }
@@ -38,15 +43,15 @@ pub fn root_above(folder: &Utf8Path) -> Result<Option<&Utf8Path>, OutputError> {
 }
 
 /// Reads a tree's manifest; nothing if there is none of ours.
-fn manifest(root: &Utf8Path) -> Result<Option<(Manifest, Vec<u8>)>, OutputError> {
-    let text = match fs::read(root.join(MANIFEST)) {
-        Ok(text) => text,
+fn manifest(root: &Folder) -> Result<Option<(Manifest, Vec<u8>)>, OutputError> {
+    let text = match root.read(MANIFEST) {
+        Ok(text) => text.expose().to_vec(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     match Manifest::parse(&text) {
         Ok(manifest) => Ok(Some((manifest, text))),
-        Err(why) => guard::error(why, root).map_or(Ok(None), Err),
+        Err(why) => guard::error(why, root.path()).map_or(Ok(None), Err),
     }
 }
 
@@ -55,13 +60,14 @@ fn manifest(root: &Utf8Path) -> Result<Option<(Manifest, Vec<u8>)>, OutputError>
 /// # Errors
 /// If the manifest is of no use, or the tree cannot be read.
 pub fn inspect(root: &Utf8Path, secret: Option<&SiteSecret>) -> Result<Option<Inspected>, OutputError> {
-    let Some((manifest, text)) = manifest(root)? else {
+    let root = Folder::open_named(root)?;
+    let Some((manifest, text)) = manifest(&root)? else {
         return Ok(None);
     };
-    let mut faults = file_faults(root, &manifest.files);
-    faults.extend(own_faults(root, &manifest));
+    let mut faults = file_faults(&root, &manifest.files);
+    faults.extend(own_faults(&root, &manifest));
     faults.sort_by(|a, b| a.0.cmp(&b.0));
-    let extra = unlisted(root, &manifest)?;
+    let extra = unlisted(&root, &manifest)?;
     Ok(Some(Inspected {
         author: secret.map(|secret| manifest.author(&text, secret)),
         manifest,
@@ -76,7 +82,8 @@ pub fn inspect(root: &Utf8Path, secret: Option<&SiteSecret>) -> Result<Option<In
 /// # Errors
 /// If they are not, or the tree's manifest is of no use.
 pub fn as_built(root: &Utf8Path, paths: &[Utf8PathBuf], secret: Option<&SiteSecret>) -> Result<(), OutputError> {
-    let Some((manifest, text)) = manifest(root)? else {
+    let opened = Folder::open(root)?;
+    let Some((manifest, text)) = manifest(&opened)? else {
         return Ok(());
     };
     if let Some(secret) = secret {
@@ -90,7 +97,7 @@ pub fn as_built(root: &Utf8Path, paths: &[Utf8PathBuf], secret: Option<&SiteSecr
     }
     for path in paths {
         let entry = manifest.entry(path);
-        if let Some(fault) = entry.and_then(|entry| entry.fault(root)) {
+        if let Some(fault) = entry.and_then(|entry| entry.fault(&opened)) {
             return Err(OutputError::NotAsBuilt {
                 path: root.join(path),
                 fault,

@@ -1,16 +1,17 @@
 //! One build of a target at a time.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-use camino::Utf8PathBuf;
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::error::{OutputError, trying};
+use super::fs::Folder;
 use super::target::Target;
+use crate::interrupt::{self, Unfinished};
 
 /// The right to write a target, given back when dropped.
 ///
@@ -20,8 +21,10 @@ use super::target::Target;
 /// looked up again after locking. A killed build leaves the file and no lock on it.
 #[derive(Debug)]
 pub(super) struct Lock {
-    path: Utf8PathBuf,
-    _file: fs::File,
+    folder: Folder,
+    name: String,
+    _file: File,
+    _noted: Unfinished,
 }
 
 impl Lock {
@@ -29,27 +32,33 @@ impl Lock {
     pub(super) fn take(target: &Target) -> Result<Self, OutputError> {
         // Losing the race against a build that is just ending is rare; losing it often means builds that come and go.
         const ATTEMPTS: usize = 100;
-        let path = target.lock();
+        let (folder, name) = (&target.folder, target.lock_name());
+        let path = folder.path().join(&name);
         for _ in 0..ATTEMPTS {
-            let file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-                .open(&path)
-                .map_err(|error| refused(target, error))?;
-            match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
+            // A pipe that somebody has put there must not be waited for.
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(folder, &*name, flags, Mode::RUSR | Mode::WUSR);
+            let file = File::from(opened.map_err(|error| refused(target, &name, error.into()))?);
+            let locked = file.metadata()?;
+            if !locked.is_file() || locked.uid() != geteuid().as_raw() {
+                return Err(OutputError::InTheWay(path));
+            }
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(OutputError::Busy(target.shown.clone())),
                 Err(e) => return Err(trying(format_args!("failed to lock {path}"), e).into()),
             }
-            let locked = file.metadata()?;
-            match fs::symlink_metadata(&path) {
-                Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => {
-                    return Ok(Self { path, _file: file });
+            match rustix::fs::statat(folder, &*name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(named) if (named.st_dev, named.st_ino) == (locked.dev(), locked.ino()) => {
+                    let (again, name_again) = (folder.clone(), name.clone());
+                    return Ok(Self {
+                        folder: folder.clone(),
+                        name,
+                        _file: file,
+                        _noted: interrupt::unfinished(path, move || again.remove(&name_again)),
+                    });
                 }
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e.into()),
+                Err(e) if e != Errno::NOENT => return Err(trying(format_args!("failed to look at {path}"), e).into()),
                 _ => {}
             }
         }
@@ -58,7 +67,13 @@ impl Lock {
 }
 
 /// The lock is the first thing that is written, so it is here that a folder shows to take nothing.
-fn refused(target: &Target, error: io::Error) -> OutputError {
+fn refused(target: &Target, name: &str, error: io::Error) -> OutputError {
+    let of_another = |found: rustix::fs::Stat| {
+        FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_uid != geteuid().as_raw()
+    };
+    if target.folder.stat(name).is_ok_and(of_another) {
+        return OutputError::InTheWay(target.folder.path().join(name));
+    }
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             OutputError::ReadOnly {
@@ -68,20 +83,26 @@ fn refused(target: &Target, error: io::Error) -> OutputError {
                 error: error.kind().into(),
             }
         }
-        _ => error.into(),
+        _ => trying(
+            format_args!("failed to open file `{}`", target.folder.path().join(name)),
+            error,
+        )
+        .into(),
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // A file that stays is no harm: the next build locks and removes it.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.folder.remove(&self.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use fs_err as fs;
 
     use super::*;
     use crate::tree::tests::{Fixture, message};
@@ -103,8 +124,39 @@ mod tests {
     fn the_lock_file_of_a_killed_build_is_taken_over() {
         let fixture = Fixture::new();
         let target = Target::locate(&fixture.target()).unwrap();
-        fs::write(target.lock(), "").unwrap();
+        fs::write(fixture.path(&target.lock_name()), "").unwrap();
         drop(Lock::take(&target).unwrap());
+        assert_eq!(fixture.beside(), [] as [&str; 0]);
+    }
+
+    /// In a folder such as /tmp anybody may put something there first.
+    #[test]
+    fn what_is_no_lock_of_ours_is_named_and_not_waited_for() {
+        let fixture = Fixture::new();
+        let target = Target::locate(&fixture.target()).unwrap();
+        let path = fixture.path(&target.lock_name());
+        let fifo = |kind| rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), kind, 0o666.into(), 0).unwrap();
+        let others: [&dyn Fn(); 4] = [
+            &|| fifo(FileType::Fifo),
+            &|| fs::create_dir(&path).unwrap(),
+            &|| fs::os::unix::fs::symlink("elsewhere", &path).unwrap(),
+            &|| {
+                fs::write(&path, "").unwrap();
+                // Whoever is not root has no file of another user to put there.
+                let stranger = geteuid().is_root().then_some(12345);
+                fs::os::unix::fs::chown(&path, stranger, None).unwrap();
+                if stranger.is_none() {
+                    fs::remove_file(&path).unwrap();
+                    fs::create_dir(&path).unwrap();
+                }
+            },
+        ];
+        for put in others {
+            put();
+            let text = message(Lock::take(&target).map(drop));
+            assert!(text.starts_with(&format!("{path} is in the way")), "{text}");
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+        }
         assert_eq!(fixture.beside(), [] as [&str; 0]);
     }
 

@@ -14,6 +14,7 @@ mod guard;
 mod inspect;
 mod lock;
 mod manifest;
+mod parents;
 mod stage;
 mod target;
 #[cfg(test)]
@@ -27,4 +28,5 @@ pub use fault::Fault;
 pub use guard::guard;
 pub use inspect::{Inspected, as_built, inspect, root_above};
 pub use manifest::{Author, BuildInfo, ClusterInfo, Entry, MANIFEST, Manifest};
+pub use parents::Stranger;
 pub use stage::{Committed, Stage};

@@ -1,25 +1,27 @@
 //! A build in progress: the staging folder beside the target, and its way into target.
 
 use std::collections::HashSet;
+use std::ffi::CString;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 use rayon::prelude::*;
+use rustix::fs::{FileType, Stat};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
 use super::error::{OutputError, trying};
 use super::exchange::{self, Before, Step};
 use super::existing::{ExistingTree, State};
-use super::fs::{FOLDER_MODE, create};
+use super::fs::Folder;
 use super::guard::{self, Contents};
 use super::lock::Lock;
 use super::manifest::{BuildInfo, Entry, MANIFEST, Manifest, SUMS, path_fault};
-use super::target::{SUFFIX, Target};
+use super::parents::refuse_strangers;
+use super::target::{Target, Temporary};
 use super::verify::OWN_MODE;
+use crate::interrupt::{self, Unfinished};
 use crate::seed::File;
 use crate::trust::SiteSecret;
 
@@ -33,9 +35,7 @@ const STAGING_GITIGNORE: &[u8] = b"*\n";
 #[derive(Debug)]
 pub struct Stage {
     // Dropped in this order: the staging folder goes while the lock is held.
-    staging: TempDir,
-    folder: Utf8PathBuf,
-    opened: fs::File,
+    staging: Staging,
     target: Target,
     existing: ExistingTree,
     folders: Mutex<HashSet<Utf8PathBuf>>,
@@ -86,26 +86,22 @@ impl Stage {
     /// If the target must not be replaced, another build of it is running, or the folder it lies in cannot be written.
     pub fn begin(target: &Utf8Path) -> Result<Self, OutputError> {
         let target = Target::locate(target)?;
-        let lock = Lock::take(&target)?;
+        refuse_strangers(&target)?;
+        let lock = {
+            let _working = interrupt::working();
+            Lock::take(&target)?
+        };
         // What is read before the lock is taken may be replaced by the build that held it.
         let mut existing = ExistingTree::at(&target)?;
         exchange::repair(&target)?;
-        existing.folder = target.existing();
+        existing.folder = target.existing()?;
         exchange::clean(&target)?;
-        let staging = tempfile::Builder::new()
-            .prefix(&target.staging_prefix())
-            .rand_bytes(SUFFIX)
-            .permissions(PermissionsExt::from_mode(FOLDER_MODE))
-            .tempdir_in(&target.parent)
-            .map_err(|e| trying(format_args!("failed to create a folder in {}", target.parent), e))?;
-        let folder = Utf8PathBuf::try_from(staging.path().to_path_buf()).map_err(|e| e.into_io_error())?;
-        fs::set_permissions(&folder, PermissionsExt::from_mode(FOLDER_MODE))?;
-        let opened = fs::File::open(folder.as_std_path())?;
-        create(&folder.join(".gitignore"), STAGING_GITIGNORE, 0o644)?;
+        let staging = {
+            let _working = interrupt::working();
+            Staging::make(&target)?
+        };
         Ok(Self {
-            opened,
             staging,
-            folder,
             target,
             existing,
             folders: Mutex::default(),
@@ -182,50 +178,67 @@ impl Stage {
         }
 
         // The user may have put something into the target while the build ran.
-        let exists = self.target.real.is_dir();
-        let replaced = if exists {
-            guard::contents(&self.target, &self.target.real)?
-        } else {
-            Contents::default()
+        let target = &self.target;
+        let is_folder = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+        let exists = target.folder.stat(&target.name).is_ok_and(is_folder);
+        let old = exists.then(|| target.folder.folder(&target.name)).transpose()?;
+        let replaced = match &old {
+            Some(old) => guard::contents(target, old)?,
+            None => Contents::default(),
         };
         let mut done = summary(replaced.manifest.as_ref(), &manifest);
         before(Step::Link)?;
-        kept.par_iter().try_for_each(|entry| self.link(entry))?;
-        before(Step::WriteManifest)?;
-        create(&self.folder.join(MANIFEST), text.as_bytes(), OWN_MODE)?;
-        before(Step::WriteSums)?;
-        let sums = manifest.sums(&Sha256::digest(&text).into());
-        create(&self.folder.join(SUMS), sums.as_bytes(), OWN_MODE)?;
-        before(Step::KeepFiles)?;
-        self.copy_keep_files(&replaced.keep)?;
-        exchange::sync_tree(&self.opened, before)?;
-        let old = exchange::replace(&self.folder, &self.target, exists, before)?;
+        kept.par_iter().try_for_each(|entry| self.link(entry, old.as_ref()))?;
+        {
+            let _working = interrupt::working();
+            before(Step::WriteManifest)?;
+            self.staging.folder.create(MANIFEST, text.as_bytes(), OWN_MODE)?;
+            before(Step::WriteSums)?;
+            let sums = manifest.sums(&Sha256::digest(&text).into());
+            self.staging.folder.create(SUMS, sums.as_bytes(), OWN_MODE)?;
+            before(Step::KeepFiles)?;
+            self.copy_keep_files(&replaced.keep, old.as_ref())?;
+        }
+        exchange::sync_tree(&self.staging.folder, before)?;
+        let old = {
+            let _working = interrupt::working();
+            let old = exchange::replace((&self.staging.name, &self.staging.folder), &self.target, exists, before)?;
+            self.staging.replaced(&self.target, old.as_deref());
+            interrupt::written();
+            old
+        };
         exchange::sync_parent(&self.target, before)?;
         if let Some(old) = old {
             // One attempt is enough, and its outcome is reported.
-            self.staging.disable_cleanup(true);
-            let deleted = before(Step::DeleteOld).and_then(|()| exchange::delete(&old));
-            done.leftover = deleted.is_err().then_some(old);
+            let deleted = before(Step::DeleteOld).and_then(|()| self.staging.delete());
+            done.leftover = deleted.is_err().then(|| self.target.parent.join(old));
+            self.staging.forget();
         }
         Ok(done)
     }
 
     /// Links a file of the existing tree into the staging folder, or copies it. Not every file system has links, and
     /// not every file may be linked (fs.protected_hardlinks).
-    fn link(&self, entry: &Entry) -> Result<(), OutputError> {
-        let old = &self.target.real;
-        self.make_parents(&entry.path)?;
-        match fs::hard_link(old.join(&entry.path), self.folder.join(&entry.path)) {
+    fn link(&self, entry: &Entry, old: Option<&Folder>) -> Result<(), OutputError> {
+        let altered = || OutputError::Altered(self.target.shown.join(&entry.path));
+        let old = old.ok_or_else(altered)?;
+        let linked = {
+            let _working = interrupt::working();
+            self.make_parents(&entry.path)?;
+            self.staging.folder.link(old, entry.path.as_str(), entry.path.as_str())
+        };
+        match linked {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(twice(&entry.path)),
             Err(_) => match entry.read(old) {
                 Ok(bytes) => self.put(&entry.path, bytes.expose(), entry.mode),
-                Err(_) => Err(OutputError::Altered(self.target.shown.join(&entry.path))),
+                Err(_) => Err(altered()),
             },
         }
     }
 
     fn put(&self, path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<(), OutputError> {
+        let _working = interrupt::working();
         if let Some(why) = path_fault(path) {
             return Err(OutputError::Path {
                 path: path.to_string(),
@@ -233,10 +246,13 @@ impl Stage {
             });
         }
         self.make_parents(path)?;
-        create(&self.folder.join(path), bytes, mode).map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => twice(path),
-            _ => e.into(),
-        })
+        self.staging
+            .folder
+            .create(path, bytes, mode)
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => twice(path),
+                _ => e.into(),
+            })
     }
 
     /// Makes the folders that `path` lies in, each once: the lock is held so that no thread meets one half made.
@@ -247,15 +263,12 @@ impl Stage {
             .take_while(|folder| *folder != "" && !made.contains(*folder))
             .collect();
         for folder in missing.into_iter().rev() {
-            let full = self.folder.join(folder);
-            let mut new = std::fs::DirBuilder::new();
-            new.mode(FOLDER_MODE).create(&full).map_err(|e| match e.kind() {
+            let kept = self.staging.folder.make(folder).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => twice(folder),
-                _ => trying(format_args!("failed to create directory `{full}`"), e).into(),
+                _ => OutputError::from(e),
             })?;
-            // A umask may have taken something away; nearly none does, and looking costs less than setting.
-            if fs::symlink_metadata(&full)?.permissions().mode() & 0o7777 != FOLDER_MODE {
-                fs::set_permissions(&full, PermissionsExt::from_mode(FOLDER_MODE))?;
+            if !kept {
+                return Err(OutputError::NoModes(self.target.shown.clone()));
             }
             made.insert(folder.to_path_buf());
         }
@@ -264,21 +277,105 @@ impl Stage {
 
     /// The user's files at the top come along with content, mode and, where links work, everything else. The staging
     /// folder's own `.gitignore` is replaced in a rename, so that at no instant there is none.
-    fn copy_keep_files(&self, keep: &[&str]) -> io::Result<()> {
-        let fresh = self.folder.join(".kept");
-        for name in keep {
-            let old = self.target.real.join(name);
-            if fs::hard_link(&old, &fresh).is_err() {
-                let mode = fs::symlink_metadata(&old)?.permissions().mode() & 0o7777;
-                create(&fresh, &fs::read(&old)?, mode)?;
+    fn copy_keep_files(&self, keep: &[&str], old: Option<&Folder>) -> io::Result<()> {
+        const FRESH: &str = ".kept";
+        let new = &self.staging.folder;
+        for (name, old) in keep.iter().flat_map(|name| old.map(|old| (name, old))) {
+            if new.link(old, name, FRESH).is_err() {
+                let mode = old.stat(name)?.st_mode & 0o7777;
+                new.create(FRESH, old.read(name)?.expose(), mode)?;
             }
-            fs::rename(&fresh, self.folder.join(name))?;
+            new.rename(FRESH, name)?;
         }
         if !keep.contains(&".gitignore") {
-            create(&fresh, GITIGNORE, 0o644)?;
-            fs::rename(&fresh, self.folder.join(".gitignore"))?;
+            new.create(FRESH, GITIGNORE, 0o644)?;
+            new.rename(FRESH, ".gitignore")?;
         }
         Ok(())
+    }
+}
+
+/// The folder that a new tree grows in, deleted when dropped; after the exchange it is the old tree.
+#[derive(Debug)]
+struct Staging {
+    /// The folder that it lies in.
+    parent: Folder,
+    name: String,
+    folder: Folder,
+    /// Whether the folder is the target by now, and the name another's.
+    is_in_place: bool,
+    /// What a signal has to remove; nothing if there is nothing to delete any more.
+    noted: Option<Unfinished>,
+}
+
+impl Staging {
+    fn make(target: &Target) -> Result<Self, OutputError> {
+        let parent = target.folder.clone();
+        let keeps_modes = AtomicBool::new(true);
+        let name = target
+            .temporary(Temporary::Staging, |name| {
+                keeps_modes.store(parent.make(name)?, Ordering::SeqCst);
+                Ok(())
+            })
+            .map_err(|e| trying(format_args!("failed to create a folder in {}", target.parent), e))?;
+        let folder = parent.folder(&name)?;
+        let noted = Some(note(&parent, &name, Some(&folder)));
+        let made = Self {
+            parent,
+            name,
+            folder,
+            is_in_place: false,
+            noted,
+        };
+        // Looked at before a key is written.
+        if keeps_modes.into_inner() && made.folder.create_probing(".gitignore", STAGING_GITIGNORE, 0o644)? {
+            Ok(made)
+        } else {
+            Err(OutputError::NoModes(target.shown.clone()))
+        }
+    }
+
+    /// Says where the old tree lies after the exchange, if there was one.
+    fn replaced(&mut self, target: &Target, old: Option<&str>) {
+        self.is_in_place = true;
+        self.noted = old.map(|old| {
+            old.clone_into(&mut self.name);
+            note(&target.folder, old, None)
+        });
+    }
+
+    fn delete(&self) -> io::Result<()> {
+        let staged = Some(&self.folder).filter(|_| !self.is_in_place);
+        delete(&self.parent, &self.name, staged)
+    }
+
+    /// Leaves it where it is.
+    fn forget(&mut self) {
+        self.noted = None;
+    }
+}
+
+fn note(parent: &Folder, name: &str, staged: Option<&Folder>) -> Unfinished {
+    let path = parent.path().join(name);
+    let (parent, name, staged) = (parent.clone(), name.to_owned(), staged.cloned());
+    interrupt::unfinished(path, move || delete(&parent, &name, staged.as_ref()))
+}
+
+/// Deletes a folder by its name. If the name is another's by now, whatever that is stays, and the staged files go, where
+/// the folder lies by now.
+fn delete(parent: &Folder, name: &str, staged: Option<&Folder>) -> io::Result<()> {
+    match staged {
+        Some(staged) if !parent.has(name, staged) => staged.empty(),
+        _ => parent.delete(&CString::new(name).map_err(io::Error::other)?),
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.noted.is_some() {
+            // The next build tries again.
+            let _ = self.delete();
+        }
     }
 }
 

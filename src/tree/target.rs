@@ -1,13 +1,15 @@
 //! The target of a build: the real folder behind the path that was given, and the names beside it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, StatxAttributes, StatxFlags, statx};
 
 use super::error::{OutputError, trying};
+use super::fs::Folder;
 
 /// The user's files at the top of the target, there so that git keeps the folder or leaves the tree alone.
 pub(super) const KEEP: [&str; 3] = [".gitignore", ".gitkeep", ".keep"];
@@ -22,10 +24,10 @@ pub(super) fn is_keep(path: &str) -> bool {
 pub(super) struct Target {
     /// As the user gave it, for messages.
     pub(super) shown: Utf8PathBuf,
-    /// The folder itself, free of symbolic links: a link to a folder stays, the folder behind it is replaced.
-    pub(super) real: Utf8PathBuf,
-    /// The folder it lies in.
+    /// The folder it lies in, free of symbolic links: a link to a folder stays, the folder behind it is replaced.
     pub(super) parent: Utf8PathBuf,
+    /// The same, held open.
+    pub(super) folder: Folder,
     /// Its name there.
     pub(super) name: String,
 }
@@ -57,7 +59,7 @@ impl Target {
             let leads_to = Utf8PathBuf::try_from(fs::read_link(target)?).map_err(|e| e.into_io_error())?;
             let target = Self::absent(&target.parent().unwrap_or(target).join(leads_to));
             return match target {
-                Ok(target) if target.backup_path().is_dir() => Ok(Self { shown, ..target }),
+                Ok(target) if target.backup().is_some() => Ok(Self { shown, ..target }),
                 _ => Err(OutputError::DanglingLink(shown)),
             };
         }
@@ -80,9 +82,9 @@ impl Target {
         }
         match (real.parent(), real.file_name()) {
             (Some(parent), Some(name)) => Ok(Self {
+                folder: Folder::open(parent)?,
                 parent: parent.to_path_buf(),
                 name: name.to_owned(),
-                real: real.clone(),
                 shown,
             }),
             _ => Err(OutputError::NoName(shown)),
@@ -106,44 +108,77 @@ impl Target {
         let parent = canonical(parent)?;
         Ok(Self {
             shown: target.to_path_buf(),
-            real: parent.join(name),
             name: name.to_owned(),
+            folder: Folder::open(&parent)?,
             parent,
         })
     }
 
-    /// Path of the lock file while a build runs.
-    pub(super) fn lock(&self) -> Utf8PathBuf {
-        self.parent.join(format!(".{}.lxseed-lock", self.name))
+    /// Name of the lock file while a build runs.
+    pub(super) fn lock_name(&self) -> String {
+        format!(".{}.lxseed-lock", self.name)
     }
 
-    /// Path of the old tree for an instant on a file system that cannot exchange two folders.
-    pub(super) fn backup_path(&self) -> Utf8PathBuf {
-        self.parent.join(format!(".{}.lxseed-old", self.name))
+    /// A new name beside the target for a folder of this kind, which `make` gives to something.
+    pub(super) fn temporary(&self, kind: Temporary, make: impl Fn(&str) -> io::Result<()>) -> io::Result<String> {
+        // The paths that are made here are absolute ones; the name alone is what counts.
+        let name = |path: &Path| -> io::Result<String> {
+            let name = path.file_name().and_then(OsStr::to_str);
+            Ok(name.ok_or(io::ErrorKind::InvalidFilename)?.to_owned())
+        };
+        let made = tempfile::Builder::new()
+            .prefix(&self.prefix(kind))
+            .rand_bytes(SUFFIX)
+            .disable_cleanup(true)
+            .make_in("", |path| make(&name(path)?))?;
+        name(made.path())
     }
 
-    /// Prefix of the name of a staging folder; [`SUFFIX`] letters and digits follow.
-    pub(super) fn staging_prefix(&self) -> String {
-        format!(".{}.lxseed-stage-", self.name)
+    fn prefix(&self, kind: Temporary) -> String {
+        let kind = match kind {
+            Temporary::Staging => "stage",
+            Temporary::Backup => "old",
+        };
+        format!(".{}.lxseed-{kind}-", self.name)
     }
 
-    /// Whether a folder of this name, beside the target, is a staging folder of it. The suffix is checked too: the
+    /// Whether a name beside the target is one that a build gave to such a folder. The suffix is checked too: the
     /// staging folders of a target that is itself called `out.lxseed-stage-x` begin like those of `out`.
-    pub(super) fn is_staging(&self, name: &str) -> bool {
-        name.strip_prefix(&self.staging_prefix())
+    pub(super) fn is_temporary(&self, kind: Temporary, name: &str) -> bool {
+        name.strip_prefix(&self.prefix(kind))
             .is_some_and(|rest| rest.len() == SUFFIX && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
     }
 
+    /// The name of a backup that an interrupted fallback left.
+    pub(super) fn backup(&self) -> Option<String> {
+        let names = self.folder.entries().ok()?;
+        let mut names = names.into_iter().filter_map(|(name, _)| name.into_string().ok());
+        names.find(|name| self.is_temporary(Temporary::Backup, name) && self.folder.has_own_folder(name))
+    }
+
     /// The folder that holds the tree now: the target, or the backup that an interrupted fallback left.
-    pub(super) fn existing(&self) -> Option<Utf8PathBuf> {
-        [self.real.clone(), self.backup_path()]
-            .into_iter()
-            .find(|folder| folder.symlink_metadata().is_ok_and(|m| m.is_dir()))
+    pub(super) fn existing(&self) -> io::Result<Option<Folder>> {
+        let is_folder = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+        let name = if self.folder.stat(&self.name).is_ok_and(is_folder) {
+            Some(self.name.clone())
+        } else {
+            self.backup()
+        };
+        name.map(|name| self.folder.folder(name)).transpose()
     }
 }
 
-/// Random characters at the end of a staging folder's name.
-pub(super) const SUFFIX: usize = 6;
+/// What a build makes beside the target for the time that it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Temporary {
+    /// The new tree.
+    Staging,
+    /// The old tree for an instant, on a file system that cannot exchange two folders.
+    Backup,
+}
+
+/// Random characters at the end of such a folder's name.
+const SUFFIX: usize = 6;
 
 fn canonical(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
     path.canonicalize_utf8()
@@ -188,8 +223,12 @@ mod tests {
         assert!(refused(&work).contains("is the current folder"));
         assert!(refused(work.parent().unwrap()).contains("is the current folder or one above it"));
         assert!(refused(&elsewhere.join("../work")).contains("is the current folder or one above it"));
-        assert_eq!(locate(&elsewhere, &home, &work).unwrap().real, elsewhere);
-        assert_eq!(locate(&work.join("out/"), &home, &work).unwrap().real, work.join("out"));
+        let located = |target: &Utf8Path| {
+            let target = locate(target, &home, &work).unwrap();
+            target.parent.join(target.name)
+        };
+        assert_eq!(located(&elsewhere), elsewhere);
+        assert_eq!(located(&work.join("out/")), work.join("out"));
     }
 
     #[test]
@@ -213,14 +252,18 @@ mod tests {
     fn a_staging_folder_of_another_target_is_not_taken_for_ours() {
         let fixture = Fixture::new();
         let target = Target::locate(&fixture.path("out")).unwrap();
-        assert!(target.is_staging(".out.lxseed-stage-a1B2c3"));
+        let is_staging = |name| target.is_temporary(Temporary::Staging, name);
+        assert!(is_staging(".out.lxseed-stage-a1B2c3"));
+        assert!(target.is_temporary(Temporary::Backup, ".out.lxseed-old-a1B2c3"));
         for other in [
             ".out.lxseed-stage-",
             ".out.lxseed-stage-a1B2c3d",
             ".out.lxseed-stage-x.lxse",
             ".out2.lxseed-stage-a1B2c3",
+            ".out.lxseed-old-a1B2c3",
+            ".out.lxseed-old",
         ] {
-            assert!(!target.is_staging(other), "{other}");
+            assert!(!is_staging(other), "{other}");
         }
     }
 }

@@ -441,6 +441,143 @@ fn the_trees_own_faults_are_named() {
     assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
 }
 
+/// Somebody who may write beside the target puts a link where the staging folder is: with names instead of descriptors
+/// the keys would go where the link leads.
+#[test]
+fn a_swapped_staging_folder_leads_nowhere() {
+    for at in [None, Some(Step::Link), Some(Step::KeepFiles), Some(Step::SyncTree)] {
+        let fixture = Fixture::new();
+        let target = fixture.target();
+        fs::create_dir(fixture.path("trap")).unwrap();
+        build_generation(&target, 1).unwrap();
+        let swap = || {
+            let staging = fixture
+                .beside()
+                .into_iter()
+                .find(|name| name.contains("-stage-"))
+                .unwrap();
+            fs::rename(fixture.path(&staging), fixture.path("stolen")).unwrap();
+            symlink("trap", fixture.path(&staging)).unwrap();
+        };
+        let stage = fixture.begin();
+        if at.is_none() {
+            swap();
+        }
+        stage.write(&Fixture::secret("lab/node1/user-data", "key")).unwrap();
+        let before = |step| {
+            if Some(step) == at {
+                swap();
+            }
+            Ok(())
+        };
+        let text = message(stage.commit_asking(build_info(), &secret(), &before));
+        assert!(
+            text.starts_with("somebody put something else in the place of the new tree of "),
+            "{at:?}: {text}"
+        );
+        assert_whole(&target, 1);
+        assert_eq!(paths(&fixture.path("trap")), [""; 0], "{at:?}");
+        assert_eq!(paths(&fixture.path("stolen")), [""; 0], "{at:?}: no key stays there");
+    }
+}
+
+/// A folder of the tree that became a link leads nowhere either.
+#[test]
+fn a_swapped_folder_of_the_tree_leads_nowhere() {
+    let fixture = Fixture::new();
+    let target = fixture.target();
+    build_generation(&target, 1).unwrap();
+    let existing = ExistingTree::read(&target).unwrap();
+    fs::rename(target.join("lab/node1"), fixture.path("stolen")).unwrap();
+    symlink("../../stolen", target.join("lab/node1")).unwrap();
+    let State::Damaged(faults) = existing.state(&["lab/node1"]) else {
+        panic!("nothing was found");
+    };
+    assert!(faults.iter().all(|(_, fault)| *fault == Fault::Kind), "{faults:?}");
+    assert!(existing.bytes("lab/node1/user-data".into()).is_err());
+}
+
+#[test]
+fn a_second_name_of_a_secret_is_found_and_the_file_written_anew() {
+    let fixture = Fixture::new();
+    let target = fixture.target();
+    build_generation(&target, 1).unwrap();
+    let seed = target.join("lab/node1/user-data");
+    fs::hard_link(&seed, fixture.path("kept")).unwrap();
+    fs::hard_link(target.join("lab/node1/run.sh"), fixture.path("public")).unwrap();
+    let existing = ExistingTree::read(&target).unwrap();
+    let found = State::Damaged(vec![("lab/node1/user-data".into(), Fault::Names)]);
+    assert_eq!(existing.state(&["lab"]), found);
+    assert_eq!(fixture.begin().keep(&["lab"]), found);
+    let done = build_generation(&target, 1).unwrap();
+    assert!(done.changed);
+    fs::write(fixture.path("kept"), "evil").unwrap();
+    assert_whole(&target, 1);
+    assert!(!build_generation(&target, 1).unwrap().changed);
+}
+
+/// Only what a build gave a name of its own to is deleted unasked.
+#[test]
+fn a_folder_of_the_users_own_beside_the_target_stays() {
+    let fixture = Fixture::new();
+    let target = fixture.target();
+    for name in [".out.lxseed-old", ".out.lxseed-stage", ".out.lxseed-old-mine"] {
+        fs::create_dir(fixture.path(name)).unwrap();
+        fs::write(fixture.path(name).join("thesis"), "mine").unwrap();
+    }
+    let fallback = |step| match step {
+        Step::Exchange => Err(rustix::io::Errno::INVAL.into()),
+        _ => Ok(()),
+    };
+    for n in 1..=3 {
+        let stage = stage_generation(&target, n).unwrap();
+        stage.commit_asking(build_info(), &secret(), &fallback).unwrap();
+        assert_whole(&target, n);
+        let left = [".out.lxseed-old", ".out.lxseed-old-mine", ".out.lxseed-stage", "out"];
+        assert_eq!(fixture.beside(), left);
+    }
+    // Nor is such a name of another user's taken for a tree of ours.
+    if rustix::process::geteuid().is_root() {
+        fs::remove_dir_all(&target).unwrap();
+        for name in [".out.lxseed-old-a1B2c3", ".out.lxseed-stage-a1B2c3"] {
+            fs::create_dir(fixture.path(name)).unwrap();
+            fs::os::unix::fs::chown(fixture.path(name), Some(12345), None).unwrap();
+        }
+        build_generation(&target, 1).unwrap();
+        assert_eq!(fixture.beside().len(), 6);
+    }
+}
+
+/// Whoever only looks at a tree waits for no pipe in it.
+#[test]
+fn pipes_in_a_tree_are_not_waited_for() {
+    let fixture = Fixture::new();
+    let target = fixture.target();
+    build_generation(&target, 1).unwrap();
+    let pipe = |path: &str| {
+        fs::remove_file(target.join(path)).unwrap();
+        let (path, kind) = (target.join(path), rustix::fs::FileType::Fifo);
+        rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), kind, 0o600.into(), 0).unwrap();
+    };
+    for path in ["lab/node1/user-data", "SHA256SUMS"] {
+        pipe(path);
+        let found = inspect(&target, None).unwrap().unwrap();
+        let mut named = found
+            .faults
+            .into_iter()
+            .map(|(path, fault)| format!("{path} {fault}"))
+            .collect::<Vec<_>>();
+        // A build refuses what took the place of its own files and no plain file is; the list is one of these.
+        named.extend(found.extra);
+        assert!(named.contains(&format!("{path} is of another kind")), "{named:?}");
+        fs::remove_file(target.join(path)).unwrap();
+        build_generation(&target, 1).unwrap();
+    }
+    pipe("manifest.json");
+    assert!(message(inspect(&target, None)).contains("it is no plain file"));
+    assert!(message(ExistingTree::read(&target)).contains("was not written by lxseed"));
+}
+
 #[test]
 fn builders_at_once_end_in_one_whole_tree() {
     let fixture = Fixture::new();

@@ -1,15 +1,15 @@
 //! Holds files and folders on disk against what a manifest says of them.
 
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
+use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize as _;
 
 use super::fault::Fault;
-use super::fs::{FOLDER_MODE, open_plain, read_plain};
+use super::fs::{Expected, FOLDER_MODE, Folder};
 use super::manifest::{Entry, MANIFEST, Manifest, SUMS};
 use crate::hex;
 use crate::trust::SecretBytes;
@@ -22,17 +22,24 @@ const BUFFER: usize = 16 << 10;
 
 impl Entry {
     /// Compares this file below `root` with its entry.
-    pub(super) fn fault(&self, root: &Utf8Path) -> Option<Fault> {
+    pub(super) fn fault(&self, root: &Folder) -> Option<Fault> {
         match self.digest(root) {
             Ok(sha256) => (hex::encode(&sha256) != self.sha256).then_some(Fault::Altered),
             Err(fault) => Some(fault),
         }
     }
 
+    fn expected(&self) -> Expected {
+        Expected {
+            mode: self.mode,
+            size: Some(self.size),
+            one_name: self.secret,
+        }
+    }
+
     /// SHA-256 of the file, if it is of the right kind, size and mode.
-    fn digest(&self, root: &Utf8Path) -> Result<[u8; 32], Fault> {
-        let path = root.join(&self.path);
-        let mut file = open_plain(&path, self.mode, Some(self.size))?.take(self.size);
+    fn digest(&self, root: &Folder) -> Result<[u8; 32], Fault> {
+        let mut file = root.open_plain(&self.path, self.expected())?.take(self.size);
         let mut digest = Sha256::new();
         let mut buffer = [0; BUFFER];
         let read = loop {
@@ -50,8 +57,8 @@ impl Entry {
     }
 
     /// The bytes of this file below `root`, if they are what was built.
-    pub(super) fn read(&self, root: &Utf8Path) -> Result<SecretBytes, Fault> {
-        let bytes = read_plain(&root.join(&self.path), self.mode, Some(self.size))?;
+    pub(super) fn read(&self, root: &Folder) -> Result<SecretBytes, Fault> {
+        let bytes = root.read_plain(&self.path, self.expected())?;
         if hex::encode(bytes.sha256()) == self.sha256 {
             Ok(bytes)
         } else {
@@ -61,7 +68,7 @@ impl Entry {
 }
 
 /// Faults of the files of these entries below `root`, in their order.
-pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBuf, Fault)> {
+pub(super) fn file_faults(root: &Folder, entries: &[Entry]) -> Vec<(Utf8PathBuf, Fault)> {
     entries
         .par_iter()
         .filter_map(|entry| Some((entry.path.clone(), entry.fault(root)?)))
@@ -70,8 +77,13 @@ pub(super) fn file_faults(root: &Utf8Path, entries: &[Entry]) -> Vec<(Utf8PathBu
 
 /// Faults of the manifest and the checksum list themselves. The list has the manifest's digest, so it shows of a
 /// manifest of any format whether it is as it was written.
-pub(super) fn own_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
-    let [text, sums] = [MANIFEST, SUMS].map(|name| read_plain(&root.join(name), OWN_MODE, None));
+pub(super) fn own_faults(root: &Folder, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
+    let expected = Expected {
+        mode: OWN_MODE,
+        size: None,
+        one_name: false,
+    };
+    let [text, sums] = [MANIFEST, SUMS].map(|name| root.read_plain(Utf8Path::new(name), expected));
     let altered = match (&text, &sums) {
         (Ok(text), Ok(sums)) => altered(sums.expose(), manifest.sums(text.sha256()).as_bytes()),
         _ => None,
@@ -102,13 +114,13 @@ fn altered(sums: &[u8], expected: &[u8]) -> Option<&'static str> {
 }
 
 /// The folders that are missing, or that others than the owner may look into. The top is the empty path.
-pub(super) fn folder_faults(root: &Utf8Path, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
-    let fault = |folder: &str| match root.join(folder).symlink_metadata() {
+pub(super) fn folder_faults(root: &Folder, manifest: &Manifest) -> Vec<(Utf8PathBuf, Fault)> {
+    let fault = |folder: &str| match root.stat(if folder.is_empty() { "." } else { folder }) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Some(Fault::Missing),
         Err(_) => Some(Fault::Unreadable),
-        Ok(found) if !found.is_dir() => Some(Fault::Kind),
+        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => Some(Fault::Kind),
         Ok(found) => {
-            let mode = found.permissions().mode() & 0o7777;
+            let mode = found.st_mode & 0o7777;
             (mode != FOLDER_MODE).then_some(Fault::Mode {
                 found: mode,
                 built: FOLDER_MODE,

@@ -135,6 +135,15 @@ pub enum SecretError {
         /// Its permission bits.
         mode: u32,
     },
+    /// FAT, and what other systems share, know no permissions.
+    #[error(
+        "{path} would lie on a file system that does not keep the permissions of files, so everybody could read it: \
+         make it elsewhere and name it with --secret-file"
+    )]
+    NoModes {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// The file is in git's index.
     #[error(
         "git tracks {path}, and its history keeps the secret; run: git -C {} rm --cached {}; \

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::error::SecretError;
 use super::secret::{MAX_TEXT_BYTES, SiteSecret};
-use crate::git;
+use crate::{git, interrupt};
 
 const OWNER_ONLY: u32 = 0o600;
 const OTHERS: u32 = 0o077;
@@ -105,6 +105,8 @@ pub(super) fn write_new(path: &Utf8Path, secret: &SiteSecret) -> Result<bool, Se
     // It would be refused by the next run.
     refuse_tracked(path, &real.join(path.file_name().unwrap_or_default()))?;
     let prefix = format!("{}.", path.file_name().unwrap_or_default());
+    // A signal waits until the secret has its name, or is gone.
+    let _working = interrupt::working();
     // Complete before it has its name: whoever sees the file sees all of it.
     let mut staged = tempfile::Builder::new()
         .prefix(&prefix)
@@ -112,10 +114,11 @@ pub(super) fn write_new(path: &Utf8Path, secret: &SiteSecret) -> Result<bool, Se
         .tempfile_in(folder)
         .map_err(failed)?;
     // The umask may have taken more bits away.
-    staged
-        .as_file()
-        .set_permissions(Permissions::from_mode(OWNER_ONLY))
-        .map_err(failed)?;
+    let set = staged.as_file().set_permissions(Permissions::from_mode(OWNER_ONLY));
+    let found = staged.as_file().metadata().map_err(failed)?.mode();
+    if set.is_err() || found & 0o7777 != OWNER_ONLY {
+        return Err(SecretError::NoModes { path: path.to_owned() });
+    }
     staged.write_all(secret.to_text().expose()).map_err(failed)?;
     staged.as_file().sync_all().map_err(failed)?;
     let written = match staged.persist_noclobber(path) {

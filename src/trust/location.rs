@@ -63,12 +63,7 @@ impl Surroundings {
                 return Ok(Some(file));
             }
         }
-        let own = |file: &Utf8PathBuf| {
-            let user = geteuid().as_raw();
-            file.symlink_metadata()
-                .is_ok_and(|found| found.uid() == user && !found.is_dir())
-        };
-        Ok(self.beyond.iter().map(|folder| folder.join(FILE_NAME)).find(own))
+        Ok(nearest_own(self.beyond.iter().map(|folder| &**folder)))
     }
 
     /// Refuses a secret file at the top of the site.
@@ -96,6 +91,23 @@ impl Surroundings {
             better: self.default.clone(),
         }
     }
+}
+
+/// The nearest secret file of the user's own in the folders above one, which is given from the root on.
+#[must_use]
+pub fn above(folder: &Utf8Path) -> Option<Utf8PathBuf> {
+    nearest_own(folder.ancestors().skip(1))
+}
+
+fn nearest_own<'a>(mut folders: impl Iterator<Item = &'a Utf8Path>) -> Option<Utf8PathBuf> {
+    let user = geteuid().as_raw();
+    folders.find_map(|folder| {
+        let file = folder.join(FILE_NAME);
+        let own = file
+            .symlink_metadata()
+            .is_ok_and(|found| found.uid() == user && !found.is_dir());
+        own.then_some(file)
+    })
 }
 
 /// The folder that commands read profiles from where none is named.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::error::{SecretError, SecretTextError};
 use super::file::{self, PrivateFile};
 use super::location::Surroundings;
-pub use super::location::whole_site;
+pub use super::location::{above, whole_site};
 pub use super::origin::Origin;
 use super::secret::{self, MAX_TEXT_BYTES, SiteSecret};
 use crate::{child, git};

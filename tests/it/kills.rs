@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::generator;
-use crate::support::{Entry, SECRET, lxseed, skip, temp_dir, tree};
+use crate::support::{Entry, SECRET, lxseed, lxseed_through, skip, temp_dir, tool, tree};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Two sites that differ in every way a build can: hosts that stay, change, come and go.
@@ -191,6 +192,65 @@ fn a_build_killed_at_any_instant_leaves_the_old_tree_or_the_new_one() {
     assert!(died > 0, "no build was hit");
 }
 
+/// Ctrl-C and its like remove what is half done, say so, and end with the status that shells give them.
+#[test]
+fn a_signal_at_any_instant_leaves_no_key_behind() {
+    const SIGNALS: [(i32, Signal); 3] = [(130, Signal::INT), (143, Signal::TERM), (129, Signal::HUP)];
+    let rounds: usize = std::env::var("LXSEED_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let room = Room::new();
+    let mut random = Random::new();
+    let begin = Instant::now();
+    assert!(room.build("one").status().unwrap().success());
+    let mut whole = begin.elapsed();
+    let (mut hit, mut replaced, mut stood) = (0, 0, Some(0));
+    for at in 0..rounds {
+        let site = stood.map_or(0, |site| 1 - site);
+        let (code, signal) = SIGNALS[at % SIGNALS.len()];
+        let child = room.build(SITES[site]).spawn().unwrap();
+        // Before the program has begun, a signal ends it as it ends any.
+        std::thread::sleep(whole.mul_f64(0.05 + 1.0 * random.next()));
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let _ = kill_process(pid, signal);
+        let run = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let now = room.stands(&format!("signal {at}"));
+        assert!(now == stood || now == Some(site), "signal {at}: a third tree");
+        assert_eq!(room.leftovers(), [""; 0], "signal {at}: {said}");
+        match run.status.code() {
+            Some(0) => assert_eq!(now, Some(site)),
+            Some(ended) => {
+                hit += 1;
+                replaced += usize::from(now != stood);
+                assert_eq!(ended, code, "{said}");
+                let words = match now == stood {
+                    true => "interrupted: the output is as it was\n",
+                    false => "interrupted: the output is written\n",
+                };
+                assert_eq!(said, words, "signal {at}");
+            }
+            None => {}
+        }
+        whole = whole.mul_f64(if run.status.success() { 0.85 } else { 1.05 });
+        stood = now;
+    }
+    eprintln!("{rounds} builds: {hit} ended by a signal, {replaced} of them with the new tree");
+    assert!(hit > rounds / 4, "few builds were hit");
+}
+
+/// What whoever starts the program wants ignored is ignored: nohup.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let room = Room::new();
+    let mut command = Command::new("sh");
+    let script = "trap '' HUP; \"$0\" build one & pid=$!; for i in 1 2 3 4 5 6 7 8 9 10; do kill -HUP $pid; sleep 0.05; done; wait $pid";
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_lxseed")])
+        .current_dir(room.path());
+    let run = command.env("LXSEED_SECRET", SECRET).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(room.stands("after nohup"), Some(0));
+}
+
 #[test]
 fn two_builds_at_once_end_in_one_whole_tree() {
     let room = Room::new();
@@ -236,7 +296,7 @@ fn in_name_space(room: &Room, script: &str) -> Option<String> {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "{said}");
+    assert!(run.status.success(), "{script}\n{said}");
     Some(said)
 }
 
@@ -261,6 +321,78 @@ fn a_full_disk_keeps_the_old_tree() {
     assert!(said.contains("): free some there and build again"), "{said}");
     assert_eq!(room.stands("on a full disk"), Some(0));
     assert!(said.contains("left: out\n"), "{said}");
+}
+
+/// A limit of processes, as in a container, may leave room for no further thread.
+#[test]
+fn where_no_thread_can_be_had_one_does_all_the_work() {
+    let room = Room::new();
+    let mut starter = vec!["prlimit", "--nproc=1:1"];
+    // Root has no such limit.
+    if rustix::process::geteuid().is_root() {
+        let owned = Command::new("chown")
+            .args(["-R", "12345:12345"])
+            .arg(room.path())
+            .status();
+        assert!(owned.unwrap().success());
+        starter.splice(0..0, ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]);
+        let mut try_it = Command::new(starter[0]);
+        try_it
+            .args(&starter[1..4])
+            .arg(env!("CARGO_BIN_EXE_lxseed"))
+            .arg("--version");
+        if !try_it.output().is_ok_and(|run| run.status.success()) {
+            skip("another user cannot start the program here");
+            return;
+        }
+    }
+    for args in [
+        &["check", "one"][..],
+        &["build", "one"],
+        &["build", "one", "--check"],
+        &["build", "one", "-j", "8"],
+    ] {
+        let run = lxseed_through(&starter, args).dir(room.path()).run().expect_exit(0);
+        assert!(!run.stderr.contains("panicked"), "{run}");
+    }
+    assert_eq!(room.stands("without a thread"), Some(0));
+}
+
+/// FAT, exFAT, SMB and drvfs take every chmod and keep none.
+#[test]
+fn where_permissions_are_not_kept_no_key_is_written() {
+    if tool("bindfs").is_none() {
+        return;
+    }
+    let room = Room::new();
+    for folder in ["behind", "open"] {
+        fs::create_dir(room.path().join(folder)).unwrap();
+    }
+    for (permissions, kept) in [("0755", "no"), ("0600:u+X", "no"), ("a+", "yes")] {
+        let script = format!(
+            "bindfs -p {permissions} --chmod-{} behind open
+            trap 'umount open' EXIT
+            said=$(\"$LXSEED\" build one -o open/out 2>&1) && kept=yes || kept=no
+            echo \"$said\"
+            test $kept = {kept}
+            (cd open && unset LXSEED_SECRET && \"$LXSEED\" secret new) || echo none is made
+            echo \"left: $(ls -A open)\"",
+            if kept == "yes" { "normal" } else { "ignore" },
+        );
+        let Some(said) = in_name_space(&room, &script) else {
+            return;
+        };
+        if kept == "no" {
+            let words = "open/out lies on a file system that does not keep the permissions of files, so everybody could read the keys: ";
+            assert!(said.contains(words), "{said}");
+            // Where all files are 0600 that is what the secret's file shall be.
+            assert!(said.contains("left: \n") || permissions != "0755", "{said}");
+            assert!(said.contains("none is made") || permissions != "0755", "{said}");
+        } else {
+            assert!(said.contains("left: lxseed.secret\nout\n"), "{said}");
+        }
+        let _ = fs::remove_file(room.path().join("behind/lxseed.secret"));
+    }
 }
 
 #[test]

@@ -74,6 +74,7 @@ const ROOMS: &[&str] = &[
     "encoding",
     "chunks",
     "hex",
+    "interrupt",
     "child",
     "foreign",
     "git",

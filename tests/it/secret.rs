@@ -83,6 +83,11 @@ fn a_build_from_another_folder_makes_no_second_secret() {
             run(&top.join("profiles/lab"), &["build", ".", "-o", "../../lab"]).expect_exit(0);
             run(&top.join("profiles"), &["build", "lab", "-o", "../lab2"]).expect_exit(0);
             run(top, &["build", "profiles"]).expect_exit(0);
+            let refused = run(&top.join("profiles/lab"), &["secret", "new"]).expect_exit(1);
+            assert!(
+                refused.stderr.contains("is the secret of every site below it"),
+                "{refused}"
+            );
             assert_eq!(secrets(top), ["lxseed.secret"]);
             for out in ["lab", "lab2"] {
                 let certificate = |out: &str| fs::read(top.join(out).join("lab/cluster.crt")).unwrap();
@@ -119,12 +124,15 @@ const LOOK_ALIKE: [(&str, &str); 5] = [
     ("sub/packed-refs", ""),
 ];
 
+/// Its name, what it does, and what is said then.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+
 #[test]
 fn a_secret_that_a_pull_request_brings_is_never_taken() {
     if tool("git").is_none() {
         return;
     }
-    let damages: [(&str, &dyn Fn(&Path), &str); 5] = [
+    let damages: [Damage<'_>; 5] = [
         ("nothing", &|_| {}, "git tracks "),
         (
             "core.bare",
