@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod explain;
 mod files;
+mod fix;
 mod fleet;
 mod image;
 mod inspect;
@@ -15,6 +16,7 @@ mod keys;
 mod schema;
 mod secret;
 mod selection;
+mod site;
 mod status;
 
 use thiserror::Error;

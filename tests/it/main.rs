@@ -15,6 +15,7 @@
 mod build;
 mod ci_recipes;
 mod cloud;
+mod desk;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;
