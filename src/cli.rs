@@ -24,6 +24,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check profiles: every mistake with its place, in one run
+    #[command(aliases = ["validate", "lint"])]
     Check(CheckArgs),
     /// Explain a rule that check reports
     Explain(ExplainArgs),
@@ -62,9 +63,12 @@ pub(crate) enum SchemaOf {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
-    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
-    #[arg(default_value = "profiles")]
-    pub(crate) site: Utf8PathBuf,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it; or a file or folder in there, for
+    /// what is wrong with that [default: profiles, here or in a folder above]
+    pub(crate) site: Option<Utf8PathBuf>,
+    /// Make the edits that are sure in the profiles, print them, and report what is left
+    #[arg(long)]
+    pub(crate) fix: bool,
     /// How to report: text on standard error, all others on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
@@ -126,7 +130,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) no_seed_iso: bool,
     /// Write nothing; name every file that is out of date, and exit 3 if any is
-    #[arg(long, conflicts_with = "only")]
+    #[arg(long, alias = "dry-run", conflicts_with = "only")]
     pub(crate) check: bool,
     /// Say what was rendered, which files changed and how long it took
     #[arg(short, long)]

@@ -100,6 +100,8 @@ pub struct Finding {
     pub fix: Vec<(Span, String)>,
     /// The host that the message names, where a mistake at one place shows at many.
     host: Option<String>,
+    /// The changes can be made without a person looking at them.
+    sure: bool,
 }
 
 impl Rule {
@@ -176,6 +178,7 @@ impl Findings {
             help: help.into(),
             fix: Vec::new(),
             host: None,
+            sure: false,
         });
         let last = self.list.len() - 1;
         &mut self.list[last]
@@ -255,6 +258,18 @@ impl Finding {
     pub(crate) fn label(&mut self, text: impl Into<String>) -> &mut Self {
         self.primary.text = text.into();
         self
+    }
+
+    /// Its changes are what was meant beyond doubt, and whatever is wrong with them would be found.
+    pub(crate) fn sure(&mut self) -> &mut Self {
+        self.sure = true;
+        self
+    }
+
+    /// Whether its changes can be made without a person looking at them.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.sure && !self.fix.is_empty()
     }
 
     /// The host that the message names, where the place may be one that many hosts share.

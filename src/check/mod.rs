@@ -3,6 +3,7 @@
 mod accept;
 mod allow;
 pub mod example;
+mod fixes;
 mod free_addresses;
 mod registry;
 mod rules;
@@ -15,6 +16,7 @@ use crate::finding::{Family, Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
 use crate::profile::{self, Profiles};
 use crate::source::{self, Content, Layout, Sources, Span};
+pub use fixes::Fixed;
 use registry::Check;
 use view::SiteView;
 
@@ -52,6 +54,8 @@ pub(crate) fn allowable() -> impl Iterator<Item = &'static Rule> {
 pub struct Checked {
     profiles: Profiles,
     findings: Findings,
+    /// Errors that are not among the findings, since they are elsewhere than asked for.
+    elsewhere: usize,
 }
 
 /// Reads and checks a site.
@@ -91,7 +95,11 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
             .then_with(|| a.message.cmp(&b.message))
     });
     findings.dedupe();
-    Checked { profiles, findings }
+    Checked {
+        profiles,
+        findings,
+        elsewhere: 0,
+    }
 }
 
 /// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its
@@ -109,6 +117,26 @@ fn drop_patches_of_blocks(findings: &mut Findings, sources: &Sources) {
 }
 
 impl Checked {
+    /// With those findings alone that have to do with a file, or with a folder and what is in it. The path starts with
+    /// the site's.
+    #[must_use]
+    pub fn within(mut self, path: &Utf8Path) -> Self {
+        let sources = &self.profiles.sources;
+        let is_within = |span: Span| sources.file(span.file).path.starts_with(path);
+        let before = self.count(Severity::Error);
+        self.findings.list.retain(|finding| {
+            is_within(finding.primary.span) || finding.secondary.iter().any(|label| is_within(label.span))
+        });
+        self.elsewhere = before - self.count(Severity::Error);
+        self
+    }
+
+    /// Errors elsewhere in the site than in what was asked for.
+    #[must_use]
+    pub fn elsewhere(&self) -> usize {
+        self.elsewhere
+    }
+
     /// The findings, by file and place.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -149,7 +177,7 @@ impl Checked {
     /// # Errors
     /// If there are findings of severity error, or the profiles contradict themselves in a way no rule looks for.
     pub fn accept(&self) -> Result<Site, ModelError> {
-        if self.findings.has_errors() {
+        if self.findings.has_errors() || self.elsewhere > 0 {
             return Err(ModelError("the profiles have errors".to_owned()));
         }
         accept::accept(&SiteView::of(&self.profiles))

@@ -1,9 +1,12 @@
 //! `lxseed check`
 
-use lxseed::finding::Severity;
+use camino::Utf8Path;
+use lxseed::finding::{Finding, Severity};
 use lxseed::report::{self, Access, Options, Report};
 
 use super::accept::{counts, draw, findings_at_once};
+use super::fix;
+use super::site::{self, Found};
 use super::{CommandError, Outcome};
 use crate::cli::{CheckArgs, Format};
 use crate::terminal::printer::Printer;
@@ -14,7 +17,16 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
         let message = "--summary is for --format text and json; the others have no place for it";
         return Err(CommandError::Usage(message.to_owned()));
     }
-    let checked = lxseed::check::check(&args.site);
+    let Found { site, within } = site::find(args.site.as_deref())?;
+    let check = || match &within {
+        Some(path) => lxseed::check::check(&site).within(path),
+        None => lxseed::check::check(&site),
+    };
+    let mut checked = check();
+    if args.fix && checked.findings().iter().any(Finding::is_sure) {
+        fix::fix(&checked, printer)?;
+        checked = check();
+    }
     let options = Options {
         strict: args.strict,
         quiet: args.quiet,
@@ -26,14 +38,14 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
     };
     let mut report = Report::of(&checked, options);
     // What is wrong may be who gets in; of a site with errors nothing is told but these.
-    if args.summary && checked.count(Severity::Error) == 0 {
+    if args.summary && checked.count(Severity::Error) + checked.elsewhere() == 0 {
         report = report.with_access(Access::of(&checked.accept()?));
     }
     match args.format {
         Format::Text => {
             draw(&report, printer);
             if !args.quiet {
-                close(&report, args, printer);
+                close(&report, checked.elsewhere(), within.as_ref().unwrap_or(&site), printer);
             }
             for line in report.access().flat_map(Access::lines) {
                 printer.line(line);
@@ -52,12 +64,15 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
 }
 
 /// The line that ends a report.
-fn close(report: &Report<'_>, args: &CheckArgs, printer: &mut Printer) {
+fn close(report: &Report<'_>, elsewhere: usize, asked: &Utf8Path, printer: &mut Printer) {
     let summary = report.summary();
-    let omitted = match summary.omitted {
+    let mut omitted = match summary.omitted {
         0 => String::new(),
         count => format!("; {count} not shown"),
     };
+    if elsewhere > 0 {
+        omitted += &format!("; {} elsewhere in the site", counted(elsewhere, "error"));
+    }
     if summary.errors > 0 {
         printer.note(format_args!("{}{omitted}", counts(report)));
         return;
@@ -72,7 +87,7 @@ fn close(report: &Report<'_>, args: &CheckArgs, printer: &mut Printer) {
     }
     printer.line(format_args!(
         "{}: {}, {}: {warnings}{omitted}",
-        args.site,
+        asked,
         counted(summary.clusters, "cluster"),
         counted(summary.hosts, "host")
     ));

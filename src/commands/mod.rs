@@ -9,6 +9,7 @@ mod check;
 mod diff;
 mod explain;
 mod files;
+mod fix;
 mod fleet;
 mod image;
 mod inspect;
@@ -16,6 +17,7 @@ mod keys;
 mod schema;
 mod secret;
 mod selection;
+mod site;
 mod status;
 mod threads;
 

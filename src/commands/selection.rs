@@ -1,6 +1,7 @@
 //! What `--only` names.
 
 use lxseed::model::{Cluster, Site};
+use lxseed::report::did_you_mean;
 
 use super::CommandError;
 
@@ -22,20 +23,30 @@ impl Selection {
         let found = site.clusters.iter().find(|known| known.name.as_str() == cluster);
         let Some(found) = found else {
             let known: Vec<&str> = site.clusters.iter().map(|known| known.name.as_str()).collect();
-            return Err(CommandError::Usage(format!(
-                "--only {only}: there is no cluster `{cluster}`; the clusters are {}",
-                known.join(", ")
-            )));
+            let hosts = site
+                .clusters
+                .iter()
+                .filter(|of| of.hosts.iter().any(|known| known.name.as_str() == cluster));
+            let hosts: Vec<String> = hosts.map(|of| format!("`--only {}/{cluster}`", of.name)).collect();
+            let help = match (hosts.as_slice(), did_you_mean(cluster, known.iter().copied())) {
+                ([], Some(similar)) => format!("did you mean `{similar}`?"),
+                ([], None) => format!("the clusters are {}", known.join(", ")),
+                (hosts, _) => format!("it is a host: write {}", hosts.join(" or ")),
+            };
+            let message = format!("--only {only}: there is no cluster `{cluster}`; {help}");
+            return Err(CommandError::Usage(message));
         };
         let Some(host) = host else {
             return Ok(Self::Cluster(cluster.to_owned()));
         };
         let known: Vec<&str> = found.hosts.iter().map(|known| known.name.as_str()).collect();
         if !known.contains(&host) {
-            return Err(CommandError::Usage(format!(
-                "--only {only}: cluster `{cluster}` has no host `{host}`; its hosts are {}",
-                known.join(", ")
-            )));
+            let help = match did_you_mean(host, known.iter().copied()) {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None => format!("its hosts are {}", known.join(", ")),
+            };
+            let message = format!("--only {only}: cluster `{cluster}` has no host `{host}`; {help}");
+            return Err(CommandError::Usage(message));
         }
         Ok(Self::Host(cluster.to_owned(), host.to_owned()))
     }

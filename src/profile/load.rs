@@ -124,11 +124,30 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
 /// Reports a site without any cluster.
 fn report_no_cluster(site: &Utf8Path, message: String, sources: &mut Sources, findings: &mut Findings) {
     let file = sources.add(site.to_owned(), String::new());
-    let help = format!(
-        "write {}, or name the folder that holds the profiles",
-        site.join("NAME/cluster.yaml")
-    );
+    let help = match similar_folder(site) {
+        Some(similar) => format!("did you mean {similar}?"),
+        None => format!(
+            "write {}, or name the folder that holds the profiles",
+            site.join("NAME/cluster.yaml")
+        ),
+    };
     findings.add(&NO_CLUSTER, file.start(), message, help);
+}
+
+/// The folder that was most likely meant by one that is not there.
+fn similar_folder(site: &Utf8Path) -> Option<Utf8PathBuf> {
+    let parent = site.parent().filter(|_| !site.exists())?;
+    let around = if parent.as_str().is_empty() {
+        Utf8Path::new(".")
+    } else {
+        parent
+    };
+    let entries = around.read_dir_utf8().ok()?.flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_owned()).collect();
+    names.sort_unstable();
+    let similar = did_you_mean(site.file_name()?, names.iter().map(String::as_str))?;
+    Some(parent.join(similar))
 }
 
 /// Reports what else is in a site than profiles. Returns the files that nothing reads.

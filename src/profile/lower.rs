@@ -181,7 +181,7 @@ impl<T: FromText> Lower for T {
                 );
                 finding.label(why);
                 if let Some(suggestion) = suggestion {
-                    finding.fix(node.span, scalar(&suggestion));
+                    finding.fix(node.span, scalar(&suggestion)).sure();
                 }
                 None
             }
@@ -206,10 +206,13 @@ fn text<'a, T: FromText>(node: &'a Node, where_: Where<'_>, findings: &mut Findi
         };
         let finding = wrong_type(node, where_, "text", help, findings);
         if let Some(suggestion) = suggestion {
-            finding.fix(node.span, scalar(&suggestion));
+            finding.fix(node.span, scalar(&suggestion)).sure();
         }
         if matches!(node.kind, Kind::Bool(_) | Kind::Number | Kind::Unsigned(_)) && expected == String::EXPECTED {
-            finding.fix(node.span.before(), "\"").fix(node.span.behind(), "\"");
+            finding
+                .fix(node.span.before(), "\"")
+                .fix(node.span.behind(), "\"")
+                .sure();
         }
         return None;
     };
@@ -276,7 +279,7 @@ impl Lower for u32 {
                     && let Ok(number) = text.parse::<Self>()
                     && *text == number.to_string()
                 {
-                    finding.fix(node.span, number.to_string());
+                    finding.fix(node.span, number.to_string()).sure();
                 }
                 None
             }
@@ -295,10 +298,10 @@ impl Lower for bool {
         if let Kind::Text(text) = &node.kind {
             match text.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" | "y" => {
-                    finding.fix(node.span, "true");
+                    finding.fix(node.span, "true").sure();
                 }
                 "false" | "no" | "off" | "n" => {
-                    finding.fix(node.span, "false");
+                    finding.fix(node.span, "false").sure();
                 }
                 _ => {}
             }
@@ -313,7 +316,7 @@ impl<T: Lower> Lower for Vec<Spanned<T>> {
             let help = format!("write `{}: [ … ]`", where_.name);
             let finding = wrong_type(node, where_, "a list", help, findings);
             if fits_into_brackets(node) {
-                finding.fix(node.span.before(), "[").fix(node.span.behind(), "]");
+                finding.fix(node.span.before(), "[").fix(node.span.behind(), "]").sure();
             }
             return None;
         };
@@ -469,7 +472,11 @@ impl<'a> Fields<'a> {
             };
             unread.push(similar);
             absent.retain(|(absent, _)| *absent != similar);
-            unknown_key(where_, key, format!("did you mean `{similar}`?"), findings).fix(key.span, similar);
+            let finding = unknown_key(where_, key, format!("did you mean `{similar}`?"), findings);
+            finding.fix(key.span, similar);
+            if is_slip(name, similar) {
+                finding.sure();
+            }
             false
         });
         if kept.is_empty() && unread.is_empty() && !is_open && !strange.is_empty() {
@@ -592,7 +599,8 @@ fn not_a_mapping(node: &Node, where_: Where<'_>, specs: &[FieldSpec], findings: 
     if let Some(only) = only.filter(|_| fits_into_brackets(node)) {
         finding
             .fix(node.span.before(), format!("{{{only}: "))
-            .fix(node.span.behind(), "}");
+            .fix(node.span.behind(), "}")
+            .sure();
     }
 }
 
@@ -606,8 +614,14 @@ pub(crate) fn listed<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
+/// Whether one name is the other with a slip of the hand in it.
+fn is_slip(name: &str, meant: &str) -> bool {
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    plain(name) == meant || (meant.len() > 3 && strsim::damerau_levenshtein(name, meant) <= 2)
+}
+
 /// The known name that was most likely meant.
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| {
             let alike = strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());

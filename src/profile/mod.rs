@@ -16,7 +16,7 @@ pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;
 pub(crate) use load::{ClusterFolder, Document, Profiles};
-pub(crate) use lower::did_you_mean;
+pub use lower::did_you_mean;
 pub(crate) use lower::listed;
 pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};

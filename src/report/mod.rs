@@ -11,6 +11,7 @@ mod sarif;
 pub mod schema;
 mod text;
 
+pub use crate::profile::did_you_mean;
 pub use access::Access;
 pub use entry::{OfRule, Options, Report, Summary};
 pub use explain::{find as find_rule, list as rule_list, reference as rule_reference, rule as explain};

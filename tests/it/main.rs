@@ -18,6 +18,7 @@ mod cloud;
 mod dependencies;
 mod foreign;
 mod forged;
+mod desk;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;
