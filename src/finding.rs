@@ -1,6 +1,7 @@
 //! What is wrong, where, and what to do about it: the one type that reading, lowering and checking all report in.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -97,6 +98,8 @@ pub struct Finding {
     pub help: String,
     /// Changes of the source text that do just that, where they are known: spans and what replaces them.
     pub fix: Vec<(Span, String)>,
+    /// The host that the message names, where a mistake at one place shows at many.
+    host: Option<String>,
 }
 
 impl Rule {
@@ -172,23 +175,61 @@ impl Findings {
             secondary: Vec::new(),
             help: help.into(),
             fix: Vec::new(),
+            host: None,
         });
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
 
-    /// Takes out what says the same of the same text again: a mistake in an anchored value is found wherever an alias
-    /// uses it.
+    /// One finding for each place. Takes out what says the same of the same text again: a mistake in an anchored value
+    /// is found wherever an alias uses it. What one text does to many hosts is said of the first, and the others are
+    /// counted.
     pub(crate) fn dedupe(&mut self) {
-        let mut seen = HashSet::new();
-        self.list.retain(|finding| {
-            let written = finding.primary.span.anchored();
-            seen.insert((
-                finding.rule.code,
-                written.unwrap_or(finding.primary.span),
-                finding.message.clone(),
-            ))
-        });
+        let mut seen: HashSet<(&str, Span, String)> = HashSet::new();
+        let mut of_hosts: HashMap<(&str, Span), (usize, HashSet<String>)> = HashMap::new();
+        let mut kept: Vec<Finding> = Vec::with_capacity(self.list.len());
+        for mut finding in self.list.drain(..) {
+            let span = finding.primary.span;
+            let written = span.anchored().unwrap_or(span);
+            if !seen.insert((finding.rule.code, written, finding.message.clone())) {
+                continue;
+            }
+            if let Some(host) = finding.host.take() {
+                let (_, others) = match of_hosts.entry((finding.rule.code, written)) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        new.insert((kept.len(), HashSet::from([host])));
+                        kept.push(finding);
+                        continue;
+                    }
+                };
+                others.insert(host);
+                continue;
+            }
+            kept.push(finding);
+        }
+        for (first, hosts) in of_hosts.into_values() {
+            kept[first].message += &match hosts.len() - 1 {
+                0 => continue,
+                1 => " (and 1 more host)".to_owned(),
+                more => format!(" (and {more} more hosts)"),
+            };
+        }
+        self.list = kept;
+    }
+
+    /// Takes out what points at the very text that an error among `others` points at: it follows from that.
+    pub(crate) fn drop_consequences_of(&mut self, others: &HashSet<Span>) {
+        self.list.retain(|finding| !others.contains(&finding.primary.span));
+    }
+
+    /// The places of errors.
+    pub(crate) fn places_of_errors(&self) -> HashSet<Span> {
+        let errors = self
+            .list
+            .iter()
+            .filter(|finding| finding.rule.severity == Severity::Error);
+        errors.map(|finding| finding.primary.span).collect()
     }
 
     /// Keeps a place's text out of every report.
@@ -213,6 +254,12 @@ impl Finding {
     /// What to write under the primary place.
     pub(crate) fn label(&mut self, text: impl Into<String>) -> &mut Self {
         self.primary.text = text.into();
+        self
+    }
+
+    /// The host that the message names, where the place may be one that many hosts share.
+    pub(crate) fn on(&mut self, host: &str) -> &mut Self {
+        self.host = Some(host.to_owned());
         self
     }
 

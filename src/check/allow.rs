@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::view::SiteView;
 use crate::finding::Edit::Replace;
 use crate::finding::{Family, Finding, Findings, Rule, Severity, rules};
-use crate::profile::{Spanned, did_you_mean, entries, quoted};
+use crate::profile::{Spanned, did_you_mean, entries, quoted, unread};
 use crate::source::{FileId, Span};
 
 pub(super) static FAMILY: Family = Family::new('W', "Allowed warnings");
@@ -102,16 +102,29 @@ pub(super) fn apply(site: &SiteView<'_>, rules: &[&Rule], findings: &mut Finding
     let mut used: HashSet<Span> = HashSet::new();
     let mut allowed: HashMap<(FileId, &str), &Spanned<String>> = HashMap::new();
     let mut allows = Vec::new();
+    // Files of clusters of which it is not known what they allow.
+    let mut open: HashSet<FileId> = HashSet::new();
     for cluster in &site.clusters {
         let allow = cluster.profile().and_then(|profile| profile.allow.as_ref());
-        for (slug, reason) in entries(allow) {
-            allows.push((slug, reason));
+        allows.extend(entries(allow).iter().map(|(slug, reason)| (slug, reason)));
+        let slugs = entries(allow).iter().map(|(slug, _)| slug).chain(unread(allow));
+        for slug in slugs {
             for file in cluster.files() {
                 allowed.insert((file, &slug.value), slug);
             }
         }
+        let is_known = cluster.profile().is_some_and(|profile| match &profile.allow {
+            Some(allow) => !allow.value.has_nameless(),
+            None => !profile.unread.key("allow"),
+        });
+        if !is_known {
+            open.extend(cluster.files());
+        }
     }
     findings.list.retain(|finding| {
+        if open.contains(&finding.primary.span.file) && can_be_allowed(finding.rule) {
+            return false;
+        }
         let entry = (finding.primary.span.file, finding.rule.slug);
         match allowed.get(&entry) {
             Some(slug) if finding.rule.severity == Severity::Warning => {

@@ -71,7 +71,11 @@ fn check_layout(site: &Utf8Path, layout: Layout) -> Checked {
     let view = SiteView::of(&profiles);
     let checks: Vec<&'static Check> = checks().collect();
     let found: Vec<Findings> = checks.par_iter().map(|check| check.run(&view)).collect();
-    found.into_iter().for_each(|found| findings.append(found));
+    let misshapen = findings.places_of_errors();
+    for mut found in found {
+        found.drop_consequences_of(&misshapen);
+        findings.append(found);
+    }
     allow::apply(&view, &rules(), &mut findings);
     drop_patches_of_blocks(&mut findings, &profiles.sources);
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.

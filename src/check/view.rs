@@ -7,7 +7,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::model::{ByteSize, FindBy};
-use crate::profile::{Cluster, ClusterFolder, Disks, Document, Host, Profiles, Slot, Spanned, Volume, entries, quoted};
+use crate::profile::{
+    Cluster, ClusterFolder, Disks, Document, Host, Named, Profiles, Slot, Spanned, Unread, Volume, entries, quoted,
+    unread,
+};
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
 
@@ -34,6 +37,8 @@ pub(super) struct HostView<'a> {
     pub(super) used: Arc<[Use<'a>]>,
     /// By name: what host and disks profile say about a slot, together.
     pub(super) slots: BTreeMap<&'a str, SlotView<'a>>,
+    /// There may be slots that are not among these, since something about them was reported.
+    pub(super) slots_unread: bool,
 }
 
 /// A slot that the system or a volume uses.
@@ -117,6 +122,7 @@ impl<'a> ClusterView<'a> {
                     disks,
                     used: used.unwrap_or_default(),
                     slots: slots(&document.value, disks),
+                    slots_unread: slots_unread(&document.value, disks),
                 }
             })
             .collect();
@@ -142,6 +148,12 @@ impl<'a> ClusterView<'a> {
         hosts.filter_map(|host| host.value.name.as_ref())
     }
 
+    /// Whether the names of all its disks profiles are known.
+    pub(super) fn knows_disks(&self) -> bool {
+        let mut disks = self.folder.disks.iter();
+        !self.folder.disks_incomplete && disks.all(|disks| disks.value.name.is_some())
+    }
+
     /// The names of its disks profiles.
     pub(super) fn disks_names(&self) -> impl Iterator<Item = &'a Spanned<String>> {
         let disks = self.folder.disks.iter();
@@ -164,6 +176,11 @@ impl<'a> HostView<'a> {
         self.host().name.as_ref().map_or("a host", |name| name.value.as_str())
     }
 
+    /// Whether every slot that the system or a volume uses is known.
+    pub(super) fn uses_are_known(&self) -> bool {
+        self.disks.is_some_and(|disks| uses_are_known(&disks.value))
+    }
+
     /// The volumes of the disks profile.
     pub(super) fn volumes(&self) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Volume>)> {
         self.disks.into_iter().flat_map(|disks| volumes(&disks.value))
@@ -182,6 +199,12 @@ impl Use<'_> {
     }
 }
 
+/// Whether every slot that a disks profile's system and volumes use is known.
+pub(super) fn uses_are_known(disks: &Disks) -> bool {
+    let mut volumes = volumes(disks);
+    !disks.unread.any(&["os", "volumes"]) && volumes.all(|(_, volume)| volume_slots(&volume.value).next().is_some())
+}
+
 /// The slots that a disks profile's system and volumes use, each with the place that asks for it.
 pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
     let os = disks.os.as_ref().and_then(|os| os.value.slot.as_ref());
@@ -195,11 +218,24 @@ pub(super) fn uses(disks: &Disks) -> Vec<Use<'_>> {
     os.into_iter().chain(volumes).collect()
 }
 
+/// Whether host or disks profile may have slots that nothing is known of, not even the name.
+fn slots_unread(host: &Host, disks: Option<&Document<Disks>>) -> bool {
+    let unread = |slots: Option<&Spanned<Named<Slot>>>, unread: &Unread| match slots {
+        Some(slots) => slots.value.has_nameless(),
+        None => unread.key("slots"),
+    };
+    unread(host.slots.as_ref(), &host.unread)
+        || disks.is_some_and(|disks| unread(disks.value.slots.as_ref(), &disks.value.unread))
+}
+
 fn slots<'a>(host: &'a Host, disks: Option<&'a Document<Disks>>) -> BTreeMap<&'a str, SlotView<'a>> {
     let mut merged: BTreeMap<&str, SlotView<'_>> = BTreeMap::new();
     if let Some(disks) = disks {
         for (name, slot) in entries(disks.value.slots.as_ref()) {
             merged.insert(&name.value, slot_view(name.span, &slot.value));
+        }
+        for name in unread(disks.value.slots.as_ref()) {
+            merged.insert(&name.value, unread_slot(name.span));
         }
     }
     for (name, slot) in entries(host.slots.as_ref()) {
@@ -220,7 +256,23 @@ fn slots<'a>(host: &'a Host, disks: Option<&'a Document<Disks>>) -> BTreeMap<&'a
             }
         }
     }
+    for name in unread(host.slots.as_ref()) {
+        let slot = merged.entry(&name.value).or_insert_with(|| unread_slot(name.span));
+        slot.incomplete = true;
+    }
     merged
+}
+
+/// A slot of which nothing but the name is known.
+fn unread_slot<'a>(span: Span) -> SlotView<'a> {
+    SlotView {
+        span,
+        ways: Vec::new(),
+        min_size: None,
+        max_size: None,
+        wipe: None,
+        incomplete: true,
+    }
 }
 
 /// The volumes of a disks profile.

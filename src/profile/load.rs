@@ -50,7 +50,7 @@ pub(crate) struct Profiles {
 }
 
 enum Lowered {
-    Cluster(Vec<Document<Cluster>>),
+    Cluster(Option<Box<Document<Cluster>>>),
     /// The documents, and whether that is all there were.
     Disks(Vec<Document<Disks>>, bool),
     Hosts(Vec<Document<Host>>, bool),
@@ -204,24 +204,15 @@ fn assemble(
                 new.insert(ClusterFolder::default())
             }
         };
-        folder.take(one.lowered, one.role, findings);
+        folder.take(one.lowered, one.role);
     }
     folders
 }
 
 impl ClusterFolder {
-    fn take(&mut self, lowered: Lowered, role: Role, findings: &mut Findings) {
+    fn take(&mut self, lowered: Lowered, role: Role) {
         match lowered {
-            Lowered::Cluster(mut documents) => {
-                if let Some(extra) = documents.get(1) {
-                    let message = "cluster.yaml holds more than one document";
-                    let help = "give each cluster a folder of its own";
-                    findings.add(&MANY_CLUSTERS, extra.span, message, help);
-                }
-                if !documents.is_empty() {
-                    self.cluster = Some(documents.swap_remove(0));
-                }
-            }
+            Lowered::Cluster(document) => self.cluster = document.map(|document| *document),
             Lowered::Hosts(documents, all) => {
                 self.hosts.extend(documents);
                 self.hosts_incomplete |= !all;
@@ -370,7 +361,16 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     }
     let count = documents.len();
     let lowered = match role {
-        Role::Cluster => Lowered::Cluster(lower_documents(&documents, "cluster", findings)),
+        // A second cluster is reported, and read once it has a folder of its own.
+        Role::Cluster => {
+            let (first, extra) = documents.split_at(1);
+            if let Some(extra) = extra.first() {
+                let message = "cluster.yaml holds more than one document";
+                let help = "give each cluster a folder of its own";
+                findings.add(&MANY_CLUSTERS, name_span(extra), message, help);
+            }
+            Lowered::Cluster(lower_documents(first, "cluster", findings).pop().map(Box::new))
+        }
         Role::Disks => {
             let lowered: Vec<_> = lower_documents(&documents, "disks", findings);
             let all = lowered.len() == count;

@@ -22,30 +22,72 @@ pub(crate) struct Spanned<T> {
 
 /// A mapping from names the user chose to values of one type, in the order written.
 #[derive(Clone, Debug)]
-pub(crate) struct Named<T>(pub(crate) Vec<(Spanned<String>, Spanned<T>)>);
+pub(crate) struct Named<T> {
+    entries: Vec<(Spanned<String>, Spanned<T>)>,
+    /// Names whose values are not among the entries, since they were reported.
+    unread: Vec<Spanned<String>>,
+    /// There may be more names: a key is not text, or an entry is a mapping that does not belong here.
+    nameless: bool,
+}
 
 /// The entries of an optional mapping.
 pub(crate) fn entries<T>(named: Option<&Spanned<Named<T>>>) -> &[(Spanned<String>, Spanned<T>)] {
-    named.map_or(&[], |named| &named.value.0)
+    named.map_or(&[], |named| &named.value.entries)
 }
 
-/// Optional mappings that are absent mean "none".
-impl<T> Default for Named<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
+/// The names of an optional mapping whose values were reported.
+pub(crate) fn unread<T>(named: Option<&Spanned<Named<T>>>) -> &[Spanned<String>] {
+    named.map_or(&[], |named| &named.value.unread)
 }
 
 impl<T> Named<T> {
     /// The entry of that name.
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
-        self.0.iter().find(|(key, _)| key.value == name)
+        self.entries.iter().find(|(key, _)| key.value == name)
     }
 
     /// All entries, in the order written.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, (Spanned<String>, Spanned<T>)> {
-        self.0.iter()
+        self.entries.iter()
+    }
+
+    /// Whether there is an entry whose name is not known.
+    pub(crate) fn has_nameless(&self) -> bool {
+        self.nameless
+    }
+
+    /// Whether every entry that is written is among the entries.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.unread.is_empty() && !self.nameless
+    }
+
+    /// Whether there is an entry of that name, or may be.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        self.nameless || self.get(name).is_some() || self.unread.iter().any(|unread| unread.value == name)
+    }
+}
+
+/// Which keys of a mapping are not known, or not in full, because something about them was reported. A rule that says
+/// that something is *not* there asks first; what was not read whole feeds no other rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Unread {
+    /// The keys there are.
+    #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "for the assertion alone"))]
+    keys: &'static [FieldSpec],
+    unread: Vec<&'static str>,
+}
+
+impl Unread {
+    /// Whether the key may be written after all where it is absent, or hold more than was read.
+    pub(crate) fn key(&self, key: &str) -> bool {
+        debug_assert!(self.keys.iter().any(|(known, _)| *known == key), "no key {key}");
+        self.unread.contains(&key)
+    }
+
+    /// The same of several keys.
+    pub(crate) fn any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.key(key))
     }
 }
 
@@ -295,22 +337,30 @@ impl<T: Lower> Lower for Named<T> {
             );
             return None;
         };
-        let mut named = Vec::with_capacity(entries.len());
+        let mut named = Self {
+            entries: Vec::with_capacity(entries.len()),
+            unread: Vec::new(),
+            nameless: entries.iter().any(|(key, _)| key.name.is_none()),
+        };
         for (name, key, value) in distinct(entries, where_, findings) {
-            if let Some(lowered) = T::lower(value, where_.below(name), findings) {
-                named.push((
-                    Spanned {
-                        value: name.to_owned(),
-                        span: key.span,
-                    },
-                    Spanned {
+            let name = Spanned {
+                value: name.to_owned(),
+                span: key.span,
+            };
+            match T::lower(value, where_.below(&name.value), findings) {
+                Some(lowered) => {
+                    let value = Spanned {
                         value: lowered,
                         span: value.span,
-                    },
-                ));
+                    };
+                    named.entries.push((name, value));
+                }
+                // A mapping of which nothing is known may hold the names that belong here, a level too deep.
+                None if matches!(value.kind, Kind::Map(_)) => named.nameless = true,
+                None => named.unread.push(name),
             }
         }
-        Some(Self(named))
+        Some(named)
     }
 }
 
@@ -363,6 +413,9 @@ fn distinct<'a>(
 pub(super) struct Fields<'a> {
     entries: Vec<(&'a str, &'a Key, &'a Node)>,
     where_: Where<'a>,
+    specs: &'static [FieldSpec],
+    /// Keys that were reported, or that may be what was meant by a key that was.
+    unread: Vec<&'static str>,
 }
 
 /// Name of a key, and how it must be there.
@@ -379,72 +432,205 @@ pub(crate) enum Presence {
 
 impl<'a> Fields<'a> {
     /// Takes a mapping apart and reports unknown, repeated and missing keys.
-    pub(super) fn of(node: &'a Node, where_: Where<'a>, specs: &[FieldSpec], findings: &mut Findings) -> Option<Self> {
+    pub(super) fn of(
+        node: &'a Node,
+        where_: Where<'a>,
+        specs: &'static [FieldSpec],
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let Kind::Map(entries) = &node.kind else {
-            let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
-            let help = format!("it has the keys {}", keys.join(", "));
-            let finding = wrong_type(node, where_, "a mapping", help, findings);
-            let required = specs.iter().filter(|(_, presence)| *presence == Presence::Required);
-            let usual = specs.iter().find(|(_, presence)| *presence == Presence::Usual);
-            let only = match (required.collect::<Vec<_>>().as_slice(), specs) {
-                ([(only, _)], _) | ([], [(only, _)]) => Some(only),
-                _ => usual.map(|(usual, _)| usual),
-            };
-            if let Some(only) = only.filter(|_| fits_into_brackets(node)) {
-                finding
-                    .fix(node.span.before(), format!("{{{only}: "))
-                    .fix(node.span.behind(), "}");
-            }
+            not_a_mapping(node, where_, specs, findings);
             return None;
         };
         let mut kept = distinct(entries, where_, findings);
-        // Required keys that are there under a misspelt name are not missing as well.
-        let mut suggested: Vec<&str> = Vec::new();
-        kept.retain(|(name, key, _)| {
+        let mut absent: Vec<FieldSpec> = specs
+            .iter()
+            .copied()
+            .filter(|(name, _)| !kept.iter().any(|(key, ..)| key == name))
+            .collect();
+        // What is there under a misspelt name is not missing as well.
+        let mut unread: Vec<&'static str> = Vec::new();
+        let mut strange: Vec<&Key> = Vec::new();
+        let mut is_open = entries.iter().any(|(key, _)| key.name.is_none());
+        kept.retain(|(name, key, value)| {
             let known = specs.iter().any(|(known, _)| known == name);
+            if known {
+                return true;
+            }
             // A password is reported as such, which says more than that its key is unknown.
-            if !known && !names_a_password(name) {
-                let similar = did_you_mean(name, specs.iter().map(|(known, _)| *known));
-                let help = match similar {
-                    Some(similar) => format!("did you mean `{similar}`?"),
-                    None => {
-                        let keys: Vec<&str> = specs.iter().map(|(known, _)| *known).collect();
-                        format!("the keys here are {}", keys.join(", "))
-                    }
-                };
-                suggested.extend(similar);
-                let message = format!("`{where_}` has no key {}", quoted(name));
-                let finding = findings.add(&UNKNOWN_KEY, key.span, message, help);
-                finding.label("unknown key");
-                if let Some(similar) = similar {
-                    finding.fix(key.span, similar);
-                }
+            if names_a_password(name) {
+                is_open = true;
+                return false;
             }
-            known
+            if let Some(meant) = forgotten_blank(where_, key, value, &absent, findings) {
+                unread.push(meant);
+                absent.retain(|(absent, _)| *absent != meant);
+                return false;
+            }
+            // What is there already was not meant.
+            let Some(similar) = did_you_mean(name, absent.iter().map(|(absent, _)| *absent)) else {
+                strange.push(key);
+                return false;
+            };
+            unread.push(similar);
+            absent.retain(|(absent, _)| *absent != similar);
+            unknown_key(where_, key, format!("did you mean `{similar}`?"), findings).fix(key.span, similar);
+            false
         });
-        for (name, presence) in specs {
-            if *presence == Presence::Required
-                && !suggested.contains(name)
-                && !entries.iter().any(|(key, _)| key.name.as_deref() == Some(name))
-            {
-                findings
-                    .add(
-                        &MISSING_KEY,
-                        node.span,
-                        format!("`{where_}` has no `{name}`"),
-                        format!("add `{name}: …`"),
-                    )
-                    .label(format!("`{name}` is missing here"));
-            }
+        if kept.is_empty() && unread.is_empty() && !is_open && !strange.is_empty() {
+            nothing_known(where_, &strange, specs, findings);
+            return None;
         }
-        Some(Self { entries: kept, where_ })
+        let mut missing: Vec<&str> = required(&absent).collect();
+        // What is empty was to be filled in.
+        is_open |= entries.is_empty() && !missing.is_empty();
+        // Of a key that nobody knows, one that is missing was most likely meant.
+        let explained = !missing.is_empty() && missing.len() <= strange.len();
+        for key in &strange {
+            let help = match missing.as_slice() {
+                _ if !explained => keys_here(specs),
+                [one] => format!("did you mean `{one}`, which is missing?"),
+                several => format!("did you mean one of those that are missing, {}?", listed(several)),
+            };
+            unknown_key(where_, key, help, findings);
+        }
+        if explained {
+            missing.clear();
+        }
+        missing_keys(node, where_, &missing, findings);
+        is_open |= !strange.is_empty();
+        unread.extend(
+            absent
+                .iter()
+                .filter(|(_, presence)| is_open || *presence == Presence::Required)
+                .map(|(name, _)| *name),
+        );
+        Some(Self {
+            entries: kept,
+            where_,
+            specs,
+            unread,
+        })
     }
 
     /// One field, lowered; absent if it is not there or was reported.
-    pub(super) fn take<T: Lower>(&self, name: &str, findings: &mut Findings) -> Option<Spanned<T>> {
+    pub(super) fn take<T: Lower>(&mut self, name: &'static str, findings: &mut Findings) -> Option<Spanned<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
-        let value = T::lower(node, self.where_.below(name), findings)?;
-        Some(Spanned { value, span: node.span })
+        let before = findings.list.len();
+        let value = T::lower(node, self.where_.below(name), findings);
+        if findings.list.len() > before {
+            self.unread.push(name);
+        }
+        let span = node.span;
+        value.map(|value| Spanned { value, span })
+    }
+
+    /// What was not read whole, once every field has been taken.
+    pub(super) fn unread(self) -> Unread {
+        Unread {
+            keys: self.specs,
+            unread: self.unread,
+        }
+    }
+}
+
+/// Reports `key:value` without the blank that YAML wants behind the colon, which makes one key of both. Returns the key that
+/// was meant.
+fn forgotten_blank(
+    where_: Where<'_>,
+    key: &Key,
+    value: &Node,
+    absent: &[FieldSpec],
+    findings: &mut Findings,
+) -> Option<&'static str> {
+    let name = key.name.as_deref()?;
+    let (word, rest) = name.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
+    let (meant, _) = absent.iter().find(|(absent, _)| *absent == word)?;
+    let help = format!("put a blank behind the colon: `{meant}: {rest}`");
+    let finding = unknown_key(where_, key, help, findings);
+    finding.label("a blank is missing behind the colon");
+    let is_plain = key.span.range().len() == name.len();
+    if is_plain && matches!(value.kind, Kind::Null) {
+        let colon = key.span.range().start + word.len() + 1;
+        finding.fix(key.span.file.span(colon, colon), " ");
+    }
+    Some(meant)
+}
+
+fn required<'a>(specs: &'a [FieldSpec]) -> impl Iterator<Item = &'static str> + 'a {
+    let required = specs.iter().filter(|(_, presence)| *presence == Presence::Required);
+    required.map(|(name, _)| *name)
+}
+
+fn keys_here(specs: &[FieldSpec]) -> String {
+    let keys: Vec<&str> = specs.iter().map(|(known, _)| *known).collect();
+    format!("the keys here are {}", keys.join(", "))
+}
+
+/// Reports a mapping of which no key is known: it is another one than belongs here, and that is one mistake.
+fn nothing_known(where_: Where<'_>, strange: &[&Key], specs: &[FieldSpec], findings: &mut Findings) {
+    let [first, rest @ ..] = strange else { return };
+    let finding = unknown_key(where_, first, keys_here(specs), findings);
+    if !rest.is_empty() {
+        let names: Vec<String> = strange
+            .iter()
+            .map(|key| quoted(key.name.as_deref().unwrap_or_default()))
+            .collect();
+        finding.message = match names.as_slice() {
+            [first, second] => format!("`{where_}` has no keys {first} and {second}"),
+            _ => format!(
+                "`{where_}` has no key {}, nor any of the {} others here",
+                names[0],
+                rest.len()
+            ),
+        };
+    }
+}
+
+fn unknown_key<'a>(where_: Where<'_>, key: &Key, help: String, findings: &'a mut Findings) -> &'a mut Finding {
+    let name = key.name.as_deref().unwrap_or_default();
+    let message = format!("`{where_}` has no key {}", quoted(name));
+    findings.add(&UNKNOWN_KEY, key.span, message, help).label("unknown key")
+}
+
+/// Reports the keys that a mapping has to have and lacks: one place, one finding.
+fn missing_keys(node: &Node, where_: Where<'_>, missing: &[&str], findings: &mut Findings) {
+    if missing.is_empty() {
+        return;
+    }
+    let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let lines: Vec<String> = missing.iter().map(|name| format!("`{name}: …`")).collect();
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    let message = format!("`{where_}` has no {}", listed(&names));
+    findings
+        .add(&MISSING_KEY, node.span, message, format!("add {}", listed(&lines)))
+        .label(format!("{} {is} missing here", listed(&names)));
+}
+
+/// Reports that something else stands where a mapping belongs.
+fn not_a_mapping(node: &Node, where_: Where<'_>, specs: &[FieldSpec], findings: &mut Findings) {
+    let keys: Vec<&str> = specs.iter().map(|(name, _)| *name).collect();
+    let help = format!("it has the keys {}", keys.join(", "));
+    let finding = wrong_type(node, where_, "a mapping", help, findings);
+    let usual = specs.iter().find(|(_, presence)| *presence == Presence::Usual);
+    let only = match (required(specs).collect::<Vec<_>>().as_slice(), specs) {
+        ([only], _) | ([], [(only, _)]) => Some(*only),
+        _ => usual.map(|(usual, _)| *usual),
+    };
+    if let Some(only) = only.filter(|_| fits_into_brackets(node)) {
+        finding
+            .fix(node.span.before(), format!("{{{only}: "))
+            .fix(node.span.behind(), "}");
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(crate) fn listed<T: AsRef<str>>(words: &[T]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [init @ .., last] => format!("{} and {last}", init.join(", ")),
     }
 }
 
@@ -477,6 +663,9 @@ macro_rules! record {
             /// Something in it was reported, so a key that is absent here may be there after all.
             #[allow(dead_code, reason = "of few records a rule wants to know")]
             pub(crate) incomplete: bool,
+            /// Which keys were not read whole.
+            #[allow(dead_code, reason = "of few records a rule wants to know")]
+            pub(crate) unread: $crate::profile::lower::Unread,
             $( $(#[doc = $field_doc])* pub(crate) $field: Option<$crate::profile::lower::Spanned<$type>>, )*
         }
 
@@ -486,12 +675,14 @@ macro_rules! record {
                 where_: $crate::profile::lower::Where<'_>,
                 findings: &mut $crate::finding::Findings,
             ) -> Option<Self> {
-                let specs = &[$( (stringify!($field), record!(@presence $presence)), )*];
+                const SPECS: &[$crate::profile::lower::FieldSpec] =
+                    &[$( (stringify!($field), record!(@presence $presence)), )*];
                 let before = findings.list.len();
-                let fields = $crate::profile::lower::Fields::of(node, where_, specs, findings)?;
+                let mut fields = $crate::profile::lower::Fields::of(node, where_, SPECS, findings)?;
                 $( let $field = fields.take(stringify!($field), findings); )*
                 Some(Self {
                     incomplete: findings.list.len() > before,
+                    unread: fields.unread(),
                     $( $field, )*
                 })
             }

@@ -27,6 +27,7 @@ mod media;
 mod mistakes;
 mod mutants;
 mod offline;
+mod one_finding;
 mod oracles;
 mod properties;
 mod readme;

@@ -8,8 +8,8 @@
 
 mod characters;
 mod grammar;
-mod mutate;
-mod tree;
+pub(crate) mod mutate;
+pub(crate) mod tree;
 mod valid;
 
 use std::collections::HashMap;

@@ -66,7 +66,10 @@ static NO_WAY_IN: Check = Check::error(
 
 fn no_way_in(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
-        if ssh_keys(&admin.value).is_empty() && admin.value.password_hash.is_none() {
+        if ssh_keys(&admin.value).is_empty()
+            && admin.value.password_hash.is_none()
+            && !admin.value.unread.any(&["ssh_authorized_keys", "password_hash"])
+        {
             let help = "add `ssh_authorized_keys: [\"ssh-ed25519 …\"]` (from ~/.ssh/id_ed25519.pub)";
             let message = "nobody could log in: `admin` has neither an SSH key nor a password hash";
             let finding = report.add(admin.span, message, help);
@@ -352,6 +355,7 @@ fn console_only(site: &SiteView<'_>, report: &mut Report<'_>) {
     for admin in admins(site) {
         if let Some(hash) = &admin.value.password_hash
             && ssh_keys(&admin.value).is_empty()
+            && !admin.value.unread.key("ssh_authorized_keys")
         {
             let message =
                 "the machines could be logged in to at their consoles only: `admin` has a password hash and no SSH key";

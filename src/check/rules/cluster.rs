@@ -110,7 +110,7 @@ static NO_POOLS: Check = Check::error(
 
 fn no_pools(site: &SiteView<'_>, report: &mut Report<'_>) {
     for pools in site.profiles().filter_map(|profile| profile.pools.as_ref()) {
-        if pools.value.iter().next().is_none() {
+        if pools.value.iter().next().is_none() && pools.value.is_whole() {
             report
                 .add(
                     pools.span,

@@ -257,7 +257,8 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
         report
             .add(here.span, message, help)
             .label("used again here")
-            .also(there.span, "first used here");
+            .also(there.span, "first used here")
+            .on(here.host.label());
     }
     for (first, second, hosts) in shared {
         of_many_hosts(&first, &second, hosts, report);

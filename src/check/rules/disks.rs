@@ -25,7 +25,7 @@ static UNKNOWN_DISKS: Check = Check::error(
 );
 
 fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in site.clusters.iter().filter(|cluster| !cluster.folder.disks_incomplete) {
+    for cluster in site.clusters.iter().filter(|cluster| cluster.knows_disks()) {
         let known: Vec<_> = cluster.disks_names().collect();
         for host in cluster.hosts.iter().filter(|host| host.disks.is_none()) {
             let Some(name) = &host.host().disks else {
@@ -84,10 +84,7 @@ fn unused_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
             .filter_map(|host| Some(host.host().disks.as_ref()?.value.as_str()))
             .collect();
         // A host whose `disks` was reported may just be one of this profile's.
-        let unsure = cluster
-            .hosts
-            .iter()
-            .any(|host| host.disks.is_none() || host.host().incomplete);
+        let unsure = cluster.hosts.iter().any(|host| host.disks.is_none());
         for name in cluster
             .disks_names()
             .filter(|name| !unsure && !named.contains(name.value.as_str()))

@@ -6,10 +6,10 @@ use super::disk_names::{Fault, fault};
 use super::disk_numbers::{Number, numbers};
 use super::disk_refs::{DiskRef, disk_refs, is_placeholder};
 use crate::check::registry::{Check, Report};
-use crate::check::view::{HostView, SiteView, Use, uses, ways};
+use crate::check::view::{HostView, SiteView, Use, uses, uses_are_known, ways};
 use crate::finding::{Edit, Finding};
 use crate::model::FindBy;
-use crate::profile::{Disks, Document, Spanned, did_you_mean, entries, quoted, scalar};
+use crate::profile::{Disks, Document, Spanned, did_you_mean, entries, listed, quoted, scalar};
 use crate::source::{Sources, Span};
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -38,7 +38,9 @@ fn unfound<'a>(site: &'a SiteView<'a>) -> Vec<Unfound<'a>> {
     let mut missing_on: HashMap<Span, usize> = HashMap::new();
     let mut found = Vec::new();
     for (at, host) in site.hosts().enumerate() {
-        let Some(disks) = host.disks else { continue };
+        let Some(disks) = host.disks.filter(|_| !host.slots_unread) else {
+            continue;
+        };
         *hosts_of.entry(disks.span).or_default() += 1;
         let used = &host.used;
         let unused: Vec<&str> = host
@@ -132,8 +134,14 @@ static SLOT_NOT_FOUND: Check = Check::error(
 
 fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut reported = HashSet::new();
+    // What is missing in one place is one finding.
+    let mut missing: Vec<&Unfound<'_>> = Vec::new();
     let unfound = unfound(site);
     for one in &unfound {
+        if missing.first().is_some_and(|first| first.at != one.at) {
+            not_found_on_host(&missing, site, report);
+            missing.clear();
+        }
         let asked = one.wanted.slot.span;
         if one.everywhere {
             if reported.insert(asked) {
@@ -144,10 +152,16 @@ fn slot_not_found(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
         // Misspelt on the host: reported there as a slot that nothing uses.
         let misspelt = |similar| written_on_host(one.host, similar).is_some();
-        if !one.similar.is_some_and(misspelt) {
-            not_found_on_host(one, site, report);
+        if one.similar.is_some_and(misspelt) {
+            continue;
+        }
+        if written_on_host(one.host, &one.wanted.slot.value).is_some() {
+            not_found_on_host(&[one], site, report);
+        } else {
+            missing.push(one);
         }
     }
+    not_found_on_host(&missing, site, report);
 }
 
 /// Reports a slot that so many hosts of the disks profile have no way to find, which is all of them.
@@ -196,23 +210,27 @@ fn not_found_anywhere(one: &Unfound<'_>, hosts: usize, report: &mut Report<'_>) 
     }
 }
 
-/// Reports a slot that other hosts of the disks profile have a way to find.
-fn not_found_on_host(one: &Unfound<'_>, site: &SiteView<'_>, report: &mut Report<'_>) {
+/// Reports slots of one host that other hosts of the disks profile have a way to find.
+fn not_found_on_host(missing: &[&Unfound<'_>], site: &SiteView<'_>, report: &mut Report<'_>) {
+    let [one, rest @ ..] = missing else { return };
     let asked = one.wanted.slot;
     let slot = &asked.value;
-    let shown = format!("slot {} of {}", quoted(slot), one.wanted.user());
+    let each = |show: &dyn Fn(&Unfound<'_>) -> String| missing.iter().map(|one| show(one)).collect::<Vec<_>>();
+    let shown = each(&|one| format!("slot {} of {}", quoted(&one.wanted.slot.value), one.wanted.user()));
+    let entries = each(&|one| format!("{}: {{serial: …}}", one.wanted.slot.value)).join(", ");
     let on_host = written_on_host(one.host, slot).map(|key| key.span);
     let help = match (on_host, &one.host.host().slots) {
-        (Some(_), _) => format!("write how it is found, such as `{slot}: {{serial: …}}`"),
-        (None, Some(_)) => format!("add `{slot}: {{serial: …}}` to the host's slots"),
-        (None, None) => format!("add `slots: {{{slot}: {{serial: …}}}}` to the host"),
+        (Some(_), _) => format!("write how it is found, such as `{entries}`"),
+        (None, Some(_)) => format!("add `{entries}` to the host's slots"),
+        (None, None) => format!("add `slots: {{{entries}}}` to the host"),
     };
-    let message = format!("nothing says how {} finds {shown}", one.host.label());
+    let message = format!("nothing says how {} finds {}", one.host.label(), listed(&shown));
     let place = on_host.unwrap_or_else(|| place_of_slots(one.host));
     let finding = report.add(place, message, help);
-    match on_host {
-        Some(_) => finding.label("says nothing of where the disk is"),
-        None => finding.label(format!("{} is missing here", quoted(slot))),
+    match (on_host, rest.len()) {
+        (Some(_), _) => finding.label("says nothing of where the disk is"),
+        (None, 0) => finding.label(format!("{} is missing here", quoted(slot))),
+        (None, more) => finding.label(format!("{} and {more} more are missing here", quoted(slot))),
     };
     finding.also(asked.span, "the slot is used here");
     let similar = one.similar.and_then(|similar| one.host.slots.get(similar));
@@ -308,7 +326,9 @@ fn unused_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
     let mut unused: Vec<Unused<'_>> = Vec::new();
     for (at, host) in site.hosts().enumerate() {
-        let Some(disks) = host.disks else { continue };
+        let Some(disks) = host.disks.filter(|_| host.uses_are_known()) else {
+            continue;
+        };
         let is_used = |name: &Spanned<String>| host.used.iter().any(|wanted| wanted.slot.value == name.value);
         let written = entries(host.host().slots.as_ref()).iter();
         for (name, _) in written.filter(|(name, _)| !is_used(name)) {
@@ -684,10 +704,7 @@ static UNUSED_PROFILE_SLOT: Check = Check::warning(
 
 fn unused_profile_slot(site: &SiteView<'_>, report: &mut Report<'_>) {
     let unfound = unfound(site);
-    for disks in site.disks().filter(|disks| {
-        // A volume or the system that could not be read may use anything.
-        !disks.incomplete && disks.os.is_some() && disks.volumes.is_some()
-    }) {
+    for disks in site.disks().filter(|disks| uses_are_known(disks)) {
         let used = uses(disks);
         for (name, _) in entries(disks.slots.as_ref()) {
             let is_used = used.iter().any(|wanted| wanted.slot.value == name.value);

@@ -134,7 +134,9 @@ fn mirror_not_of_two(site: &SiteView<'_>, report: &mut Report<'_>) {
                 ("mirror", &volume.value.mirror),
                 ("zfs_mirror", &volume.value.zfs_mirror),
             ] {
-                let Some(list) = list else { continue };
+                let Some(list) = list.as_ref().filter(|_| !volume.value.unread.key(kind)) else {
+                    continue;
+                };
                 if list.value.len() != 2 {
                     let message = format!(
                         "{kind} {} has {} of the two slots a mirror has",
@@ -180,7 +182,8 @@ fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
         for (name, volume) in volumes(disks) {
             let given = kinds(&volume.value);
             // The key of its kind may be what was reported.
-            if given != 1 && !(given == 0 && volume.value.incomplete) {
+            let unread = volume.value.unread.any(&["device", "mirror", "zfs_mirror"]);
+            if given != 1 && !(given == 0 && unread) {
                 let message = format!(
                     "volume {} has {given} kinds, and it needs exactly one",
                     quoted(&name.value)
@@ -192,14 +195,29 @@ fn volume_kind(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// The pools of a cluster, each with the volume it sits on and the place that names that.
+/// The pools of a cluster, each with the volume it sits on and the place that names that. Where it sits may have been
+/// reported; such a pool is passed over.
 fn pools<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = PoolView<'a>> {
     let pools = cluster.profile().and_then(|profile| profile.pools.as_ref());
-    entries(pools).iter().map(|(name, pool)| PoolView {
+    let known = entries(pools)
+        .iter()
+        .filter(|(_, pool)| sits_somewhere_known(&pool.value));
+    known.map(|(name, pool)| PoolView {
         name,
         pool: &pool.value,
         volume: pool.value.volume.as_ref().unwrap_or(name),
     })
+}
+
+fn sits_somewhere_known(pool: &Pool) -> bool {
+    pool.volume.is_some() || !pool.unread.key("volume")
+}
+
+/// The place of `pools:`, where every pool and what it sits on is known.
+fn known_pools(cluster: &ClusterView<'_>) -> Option<Span> {
+    let pools = cluster.profile()?.pools.as_ref()?;
+    let mut all = pools.value.iter();
+    (pools.value.is_whole() && all.all(|(_, pool)| sits_somewhere_known(&pool.value))).then_some(pools.span)
 }
 
 /// A volume as a disks profile writes it.
@@ -245,7 +263,7 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                 let Some(volumes) = &disks.value.volumes else {
                     continue;
                 };
-                if volumes.value.get(&volume.value).is_some() || !reported.insert(disks.span) {
+                if volumes.value.may_have(&volume.value) || !reported.insert(disks.span) {
                     continue;
                 }
                 // What another pool sits on was not meant.
@@ -269,7 +287,7 @@ fn pool_without_volume(site: &SiteView<'_>, report: &mut Report<'_>) {
                     ),
                     help,
                 );
-                finding.label("sits on this volume");
+                finding.label("sits on this volume").on(host.label());
                 match similar.and_then(|similar| free.find(|known| known.value == similar)) {
                     Some(similar) => finding
                         .also(similar.span, "no pool sits on this one")
@@ -424,7 +442,7 @@ static UNUSED_VOLUME: Check = Check::warning(
 /// The volumes of a cluster's disks profiles that no pool sits on, with the place of `pools:`. What is most likely
 /// meant by a pool that has no volume is reported there.
 fn without_pool<'a>(cluster: &ClusterView<'a>) -> Vec<(Span, &'a Entry)> {
-    let Some(span) = cluster.profile().and_then(|profile| Some(profile.pools.as_ref()?.span)) else {
+    let Some(span) = known_pools(cluster) else {
         return Vec::new();
     };
     let used: Vec<&str> = pools(cluster).map(|pool| pool.volume.value.as_str()).collect();
