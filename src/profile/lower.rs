@@ -455,7 +455,7 @@ impl<'a> Fields<'a> {
         let mut unread: Vec<&'static str> = Vec::new();
         let mut strange: Vec<&Key> = Vec::new();
         let mut is_open = entries.iter().any(|(key, _)| key.name.is_none());
-        kept.retain(|(name, key, _)| {
+        kept.retain(|(name, key, value)| {
             let known = specs.iter().any(|(known, _)| known == name);
             if known {
                 return true;
@@ -463,6 +463,11 @@ impl<'a> Fields<'a> {
             // A password is reported as such, which says more than that its key is unknown.
             if names_a_password(name) {
                 is_open = true;
+                return false;
+            }
+            if let Some(meant) = forgotten_blank(where_, key, value, &absent, findings) {
+                unread.push(meant);
+                absent.retain(|(absent, _)| *absent != meant);
                 return false;
             }
             // What is there already was not meant.
@@ -534,6 +539,29 @@ impl<'a> Fields<'a> {
             unread: self.unread,
         }
     }
+}
+
+/// Reports `key:value` without the blank that YAML wants behind the colon, which makes one key of both. Returns the key that
+/// was meant.
+fn forgotten_blank(
+    where_: Where<'_>,
+    key: &Key,
+    value: &Node,
+    absent: &[FieldSpec],
+    findings: &mut Findings,
+) -> Option<&'static str> {
+    let name = key.name.as_deref()?;
+    let (word, rest) = name.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
+    let (meant, _) = absent.iter().find(|(absent, _)| *absent == word)?;
+    let help = format!("put a blank behind the colon: `{meant}: {rest}`");
+    let finding = unknown_key(where_, key, help, findings);
+    finding.label("a blank is missing behind the colon");
+    let is_plain = key.span.range().len() == name.len();
+    if is_plain && matches!(value.kind, Kind::Null) {
+        let colon = key.span.range().start + word.len() + 1;
+        finding.fix(key.span.file.span(colon, colon), " ");
+    }
+    Some(meant)
 }
 
 fn required<'a>(specs: &'a [FieldSpec]) -> impl Iterator<Item = &'static str> + 'a {

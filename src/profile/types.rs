@@ -237,32 +237,38 @@ record! {
     = json!({"minProperties": 1, "maxProperties": 1})
 }
 
-/// A disk's name below /dev/disk/by-id or by-path: no path, no partition.
-fn disk_link(example: &str) -> Value {
+/// A disk's name below /dev/disk/by-id or by-path: the bus, then what udev writes; no path, no partition.
+fn disk_link(buses: &str, example: &str) -> Value {
     form(
-        "^(?!.*-part[0-9]+$)[!-.0-~]{1,200}$",
-        "the name of a whole disk there, without the folder",
+        &format!("^(?!.*-part[0-9]+$)({buses})-[A-Za-z0-9#+.:=@_-]{{1,196}}$"),
+        "the name of a whole disk there, with its bus and without the folder",
         &[example],
     )
 }
+
+/// What names below /dev/disk/by-id begin with.
+const BUSES: &str = "ata|cciss|ccw|ieee1394|memstick|mmc|nvme|scsi|usb|virtio|wwn";
+
+/// What those below by-path begin with.
+const PATHS: &str = "acpi|ap|ccw|ccwgroup|iucv|pci|platform|scm|virtio-pci|vmbus|xen";
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
     pub(crate) struct Slot {
         /// Name below /dev/disk/by-id.
-        optional by_id: String = disk_link("ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"),
+        optional by_id: String = disk_link(BUSES, "ata-WDC_WD10EZEX-00WN4A0_WD-WCC6Y4"),
         /// The disk's serial number.
-        optional serial: String = form("^[!-~]{1,200}$", "a serial number as udev shows it, without spaces", &["S3Z9NB0K100001"]),
+        optional serial: String = form("^[A-Za-z0-9#+./:=@_-]{1,200}$", "a serial number as udev shows it, without spaces", &["S3Z9NB0K100001"]),
         /// The disk's World Wide Name.
         optional wwn: String = form(
-            r"^(0x[0-9A-Fa-f]+|(eui|nvme|uuid)\.[!-~]*)$",
-            "a World Wide Name as udev shows it, with 0x, eui., nvme. or uuid. before it",
+            r"^(0x([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32})|eui\.([0-9A-Fa-f]{16}|[0-9A-Fa-f]{32})|(nvme|uuid)\.[0-9A-Fa-f-]+)$",
+            "a World Wide Name as udev shows it: 16 or 32 digits, with 0x, eui., nvme. or uuid. before it",
             &["0x5000c500a1b2c3d4"],
         ),
         /// Name below /dev/disk/by-path.
-        optional by_path: String = disk_link("pci-0000:00:17.0-ata-1"),
+        optional by_path: String = disk_link(PATHS, "pci-0000:00:17.0-ata-1"),
         /// SCSI host:channel:target:lun.
-        optional hctl: String = form("^[0-9]+(:[0-9]+){3}$", "host:channel:target:lun", &["0:2:1:0"]),
+        optional hctl: String = form("^(0|[1-9][0-9]*)(:(0|[1-9][0-9]*)){3}$", "host:channel:target:lun", &["0:2:1:0"]),
         /// The disk is at least this large.
         optional min_size: ByteSize,
         /// The disk is at most this large.

@@ -16,9 +16,9 @@ mod build;
 mod ci_recipes;
 mod cloud;
 mod dependencies;
+mod desk;
 mod foreign;
 mod forged;
-mod desk;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;

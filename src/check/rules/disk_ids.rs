@@ -258,7 +258,7 @@ fn duplicate_disk(site: &SiteView<'_>, report: &mut Report<'_>) {
             .add(here.span, message, help)
             .label("used again here")
             .also(there.span, "first used here")
-            .on(here.host_name());
+            .on(here.host.label());
     }
     for (first, second, hosts) in shared {
         of_many_hosts(&first, &second, hosts, report);

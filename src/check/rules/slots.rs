@@ -390,12 +390,10 @@ fn not_used(site: &SiteView<'_>, same: &[&Unused<'_>], report: &mut Report<'_>) 
     let volumes = first.disks.value.volumes.as_ref();
     let span = volumes.map_or(first.disks.span, |volumes| volumes.span);
     finding.also(span, "the volumes are made of other slots");
-    match same.get(1) {
-        Some(second) => {
-            finding.also(second.name.span, "on another host");
-        }
-        None => point_at_choice(site, first.host, finding),
+    if let Some(second) = same.get(1) {
+        finding.also(second.name.span, "on another host");
     }
+    point_at_choice(site, first.host, finding);
 }
 
 static WIPE_MISMATCH: Check = Check::error(
@@ -605,21 +603,25 @@ impl<'a> Owners<'a> {
         if site.written_slots().any(|(_, slot)| slot.value.wipe.is_some()) {
             for (_, disk) in disk_refs(site) {
                 for number in numbers(disk.by, disk.value) {
-                    if let Some(key) = number.key() {
-                        owners.entry(key).or_default().push((number, disk));
-                    }
+                    owners.entry(Self::key(&number)).or_default().push((number, disk));
                 }
             }
         }
         Self(owners)
     }
 
+    /// A serial number that is too short to be known by its end is only known as a whole.
+    fn key(number: &Number) -> (bool, String) {
+        number.key().unwrap_or_else(|| match number {
+            Number::Serial(number) | Number::WorldWideName(number) => (false, number.clone()),
+        })
+    }
+
     /// Who has the disk of that serial number, if it is another slot and not this one.
     fn other_than(&self, serial: &str, own: &DiskRef<'_>) -> Option<&DiskRef<'a>> {
         let mut other = None;
         for named in numbers(FindBy::Serial, serial) {
-            let known = named.key().and_then(|key| self.0.get(&key));
-            for (number, disk) in known.into_iter().flatten() {
+            for (number, disk) in self.0.get(&Self::key(&named)).into_iter().flatten() {
                 if number.is_same(&named) && disk.is_of_same_slot(own) {
                     return None;
                 }
