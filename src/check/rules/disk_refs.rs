@@ -26,11 +26,6 @@ pub(super) struct DiskRef<'a> {
 }
 
 impl DiskRef<'_> {
-    /// The host, for messages.
-    pub(super) fn host_name(&self) -> &str {
-        self.host.label()
-    }
-
     /// Whether both are ways of finding the disk of one slot.
     pub(super) fn is_of_same_slot(&self, other: &DiskRef<'_>) -> bool {
         std::ptr::eq(self.host, other.host) && self.slot == other.slot
