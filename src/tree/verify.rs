@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 use super::fault::Fault;
 use super::fs::{Expected, FOLDER_MODE, Folder};
@@ -17,13 +17,22 @@ use crate::trust::SecretBytes;
 /// The tree's own files may be read by anybody.
 pub(super) const OWN_MODE: u32 = 0o644;
 
-/// Read at a time: of a secret file no more than this has to be wiped.
-const BUFFER: usize = 16 << 10;
+/// What files are read into to be digested, a piece at a time: one for many files, for to wipe it takes as long as to digest
+/// a file of this size.
+type Buffer = Zeroizing<[u8; 16 << 10]>;
+
+fn buffer() -> Buffer {
+    Zeroizing::new([0; 16 << 10])
+}
 
 impl Entry {
     /// Compares this file below `root` with its entry.
     pub(super) fn fault(&self, root: &Folder) -> Option<Fault> {
-        match self.digest(root) {
+        self.fault_through(root, &mut buffer())
+    }
+
+    fn fault_through(&self, root: &Folder, buffer: &mut Buffer) -> Option<Fault> {
+        match self.digest(root, buffer) {
             Ok(sha256) => (hex::encode(&sha256) != self.sha256).then_some(Fault::Altered),
             Err(fault) => Some(fault),
         }
@@ -38,22 +47,17 @@ impl Entry {
     }
 
     /// SHA-256 of the file, if it is of the right kind, size and mode.
-    fn digest(&self, root: &Folder) -> Result<[u8; 32], Fault> {
+    fn digest(&self, root: &Folder, buffer: &mut Buffer) -> Result<[u8; 32], Fault> {
         let mut file = root.open_plain(&self.path, self.expected())?.take(self.size);
         let mut digest = Sha256::new();
-        let mut buffer = [0; BUFFER];
-        let read = loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break Ok(digest.finalize().into()),
+        loop {
+            match file.read(&mut buffer[..]) {
+                Ok(0) => return Ok(digest.finalize().into()),
                 Ok(count) => digest.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break Err(Fault::Unreadable),
+                Err(_) => return Err(Fault::Unreadable),
             }
-        };
-        if self.secret {
-            buffer.zeroize();
         }
-        read
     }
 
     /// The bytes of this file below `root`, if they are what was built.
@@ -71,7 +75,10 @@ impl Entry {
 pub(super) fn file_faults(root: &Folder, entries: &[Entry]) -> Vec<(Utf8PathBuf, Fault)> {
     entries
         .par_iter()
-        .filter_map(|entry| Some((entry.path.clone(), entry.fault(root)?)))
+        .map_init(buffer, |buffer, entry| {
+            Some((entry.path.clone(), entry.fault_through(root, buffer)?))
+        })
+        .flatten()
         .collect()
 }
 
