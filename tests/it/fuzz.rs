@@ -155,3 +155,23 @@ fn any_bytes_can_be_a_text_of_ours() {
     run("manifest", input::manifest);
     run("certificate", input::certificate);
 }
+
+/// What nothing understands reaches nothing: of each target's seeds one is what it should be.
+#[test]
+fn every_target_understands_a_seed() {
+    use lxseed::fuzzing as look;
+    let targets: [(&str, fn(&[u8]) -> bool); 9] = [
+        ("snap", look::snap),
+        ("assertion", look::assertion),
+        ("iso", look::iso),
+        ("seed", look::seed),
+        ("facts", look::facts),
+        ("disk", look::disk),
+        ("qcow2", look::qcow2),
+        ("manifest", look::manifest),
+        ("certificate", look::certificate),
+    ];
+    for (target, look) in targets {
+        assert!(corpus(target).iter().any(|bytes| look(bytes)), "{target}");
+    }
+}

@@ -307,18 +307,17 @@ impl Image {
 }
 
 /// Looks at a disk as far as that takes no other program.
-pub(crate) fn any_disk(disk: &File) {
-    let _: Result<_, _> = disk::root(disk);
+pub(crate) fn any_disk(disk: &File) -> bool {
+    disk::root(disk).is_ok()
 }
 
 /// Unpacks a disk of at most `most` bytes.
-pub(crate) fn any_qcow2(file: &File, most: u64) {
-    if let Ok(qcow2) = Qcow2::open(file)
-        && qcow2.data(file).is_ok_and(|data| data <= most)
-        && let Ok(to) = crate::child::in_memory(&[])
-    {
-        let _: Result<_, _> = qcow2.unpack(file, &to);
-    }
+pub(crate) fn any_qcow2(file: &File, most: u64) -> bool {
+    Qcow2::open(file).is_ok_and(|qcow2| {
+        let fits = qcow2.data(file).is_ok_and(|data| data <= most);
+        let to = crate::child::in_memory(&[]);
+        fits && to.is_ok_and(|to| qcow2.unpack(file, &to).is_ok())
+    })
 }
 
 /// What of a host's files goes into an image, and where to. The seed is for root alone, as where the installer plants
