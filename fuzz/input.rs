@@ -1,5 +1,9 @@
 //! What the fuzz targets do with their input, shared with tests/it/fuzz.rs. A broken promise is a panic.
-#![allow(dead_code, reason = "every target uses the one function that it is for")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every target uses the one function that it is for"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -87,6 +91,9 @@ pub(crate) fn snap(bytes: &[u8]) {
         accepted_or_not(&checked(files.collect()));
     }
 }
+
+/// Everything else that comes from others: any result will do.
+pub(crate) use lxseed::fuzzing::{assertion, certificate, disk, facts, iso, manifest, qcow2, seed};
 
 fn files(bytes: &[u8]) -> Vec<(Utf8PathBuf, Vec<u8>)> {
     let mut files = vec![(Utf8Path::new(SITE).join("cluster.yaml"), Vec::new())];

@@ -156,7 +156,7 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "image")]
     pub(crate) iso: Option<Utf8PathBuf>,
     /// Instead, the cloud image to start from, for one machine that is imaged: bionic-server-cloudimg-amd64.img
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["iso", "in_place", "kernel_args", "unpublished"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["iso", "in_place", "kernel_args"])]
     pub(crate) image: Option<Utf8PathBuf>,
     /// How to store the cloud image [default: as the one it is made from]
     #[arg(long, value_name = "FORMAT", conflicts_with = "iso")]
@@ -172,8 +172,11 @@ pub(crate) struct BakeArgs {
     pub(crate) output: Option<Utf8PathBuf>,
     /// Change the image itself, a copy of your own, instead of writing another one
     ///
+    /// It has to be yours, with one name and opened by nobody else: who has it open could read the keys. (Of other
+    /// users' programs only root can see which files they have open.)
+    ///
     /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk,
-    /// it is put back as it was. If the program is killed or the power fails, it boots as before or is baked; in the
+    /// it is put back as it was, and where that fails, too, the message says so. If the program is killed or the power fails, it boots as before or is baked; in the
     /// first case keys may lie behind its end, so bake it again or remove it.
     #[arg(long)]
     pub(crate) in_place: bool,
@@ -186,11 +189,19 @@ pub(crate) struct BakeArgs {
     /// What an installed machine does: it restarts, or is switched off so that the medium can be pulled out first
     #[arg(long, value_name = "WORD", default_value = "reboot", conflicts_with = "image")]
     pub(crate) finish: Finish,
-    /// Take an image that differs from the published one
+    /// The SHA-256 that the publisher of the image gives; else lxseed's own table or a SHA256SUMS beside it says it
+    #[arg(long, value_name = "DIGEST", conflicts_with = "unpublished", value_parser = digest)]
+    pub(crate) sha256: Option<String>,
+    /// Take an image that nobody vouches for, such as a remix of your own
     #[arg(long)]
     pub(crate) unpublished: bool,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+}
+
+/// A SHA-256 in hexadecimal.
+fn digest(text: &str) -> Result<String, String> {
+    lxseed::media::sums::sha256(text).ok_or_else(|| "a SHA-256 has 64 hexadecimal digits".to_owned())
 }
 
 /// What a machine does once it is installed.

@@ -9,11 +9,15 @@
 //! images of them and [`tree`] puts them on disk. [`target`] is what the outside world promises, [`trust`] the secret
 //! and what is derived from it, [`report`] how findings look. docs/architecture.md has the drawing.
 
+mod budget;
 pub mod check;
 mod child;
 mod chunks;
 mod encoding;
 pub mod finding;
+mod foreign;
+#[doc(hidden)]
+pub mod fuzzing;
 mod git;
 mod hex;
 pub mod installer;
@@ -31,21 +35,3 @@ pub mod target;
 pub mod tree;
 pub mod trust;
 pub mod yaml;
-
-/// The way in for the fuzz targets, to what is not public.
-#[doc(hidden)]
-pub mod fuzzing {
-    use crate::snap::{Claims, NoMeta, SnapFile};
-
-    /// Reads the bytes as a snap, and as the assertions of one; tells whether a text in them was understood.
-    pub fn snap(bytes: &[u8]) -> bool {
-        let snap = SnapFile::in_memory("a.snap".into(), bytes.to_vec());
-        let description = snap.examine().map(|found| &found.meta);
-        let described = match description {
-            Ok(Err(NoMeta::Damaged(why))) => why.contains("cannot be read"),
-            Ok(meta) => meta.is_ok(),
-            Err(_) => false,
-        };
-        described | Claims::read(bytes).is_ok()
-    }
-}

@@ -5,7 +5,7 @@ use lxseed::installer::debian::{DebianError, Menu, Source};
 use lxseed::installer::{self, debian};
 use lxseed::media::bundled::BundledFile;
 use lxseed::media::cloud_image::{self, Format, Image};
-use lxseed::media::install_iso::{self, Base, Fleet};
+use lxseed::media::install_iso::{self, Base, Fleet, NotPut};
 use lxseed::media::{MediaError, seed_image};
 use lxseed::model::{BundledSnap, Cluster, Host, Kernel};
 use lxseed::seed::File;
@@ -14,6 +14,7 @@ use lxseed::trust::SiteSecret;
 use lxseed::trust::source;
 
 use super::accept::accept;
+use super::base_image::vouched_for;
 use super::files::Files;
 use super::fleet::{Chosen, build_info, chosen, snaps, title};
 use super::selection::Selection;
@@ -75,6 +76,8 @@ fn bake_iso(args: &BakeArgs, iso: &Utf8Path, chosen: &Chosen<'_>, printer: &mut 
             output
         }
         None => {
+            let digest = image.digest().map_err(|error| refused(error.into()))?;
+            vouched_for(args, iso, image.claims, &digest, printer)?;
             change_iso(iso, &image, &fleet)?;
             iso
         }
@@ -120,7 +123,7 @@ fn write_iso(
     })?;
     let (digest, session) =
         install_iso::copy_and_session(base, target.file(), target.folder(), fleet).map_err(refused)?;
-    check_digest(args, iso, image, &digest, printer)?;
+    vouched_for(args, iso, image.claims, &digest, printer)?;
     session.put(base, target.file()).map_err(refused)?;
     target.commit()?;
     Ok(())
@@ -133,7 +136,7 @@ fn change_iso(iso: &Utf8Path, image: &Source, fleet: &Fleet<'_>) -> Result<(), C
         .map_err(|error| CommandError::Refused(format!("{iso}: {error}")))?;
     session
         .put_in_place(base)
-        .map_err(|error| refused_or_full(iso, error, &format!("{iso} cannot grow"), "it is as it was"))
+        .map_err(|NotPut { error, left }| refused_or_full(iso, error, &format!("{iso} cannot grow"), left.words()))
 }
 
 fn base(image: &Source) -> Base<'_> {
@@ -147,7 +150,7 @@ fn refused_or_full(iso: &Utf8Path, error: MediaError, what: &str, state: &str) -
     CommandError::Refused(if error.is_full_disk() {
         format!("{what}: no space is left there; {state}")
     } else {
-        format!("{iso}: {error}")
+        format!("{iso}: {error}; {state}")
     })
 }
 
@@ -223,6 +226,11 @@ fn bake_image(
     let disk = unpacked.as_ref().unwrap_or(&target);
     let needed = source.needs().map_err(refused)? + bundled.iter().map(|file| file.entry.size).sum::<u64>();
     disk.check_space(needed * if unpacked.is_some() { 2 } else { 1 })?;
+    let progress = Progress::new("reading the image");
+    let digest = source.digest().map_err(|error| refused(error.into()))?;
+    // A line of its own would be drawn over.
+    progress.finish();
+    vouched_for(args, image, None, &digest, printer)?;
     let progress = Progress::new("copying the image");
     source.unpack(disk.file()).map_err(refused)?;
     progress.step("looking at the image");
@@ -304,39 +312,5 @@ fn check_kernel_args(text: &str) -> Result<(), CommandError> {
             c.escape_debug()
         ))),
         None => Ok(()),
-    }
-}
-
-/// A damaged download installs half a machine. A remix of one's own is fine, once it is said.
-fn check_digest(
-    args: &BakeArgs,
-    iso: &Utf8Path,
-    image: &Source,
-    digest: &str,
-    printer: &mut Printer,
-) -> Result<(), CommandError> {
-    match image.claims {
-        Some(published) if published.sha256 == digest => {
-            printer.note(format_args!("note: {} is as it was published", published.name));
-            Ok(())
-        }
-        Some(published) if !args.unpublished => Err(CommandError::Refused(format!(
-            "{iso} says it is Ubuntu {}, but its SHA-256 is {digest} and {} was published with {}: download it again, or pass \
-             --unpublished if it is a remix of yours; nothing was written",
-            published.release, published.name, published.sha256
-        ))),
-        Some(published) => {
-            printer.note(format_args!(
-                "note: {iso} is not the {} that was published, and is taken because of --unpublished; it has SHA-256 {digest}",
-                published.name
-            ));
-            Ok(())
-        }
-        None => {
-            printer.note(format_args!(
-                "note: {iso} is none of the images whose SHA-256 is known; it has {digest}"
-            ));
-            Ok(())
-        }
     }
 }

@@ -1,7 +1,8 @@
-//! One file per verb, and what several verbs share: `accept`, `files`, `fleet`, `keys`, `selection`, `status`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `status`.
 
 mod accept;
 mod bake;
+mod base_image;
 mod build;
 mod build_check;
 mod check;

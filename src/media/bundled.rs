@@ -6,6 +6,7 @@ use std::io;
 use camino::Utf8PathBuf;
 use md5::Digest as _;
 
+use crate::foreign;
 use crate::hex;
 use crate::model::Cluster;
 use crate::tree::Entry;
@@ -30,7 +31,7 @@ impl BundledFile {
     /// # Errors
     /// If it cannot be read.
     pub fn read(path: Utf8PathBuf, source: Utf8PathBuf) -> io::Result<Self> {
-        let file = fs_err::File::open(&source)?;
+        let file = foreign::open(&source, false)?;
         let mut md5 = md5::Md5::new();
         let entry = Entry::read_from(path, file, 0o644, |piece| md5.update(piece))?;
         Ok(Self {

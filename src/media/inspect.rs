@@ -1,15 +1,16 @@
 //! What is this file?
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use camino::Utf8Path;
-use fs_err as fs;
 use sha2::{Digest, Sha256};
 
 use super::iso9660::Image;
 use super::seed_image::{self, Format, Seed};
 use super::seed_summary::SeedSummary;
 use super::{MediaError, fat};
+use crate::foreign;
 use crate::hex;
 use crate::trust::SecretBytes;
 
@@ -38,7 +39,10 @@ pub struct SeedImage {
 /// If it is none, or a damaged one.
 pub fn seed_image(path: &Utf8Path) -> Result<SeedImage, MediaError> {
     // The caller names the path.
-    let mut file = std::fs::File::open(path)?;
+    seed_image_in(foreign::open(path, false)?)
+}
+
+pub(crate) fn seed_image_in(mut file: File) -> Result<SeedImage, MediaError> {
     let size = file.metadata()?.len();
     let format = format_of(&mut file)?;
     let (label, preparer, seed, mut others) = match format {
@@ -130,20 +134,11 @@ pub fn is_seed_image(path: &Utf8Path) -> bool {
 /// # Errors
 /// If it is none, or cannot be read.
 pub fn folder_seed(folder: &Utf8Path) -> Result<Seed, MediaError> {
-    Seed::new(|name| {
-        let mut file = match fs::File::open(folder.join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let size = file.metadata()?.len();
-        if size > u64::from(seed_image::MAX_BYTES) {
-            return Err(MediaError::Malformed(format!(
-                "{name} has {size} bytes, which no seed has"
-            )));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.read_to_end(&mut bytes)?;
-        Ok(Some(SecretBytes::new(bytes)))
-    })
+    Seed::new(
+        |name| match foreign::read(&folder.join(name), seed_image::MAX_BYTES.into()) {
+            Ok(bytes) => Ok(Some(SecretBytes::new(bytes))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(MediaError::Malformed(format!("{name}: {error}"))),
+        },
+    )
 }

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::MediaError;
 use super::seed_image::Seed;
 use crate::encoding;
+use crate::foreign;
 use crate::seed::FIRSTBOOT;
+use crate::trust::SecretBytes;
 
 /// What a seed is for. Whoever made the seed chose these texts: they are not fit for a terminal as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,14 +106,24 @@ impl Seed {
     }
 }
 
+/// The summary of a seed that has this text as each of its files.
+pub(crate) fn summary_of(text: &[u8]) -> Result<SeedSummary, MediaError> {
+    let user_data = [b"#cloud-config\n", text].concat();
+    let seed = Seed::new(|name| {
+        let bytes = if name == "user-data" { &user_data[..] } else { text };
+        Ok(Some(SecretBytes::new(bytes.to_vec())))
+    })?;
+    seed.summary()
+}
+
 /// The messages of the YAML reader show what they stumbled over, which may be a key.
-fn read<'a, T: Deserialize<'a>>(seed: &'a Seed, name: &str) -> Result<Option<T>, MediaError> {
+fn read<T: DeserializeOwned>(seed: &Seed, name: &str) -> Result<Option<T>, MediaError> {
     let Some(bytes) = seed.file(name).filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
-    serde_yaml::from_slice(bytes)
-        .map(Some)
-        .map_err(|_| MediaError::Malformed(format!("{name} is not what lxseed writes")))
+    let not_ours = || MediaError::Malformed(format!("{name} is not what lxseed writes"));
+    let text = str::from_utf8(bytes).map_err(|_| not_ours())?;
+    foreign::yaml(text).map(Some).map_err(|_| not_ours())
 }
 
 /// The variables at the top of the script.

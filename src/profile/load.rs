@@ -79,6 +79,17 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         };
         return (profiles, findings);
     }
+    if let Some(why) = &layout.over_budget {
+        let file = sources.add(site.to_owned(), String::new());
+        let message = format!("{site} is not read: {why}");
+        let help = "name the folder that holds the profiles and nothing else, or cut the site into several";
+        findings.add(&UNREADABLE, file.start(), message, help);
+        let profiles = Profiles {
+            sources,
+            ..Profiles::default()
+        };
+        return (profiles, findings);
+    }
     let stray = report_layout(&layout, &mut sources, &mut findings);
     let rooted: BTreeSet<Utf8PathBuf> = layout
         .files

@@ -5,9 +5,6 @@
 
 use std::collections::BTreeMap;
 
-/// A stream of assertions of one snap has a few KiB; what is larger is something else.
-pub(super) const MAX_ASSERTION_BYTES: u64 = 256 << 10;
-
 /// What the assertions that came with a snap say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claims {

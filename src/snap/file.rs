@@ -1,6 +1,6 @@
 //! A file of a site that is a snap or its assertions: looked into when it is asked for, once.
 
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -9,12 +9,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use sha3::{Digest as _, Sha3_384};
 
-use super::assertion::MAX_ASSERTION_BYTES;
 use super::squashfs::{self, SquashError};
+use crate::budget::{MAX_ASSERTION_BYTES, MAX_SNAP_BYTES, MAX_SNAP_META_BYTES};
 use crate::chunks::each_chunk;
-
-/// A snap.yaml of the store has a few KiB.
-const MAX_META_BYTES: u64 = 256 << 10;
+use crate::foreign;
 
 /// A snap, or its assertions. Nothing is read before it is asked for: a snap has a hundred megabytes.
 #[derive(Debug)]
@@ -56,7 +54,7 @@ pub(crate) enum NoMeta {
 pub(crate) struct Meta {
     /// Its version, as people say it.
     #[serde(default)]
-    version: serde_yaml::Value,
+    version: Option<String>,
     /// The base snap. Without one, the base of an application is `core`.
     #[serde(default)]
     pub(crate) base: Option<String>,
@@ -66,13 +64,9 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    /// The version; without quotes YAML makes a number of some.
-    pub(crate) fn version(&self) -> String {
-        match &self.version {
-            serde_yaml::Value::String(text) => text.clone(),
-            serde_yaml::Value::Number(number) => number.to_string(),
-            _ => String::new(),
-        }
+    /// The version, as it is written: snapd takes one without quotes, which YAML makes a number of, for its text, too.
+    pub(crate) fn version(&self) -> &str {
+        self.version.as_deref().unwrap_or_default()
     }
 }
 
@@ -107,9 +101,7 @@ impl SnapFile {
 
     fn open(&self) -> io::Result<Box<dyn Source + '_>> {
         match &self.content {
-            // A pipe in its place would keep the reader waiting for ever.
-            Content::OnDisk if !self.path.metadata()?.is_file() => Err(io::Error::other("it is not a plain file")),
-            Content::OnDisk => Ok(Box::new(std::fs::File::open(&self.path)?)),
+            Content::OnDisk => Ok(Box::new(foreign::open(&self.path, false)?)),
             Content::InMemory(bytes) => Ok(Box::new(Cursor::new(&**bytes))),
             Content::Unreadable(why) => Err((*why).into()),
         }
@@ -140,8 +132,16 @@ impl SnapFile {
 
     fn examine_anew(&self) -> io::Result<Examined> {
         let mut source = self.open()?;
+        // A hole of any length costs nothing on a disk, and would be read for hours.
+        if source.seek(SeekFrom::End(0))? > MAX_SNAP_BYTES {
+            return Err(io::Error::other(format!(
+                "it has more than {} MiB",
+                MAX_SNAP_BYTES >> 20
+            )));
+        }
+        source.rewind()?;
         let mut digest = Sha3_384::new();
-        let size = each_chunk(&mut source, |chunk| digest.update(chunk))?;
+        let size = each_chunk((&mut source).take(MAX_SNAP_BYTES), |chunk| digest.update(chunk))?;
         Ok(Examined {
             size,
             digest: URL_SAFE_NO_PAD.encode(digest.finalize()),
@@ -155,7 +155,7 @@ fn unreadable(error: impl std::fmt::Display) -> String {
 }
 
 fn meta(source: &mut (impl Read + Seek)) -> Result<Meta, NoMeta> {
-    let bytes = match squashfs::read(source, &["meta", "snap.yaml"], MAX_META_BYTES) {
+    let bytes = match squashfs::read(source, &["meta", "snap.yaml"], MAX_SNAP_META_BYTES) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             return Err(NoMeta::Damaged("there is no meta/snap.yaml in it".to_owned()));
@@ -164,5 +164,5 @@ fn meta(source: &mut (impl Read + Seek)) -> Result<Meta, NoMeta> {
         Err(error) => return Err(NoMeta::Damaged(error.to_string())),
     };
     let text = String::from_utf8(bytes).map_err(|_| NoMeta::Damaged("its meta/snap.yaml is not text".to_owned()))?;
-    serde_yaml::from_str(&text).map_err(|error| NoMeta::Damaged(format!("its meta/snap.yaml cannot be read: {error}")))
+    foreign::yaml(&text).map_err(|error| NoMeta::Damaged(format!("its meta/snap.yaml cannot be read: {error}")))
 }

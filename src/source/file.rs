@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -11,8 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The largest profile that is read. 10,000 hosts in one file take about 4 MB; what is larger is not a profile.
-pub(crate) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+use crate::budget::MAX_SITE_BYTES;
+use crate::foreign;
+
+/// The largest profile that is read: one that takes up all that a site may.
+pub(crate) const MAX_FILE_BYTES: u64 = MAX_SITE_BYTES;
 
 /// Index of a file in [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,22 +208,20 @@ impl FileTrouble {
 /// Reads a file as UTF-8 text, never more than [`MAX_FILE_BYTES`] of it. `site` is the site's folder, without links: a
 /// file that lies elsewhere is refused. Its name was looked at before, but may be another file's by now.
 pub(crate) fn read_text(path: &Utf8Path, site: &Path) -> Result<String, FileTrouble> {
-    // Opening a pipe that nobody writes to would wait for good; for a regular file the flag means nothing.
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(FileTrouble::Io)?;
+    let file = foreign::open(path, false).map_err(|error| {
+        // A pipe or a device could block or never end.
+        if foreign::is_not_plain(&error) {
+            FileTrouble::NotAFile
+        } else {
+            FileTrouble::Io(error)
+        }
+    })?;
     if leads_out(&file, site) {
         return Err(FileTrouble::Io(std::io::Error::other(
             "it was swapped for a link to a place outside the site",
         )));
     }
     let metadata = file.metadata().map_err(FileTrouble::Io)?;
-    // A pipe or a device could block or never end.
-    if !metadata.is_file() {
-        return Err(FileTrouble::NotAFile);
-    }
     if metadata.len() > MAX_FILE_BYTES {
         return Err(FileTrouble::TooLarge(metadata.len()));
     }

@@ -1,12 +1,17 @@
 //! Which files make up a site, and their text: from a folder, or from memory.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use super::file::{FileTrouble, decode, read_text};
+use crate::budget::{
+    MAX_ALL_SNAPS_BYTES, MAX_SITE_BYTES, MAX_SITE_ENTRIES, MAX_SITE_LINKS, MAX_SNAP_BYTES, MAX_SNAP_FILES,
+    MAX_WALK_SECONDS,
+};
 use crate::snap::{ASSERT, SNAP, SnapFile};
 
 /// What a file of a site is for.
@@ -55,6 +60,81 @@ pub(crate) struct Layout {
     pub(crate) errors: Vec<(Utf8PathBuf, String)>,
     /// There is no such folder.
     pub(crate) missing: bool,
+    /// It is more than is read of a site, in words; nothing of it is kept then.
+    pub(crate) over_budget: Option<String>,
+}
+
+/// What has been seen of a site, held against what is read of one.
+struct Budget {
+    begun: Instant,
+    entries: usize,
+    links: usize,
+    snaps: usize,
+    snap_bytes: u64,
+    bytes: u64,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            entries: 0,
+            links: 0,
+            snaps: 0,
+            snap_bytes: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Counts a file or folder; says what is too much.
+    fn entry(&mut self, entry: &DirEntry) -> Result<(), String> {
+        self.entries += 1;
+        self.links += usize::from(entry.path_is_symlink());
+        let seconds = Duration::from_secs(MAX_WALK_SECONDS);
+        if self.entries > MAX_SITE_ENTRIES {
+            return Err(format!(
+                "there are more than {MAX_SITE_ENTRIES} files and folders in it"
+            ));
+        }
+        if self.links > MAX_SITE_LINKS {
+            return Err(format!(
+                "there are more than {MAX_SITE_LINKS} links in it, or links that lead to links"
+            ));
+        }
+        if self.entries.is_multiple_of(256) && self.begun.elapsed() > seconds {
+            return Err(format!(
+                "looking at what is in it takes longer than {MAX_WALK_SECONDS} seconds"
+            ));
+        }
+        Ok(())
+    }
+
+    fn snap(&mut self, size: u64) -> Result<(), String> {
+        self.snaps += 1;
+        // What is larger is not read.
+        self.snap_bytes += if size > MAX_SNAP_BYTES { 0 } else { size };
+        if self.snaps > MAX_SNAP_FILES {
+            return Err(format!(
+                "there are more than {MAX_SNAP_FILES} snaps and assertions in it"
+            ));
+        }
+        if self.snap_bytes > MAX_ALL_SNAPS_BYTES {
+            return Err(format!("its snaps have more than {} GiB", MAX_ALL_SNAPS_BYTES >> 30));
+        }
+        Ok(())
+    }
+
+    fn profile(&mut self, size: u64) -> Result<(), String> {
+        // One that is too large by itself is not read, and said to be so by itself.
+        self.bytes += if size > MAX_SITE_BYTES { 0 } else { size };
+        if self.bytes > MAX_SITE_BYTES {
+            return Err(format!(
+                "its profiles have more than {} MiB together",
+                MAX_SITE_BYTES >> 20
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Reads a site's folder. Symbolic links within the site are followed, loops are reported by the walk; the order is by
@@ -68,6 +148,11 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
         return layout;
     }
     let mut found = Vec::new();
+    let mut budget = Budget::new();
+    let over = |why: String| Layout {
+        over_budget: Some(why),
+        ..Layout::default()
+    };
     let mut walk = WalkDir::new(site)
         .follow_links(true)
         .max_depth(16)
@@ -85,6 +170,9 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
                 continue;
             }
         };
+        if let Err(why) = budget.entry(&entry) {
+            return over(why);
+        }
         let Some(path) = Utf8Path::from_path(entry.path()) else {
             let shown = Utf8PathBuf::from(entry.path().to_string_lossy().into_owned());
             layout.errors.push((shown, "the file's name is not UTF-8".to_owned()));
@@ -103,9 +191,16 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
         if is_folder {
             continue;
         }
+        let size = || entry.metadata().map_or(0, |metadata| metadata.len());
         if is_snap(path) {
+            if let Err(why) = budget.snap(size()) {
+                return over(why);
+            }
             layout.snaps.push(SnapFile::on_disk(path.to_owned()));
         } else if let Some((folder, role)) = layout.sort_in(site, path) {
+            if let Err(why) = budget.profile(size()) {
+                return over(why);
+            }
             found.push((folder, role, path.to_owned()));
         }
     }

@@ -120,7 +120,17 @@ impl Bench {
     }
 
     fn bake(&self, image: &str, output: &str, more: &[&str]) -> crate::support::Lxseed {
-        let args = ["bake", "site", "--image", image, "-o", output, "--only", "lab/node2"];
+        let args = [
+            "bake",
+            "site",
+            "--image",
+            image,
+            "-o",
+            output,
+            "--only",
+            "lab/node2",
+            "--unpublished",
+        ];
         lxseed(args.iter().chain(more)).dir(self.site.parent())
     }
 
@@ -248,8 +258,22 @@ fn the_readme_bakes_an_image() {
         .lines()
         .find(|line| line.starts_with("lxseed bake profiles --image "))
         .unwrap();
-    let words = line.split_whitespace().skip(1);
-    lxseed(words).dir(bench.site.parent()).run().expect_exit(0);
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let said = lxseed(&words).dir(bench.site.parent()).run().expect_exit(1);
+    assert!(
+        said.stderr
+            .contains("Lay the SHA256SUMS of where it comes from beside it"),
+        "{said}"
+    );
+    // As cloud-images.ubuntu.com has it.
+    let sums = Command::new("sha256sum")
+        .arg("-b")
+        .arg("bionic-server-cloudimg-amd64.img")
+        .current_dir(bench.site.parent())
+        .output()
+        .unwrap();
+    fs::write(bench.path("SHA256SUMS"), sums.stdout).unwrap();
+    lxseed(&words).dir(bench.site.parent()).run().expect_exit(0);
     let said = lxseed(["inspect", &bench.path("node1.img")]).run();
     assert!(said.expect_exit(0).stdout.contains("cloud image for lab/node1, raw"));
 }
@@ -288,6 +312,39 @@ fn inspect_tells_what_an_image_is_and_whether_it_is_as_it_was_made() {
     assert!(said.stderr.contains("bionic.img"), "{said}");
     let said = bench.bake(&out, &image, &[]).run().expect_exit(1);
     assert!(said.stderr.contains("bionic.img is there already"), "{said}");
+}
+
+/// Each file that a manifest names is asked of a program, and whoever made the image wrote the manifest.
+#[test]
+fn a_manifest_does_not_keep_inspect_busy() {
+    let Some(bench) = Bench::new("profiles/lab") else {
+        return;
+    };
+    let out = bench.path("node2.img");
+    bench.bake(&bench.bionic(), &out, &[]).run().expect_exit(0);
+    let path = "/var/lib/lxseed/manifest.json";
+    let mut manifest: serde_json::Value = serde_json::from_str(&bench.ask(&out, &format!("cat {path}"))).unwrap();
+    let files = manifest["files"].as_array_mut().unwrap();
+    let last = files.last().unwrap().clone();
+    files.extend((0..10_000).map(|at| {
+        let mut file = last.clone();
+        file["path"] = format!("zzz/{at:05}").into();
+        file
+    }));
+    let altered = bench.path("altered");
+    fs::write(&altered, manifest.to_string()).unwrap();
+    let device = format!("{out}?offset={OFFSET}");
+    let script = bench.path("script");
+    fs::write(
+        &script,
+        format!("cd /var/lib/lxseed\nrm manifest.json\nwrite {altered} manifest.json\n"),
+    )
+    .unwrap();
+    run(&bench.tools.debugfs, &["-w", "-f", &script, &device]).expect_exit(0);
+    let began = std::time::Instant::now();
+    let said = lxseed(["inspect", &out]).run().expect_exit(1);
+    assert!(said.stderr.contains("and at most 500 make sense"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 /// Whatever the clock says, and however the image is stored.

@@ -37,7 +37,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     let entries = WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().is_file());
     let inputs: Vec<Vec<u8>> = files.map(|entry| fs::read(entry.path()).unwrap()).collect();
-    assert!(inputs.len() > 20, "the corpus of {target} has {} inputs", inputs.len());
+    assert!(inputs.len() > 3, "the corpus of {target} has {} inputs", inputs.len());
     inputs
 }
 
@@ -130,4 +130,28 @@ fn any_bytes_can_be_a_site() {
 #[test]
 fn any_bytes_can_be_a_snap() {
     run("snap", input::snap);
+}
+
+#[test]
+fn any_bytes_can_be_assertions() {
+    run("assertion", input::assertion);
+}
+
+#[test]
+fn any_bytes_can_be_an_image() {
+    run("iso", input::iso);
+    run("seed", input::seed);
+}
+
+#[test]
+fn any_bytes_can_be_a_disk() {
+    run("disk", input::disk);
+    run("qcow2", input::qcow2);
+}
+
+#[test]
+fn any_bytes_can_be_a_text_of_ours() {
+    run("facts", input::facts);
+    run("manifest", input::manifest);
+    run("certificate", input::certificate);
 }

@@ -70,11 +70,13 @@ fn a_release_is_named_in_its_rooms_alone() {
 /// The rooms in the order in which data flows, from the ground up: each uses what is before it, none what is after it.
 const ROOMS: &[&str] = &[
     "target",
+    "budget",
     "encoding",
     "chunks",
     "hex",
     "interrupt",
     "child",
+    "foreign",
     "git",
     "shell",
     "trust",
@@ -99,7 +101,7 @@ fn no_room_uses_one_above_it() {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, text) in sources() {
         let room = name.split(['/', '.']).next().unwrap().to_owned();
-        if ["commands", "terminal", "main", "cli", "lib"].contains(&room.as_str()) {
+        if ["commands", "terminal", "main", "cli", "lib", "fuzzing"].contains(&room.as_str()) {
             continue;
         }
         assert!(place(&room).is_some(), "{name}: a room that the list above has not");

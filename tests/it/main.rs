@@ -15,6 +15,8 @@
 mod build;
 mod ci_recipes;
 mod cloud;
+mod dependencies;
+mod foreign;
 mod forged;
 mod fuzz;
 #[path = "../../benches/generator.rs"]

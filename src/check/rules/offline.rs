@@ -477,14 +477,14 @@ fn snap_of_another_channel(site: &SiteView<'_>, report: &mut Report<'_>) {
         let Some(version) = lxd.meta().map(Meta::version) else {
             continue;
         };
-        if !channel.may_have(&version) {
+        if !channel.may_have(version) {
             report
                 .add(
                     bundle.written.span,
                     format!(
                         "{} is LXD {}, which is not of channel {channel}",
                         lxd.file.path(),
-                        quoted(&version)
+                        quoted(version)
                     ),
                     format!("run there: snap download lxd --channel={channel}"),
                 )

@@ -9,6 +9,7 @@ mod questions;
 use thiserror::Error;
 
 pub use answers::{ANSWERS, Installer};
+pub(crate) use image::any_image;
 pub use image::{Source, layout};
 pub use medium::{FOLDER, medium};
 pub use menus::Menu;

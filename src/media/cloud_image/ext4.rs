@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::disk::Root;
 use crate::child::{self, Limit};
+use crate::foreign;
 use crate::hex;
 use crate::media::{DAY, MediaError, path_of};
 use crate::trust::SecretBytes;
@@ -162,7 +163,7 @@ impl Ext4 {
             let source = match &file.bytes {
                 Bytes::Here(bytes) => by_number(child::in_memory(bytes)?, &mut held),
                 // No name of the user's has to be quoted then.
-                Bytes::At(path, _) => by_number(fs_err::File::open(path)?.into_file(), &mut held),
+                Bytes::At(path, _) => by_number(foreign::open(path, false)?, &mut held),
             };
             // Older ones take a plain name only.
             let (folder, name) = parts(file.path);

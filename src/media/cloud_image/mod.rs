@@ -3,6 +3,7 @@
 
 mod disk;
 mod ext4;
+mod qcow2;
 mod qemu;
 
 use std::fmt;
@@ -17,11 +18,14 @@ use rustix::io::Errno;
 use super::bundled::BundledFile;
 use super::seed_image::{self, Seed};
 use super::{MediaError, SeedSummary, path_of};
+use crate::budget::{MAX_DISK_BYTES, MAX_IMAGE_FILES};
+use crate::foreign;
 use crate::seed::{Content, File as Rendered};
 use crate::target;
 use crate::tree::Manifest;
 use crate::trust::SecretBytes;
 use ext4::{Bytes, Ext4, New};
+use qcow2::Qcow2;
 
 /// Where cloud-init finds a seed by itself.
 const SEED: &str = "var/lib/cloud/seed/nocloud";
@@ -72,24 +76,18 @@ pub struct Source {
     file: File,
     /// How it is stored.
     pub format: Format,
+    qcow2: Option<Qcow2>,
 }
 
 impl Source {
-    /// Opens a file and refuses what is no disk image by its first bytes.
+    /// Opens a file and refuses what is no disk image by its first bytes, and every image that leads out of itself.
     ///
     /// # Errors
     /// Why it cannot be used, and which image can.
     pub fn open(path: &Utf8Path) -> Result<Self, MediaError> {
         let no = |why: &str| Err(MediaError::Malformed(format!("{why}: {}", instead())));
-        let file = fs_err::File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(MediaError::Malformed("it is not a plain file".to_owned()));
-        }
-        let file = file.into_parts().0;
-        let begins = |at: u64, magic: &[u8]| {
-            let mut bytes = vec![0; magic.len()];
-            file.read_exact_at(&mut bytes, at).is_ok() && bytes == magic
-        };
+        let file = foreign::open(path, false)?;
+        let begins = |at: u64, magic: &[u8]| begins(&file, at, magic);
         if begins(0x8001, b"CD001") {
             return Err(MediaError::Malformed(
                 "it is the image of a CD; an installer's is baked with `bake --iso`".to_owned(),
@@ -101,12 +99,30 @@ impl Source {
         if begins(0, b"\x1f\x8b") || begins(0, b"\xfd7zXZ") || begins(257, b"ustar") {
             return no("it is an archive");
         }
-        let format = if begins(0, qemu::MAGIC) {
-            Format::Qcow2
-        } else {
-            Format::Raw
-        };
-        Ok(Self { file, format })
+        if begins(0, qcow2::MAGIC) {
+            let qcow2 = Some(Qcow2::open(&file)?);
+            return Ok(Self {
+                file,
+                format: Format::Qcow2,
+                qcow2,
+            });
+        }
+        if file.metadata()?.len() > MAX_DISK_BYTES {
+            return no("it is larger than any disk that makes sense");
+        }
+        Ok(Self {
+            file,
+            format: Format::Raw,
+            qcow2: None,
+        })
+    }
+
+    /// The lower-case hexadecimal SHA-256 of the file.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn digest(&self) -> io::Result<String> {
+        super::digest(&self.file)
     }
 
     /// How many bytes of a disk its data takes.
@@ -114,16 +130,10 @@ impl Source {
     /// # Errors
     /// If that cannot be told.
     pub fn needs(&self) -> Result<u64, MediaError> {
-        match self.format {
-            Format::Raw => Ok(self.file.metadata()?.blocks() * 512),
-            Format::Qcow2 => qemu::needs(&path_of(&self.file)),
+        match &self.qcow2 {
+            None => Ok(self.file.metadata()?.blocks() * 512),
+            Some(qcow2) => qcow2.data(&self.file),
         }
-    }
-
-    /// Whether a GUID partition table begins where one does.
-    fn has_table(&self) -> bool {
-        let mut signature = [0; 8];
-        self.file.read_exact_at(&mut signature, 512).is_ok() && &signature == b"EFI PART"
     }
 
     /// Writes the disk into a file.
@@ -131,11 +141,21 @@ impl Source {
     /// # Errors
     /// If reading, converting or writing fails.
     pub fn unpack(&self, file: &File) -> Result<(), MediaError> {
-        match self.format {
-            Format::Raw => Ok(copy(&self.file, file)?),
-            Format::Qcow2 => qemu::convert((&path_of(&self.file), "qcow2"), (&path_of(file), "raw")),
+        match &self.qcow2 {
+            None => Ok(copy(&self.file, file)?),
+            Some(qcow2) => qcow2.unpack(&self.file, file),
         }
     }
+}
+
+fn begins(file: &File, at: u64, magic: &[u8]) -> bool {
+    let mut bytes = vec![0; magic.len()];
+    file.read_exact_at(&mut bytes, at).is_ok() && bytes == magic
+}
+
+/// Whether a GUID partition table begins where one does.
+fn has_table(file: &File) -> bool {
+    begins(file, 512, b"EFI PART")
 }
 
 /// Stores the disk in `from` in another file.
@@ -143,7 +163,7 @@ impl Source {
 /// # Errors
 /// If converting or writing fails.
 pub fn pack(from: &File, to: &File, format: Format) -> Result<(), MediaError> {
-    qemu::convert((&path_of(from), "raw"), (&path_of(to), format.word()))
+    qemu::pack(&path_of(from), &path_of(to), format.word())
 }
 
 /// Copies a file and leaves its holes: a disk is empty for the most part.
@@ -286,6 +306,21 @@ impl Image {
     }
 }
 
+/// Looks at a disk as far as that takes no other program.
+pub(crate) fn any_disk(disk: &File) {
+    let _: Result<_, _> = disk::root(disk);
+}
+
+/// Unpacks a disk of at most `most` bytes.
+pub(crate) fn any_qcow2(file: &File, most: u64) {
+    if let Ok(qcow2) = Qcow2::open(file)
+        && qcow2.data(file).is_ok_and(|data| data <= most)
+        && let Ok(to) = crate::child::in_memory(&[])
+    {
+        let _: Result<_, _> = qcow2.unpack(file, &to);
+    }
+}
+
 /// What of a host's files goes into an image, and where to. The seed is for root alone, as where the installer plants
 /// it.
 #[must_use]
@@ -324,7 +359,22 @@ pub struct Planted {
 /// Whether a file is stored like a disk, by its first bytes.
 #[must_use]
 pub fn is_disk(path: &Utf8Path) -> bool {
-    Source::open(path).is_ok_and(|source| source.format == Format::Qcow2 || source.has_table())
+    foreign::open(path, false).is_ok_and(|file| begins(&file, 0, qcow2::MAGIC) || has_table(&file))
+}
+
+/// Refuses a temporary file for which there is no room.
+fn check_room(file: &File, needed: u64) -> Result<(), MediaError> {
+    let disk = rustix::fs::fstatvfs(file).map_err(io::Error::from)?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if needed <= free {
+        return Ok(());
+    }
+    Err(MediaError::NoRoom(format!(
+        "unpacking it takes {} MB, and {} (TMPDIR) has {} MB free",
+        needed.div_ceil(1_000_000),
+        std::env::temp_dir().display(),
+        free / 1_000_000
+    )))
 }
 
 /// Reads a cloud image; nothing if it is a file of another kind, or has no seed of lxseed's.
@@ -335,11 +385,12 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     let source = Source::open(path)?;
     let temporary;
     let disk = match source.format {
-        Format::Raw if !source.has_table() => return Ok(None),
+        Format::Raw if !has_table(&source.file) => return Ok(None),
         Format::Raw => &source.file,
         Format::Qcow2 => {
             // Without a name: nothing of it stays.
             temporary = tempfile::tempfile()?;
+            check_room(&temporary, source.needs()?)?;
             source.unpack(&temporary)?;
             &temporary
         }
@@ -350,6 +401,13 @@ pub fn read(path: &Utf8Path) -> Result<Option<Planted>, MediaError> {
     };
     let manifest = Manifest::of_medium(manifest.expose())
         .ok_or_else(|| MediaError::Malformed(format!("its /{MANIFEST} is damaged or of a newer lxseed")))?;
+    // Each is looked up by programs of e2fsprogs.
+    if manifest.files.len() > MAX_IMAGE_FILES {
+        return Err(MediaError::Malformed(format!(
+            "its /{MANIFEST} names {} files, and at most {MAX_IMAGE_FILES} make sense",
+            manifest.files.len()
+        )));
+    }
     let mut faults = Vec::new();
     for entry in &manifest.files {
         let stat = image.ext4.stat(entry.path.as_str())?;

@@ -2,20 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
-use crate::hex;
-use crate::media::path_of;
+use crate::media::{digest_while, path_of};
 
 /// At a time; the way to see that it shall end is not long.
 const STEP: u64 = 32 << 20;
-/// Read at a time for the digest: as much as fits into the processor's own memory.
-const BLOCK: usize = 256 << 10;
 
 /// The bytes of `source` are copied to `target`, which is empty, until `stop` says otherwise. Returns the lower-case
 /// hexadecimal SHA-256 of what `source` holds.
@@ -33,7 +28,7 @@ pub(super) fn copy(source: &File, target: &File, stop: &AtomicBool) -> io::Resul
     }
     std::thread::scope(|scope| {
         // Each reads for itself: the kernel can then copy without the bytes passing through here.
-        let digest = scope.spawn(|| digest(source, stop));
+        let digest = std::thread::Builder::new().spawn_scoped(scope, || digest_while(source, || stopped(stop)))?;
         // The disk writes while the digest is still worked out; the last sync of all has little left to do.
         let copied = bytes(source, target, length, stop).and_then(|()| target.sync_data());
         if copied.is_err() {
@@ -50,21 +45,6 @@ fn stopped(stop: &AtomicBool) -> io::Result<()> {
         return Err(io::Error::other("it was stopped"));
     }
     Ok(())
-}
-
-fn digest(source: &File, stop: &AtomicBool) -> io::Result<String> {
-    let mut digest = Sha256::new();
-    let mut block = vec![0; BLOCK];
-    let mut at = 0;
-    loop {
-        stopped(stop)?;
-        let read = source.read_at(&mut block, at)?;
-        if read == 0 {
-            return Ok(hex::encode(&digest.finalize()));
-        }
-        digest.update(&block[..read]);
-        at += read as u64;
-    }
 }
 
 fn bytes(source: &File, mut target: &File, length: u64, stop: &AtomicBool) -> io::Result<()> {
@@ -85,7 +65,12 @@ fn bytes(source: &File, mut target: &File, length: u64, stop: &AtomicBool) -> io
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::os::unix::fs::FileExt as _;
+
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
+    use crate::hex;
 
     #[test]
     fn everything_is_copied_until_it_is_stopped() {

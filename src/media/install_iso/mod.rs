@@ -3,6 +3,7 @@
 
 mod boot;
 mod copy;
+pub(crate) mod own;
 mod skeleton;
 mod xorriso;
 
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::bundled::BundledFile;
 use super::iso9660::{Image, Node};
 use super::{MediaError, path_of, seed_image};
+use crate::foreign;
 use crate::hex;
 use crate::seed::{Content, File as Rendered};
 use crate::tree::{MANIFEST, Manifest};
@@ -27,12 +29,22 @@ use skeleton::{Skeleton, Undo};
 use xorriso::Addition;
 
 pub use boot::Boot;
+pub use skeleton::Left;
 
 /// What the installer checks its medium by.
 const SUMS: &str = "md5sum.txt";
 
 /// The size of a block of an image, in bytes.
 const BLOCK: u64 = 2048;
+
+/// Why an image was not changed in place, and what is left of it.
+#[derive(Debug)]
+pub struct NotPut {
+    /// What failed first.
+    pub error: MediaError,
+    /// What is there now.
+    pub left: Left,
+}
 
 /// Where on a baked image what is lxseed's lies, and how it is started.
 #[derive(Debug)]
@@ -131,7 +143,7 @@ pub fn copy_and_session<'a>(
 ) -> Result<(String, Session<'a>), MediaError> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let copied = scope.spawn(|| copy::copy(base.file, target, &stop));
+        let copied = std::thread::Builder::new().spawn_scoped(scope, || copy::copy(base.file, target, &stop))?;
         let session = session(base, folder, fleet);
         if session.is_err() {
             stop.store(true, Ordering::Relaxed);
@@ -158,24 +170,34 @@ impl Session<'_> {
     /// Puts the fleet on the image itself. It is the image that it was until its beginning is written, last of all.
     ///
     /// # Errors
-    /// If writing fails, or the image does not read back: it is then led back to what it was.
-    pub fn put_in_place(&self, base: Base<'_>) -> Result<(), MediaError> {
+    /// If writing fails, or the image does not read back: it is then led back to what it was, as far as that goes.
+    pub fn put_in_place(&self, base: Base<'_>) -> Result<(), NotPut> {
         let file = base.file;
-        let before = file.metadata()?.permissions();
-        let contents = self.contents()?;
-        let mut undo = Undo::of(file)?;
+        let untouched = |error: MediaError| NotPut {
+            error,
+            left: Left::AsItWas,
+        };
+        let before = file.metadata().map_err(|error| untouched(error.into()))?.permissions();
+        let contents = self.contents().map_err(untouched)?;
+        let mut undo = Undo::of(file).map_err(|error| untouched(error.into()))?;
         // From here on it holds keys.
-        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_permissions(Permissions::from_mode(0o600))
+            .map_err(|error| untouched(error.into()))?;
         let put = self
             .skeleton
             .put(file, file, &contents, Some(&mut undo))
             .and_then(|()| Ok(file.sync_data()?))
             .and_then(|()| self.read_back(file));
-        if put.is_err() {
-            undo.undo(file)?;
-            file.set_permissions(before)?;
-        }
-        put
+        let Err(error) = put else { return Ok(()) };
+        let left = match undo.undo(file) {
+            Ok(()) => {
+                // Where it stays private it is as it was all the same.
+                let _: std::io::Result<()> = file.set_permissions(before);
+                Left::AsItWas
+            }
+            Err(left) => left,
+        };
+        Err(NotPut { error, left })
     }
 
     /// Every file with its place, where there is something else of its size by now.
@@ -207,7 +229,8 @@ impl Session<'_> {
         }
         for BundledFile { entry, .. } in self.bundled {
             let path = format!("{}/{}", self.folder, entry.path);
-            if sha256(&mut image, &path)?.as_ref() != Some(&entry.sha256) {
+            let digest = nodes.get(&path).map(|node| sha256(&mut image, node)).transpose()?;
+            if digest.as_ref() != Some(&entry.sha256) {
                 return Err(MediaError::NotReadBack(path));
             }
         }
@@ -222,14 +245,11 @@ impl Session<'_> {
     }
 }
 
-/// The SHA-256 of a file of the image, if it is there.
-fn sha256(image: &mut Image<&File>, path: &str) -> Result<Option<String>, MediaError> {
-    let Some(node) = image.find(path)?.filter(|node| !node.is_folder) else {
-        return Ok(None);
-    };
+/// The SHA-256 of a file of the image.
+fn sha256(image: &mut Image<&File>, node: &Node) -> Result<String, MediaError> {
     let mut digest = Sha256::new();
-    image.pieces(&node, |piece| digest.update(piece))?;
-    Ok(Some(hex::encode(&digest.finalize())))
+    image.pieces(node, |piece| digest.update(piece))?;
+    Ok(hex::encode(&digest.finalize()))
 }
 
 /// A baked image, read.
@@ -252,9 +272,12 @@ pub struct Baked {
 /// # Errors
 /// If it is no image, or a damaged one.
 pub fn read(path: &Utf8Path, layout: &Layout) -> Result<Option<Baked>, MediaError> {
+    read_file(&foreign::open(path, false)?, layout)
+}
+
+pub(crate) fn read_file(file: &File, layout: &Layout) -> Result<Option<Baked>, MediaError> {
     let folder = layout.folder;
-    let file = fs_err::File::open(path)?.into_file();
-    let mut image = Image::open(&file)?;
+    let mut image = Image::open(file)?;
     let mut text = |name: &str| -> Result<Option<Vec<u8>>, MediaError> {
         match image.find(name)? {
             Some(node) if !node.is_folder => Ok(Some(image.read(&node, seed_image::MAX_BYTES)?)),
@@ -283,15 +306,27 @@ pub fn read(path: &Utf8Path, layout: &Layout) -> Result<Option<Baked>, MediaErro
             faults.push((*menu).to_owned());
         }
     }
+    // Files of a medium do not lie over one another: together they are no larger than it is.
+    let mut left = file.metadata()?.len();
+    let nodes: HashMap<String, Node> = image.files()?.into_iter().collect();
     for entry in &manifest.files {
         let path = format!("{folder}/{}", entry.path);
-        if sha256(&mut image, &path)?.as_ref() != Some(&entry.sha256) {
+        let digest = match nodes.get(&path) {
+            Some(node) => {
+                left = left
+                    .checked_sub(node.size.into())
+                    .ok_or_else(|| MediaError::Malformed("its files lie over one another: it is damaged".to_owned()))?;
+                Some(sha256(&mut image, node)?)
+            }
+            None => None,
+        };
+        if digest.as_ref() != Some(&entry.sha256) {
             faults.push(path);
         }
     }
     Ok(Some(Baked {
         source: String::from_utf8_lossy(&source).trim().to_owned(),
-        boot: Boot::of(&file)?,
+        boot: Boot::of(file)?,
         manifest,
         hosts,
         faults,

@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use camino::Utf8Path;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 
 use super::{BLOCK, boot};
 use crate::media::MediaError;
@@ -94,7 +96,7 @@ impl Skeleton {
     pub(super) fn put(
         &self,
         image: &File,
-        target: &File,
+        target: &impl Disk,
         contents: &[(u64, &[u8])],
         undo: Option<&mut Undo>,
     ) -> Result<(), MediaError> {
@@ -116,17 +118,22 @@ impl Skeleton {
                 // At most STEP.
                 bytes.resize(change.length as usize, 0);
                 self.file.read_exact_at(&mut bytes, change.at)?;
-                target.write_all_at(&bytes, change.at)?;
+                target.put(&bytes, change.at)?;
             }
             Ok(())
         };
+        let length = self.file.metadata()?.len();
+        if in_place {
+            // A disk that is full shows before anything is changed.
+            target.reserve(self.original, length)?;
+        }
         put(&rest)?;
-        target.set_len(self.file.metadata()?.len())?;
+        target.resize(length)?;
         for (at, bytes) in contents {
-            target.write_all_at(bytes, *at)?;
+            target.put(bytes, *at)?;
         }
         if in_place {
-            target.sync_data()?;
+            target.sync()?;
         }
         Ok(put(&head)?)
     }
@@ -167,6 +174,67 @@ impl Skeleton {
     }
 }
 
+/// An image that is changed.
+pub(super) trait Disk {
+    fn put(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    fn resize(&self, length: u64) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+    /// Sees that there is room from one length to another, where that can be seen.
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()>;
+    fn holds(&self, bytes: &[u8], at: u64) -> bool;
+}
+
+impl Disk for File {
+    fn put(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+
+    fn resize(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, from, to.saturating_sub(from).max(1)) {
+            Err(error) if !matches!(error, Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn holds(&self, bytes: &[u8], at: u64) -> bool {
+        let mut found = vec![0; bytes.len()];
+        self.read_exact_at(&mut found, at).is_ok() && found == bytes
+    }
+}
+
+/// What a change in place that failed has left of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The image, as it was.
+    AsItWas,
+    /// Neither the image nor a medium; no key that was behind its end.
+    Damaged,
+    /// The same, and keys behind its end.
+    Keys,
+}
+
+impl Left {
+    /// For the end of a message.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AsItWas => "it is as it was",
+            Self::Damaged => "it could not be put back as it was and is of no use: remove it, and copy the image anew",
+            Self::Keys => {
+                "it could not be put back as it was and KEYS of the machines lie in it: remove it, and copy the image anew"
+            }
+        }
+    }
+}
+
 /// What leads an image back to what it was.
 #[derive(Debug)]
 pub(super) struct Undo {
@@ -192,13 +260,25 @@ impl Undo {
         Ok(())
     }
 
-    /// Puts back what was kept: what decides what is seen of the image first.
-    pub(super) fn undo(&self, image: &File) -> io::Result<()> {
+    /// Puts the image back to what it was. First of all it is cut to its length: behind it lie the keys, and cutting
+    /// needs no room. Then what decides what is seen of it comes back. One step that fails keeps none of the others from
+    /// being taken.
+    ///
+    /// # Errors
+    /// What is left where something of it fails.
+    pub(super) fn undo(&self, image: &impl Disk) -> Result<(), Left> {
+        let cut = image.resize(self.length);
+        let mut left = Ok(());
         for (at, bytes) in self.kept.iter().rev() {
-            image.write_all_at(bytes, *at)?;
+            // What could not be written over is still there.
+            if image.put(bytes, *at).is_err() && !image.holds(bytes, *at) {
+                left = Err(Left::Damaged);
+            }
         }
-        image.set_len(self.length)?;
-        image.sync_data()
+        if image.sync().is_err() {
+            left = Err(Left::Damaged);
+        }
+        cut.map_err(|_| Left::Keys).and(left)
     }
 }
 
@@ -237,6 +317,8 @@ fn copy_range(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::cell::Cell;
 
     use super::*;
 
@@ -286,5 +368,97 @@ mod tests {
         assert!(bytes(&target) == expected);
         undo.undo(&target).unwrap();
         assert!(bytes(&target) == image);
+    }
+
+    /// A disk whose calls fail from one of them on, or that one alone.
+    struct Faulty {
+        file: File,
+        calls: Cell<usize>,
+        fails_at: usize,
+        lasting: bool,
+    }
+
+    impl Faulty {
+        fn call(&self, work: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+            let call = self.calls.replace(self.calls.get() + 1);
+            if call == self.fails_at || (self.lasting && call > self.fails_at) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            work(&self.file)
+        }
+    }
+
+    impl Disk for Faulty {
+        fn put(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+            self.call(|file| file.put(bytes, at))
+        }
+
+        // What a full disk does not keep from.
+        fn resize(&self, length: u64) -> io::Result<()> {
+            if length <= self.file.metadata()?.len() {
+                return self.file.resize(length);
+            }
+            self.call(|file| file.resize(length))
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.call(Disk::sync)
+        }
+
+        fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+            self.call(|file| file.reserve(from, to))
+        }
+
+        fn holds(&self, bytes: &[u8], at: u64) -> bool {
+            self.file.holds(bytes, at)
+        }
+    }
+
+    /// Whatever fails, and as often as it does: the image is as it was, or it is said that it is not; no key is left
+    /// behind its end.
+    #[test]
+    fn an_image_that_fails_in_place_is_told_truly() {
+        let size = 60 * BLOCK as usize;
+        let image = vec![7; size];
+        let skeleton = Skeleton {
+            file: file(&[&image[..], &vec![3; 10 * BLOCK as usize]].concat()),
+            taken: std::iter::once(0..size as u64).collect(),
+            original: size as u64,
+        };
+        skeleton
+            .file
+            .write_all_at(&[1; 2 * BLOCK as usize], 16 * BLOCK)
+            .unwrap();
+        skeleton.file.write_all_at(&[2; BLOCK as usize], 40 * BLOCK).unwrap();
+        let key = [9; 5000];
+        let contents = [(61 * BLOCK, &key[..])];
+        let mut calls = 0;
+        for lasting in [false, true] {
+            for fails_at in 0.. {
+                let faulty = Faulty {
+                    file: file(&image),
+                    calls: Cell::new(0),
+                    fails_at,
+                    lasting,
+                };
+                let mut undo = Undo::of(&faulty.file).unwrap();
+                let put = skeleton
+                    .put(&file(&image), &faulty, &contents, Some(&mut undo))
+                    .and_then(|()| Ok(faulty.sync()?));
+                if put.is_ok() {
+                    calls = fails_at;
+                    break;
+                }
+                let undone = undo.undo(&faulty);
+                let now = bytes(&faulty.file);
+                assert_eq!(now.len(), size, "{fails_at} {lasting}");
+                assert!(!now.windows(16).any(|bytes| *bytes == key[..16]));
+                match undone {
+                    Ok(()) => assert!(now == image, "{fails_at} {lasting}"),
+                    Err(left) => assert!(lasting && left == Left::Damaged, "{fails_at} {left:?}"),
+                }
+            }
+            assert!(calls > 5, "{calls}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use super::{BLOCK, FIRST_DESCRIPTOR, FOLDER, JOLIET, MAGIC, PRIMARY, RECORD, SUPPLEMENTARY, TERMINATOR, field};
+use crate::budget::MAX_FOLDERS_BYTES;
 use crate::media::MediaError;
 
 /// Which names of the files are meant.
@@ -44,6 +45,8 @@ pub(crate) struct Image<S> {
     joliet: Option<Node>,
     /// The bytes of each system use field that SUSP skips, if there is SUSP.
     susp: Option<usize>,
+    /// Bytes of folders and their continuations that have been read in one walk.
+    walked: u64,
 }
 
 /// No image that lxseed reads has a folder of more entries' bytes; one that says so is damaged or hostile.
@@ -97,6 +100,7 @@ impl<S: Read + Seek> Image<S> {
             root: root_of(&primary)?,
             joliet,
             susp: None,
+            walked: 0,
         };
         let (has, says) = (
             image.source.seek(SeekFrom::End(0))?,
@@ -137,6 +141,7 @@ impl<S: Read + Seek> Image<S> {
     /// What is in a folder, `.` and `..` left out.
     pub(crate) fn list(&mut self, folder: &Node, names: Names) -> Result<Vec<Node>, MediaError> {
         let bytes = self.read(folder, MAX_FOLDER_BYTES)?;
+        self.walk(bytes.len())?;
         let mut nodes = Vec::new();
         for block in bytes.chunks(BLOCK) {
             let mut rest = block;
@@ -163,6 +168,7 @@ impl<S: Read + Seek> Image<S> {
 
     /// The file or folder at a path such as `boot/grub/grub.cfg`, if it is there.
     pub(crate) fn find(&mut self, path: &str) -> Result<Option<Node>, MediaError> {
+        self.walked = 0;
         let names = self.best();
         let mut node = self.root(names).clone();
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -181,8 +187,21 @@ impl<S: Read + Seek> Image<S> {
         Ok(Some(node))
     }
 
+    /// Folders may lie over one another, and each be as large as a folder can be.
+    fn walk(&mut self, bytes: usize) -> Result<(), MediaError> {
+        self.walked += bytes as u64;
+        if self.walked > MAX_FOLDERS_BYTES {
+            return Err(malformed(&format!(
+                "its folders have more than {} MiB",
+                MAX_FOLDERS_BYTES >> 20
+            )));
+        }
+        Ok(())
+    }
+
     /// Every file of the image, by its path, in the image's own order.
     pub(crate) fn files(&mut self) -> Result<Vec<(String, Node)>, MediaError> {
+        self.walked = 0;
         let names = self.best();
         let mut files = Vec::new();
         // A folder that is below itself would never end.
@@ -302,6 +321,7 @@ impl<S: Read + Seek> Image<S> {
             let Some([block, offset, length]) = next else {
                 break;
             };
+            self.walk(BLOCK)?;
             let bytes = read_block(&mut self.source, block)?;
             let (offset, length) = (offset as usize, length as usize);
             fields = bytes

@@ -1,0 +1,170 @@
+//! What lxseed is made of, held against deny.toml and against the advisories that tests/advisories.jsonl carries.
+//!
+//! cargo-deny does the same and more, with the newest advisories, in CI and in `tests/run long`. It takes many minutes to
+//! compile and a network to run, so what every run of the tests looks at is looked at here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use semver::{Version, VersionReq};
+use serde_json::Value;
+
+use crate::support::{Run, root};
+
+fn deny_toml() -> String {
+    fs::read_to_string(root().join("deny.toml")).unwrap()
+}
+
+/// The texts in quotes of a list of deny.toml.
+fn list(text: &str, head: &str) -> Vec<String> {
+    let (_, list) = text.split_once(&format!("\n{head} = [")).unwrap();
+    let (list, _) = list.split_once("\n]").unwrap_or_else(|| list.split_once(']').unwrap());
+    let lines = list.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned))
+        .collect()
+}
+
+/// Every package that is part of the program, its tests or its build on Linux.
+fn packages() -> Vec<Value> {
+    let words = [
+        "metadata",
+        "--locked",
+        "--offline",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        "x86_64-unknown-linux-gnu",
+    ];
+    let said = Run::of(Command::new(env!("CARGO")).args(words).current_dir(root())).expect_exit(0);
+    let metadata: Value = serde_json::from_str(&said.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+/// Whether a licence expression (SPDX) can be met by what is allowed.
+fn is_met(expression: &str, allowed: &[String]) -> bool {
+    // The older way to write OR, and parentheses as words of their own.
+    let text = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (met, rest) = any_of(&words, allowed);
+    assert!(rest.is_empty(), "{expression}");
+    met
+}
+
+fn any_of<'a>(words: &'a [&'a str], allowed: &[String]) -> (bool, &'a [&'a str]) {
+    let (mut met, mut rest) = all_of(words, allowed);
+    while let ["OR", more @ ..] = rest {
+        let (other, behind) = all_of(more, allowed);
+        (met, rest) = (met | other, behind);
+    }
+    (met, rest)
+}
+
+fn all_of<'a>(words: &'a [&'a str], allowed: &[String]) -> (bool, &'a [&'a str]) {
+    let (mut met, mut rest) = one(words, allowed);
+    while let ["AND", more @ ..] = rest {
+        let (other, behind) = one(more, allowed);
+        (met, rest) = (met & other, behind);
+    }
+    (met, rest)
+}
+
+fn one<'a>(words: &'a [&'a str], allowed: &[String]) -> (bool, &'a [&'a str]) {
+    match words {
+        ["(", more @ ..] => match any_of(more, allowed) {
+            (met, [")", behind @ ..]) => (met, behind),
+            (_, rest) => panic!("no closing parenthesis before {rest:?}"),
+        },
+        [name, "WITH", exception, behind @ ..] => (allowed.contains(&format!("{name} WITH {exception}")), behind),
+        [name, behind @ ..] => (allowed.iter().any(|known| known == name), behind),
+        [] => panic!("an expression ends too early"),
+    }
+}
+
+#[test]
+fn licences_sources_and_bans_are_kept() {
+    let text = deny_toml();
+    let (allowed, banned) = (list(&text, "allow"), list(&text, "deny"));
+    assert!(
+        allowed.contains(&"MIT".to_owned()) && banned.contains(&"cc".to_owned()),
+        "{allowed:?} {banned:?}"
+    );
+    for (expression, met) in [
+        ("MIT", true),
+        ("GPL-3.0-only", false),
+        ("GPL-3.0-only OR MIT", true),
+        ("GPL-3.0-only/MIT", true),
+        ("(MIT OR GPL-3.0-only) AND Zlib", true),
+        ("MIT AND GPL-3.0-only", false),
+        ("Apache-2.0 WITH LLVM-exception", true),
+        ("MIT WITH LLVM-exception", false),
+    ] {
+        assert_eq!(is_met(expression, &allowed), met, "{expression}");
+    }
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let name = package["name"].as_str().unwrap();
+        match package["license"].as_str() {
+            Some(license) if is_met(license, &allowed) => {}
+            license => wrong.push(format!("{name}: licence {license:?}")),
+        }
+        match package["source"].as_str() {
+            None if name == "lxseed" => {}
+            Some("registry+https://github.com/rust-lang/crates.io-index") => {}
+            source => wrong.push(format!("{name}: from {source:?}")),
+        }
+        if banned.iter().any(|banned| banned == name) {
+            wrong.push(format!("{name}: banned"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Name and version of each package of a lock file.
+fn locked(path: &str) -> Vec<(String, Version)> {
+    let text = fs::read_to_string(root().join(path)).unwrap();
+    let packages = text.split("\n[[package]]\n").skip(1).map(|package| {
+        let value = |key: &str| {
+            let line = package
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+            line.unwrap().trim_matches('"').to_owned()
+        };
+        (value("name"), value("version").parse().unwrap())
+    });
+    packages.collect()
+}
+
+#[test]
+fn no_known_advisory_applies() {
+    let text = fs::read_to_string(root().join("tests/advisories.jsonl")).unwrap();
+    let advisories: Vec<Value> = text
+        .lines()
+        .skip(1)
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(advisories.len() > 1000);
+    let affected = |name: &str, version: &Version, advisory: &Value| {
+        let one_of = |key: &str| {
+            let mut ranges = advisory[key].as_array().unwrap().iter();
+            ranges.any(|range| VersionReq::parse(range.as_str().unwrap()).unwrap().matches(version))
+        };
+        advisory["package"] == name && !one_of("patched") && !one_of("unaffected")
+    };
+    let old = Version::new(0, 1, 42);
+    assert!(
+        advisories.iter().any(|advisory| affected("time", &old, advisory)),
+        "nothing is ever found"
+    );
+    let mut wrong = BTreeSet::new();
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let packages = locked(lock);
+        assert!(packages.len() > 100);
+        for (name, version) in packages {
+            let found = advisories.iter().filter(|advisory| affected(&name, &version, advisory));
+            wrong.extend(found.map(|advisory| format!("{lock}: {name} {version}: {}", advisory["id"])));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
