@@ -240,7 +240,7 @@ record! {
 /// A disk's name below /dev/disk/by-id or by-path: the bus, then what udev writes; no path, no partition.
 fn disk_link(buses: &str, example: &str) -> Value {
     form(
-        &format!("^(?!.*-part[0-9]+$)({buses})-[A-Za-z0-9#+.:=@_-]{{1,196}}$"),
+        &format!("^(?!.*-part[0-9]+$)({buses})-[A-Za-z0-9#+.:=@_-]{{1,197}}$"),
         "the name of a whole disk there, with its bus and without the folder",
         &[example],
     )

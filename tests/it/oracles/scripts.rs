@@ -157,8 +157,7 @@ fn no_function_of_a_script_is_defined_twice() {
 }
 
 /// Below their variables these scripts are the ones above (see [`scripts_differ_in_their_variables_only`]), so
-/// shellcheck is spared that part. SC2034 says that the rest does not use them; SC2016 notes what looks like an
-/// expansion between single quotes, which here is a serial number that shall stay as it is written.
+/// shellcheck is spared that part. SC2034 says that the rest does not use them.
 #[test]
 fn shellcheck_and_the_shells_accept_awkward_values() {
     let (Some(program), Some(_), Some(_)) = (tool("shellcheck"), tool("bash"), tool("dash")) else {
@@ -169,7 +168,7 @@ fn shellcheck_and_the_shells_accept_awkward_values() {
         parse(shell, &script).expect_exit(0).expect_stderr("");
         let block = variables(&fs::read_to_string(&script).unwrap());
         fs::write(&script, block).unwrap();
-        shellcheck(&program, &script, shell, &["SC2016", "SC2034"])
+        shellcheck(&program, &script, shell, &["SC2034"])
             .expect_exit(0)
             .expect_stdout("");
     }
@@ -239,7 +238,8 @@ fn bash_reads_the_values_that_were_written() {
         assert!(seen.contains(id), "{id:?} is in no script; these are: {seen:#?}");
     }
     assert!(
-        written.iter().any(|id| id.contains("$(")),
+        // What a shell would expand is in no disk's name or number (D003); `shell` tests its quotes with every character.
+        written.iter().any(|id| id.contains("#")),
         "the site has no awkward value"
     );
 }

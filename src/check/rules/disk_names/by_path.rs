@@ -68,7 +68,11 @@ fn respelled(lower: &str) -> Vec<String> {
 /// Why it is not a path that udev makes; nothing if it is one.
 pub(super) fn wrong_part(text: &str) -> Option<String> {
     const HEADS: &str = "a path begins with the bus, such as pci-0000:00:17.0";
-    let text = text.strip_prefix("virtio-").unwrap_or(text);
+    // virtio disks have a second name, as they had before systemd 230.
+    let text = text
+        .strip_prefix("virtio-")
+        .filter(|path| path.starts_with("pci-"))
+        .unwrap_or(text);
     let mut parts = text.split('-');
     let mut first = true;
     let mut named = false;
