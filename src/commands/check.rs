@@ -9,7 +9,7 @@ use crate::terminal::printer::Printer;
 use crate::terminal::table::counted;
 
 pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Outcome {
-    let checked = lxseed::check::check(&args.site);
+    let checked = lxseed::check::check(&args.site, super::now());
     let options = Options {
         strict: args.strict,
         quiet: args.quiet,

@@ -72,6 +72,11 @@ impl CommandError {
     }
 }
 
+/// The one look at the clock.
+fn now() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
+}
+
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
     if let Some(jobs) = cli.jobs {
         // Only fails if a pool is there already, and nothing before this makes one.

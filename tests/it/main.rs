@@ -28,6 +28,7 @@ mod mistakes;
 mod mutants;
 mod offline;
 mod oracles;
+mod people;
 mod properties;
 mod readme;
 mod reports;
