@@ -96,7 +96,7 @@ fn cluster(number: usize) -> String {
          admin:\n  \
            user: ops\n  \
            ssh_authorized_keys:\n    \
-             - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk\n\
+             - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk\n\
          allow:\n  \
            uneven-redundancy: what is one device here is mirrored by a controller\n",
         number / 30,

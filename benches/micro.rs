@@ -13,6 +13,9 @@ use lxseed::model::{Cluster, Site};
 use lxseed::seed::{ClusterKeys, HostKeys, Renderer, cluster_digest};
 use lxseed::trust::SiteSecret;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
 fn main() {
     divan::main();
@@ -23,7 +26,7 @@ fn profiles() -> &'static Utf8Path {
 }
 
 fn site() -> Site {
-    lxseed::check::check(profiles()).accept().unwrap()
+    lxseed::check::check(profiles(), NOW).accept().unwrap()
 }
 
 fn secret() -> SiteSecret {
@@ -45,7 +48,7 @@ fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
 /// Read, lower and check both shipped sites.
 #[divan::bench]
 fn check() -> usize {
-    lxseed::check::check(black_box(profiles())).findings().len()
+    lxseed::check::check(black_box(profiles()), NOW).findings().len()
 }
 
 /// The files of a hundred hosts, read and nothing else.
@@ -70,7 +73,7 @@ fn check_100_hosts(bencher: Bencher<'_, '_>) {
     let folder = tempfile::tempdir().unwrap();
     generator::write_site(folder.path(), 100).unwrap();
     let site = Utf8Path::from_path(folder.path()).unwrap();
-    bencher.bench(|| lxseed::check::check(black_box(site)).accept().unwrap());
+    bencher.bench(|| lxseed::check::check(black_box(site), NOW).accept().unwrap());
 }
 
 /// What a build of an unchanged cluster of two hosts does before it looks at files.

@@ -126,7 +126,7 @@ fn files(bytes: &[u8]) -> Vec<(Utf8PathBuf, Vec<u8>)> {
 
 fn checked(files: Vec<(Utf8PathBuf, Vec<u8>)>) -> Checked {
     let files = files.into_iter().map(|(path, bytes)| (path, Content::Bytes(bytes)));
-    check_files(SITE.into(), files.collect())
+    check_files(SITE.into(), files.collect(), time::OffsetDateTime::UNIX_EPOCH)
 }
 
 fn spans_and_text(checked: &Checked) {

@@ -3,13 +3,19 @@
 use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use time::OffsetDateTime;
+use time::macros::datetime;
 
-use super::{Checked, check_layout};
+use super::{Checked, Samples, check_layout};
 use crate::finding::{Edit, Rule};
+use crate::profile::SAMPLE;
 use crate::source::{self, Content};
 
 /// The site's folder, as reports name it.
 const SITE: &str = "profiles";
+
+/// When the examples are checked.
+pub(super) const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
 
 const FILES: [(&str, &str); 3] = [
     ("cluster.yaml", include_str!("example/cluster.yaml")),
@@ -38,7 +44,18 @@ impl Example {
     #[must_use]
     pub fn check(self, rule: &Rule) -> Checked {
         let files = self.files(rule);
-        check_layout(SITE.into(), source::site_of(SITE.into(), files))
+        let samples = if rule.code == SAMPLE.code {
+            Samples::Refused
+        } else {
+            Samples::Fine
+        };
+        check_layout(SITE.into(), source::site_of(SITE.into(), files), NOW, samples)
+    }
+
+    /// Checks its site at another time.
+    #[cfg(test)]
+    pub(super) fn check_at(self, rule: &Rule, now: OffsetDateTime) -> Checked {
+        checked(self.files(rule), now)
     }
 
     /// Its files that differ from the other example's: each path with the lines that do.
@@ -76,6 +93,12 @@ impl Example {
     fn files(self, rule: &Rule) -> Vec<(Utf8PathBuf, Content)> {
         edited(self.edits(rule))
     }
+}
+
+/// Checks the example site, or an edit of it.
+#[cfg(test)]
+fn checked(files: Vec<(Utf8PathBuf, Content)>, now: OffsetDateTime) -> Checked {
+    check_layout(SITE.into(), source::site_of(SITE.into(), files), now, Samples::Fine)
 }
 
 /// The files of the example site with these edits.
@@ -190,7 +213,7 @@ mod tests {
 
     /// The site after the one finding's fix.
     fn fixed(edits: &[Edit]) -> (Vec<(Utf8PathBuf, Content)>, String) {
-        let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(edits)));
+        let checked = checked(edited(edits), NOW);
         // What a value was meant for may be reported as missing, too.
         let patched = checked.findings().iter();
         let patched: Vec<_> = patched.filter(|finding| !finding.fix.is_empty()).collect();
@@ -258,7 +281,10 @@ mod tests {
             "nameservers: [192.168.10.1]",
         ),
         (Edit::Replace(CLUSTER, "user: ops", "user: Ops"), "user: ops"),
-        (Edit::Replace(CLUSTER, "ops@desk", "büro"), "GPOq\"\n"),
+        (
+            Edit::Replace(CLUSTER, "ssh-ed25519 AAAA", "ssh-rsa AAAA"),
+            "- \"ssh-ed25519 AAAA",
+        ),
         (Edit::Replace(CLUSTER, "name: lab", "name: Lab"), "name: lab"),
         (
             Edit::Replace(HOSTS, "name: node3", "name: Node_3.example.org"),
@@ -295,7 +321,7 @@ mod tests {
         for (edit, expected) in PATCHES {
             let (files, text) = fixed(&[*edit]);
             assert!(text.contains(expected), "{edit:?} becomes:\n{text}");
-            let checked = check_layout(SITE.into(), source::site_of(SITE.into(), files));
+            let checked = checked(files, NOW);
             assert_eq!(codes(&checked), [""; 0], "{edit:?} becomes:\n{text}");
         }
     }
@@ -310,7 +336,7 @@ mod tests {
             replace("cluster.yaml", "- ssh-ed25519 ", "- |-\n      ssh-ed25519\n      "),
             replace("cluster.yaml", "name: lab", "name: \"Lab\n  2\""),
         ] {
-            let checked = check_layout(SITE.into(), source::site_of(SITE.into(), edited(&[edit])));
+            let checked = checked(edited(&[edit]), NOW);
             assert_ne!(codes(&checked), [""; 0], "{edit:?}");
             for finding in checked.findings() {
                 assert!(finding.fix.is_empty(), "{edit:?}: {finding:?}");

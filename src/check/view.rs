@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use time::OffsetDateTime;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{
@@ -20,6 +21,8 @@ pub(super) struct SiteView<'a> {
     pub(super) sources: &'a Sources,
     /// Snaps and their assertions, wherever in the site.
     pub(super) snaps: &'a [SnapFile],
+    /// When the check is made.
+    pub(super) now: OffsetDateTime,
 }
 
 /// One cluster with its hosts.
@@ -27,6 +30,13 @@ pub(super) struct ClusterView<'a> {
     pub(super) folder: &'a ClusterFolder,
     pub(super) cluster: Option<&'a Document<Cluster>>,
     pub(super) hosts: Vec<HostView<'a>>,
+}
+
+/// A host and the cluster it is of.
+#[derive(Clone, Copy)]
+pub(super) struct Member<'a> {
+    pub(super) cluster: &'a ClusterView<'a>,
+    pub(super) host: &'a HostView<'a>,
 }
 
 /// One host, its disks profile, and its slots.
@@ -63,8 +73,9 @@ pub(super) struct SlotView<'a> {
 }
 
 impl<'a> SiteView<'a> {
-    pub(super) fn of(profiles: &'a Profiles) -> Self {
+    pub(super) fn of(profiles: &'a Profiles, now: OffsetDateTime) -> Self {
         Self {
+            now,
             clusters: profiles.clusters.par_iter().map(ClusterView::of).collect(),
             sources: &profiles.sources,
             snaps: &profiles.snaps,
@@ -87,6 +98,41 @@ impl<'a> SiteView<'a> {
         let of_disks = self.disks().map(|disks| &disks.slots);
         let of_hosts = self.hosts().map(|host| &host.host().slots);
         of_disks.chain(of_hosts).flat_map(|slots| entries(slots.as_ref()))
+    }
+
+    /// Every host of every cluster, with the cluster.
+    pub(super) fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let of = |cluster| move |host| Member { cluster, host };
+        self.clusters
+            .iter()
+            .flat_map(move |cluster| cluster.hosts.iter().map(of(cluster)))
+    }
+
+    /// What to call two hosts in one message: by their names, with their clusters where the names are the same, by the
+    /// places where they are written if those are the same, too.
+    pub(super) fn call(&self, one: Member<'_>, other: Member<'_>) -> (String, String) {
+        let name = |member: Member<'_>| member.host.label().to_owned();
+        let in_cluster = |member: Member<'_>| {
+            let cluster = member.cluster.profile().and_then(|profile| profile.name.as_ref());
+            let cluster = cluster.map_or("", |name| name.value.as_str());
+            format!("{cluster}/{}", member.host.label())
+        };
+        let at = |member: Member<'_>| {
+            let span = member.host.document.span;
+            let file = self.sources.file(span.file);
+            format!(
+                "{} ({}:{})",
+                member.host.label(),
+                file.path,
+                file.place(span.range().start).line
+            )
+        };
+        let told_apart = |name: &dyn Fn(Member<'_>) -> String| (name(one), name(other));
+        [&name as &dyn Fn(Member<'_>) -> String, &in_cluster]
+            .into_iter()
+            .map(told_apart)
+            .find(|(one, other)| one != other)
+            .unwrap_or_else(|| told_apart(&at))
     }
 
     /// Every host of every cluster.

@@ -24,7 +24,7 @@ use crate::terminal::printer::Printer;
 use crate::terminal::progress::Progress;
 
 pub(super) fn bake(args: &BakeArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let checked = lxseed::check::check(&args.site);
+    let checked = lxseed::check::check(&args.site, super::now());
     let Some(site) = accept(checked, "; nothing was written", printer)? else {
         return Ok(Outcome::Findings);
     };

@@ -23,7 +23,7 @@ use crate::terminal::table::{aligned, counted};
 pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let begin = Instant::now();
     let progress = Progress::new("checking");
-    let checked = lxseed::check::check(&args.site);
+    let checked = lxseed::check::check(&args.site, super::now());
     let consequence = if args.check { "" } else { "; nothing was written" };
     let Some(site) = progress.suspend(|| accept(checked, consequence, printer))? else {
         return Ok(Outcome::Findings);

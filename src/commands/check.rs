@@ -19,8 +19,8 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
     }
     let Found { site, within } = site::find(args.site.as_deref())?;
     let check = || match &within {
-        Some(path) => lxseed::check::check(&site).within(path),
-        None => lxseed::check::check(&site),
+        Some(path) => lxseed::check::check(&site, super::now()).within(path),
+        None => lxseed::check::check(&site, super::now()),
     };
     let mut checked = check();
     if args.fix && checked.findings().iter().any(Finding::is_sure) {

@@ -21,7 +21,7 @@ use crate::terminal::redact::Redactor;
 const AT_ONCE: usize = 16;
 
 pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let checked = lxseed::check::check(&args.site);
+    let checked = lxseed::check::check(&args.site, super::now());
     let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };

@@ -90,9 +90,9 @@ pub(super) fn existing_or_new(
     Ok(creation.loaded)
 }
 
-/// The creation date of a new secret is the one thing that takes the clock; every later build takes it from the secret.
+/// What is built takes the clock for the creation date of a new secret alone; every later build takes it from the secret.
 pub(super) fn today() -> time::Date {
-    time::OffsetDateTime::now_utc().date()
+    super::now().date()
 }
 
 pub(super) fn advise_about_new_secret(path: &Utf8Path, ignored: Option<bool>, printer: &mut Printer) {

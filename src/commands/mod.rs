@@ -77,6 +77,11 @@ impl CommandError {
     }
 }
 
+/// The one look at the clock.
+fn now() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
+}
+
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
     threads::start(cli.jobs)?;
     // Whatever these make holds keys. An image that is changed in place is another matter: its help says what a kill leaves.

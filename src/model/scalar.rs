@@ -19,6 +19,24 @@ impl Mac {
         self.0[0] & 1 == 1
     }
 
+    /// Whether it is one that manuals and templates write, and no card has: bytes that count (00:11:22:33:44:55,
+    /// aa:bb:cc:dd:ee:01, 02:02:02:02:02:02), or spell a word (de:ad:be:ef).
+    #[must_use]
+    pub(crate) fn is_sample(self) -> bool {
+        const WORDS: [[u8; 4]; 4] = [
+            [0xde, 0xad, 0xbe, 0xef],
+            [0xca, 0xfe, 0xba, 0xbe],
+            [0xde, 0xad, 0xc0, 0xde],
+            [0xfe, 0xed, 0xfa, 0xce],
+        ];
+        let [first, second, ..] = self.0;
+        let step = second.wrapping_sub(first);
+        // The last byte may count the hosts.
+        let counts = self.0[..5].windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+        let in_digits = self.0[..5] == [0x12, 0x34, 0x56, 0x78, 0x90];
+        counts || in_digits || self.0.windows(4).any(|bytes| WORDS.iter().any(|word| bytes == word))
+    }
+
     /// Whether it is all zeros, which no interface has.
     #[must_use]
     pub fn is_zero(self) -> bool {
@@ -187,13 +205,14 @@ impl FromStr for ByteSize {
 ///
 /// It becomes a folder below `out/`, a host name, an LXD member name and a certificate's DNS name, so it is the
 /// intersection of what all of those take: letters, digits and inner hyphens. A name of digits only would be taken
-/// for an address, and LXD reserves `none`.
+/// for an address, as would a hexadecimal number, and LXD reserves `none`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Name(String);
 
 impl Name {
     /// Which texts are names, as a regular expression for the schemas.
-    pub(crate) const PATTERN: &str = "^(?!(none|localhost|[0-9]+)$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+    pub(crate) const PATTERN: &str =
+        "^(?!(none|localhost|[0-9]+|0x0*[0-9a-f]{1,8})$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
     /// The name as text.
     #[must_use]
@@ -220,7 +239,7 @@ impl FromStr for Name {
             .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
         {
             return Err(format!(
-                "`{}` cannot be in a name; it has lower-case letters, digits and hyphens",
+                "`{}` cannot be in such a name, only lower-case letters, digits and hyphens",
                 c.escape_debug()
             ));
         }
@@ -229,6 +248,15 @@ impl FromStr for Name {
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("a name of digits only would be taken for an address".to_owned());
+        }
+        // glibc's inet_aton: one number of 32 bits, in hexadecimal here.
+        let is_hex = |digits: &str| {
+            !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && digits.trim_start_matches('0').len() <= 8
+        };
+        if text.strip_prefix("0x").is_some_and(is_hex) {
+            return Err("a hexadecimal number would be taken for an address".to_owned());
         }
         // LXD: a cluster member cannot be called "none"; "localhost" is the machine itself on every machine.
         if matches!(text, "none" | "localhost") {
@@ -261,6 +289,48 @@ mod tests {
             "5:2:5:4:0:0",
         ] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_manuals_are_known() {
+        let sample = |text: &str| text.parse::<Mac>().map(Mac::is_sample);
+        for text in [
+            "aa:bb:cc:dd:ee:ff",
+            "aa:bb:cc:dd:ee:01",
+            "AA-BB-CC-DD-EE-FF",
+            "00:11:22:33:44:55",
+            "0011.2233.4466",
+            "22:33:44:55:66:77",
+            "00:01:02:03:04:05",
+            "0a:0b:0c:0d:0e:0f",
+            "a1:b2:c3:d4:e5:f6",
+            "12:34:56:78:9a:bc",
+            "12:34:56:78:90:ab",
+            "66:55:44:33:22:11",
+            "fe:dc:ba:98:76:54",
+            "02:02:02:02:02:02",
+            "aa:aa:aa:aa:aa:aa",
+            "00:00:00:00:00:01",
+            "de:ad:be:ef:00:01",
+            "02:de:ad:be:ef:07",
+            "de:ad:be:ef:ca:fe",
+            "ca:fe:ba:be:00:01",
+        ] {
+            assert_eq!(sample(text), Ok(true), "{text}");
+        }
+        for text in [
+            "52:54:00:12:34:56",
+            "52:54:00:aa:bb:cc",
+            "02:00:00:00:00:01",
+            "00:16:3e:00:00:01",
+            "00:1b:21:00:00:01",
+            "3c:ec:ef:12:34:56",
+            "b8:2a:72:d0:00:01",
+            "aa:bb:cc:00:00:01",
+            "00:25:90:ab:cd:ef",
+        ] {
+            assert_eq!(sample(text), Ok(false), "{text}");
         }
     }
 
@@ -343,6 +413,21 @@ mod tests {
         ] {
             assert!(text.parse::<Name>().is_err(), "{text}");
         }
-        assert!("node-1".parse::<Name>().is_ok());
+        for text in ["0x1f", "0xabc", "0x0", "0x00000000ff", "0xffffffff", "017", "08"] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+        for text in [
+            "node-1",
+            "0x",
+            "0xg",
+            "0x1-f",
+            "x1f",
+            "1e3",
+            "0b11",
+            "0x1ffffffff",
+            "0x1f-rack",
+        ] {
+            assert!(text.parse::<Name>().is_ok(), "{text}");
+        }
     }
 }

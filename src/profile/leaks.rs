@@ -2,7 +2,7 @@
 
 use super::rules::{PLAIN_PASSWORD, PRIVATE_KEY};
 use crate::finding::Findings;
-use crate::source::{Kind, Node};
+use crate::source::{FileId, Kind, Node, Span, private_keys};
 
 /// Keys that would hold a password or a token in clear.
 const PASSWORD_KEYS: &[&str] = &[
@@ -22,11 +22,41 @@ pub(super) fn names_a_password(key: &str) -> bool {
     PASSWORD_KEYS.contains(&key)
 }
 
-/// Whether there is a private key in PEM form in the text.
+/// Whether there is a private key in a value. A line that begins one is enough: what follows may be lost.
 pub(crate) fn holds_private_key(text: &str) -> bool {
     const MARK: &str = "PRIVATE KEY-----";
     // Nearly every value is too short, and is not searched.
-    text.len() >= MARK.len() && text.contains(MARK)
+    text.len() >= MARK.len() && (text.contains(MARK) || !private_keys(text).is_empty())
+}
+
+const REPLACE_IT: &str =
+    "take it out and replace the key pair: it has to be taken as known. lxseed derives every key a machine needs";
+
+/// Reports private keys that are no values: in comments, in keys of mappings, in what is no YAML. Returns where they
+/// stand.
+pub(super) fn leaks_around(text: &str, file: FileId, findings: &mut Findings) -> Vec<Span> {
+    let keys: Vec<Span> = private_keys(text)
+        .into_iter()
+        .map(|range| file.span(range.start, range.end))
+        .filter(|key| !findings.masked.iter().any(|known| overlap(*key, *known)))
+        .collect();
+    for key in &keys {
+        findings.mask(*key);
+        findings
+            .add(
+                &PRIVATE_KEY,
+                key.before(),
+                "a private key stands in a profile",
+                REPLACE_IT,
+            )
+            .label("a private key starts here");
+    }
+    keys
+}
+
+/// Whether two stretches of a file have a byte in common, or touch.
+pub(super) fn overlap(one: Span, other: Span) -> bool {
+    one.file == other.file && one.start <= other.end && other.start <= one.end
 }
 
 /// Keeps every value below `node` out of the reports.
@@ -54,7 +84,7 @@ pub(super) fn leaks(node: &Node, findings: &mut Findings) {
                     // A key has many lines; the finding points at where it begins.
                     node.span.before(),
                     "a private key stands in a profile",
-                    "take it out and replace the key pair: it has to be taken as known. lxseed derives every key a machine needs",
+                    REPLACE_IT,
                 )
                 .label("a private key starts here");
         }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use super::leaks::leaks;
+use super::copied::copied;
+use super::leaks::{leaks, leaks_around, overlap};
 use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
-use super::placeholders::placeholders;
 use super::rules::{
-    EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE,
-    STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
+    EMPTY_FILE, FILES_DIFFER_BY_CASE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
+    PRIVATE_KEY, SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
@@ -97,7 +97,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         .filter(|file| file.role == Role::Cluster)
         .map(|file| file.folder.clone())
         .collect();
-    let lowered = lower_all(layout.files, &mut sources);
+    let lowered = lower_all(layout.files, &mut sources, &mut findings);
     let mut folders = assemble(lowered, &rooted, &mut findings);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
@@ -108,6 +108,7 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
     }
     for folder in folders.values() {
         cross_wired(folder, &sources, &mut findings);
+        copied(folder, &mut findings);
     }
     if folders.is_empty() {
         let message = format!("{site} holds no cluster.yaml");
@@ -161,6 +162,10 @@ fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings
         let message = format!("{path} cannot be read: {why}");
         report(&UNREADABLE, path, message, "make it readable or move it away");
     }
+    for (path, target) in &layout.links_to_nothing {
+        let message = format!("{path} is a link to {target}, which is not there");
+        report(&UNREADABLE, path, message, "mend the link, or delete it");
+    }
     let mut stray = Vec::with_capacity(layout.stray.len());
     for path in &layout.stray {
         let message = format!("{path} is not read");
@@ -171,6 +176,12 @@ fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings
         let help = "move it above the site's folder; profiles are shared, secrets are not";
         report(&SECRET_IN_SITE, path, message, help);
     }
+    for path in &layout.private_keys {
+        let message = format!("the site holds a private key: {path}");
+        let help =
+            "move it out of the site and replace the key pair: profiles are shared, so it has to be taken as known";
+        report(&PRIVATE_KEY, path, message, help);
+    }
     for path in &layout.links_out {
         let message = format!("{path} is a link that leads out of the site");
         let help = "copy what it leads to into the site";
@@ -180,7 +191,7 @@ fn report_layout(layout: &Layout, sources: &mut Sources, findings: &mut Findings
 }
 
 /// Lowers every file, on all cores. The order stays.
-fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources) -> Vec<LoweredFile> {
+fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources, findings: &mut Findings) -> Vec<LoweredFile> {
     let mut jobs = Vec::with_capacity(files.len());
     for file in files {
         let (text, trouble) = match file.text {
@@ -191,12 +202,14 @@ fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources) -> Vec<LoweredFile>
         jobs.push((file.folder, file.role, sources.add(file.path, text), trouble));
     }
     let sources = &*sources;
+    differ_by_case(jobs.iter().map(|(_, _, file, _)| *file), sources, findings);
     jobs.into_par_iter()
         .map(|(folder, role, file, trouble)| {
             let source = sources.file(file);
             let mut findings = Findings::default();
             let lowered = match trouble {
                 Some(trouble) => {
+                    leaks_around(&source.text, file, &mut findings);
                     report_trouble(&trouble, &source.path, file, &mut findings);
                     Lowered::Nothing
                 }
@@ -262,8 +275,8 @@ impl ClusterFolder {
 
 /// What to do about a YAML file that nothing reads.
 fn stray_help(path: &Utf8Path) -> String {
-    if path.extension() == Some("yml") {
-        return "name it .yaml".to_owned();
+    if let Some(name) = profile_name(path.file_name().unwrap_or_default()) {
+        return format!("name it {name} if it is a profile; else move it out of the site");
     }
     let similar = |name: Option<&str>, known: &[&'static str]| {
         let known = known.iter().copied();
@@ -277,6 +290,42 @@ fn stray_help(path: &Utf8Path) -> String {
         (Some(name), _) => format!("did you mean to name it `{name}`?"),
         (_, Some(name)) => format!("did you mean to name its folder `{name}`?"),
         _ => "move it into hosts/ or disks/ beside a cluster.yaml, or out of the site".to_owned(),
+    }
+}
+
+/// How a file that is called otherwise would have to be called to be read as a profile, if it is not.
+fn profile_name(name: &str) -> Option<String> {
+    const ENDINGS: &[&str] = &[
+        "yaml", "yml", "json", "txt", "yamll", "yalm", "ymal", "yam", "conf", "cfg", "disabled", "off", "new",
+    ];
+    let mut stem = name.trim_start_matches('.').trim_end();
+    while let Some((rest, ending)) = stem.rsplit_once('.')
+        && !rest.is_empty()
+        && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+    {
+        stem = rest;
+    }
+    let called = format!("{stem}.yaml");
+    (!stem.is_empty() && called != name).then_some(called)
+}
+
+/// Reports profiles whose paths differ by capitals only.
+fn differ_by_case(files: impl Iterator<Item = FileId>, sources: &Sources, findings: &mut Findings) {
+    let mut first: HashMap<String, FileId> = HashMap::new();
+    for file in files {
+        let path = &sources.file(file).path;
+        let Some(other) = first.insert(path.as_str().to_lowercase(), file) else {
+            continue;
+        };
+        let message = format!("{path} and {} differ in capitals only", sources.file(other).path);
+        findings
+            .add(
+                &FILES_DIFFER_BY_CASE,
+                file.start(),
+                message,
+                "delete one of the two, or name it otherwise",
+            )
+            .also(other.start(), "the other");
     }
 }
 
@@ -357,6 +406,11 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     let documents = match source::parse(text, file) {
         Ok(documents) => documents,
         Err(error) => {
+            // A key that was pasted as it is makes no YAML of what is around it.
+            let keys = leaks_around(text, file, findings);
+            if keys.iter().any(|key| overlap(*key, error.span)) {
+                return Lowered::Nothing;
+            }
             let (rule, help) = if error.over_budget {
                 (
                     &YAML_BUDGET,
@@ -378,6 +432,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
         }
     };
     if documents.is_empty() {
+        leaks_around(text, file, findings);
         findings.add(
             &EMPTY_FILE,
             file.start(),
@@ -389,8 +444,9 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     for document in &documents {
         leaks(document, findings);
     }
+    leaks_around(text, file, findings);
     let count = documents.len();
-    let lowered = match role {
+    match role {
         // A second cluster is reported, and read once it has a folder of its own.
         Role::Cluster => {
             let (first, extra) = documents.split_at(1);
@@ -411,9 +467,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
             let all = lowered.len() == count;
             Lowered::Hosts(lowered, all)
         }
-    };
-    placeholders(&documents, findings);
-    lowered
+    }
 }
 
 fn lower_documents<T: Lower>(documents: &[Node], what: &str, findings: &mut Findings) -> Vec<Document<T>> {

@@ -6,7 +6,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::leaks::{holds_private_key, names_a_password};
-use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, UNKNOWN_KEY, WRONG_TYPE};
+use super::placeholders::is_unfilled;
+use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, PLACEHOLDER, UNKNOWN_KEY, WRONG_TYPE};
 use super::scalar::scalar;
 use crate::finding::{Finding, Findings};
 use crate::source::{Key, Kind, Node, Span};
@@ -108,6 +109,16 @@ impl<'a> Where<'a> {
             above: Some(self),
             name,
         }
+    }
+
+    /// The key itself.
+    pub(super) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The key that it is below.
+    pub(super) fn parent(&self) -> Option<&'a str> {
+        self.above.map(|above| above.name)
     }
 }
 
@@ -216,11 +227,22 @@ fn text<'a, T: FromText>(node: &'a Node, where_: Where<'_>, findings: &mut Findi
         }
         return None;
     };
+    // A block (`|`) of one line is that line.
+    let line = text.trim_end_matches('\n');
+    let text = if line.contains('\n') { text.as_str() } else { line };
     if text.is_empty() {
         let help = format!("write {expected}, or leave the key out");
         findings
             .add(&INVALID_VALUE, node.span, format!("`{where_}` is empty"), help)
             .label("empty");
+        return None;
+    }
+    // Left out rather than handed on: no other rule has anything to say of it.
+    if is_unfilled(where_, text) {
+        let message = format!("`{where_}` was to be filled in: it is {}", quoted(text));
+        findings
+            .add(&PLACEHOLDER, node.span, message, "write the real value")
+            .label("a placeholder");
         return None;
     }
     Some(text)

@@ -3,6 +3,7 @@
 //! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
 //! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
 
+mod copied;
 mod describe;
 mod leaks;
 mod load;
@@ -20,6 +21,6 @@ pub use lower::did_you_mean;
 pub(crate) use lower::listed;
 pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
-pub(crate) use rules::{FAMILIES, RULES};
+pub(crate) use rules::{FAMILIES, RULES, SAMPLE};
 pub(crate) use scalar::scalar;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Disks, Host, Pool, Slot, Volume};

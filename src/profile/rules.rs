@@ -65,8 +65,9 @@ pub(super) static EMPTY_FILE: Rule = Rule::error(
 pub(super) static STRAY_FILE: Rule = Rule::warning(
     "S006",
     "stray-file",
-    "Only cluster.yaml and the *.yaml files in hosts/ and disks/ beside it are read. A YAML file anywhere else in the site is \
-     most likely a misplaced or misnamed profile, whose host would silently be missing.",
+    "Only cluster.yaml and the *.yaml files in hosts/ and disks/ beside it are read. A YAML file anywhere else in the site, and any file in hosts/ \
+     and disks/ that is called otherwise, is most likely a misplaced or misnamed profile, whose host would silently be missing. What editors \
+     leave behind, texts such as README and what keeps a folder in git are passed over.",
 )
 .example(
     &[Write("hosts/node4.yml", "name: node4\n")],
@@ -133,6 +134,22 @@ pub(super) static NAME_OF_ANOTHER_FILE: Rule = Rule::warning(
         Write("hosts/node3.yaml", NODE3),
     ],
 );
+pub(super) static FILES_DIFFER_BY_CASE: Rule = Rule::warning(
+    "S012",
+    "files-differ-by-case",
+    "Where file names have no capitals, as on most disks of macOS and Windows, only one of the two is there after a checkout, and the other's host \
+     is silently missing.",
+)
+.example(
+    &[
+        Replace(HOSTS, NODE3, ""),
+        Write("hosts/Hosts.yaml", NODE3),
+    ],
+    &[
+        Replace(HOSTS, NODE3, ""),
+        Write("hosts/node3.yaml", NODE3),
+    ],
+);
 pub(super) static UNKNOWN_KEY: Rule = Rule::error(
     "P001",
     "unknown-key",
@@ -176,22 +193,39 @@ pub(super) static INVALID_VALUE: Rule = Rule::error(
     &[Replace(CLUSTER, "{driver: btrfs}", "{driver: btrsf}")],
     &[],
 );
-pub(super) static PLACEHOLDER: Rule = Rule::warning(
+pub(super) static PLACEHOLDER: Rule = Rule::error(
     "P006",
     "placeholder-value",
-    "A value such as CHANGEME, TODO or <serial> was to be filled in. Where any text will do it would reach the machine as it is: a disk of that \
-     serial number is in no machine, so the machine would stop. Keys, certificates and hashes are passed over; their text is chance.",
+    "A value such as CHANGEME, <serial>, $SERIAL or {{ serial }} was to be filled in, by a person or by a template's engine. Where any text will \
+     do it would reach the machine as it is: a disk of that serial number is in no machine, so the machine would stop. A number that tells one disk \
+     or machine from all others is no dash, no zero and no row of dots either. Keys, certificates and hashes are passed over; their text is chance.",
 )
 .example(
     &[Replace(HOSTS, "{serial: WD-A100001}", "{serial: CHANGEME}")],
     &[],
 );
+pub(crate) static SAMPLE: Rule = Rule::error(
+    "P007",
+    "sample-value",
+    "lxseed's README, shipped profiles and explanations of rules carry an SSH key, a password hash, a client certificate and serial numbers, for \
+     everybody to read. Copied into a site of one's own they let in whoever has the other half, keep its owner out, or name a disk that no machine \
+     has. The shipped profiles themselves are passed over as long as their hosts have the hardware addresses they were shipped with, which no \
+     machine of yours has.",
+)
+.example(
+    &[Replace(CLUSTER, "GPOq ops@desk", "GPOq me@desk")],
+    &[Replace(
+        CLUSTER,
+        "AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk",
+        "AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq me@desk",
+    )],
+);
 
 pub(super) static PRIVATE_KEY: Rule = Rule::error(
     "A001",
     "private-key-in-profile",
-    "Profiles are shared and reviewed; a private key in one has to be taken as known to everybody who ever saw the repository. Every \
-     key a machine needs is derived from the site secret.",
+    "Profiles are shared and reviewed; a private key in one, be it in a comment, or in a file beside them has to be taken as known to everybody who \
+     ever saw the repository. Every key a machine needs is derived from the site secret.",
 )
 .example(
     &[Replace(CLUSTER, "  user: ops\n", "  user: ops

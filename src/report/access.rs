@@ -169,6 +169,6 @@ fn of_certificate(name: &str, pem: &str) -> Certificate {
             || "unreadable".to_owned(),
             |certificate| certificate.fingerprint().to_owned(),
         ),
-        expires: parsed.and_then(|certificate| Some(certificate.last_day()?.to_string())),
+        expires: parsed.map(|certificate| certificate.valid().end().date().to_string()),
     }
 }

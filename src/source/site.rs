@@ -1,5 +1,6 @@
 //! Which files make up a site, and their text: from a folder, or from memory.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 use walkdir::{DirEntry, WalkDir};
 
 use super::file::{FileTrouble, decode, read_text};
+use super::secrets::{begins_with_private_key, holds_site_secret};
 use crate::budget::{
     MAX_ALL_SNAPS_BYTES, MAX_SITE_BYTES, MAX_SITE_ENTRIES, MAX_SITE_LINKS, MAX_SNAP_BYTES, MAX_SNAP_FILES,
     MAX_WALK_SECONDS,
@@ -48,12 +50,17 @@ pub enum Content {
 pub(crate) struct Layout {
     /// The profiles, sorted by path.
     pub(crate) files: Vec<ProfileFile>,
-    /// YAML files at places nothing is read from: most likely a mistake.
+    /// YAML files at places nothing is read from, and files in hosts/ and disks/ that are called otherwise: most likely a
+    /// mistake.
     pub(crate) stray: Vec<Utf8PathBuf>,
     /// Snaps and their assertions, sorted by path.
     pub(crate) snaps: Vec<SnapFile>,
     /// A secret file inside the site, which a profile folder must never hold.
     pub(crate) secrets: Vec<Utf8PathBuf>,
+    /// Other files that hold a private key.
+    pub(crate) private_keys: Vec<Utf8PathBuf>,
+    /// Links of profiles that lead to nothing, each with what it names.
+    pub(crate) links_to_nothing: Vec<(Utf8PathBuf, String)>,
     /// Links that lead out of the site, which are not followed.
     pub(crate) links_out: Vec<Utf8PathBuf>,
     /// Errors of the walk itself.
@@ -163,6 +170,12 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             Ok(entry) => entry,
             Err(error) => {
                 let path = error.path().and_then(Utf8Path::from_path).unwrap_or(site).to_owned();
+                if let Some(target) = nowhere(&path) {
+                    if is_meant(site, &path) {
+                        layout.links_to_nothing.push((path, target));
+                    }
+                    continue;
+                }
                 let message = error
                     .io_error()
                     .map_or_else(|| "the folders form a loop".to_owned(), ToString::to_string);
@@ -189,6 +202,10 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             continue;
         }
         if is_folder {
+            // What a version control or a build keeps is not the site's, and there may be very much of it.
+            if entry.depth() > 0 && (path.file_name().is_some_and(|name| HISTORIES.contains(&name)) || is_built(path)) {
+                walk.skip_current_dir();
+            }
             continue;
         }
         let size = || entry.metadata().map_or(0, |metadata| metadata.len());
@@ -197,11 +214,13 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
                 return over(why);
             }
             layout.snaps.push(SnapFile::on_disk(path.to_owned()));
-        } else if let Some((folder, role)) = layout.sort_in(site, path) {
+        } else if let Some((folder, role)) = layout.sort_in(site, path, entry.file_type().is_file()) {
             if let Err(why) = budget.profile(size()) {
                 return over(why);
             }
             found.push((folder, role, path.to_owned()));
+        } else if entry.file_type().is_file() {
+            layout.look_into(path, &beginning(path));
         }
     }
     let real = site.as_std_path().canonicalize().unwrap_or_else(|_| site.into());
@@ -230,15 +249,21 @@ pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> La
             });
             continue;
         }
+        if matches!(content, Content::LinkOut) {
+            layout.links_out.push(path);
+            continue;
+        }
+        let place = layout.sort_in(site, &path, true);
         let text = match content {
-            Content::Bytes(bytes) => decode(bytes),
-            Content::Unreadable(why) => Err(FileTrouble::Io(why.into())),
-            Content::LinkOut => {
-                layout.links_out.push(path);
+            Content::Bytes(bytes) if place.is_none() => {
+                layout.look_into(&path, &bytes[..bytes.len().min(BEGINNING)]);
                 continue;
             }
+            Content::Bytes(bytes) => decode(bytes),
+            Content::Unreadable(why) => Err(FileTrouble::Io(why.into())),
+            Content::LinkOut => continue,
         };
-        if let Some((folder, role)) = layout.sort_in(site, &path) {
+        if let Some((folder, role)) = place {
             layout.files.push(ProfileFile {
                 text,
                 folder,
@@ -259,23 +284,28 @@ impl Layout {
     }
 
     /// The cluster's folder and the role of a profile; what is no profile is noted or passed over.
-    fn sort_in(&mut self, site: &Utf8Path, path: &Utf8Path) -> Option<(Utf8PathBuf, Role)> {
+    fn sort_in(&mut self, site: &Utf8Path, path: &Utf8Path, is_regular: bool) -> Option<(Utf8PathBuf, Role)> {
         if path.file_name() == Some("lxseed.secret") {
             self.secrets.push(path.to_owned());
             return None;
         }
-        let hidden = path
-            .strip_prefix(site)
-            .is_ok_and(|below| below.components().any(|c| c.as_str().starts_with('.')));
-        if hidden || !is_yaml(path) {
-            return None;
+        match place(site, path) {
+            Place::Profile(folder, role) => return Some((folder.to_owned(), role)),
+            Place::Stray => self.stray.push(path.to_owned()),
+            Place::BesideProfiles if is_regular => self.stray.push(path.to_owned()),
+            Place::BesideProfiles | Place::Elsewhere => {}
         }
-        match role(path) {
-            Some((folder, role)) => Some((folder.to_owned(), role)),
-            None => {
-                self.stray.push(path.to_owned());
-                None
+        None
+    }
+
+    /// Notes a file, of which this is the beginning, that is no profile and holds a private key.
+    fn look_into(&mut self, path: &Utf8Path, beginning: &[u8]) {
+        if holds_site_secret(beginning) {
+            if !self.secrets.iter().any(|known| known == path) {
+                self.secrets.push(path.to_owned());
             }
+        } else if begins_with_private_key(beginning) {
+            self.private_keys.push(path.to_owned());
         }
     }
 }
@@ -293,8 +323,199 @@ fn leads_out(entry: &DirEntry, site: &Utf8Path) -> bool {
     }
 }
 
+/// Folders of version controls.
+const HISTORIES: &[&str] = &[".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", ".pijul"];
+
+/// Whether a folder is what a build has written, keys and all.
+fn is_built(folder: &Utf8Path) -> bool {
+    ["manifest.json", "SHA256SUMS"]
+        .iter()
+        .all(|name| folder.join(name).is_file())
+}
+
+/// How much of a file that is no profile is looked at, and how large one is at most whose beginning may be a key.
+const BEGINNING: usize = 64 * 1024;
+
+/// The beginning of a small file; nothing if it is large or cannot be read, which is no matter of ours.
+fn beginning(path: &Utf8Path) -> Vec<u8> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let file = std::fs::File::open(path)?;
+        let metadata = file.metadata()?;
+        let mut bytes = Vec::new();
+        if metadata.is_file() && metadata.len() <= BEGINNING as u64 {
+            file.take(BEGINNING as u64).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    };
+    read().unwrap_or_default()
+}
+
+/// What a link names that leads to nothing.
+fn nowhere(path: &Utf8Path) -> Option<String> {
+    let target = path.read_link().ok()?;
+    let is_there = path.as_std_path().try_exists().unwrap_or(true);
+    (!is_there).then(|| target.to_string_lossy().into_owned())
+}
+
+/// Whether something at this path would be read or told of. An editor's lock is a link to nothing.
+fn is_meant(site: &Utf8Path, path: &Utf8Path) -> bool {
+    let is_folder = matches!(path.file_name(), Some("hosts" | "disks"));
+    is_folder || is_snap(path) || !matches!(place(site, path), Place::Elsewhere)
+}
+
+/// What a path in a site is for.
+enum Place<'a> {
+    /// A profile, with the folder of its cluster.
+    Profile(&'a Utf8Path, Role),
+    /// A YAML file that is read from nowhere.
+    Stray,
+    /// Another file where profiles are, which may have been meant for one.
+    BesideProfiles,
+    Elsewhere,
+}
+
+fn place<'a>(site: &Utf8Path, path: &'a Utf8Path) -> Place<'a> {
+    let below = path.strip_prefix(site).unwrap_or(path);
+    let is_hidden = |name: &str| name.starts_with('.');
+    let folders = below.parent().into_iter().flat_map(Utf8Path::components);
+    let (Some(name), false) = (path.file_name(), folders.map(|c| c.as_str()).any(is_hidden)) else {
+        return Place::Elsewhere;
+    };
+    let beside = matches!(path.parent().and_then(Utf8Path::file_name), Some("hosts" | "disks"));
+    if is_left_over(name) {
+        return Place::Elsewhere;
+    }
+    if is_hidden(name) {
+        return if beside {
+            Place::BesideProfiles
+        } else {
+            Place::Elsewhere
+        };
+    }
+    match role(path) {
+        Some((folder, role)) => Place::Profile(folder, role),
+        None if is_yaml(path) => Place::Stray,
+        None if beside && !is_document(name) => Place::BesideProfiles,
+        None => Place::Elsewhere,
+    }
+}
+
+/// What editors, file managers and version controls leave behind or look for.
+fn is_left_over(name: &str) -> bool {
+    const ENDS: &[&str] = &[
+        "~",
+        ".swp",
+        ".swo",
+        ".swn",
+        ".swx",
+        ".un~",
+        ".bak",
+        ".bk",
+        ".backup",
+        ".orig",
+        ".rej",
+        ".old",
+        ".save",
+        ".tmp",
+        ".temp",
+        ".part",
+        ".autosave",
+        ".kate-swp",
+        ".dpkg-old",
+        ".dpkg-dist",
+        ".dpkg-new",
+        ".rpmsave",
+        ".rpmnew",
+        ".license",
+        ".lock",
+        ".lnk",
+        ".iml",
+    ];
+    const STARTS: &[&str] = &[
+        ".#",
+        "._",
+        ".~",
+        "~$",
+        ".git",
+        ".hg",
+        ".svn",
+        ".nfs",
+        ".fuse_hidden",
+        ".goutputstream-",
+        ".syncthing",
+        ".st",
+        "___jb_",
+        ".keep",
+        ".yamllint",
+        ".prettier",
+        ".editorconfig",
+        ".pre-commit",
+        ".sops",
+        ".envrc",
+        ".dir-locals",
+        ".nojekyll",
+        ".rsync",
+    ];
+    const NAMES: &[&str] = &[
+        ".keep",
+        ".hgkeep",
+        ".empty",
+        ".placeholder",
+        ".dummy",
+        ".DS_Store",
+        ".directory",
+        ".localized",
+        ".project",
+        ".vimrc",
+        ".exrc",
+        "Thumbs.db",
+        "thumbs.db",
+        "desktop.ini",
+        "Desktop.ini",
+        "4913",
+        "keep",
+        "empty",
+    ];
+    ENDS.iter().any(|end| name.ends_with(end))
+        || STARTS.iter().any(|start| name.starts_with(start))
+        || NAMES.contains(&name)
+        || name.len() > 1 && name.starts_with('#') && name.ends_with('#')
+}
+
+/// Texts and pictures for people.
+fn is_document(name: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "md", "markdown", "rst", "adoc", "asciidoc", "org", "html", "htm", "pdf", "odt", "docx", "png", "jpg", "jpeg",
+        "gif", "svg", "webp", "drawio",
+    ];
+    const STEMS: &[&str] = &[
+        "readme",
+        "liesmich",
+        "lisezmoi",
+        "leeme",
+        "leggimi",
+        "notes",
+        "note",
+        "license",
+        "licence",
+        "copying",
+        "notice",
+        "codeowners",
+        "owners",
+        "makefile",
+        "justfile",
+        "changelog",
+        "contributing",
+    ];
+    let lower = name.to_ascii_lowercase();
+    let (stem, ending) = (lower.split('.').next().unwrap_or_default(), lower.rsplit_once('.'));
+    let is_text = ending.is_none_or(|(_, ending)| !["yaml", "yml", "json"].contains(&ending));
+    ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending)) || is_text && STEMS.contains(&stem)
+}
+
 fn is_yaml(path: &Utf8Path) -> bool {
-    matches!(path.extension(), Some("yaml" | "yml"))
+    path.extension()
+        .is_some_and(|ending| ["yaml", "yml"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 fn is_snap(path: &Utf8Path) -> bool {
@@ -315,4 +536,92 @@ fn role(path: &Utf8Path) -> Option<(&Utf8Path, Role)> {
         _ => return None,
     };
     Some((folder.parent()?, role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(name: &str) -> &'static str {
+        let path = Utf8Path::new("site").join(name);
+        match place(Utf8Path::new("site"), &path) {
+            Place::Profile(..) => "profile",
+            Place::Stray | Place::BesideProfiles => "told",
+            Place::Elsewhere => "passed over",
+        }
+    }
+
+    #[test]
+    fn a_file_that_may_be_a_profile_is_told() {
+        for name in [
+            "cluster.yaml",
+            "hosts/a1.yaml",
+            "disks/a1.yaml",
+            "b/hosts/A1.yaml",
+            "hosts/readme.yaml",
+        ] {
+            assert_eq!(sorted(name), "profile", "{name}");
+        }
+        for name in [
+            "hosts/a1.yml",
+            "hosts/a1.YAML",
+            "hosts/a1.Yaml",
+            "hosts/a1.yaml.txt",
+            "hosts/a1.json",
+            "hosts/a1",
+            "hosts/.a1.yaml",
+            "hosts/.a1",
+            "disks/model.YML",
+            "disks/model",
+            "hosts/a1.txt",
+            "hosts/a1.yaml ",
+            "hosts/a1.ymal",
+            "hosts/a1.yaml.disabled",
+            "hosts/a1.yaml.j2",
+            "hosts/a1.toml",
+            "hosts/a1,yaml",
+            "hosts/readme.json",
+            "Cluster.YAML",
+            "cluster.yml",
+            "hosts/rack/a1.yaml",
+            "hosts/hosts.csv",
+            "a1.yaml",
+        ] {
+            assert_eq!(sorted(name), "told", "{name}");
+        }
+        for name in [
+            "hosts/.#a1.yaml",
+            "hosts/#a1.yaml#",
+            "hosts/a1.yaml~",
+            "hosts/.a1.yaml.swp",
+            "hosts/a1.yaml.bak",
+            "hosts/a1.yaml.orig",
+            "hosts/README",
+            "hosts/README.md",
+            "hosts/Readme.txt",
+            "hosts/README.de.md",
+            "hosts/.gitkeep",
+            "hosts/.keep",
+            "hosts/.gitignore",
+            "hosts/.DS_Store",
+            "hosts/._a1.yaml",
+            "hosts/rack.png",
+            "hosts/notes.txt",
+            "hosts/LICENSE",
+            "hosts/.a1.yaml.un~",
+            "README.md",
+            "notes.txt",
+            "inventory.csv",
+            ".gitlab-ci.yml",
+            ".github/workflows/ci.yaml",
+            "hosts/.vscode/settings.json",
+            "site.json",
+            "hosts/rack/photo.png",
+            ".yamllint.yaml",
+            ".a.yaml",
+            "hosts/old/a1.txt",
+        ] {
+            assert_eq!(sorted(name), "passed over", "{name}");
+        }
+    }
 }

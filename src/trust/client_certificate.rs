@@ -1,9 +1,12 @@
 //! An administrator's own LXD client certificate, the public half, as a profile holds it.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
 use x509_parser::prelude::FromDer;
@@ -21,12 +24,15 @@ const LABEL: &str = "CERTIFICATE";
 /// Characters of base64 in a line (RFC 7468, 2).
 const PEM_COLUMNS: usize = 64;
 
-/// A well-formed client certificate; nothing is said about its dates or its signature.
+/// A well-formed client certificate; whether its dates are right is for those who know the time, and nothing is said of
+/// its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClientCertificate {
     der: Vec<u8>,
     fingerprint: String,
     key: ClientKey,
+    valid: RangeInclusive<OffsetDateTime>,
+    is_authority: bool,
 }
 
 /// What kind of key a certificate is for.
@@ -94,9 +100,25 @@ impl ClientCertificate {
             return Err(E::TooLarge);
         }
         let der = STANDARD.decode(only_block(pem)?).map_err(|_| E::Base64)?;
-        let key = key_of(&der).ok_or(E::Der)?;
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| E::Der)?;
+        if !rest.is_empty() {
+            return Err(E::Der);
+        }
+        let validity = certificate.validity();
+        let constraints = certificate.basic_constraints().map_err(|_| E::Der)?;
+        let (key, valid, is_authority) = (
+            key_of(&certificate).ok_or(E::Der)?,
+            validity.not_before.to_datetime()..=validity.not_after.to_datetime(),
+            constraints.is_some_and(|constraints| constraints.value.ca),
+        );
         let fingerprint = hex::encode(&Sha256::digest(&der));
-        Ok(Self { der, fingerprint, key })
+        Ok(Self {
+            der,
+            fingerprint,
+            key,
+            valid,
+            is_authority,
+        })
     }
 
     /// The certificate alone, as `openssl x509` writes it: Python's `ssl` on the machine takes PEM with nothing before
@@ -121,12 +143,16 @@ impl ClientCertificate {
         self.key
     }
 
-    /// The day of its `notAfter`, in UTC; none if that is no date.
+    /// From its first moment to its last.
     #[must_use]
-    pub(crate) fn last_day(&self) -> Option<time::Date> {
-        let (_, certificate) = X509Certificate::from_der(&self.der).ok()?;
-        let last = time::OffsetDateTime::from_unix_timestamp(certificate.validity().not_after.timestamp());
-        last.ok().map(time::OffsetDateTime::date)
+    pub(crate) fn valid(&self) -> &RangeInclusive<OffsetDateTime> {
+        &self.valid
+    }
+
+    /// Whether it may sign other certificates (`CA:TRUE`, RFC 5280, 4.2.1.9).
+    #[must_use]
+    pub(crate) fn is_authority(&self) -> bool {
+        self.is_authority
     }
 
     /// What LXD shows: the SHA-256 of the DER in lower-case hexadecimal.
@@ -165,12 +191,8 @@ fn only_block(pem: &str) -> Result<String, ClientCertificateError> {
     }
 }
 
-/// The certificate's key, if the bytes are one certificate and nothing else.
-fn key_of(der: &[u8]) -> Option<ClientKey> {
-    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
-    if !rest.is_empty() {
-        return None;
-    }
+/// The certificate's key, if it can be read.
+fn key_of(certificate: &X509Certificate<'_>) -> Option<ClientKey> {
     let info = certificate.public_key();
     let curve = || info.algorithm.parameters.as_ref()?.as_oid().ok();
     Some(match info.parsed().ok()? {
@@ -286,6 +308,17 @@ mod tests {
         for length in 0..der.len() {
             assert_eq!(problem(&block(&der[..length])), E::Der, "cut to {length} bytes");
         }
+    }
+
+    #[test]
+    fn its_life_is_known_and_whether_it_is_an_authority() {
+        let (pem, ..) = sample();
+        let of = |pem: &str| ClientCertificate::parse(pem).unwrap();
+        let person = of(include_str!("client_certificate/ed25519.crt"));
+        let (from, to) = (person.valid().start(), person.valid().end());
+        assert_eq!((from.year(), to.year()), (2020, 2099));
+        assert!(!person.is_authority() && !of(&pem).is_authority());
+        assert!(of(include_str!("client_certificate/authority.crt")).is_authority());
     }
 
     #[test]

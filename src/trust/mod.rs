@@ -18,7 +18,7 @@ mod ssh;
 pub(crate) mod testing;
 
 pub use certificate::KeyPair;
-pub(crate) use client_certificate::{ClientCertificate, ClientCertificateError, ClientKey};
+pub(crate) use client_certificate::{ClientCertificate, ClientKey};
 pub use error::{SecretError, SecretTextError, TrustError};
 pub use redacted::SecretBytes;
 pub use secret::SiteSecret;

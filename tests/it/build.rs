@@ -190,9 +190,10 @@ fn only_one_host_is_written_anew() {
     site.build().expect_exit(0);
     let before = tree(&site.out());
     let site = site
-        .replace(NODE1, "52:54:00:12:34:56", "52:54:00:12:34:66")
-        .replace(NODE2, "52:54:00:12:34:57", "52:54:00:12:34:67")
-        .replace("rack/hosts/rack-a.yaml", "52:54:00:20:00:01", "52:54:00:20:00:11");
+        .replace(NODE1, "52:54:00:12:34:56", "52:54:00:12:34:57")
+        .replace(NODE2, "52:54:00:12:34:57", "52:54:00:12:34:56")
+        .replace("rack/hosts/rack-a.yaml", "52:54:00:20:00:01", "52:54:00:20:00:02")
+        .replace("rack/hosts/rack-b.yaml", "52:54:00:20:00:02", "52:54:00:20:00:01");
     let only = |what: &str| lxseed(["build", "site", "--only", what]).dir(site.parent()).run();
     only("lab/node2").expect_exit(0);
     let of_node2 = names(&[
@@ -486,7 +487,7 @@ fn ten_thousand_hosts_in_one_file_with_anchors_and_merges_pass() {
              admin:\n\
              \x20 user: ops\n\
              \x20 ssh_authorized_keys:\n\
-             \x20   - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq desk\n",
+             \x20   - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq desk\n",
         )
         .file(
             "c/disks/d.yaml",

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::{lxseed, root, temp_dir};
+use crate::support::{NOW, lxseed, root, temp_dir};
 use camino::Utf8Path;
 use rayon::prelude::*;
 
@@ -39,7 +39,7 @@ fn trouble(site: &Path) -> Option<String> {
     if build.code != 0 {
         return Some(build.to_string());
     }
-    let model = lxseed::check::check(Utf8Path::from_path(site).unwrap())
+    let model = lxseed::check::check(Utf8Path::from_path(site).unwrap(), NOW)
         .accept()
         .map_err(|error| error.to_string());
     let model = match model {

@@ -184,7 +184,7 @@ fn it_is_always_as_if_built_for_the_first_time() {
         run(&site, &["build", "site", "--check"]).expect_exit(0);
         run(&site, &["diff", "site"]).expect_exit(0);
     };
-    change(NODE2, "52:54:00:12:34:57", "52:54:00:12:34:99");
+    change(NODE2, "52:54:00:12:34:57", "52:54:00:20:00:02");
     change(NODE2, "192.168.10.12", "192.168.10.77");
     change(NODE2, "disks: three", "generation: 3\ndisks: three");
     change(

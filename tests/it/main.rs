@@ -33,6 +33,7 @@ mod mutants;
 mod offline;
 mod one_finding;
 mod oracles;
+mod people;
 mod properties;
 mod readme;
 mod reports;

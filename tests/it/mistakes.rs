@@ -45,6 +45,11 @@ const MADE: &[Made] = &[
     ("made-link-out-of-site", |site| {
         symlink("/etc/passwd", site.join("hosts/node4.yaml")).unwrap();
     }),
+    ("made-link-to-nothing", |site| {
+        symlink("node5.yaml", site.join("hosts/node4.yaml")).unwrap();
+        symlink("ops@desk.4711:1780000000", site.join("hosts/.#hosts.yaml")).unwrap();
+        symlink("/nowhere/notes", site.join("notes")).unwrap();
+    }),
     ("made-link-loop", |site| {
         symlink("..", site.join("hosts/again")).unwrap();
     }),
@@ -56,7 +61,7 @@ const MADE: &[Made] = &[
     }),
     ("made-3000-keys", |site| {
         let path = site.join("cluster.yaml");
-        let key = "    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFaj";
+        let key = "    - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2a";
         let mut text = fs::read_to_string(&path).unwrap();
         for at in 0..3000 {
             // Four characters of the key itself count up.
@@ -223,6 +228,9 @@ fn every_mistake_is_reported_word_for_word_and_changes_nothing() {
     assert_eq!(beside, ["out", "site"].map(Into::into).into());
 }
 
+/// Rules that are broken for some days only; the tests of their modules say when it is.
+const AT_A_CERTAIN_TIME: &[&str] = &["A015"];
+
 #[test]
 fn every_rule_is_broken_by_a_case() {
     let cases = cases();
@@ -232,6 +240,7 @@ fn every_rule_is_broken_by_a_case() {
         .collect();
     let missing: Vec<_> = lxseed::check::rules()
         .into_iter()
+        .filter(|rule| !AT_A_CERTAIN_TIME.contains(&rule.code))
         .filter(|rule| {
             let level = match rule.severity {
                 Severity::Error => "error",

@@ -17,6 +17,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Mutex;
 
+use crate::support::NOW;
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::{Finding, Severity};
@@ -81,7 +82,7 @@ fn written(site: &Site, style: Style) -> Written {
 }
 
 fn check(files: Vec<(Utf8PathBuf, Content)>) -> Checked {
-    check_files(Utf8Path::new(FOLDER), files)
+    check_files(Utf8Path::new(FOLDER), files, NOW)
 }
 
 /// Every place a finding points at.

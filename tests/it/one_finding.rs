@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use crate::mutants::mutate;
 use crate::mutants::tree::{self, Site, Style};
+use crate::support::NOW;
 
 /// Sites that have nearly every key. With `LXSEED_MUTANTS=all` some more are looked at.
 const SITES: &[&str] = &["profiles/lab", "profiles/rack"];
@@ -41,7 +42,7 @@ fn check(site: &Site) -> Checked {
             Content::Bytes(text.into_bytes()),
         )
     });
-    check_files(Utf8Path::new("site"), files.collect())
+    check_files(Utf8Path::new("site"), files.collect(), NOW)
 }
 
 fn is_of_shape(finding: &Finding) -> bool {

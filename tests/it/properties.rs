@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::SECRET;
+use crate::support::{NOW, SECRET};
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::seed::{ClusterKeys, HostKeys, Renderer};
 use lxseed::trust::SiteSecret;
@@ -111,7 +111,7 @@ fn spoiled(text: &str, spoil: &Spoil) -> String {
 
 /// Checks a site and, if it is accepted, renders every host of it in memory.
 fn check_and_render(site: &Utf8Path, renderer: &Renderer, secret: &SiteSecret) -> Result<bool, TestCaseError> {
-    let checked = lxseed::check::check(site);
+    let checked = lxseed::check::check(site, NOW);
     let report = lxseed::report::Report::of(&checked, lxseed::report::Options::default());
     for text in lxseed::report::texts(&report) {
         prop_assert!(text.contains("help"), "{text}");

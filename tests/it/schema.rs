@@ -7,7 +7,7 @@
 use std::fs;
 
 use crate::support::json_schema::Schema;
-use crate::support::{assert_same_text, lxseed, root};
+use crate::support::{NOW, assert_same_text, lxseed, root};
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::check::{Checked, check_files};
 use lxseed::finding::Severity;
@@ -46,7 +46,7 @@ fn document(kind: Kind) -> Value {
                 "search": ["example.org"], "overlay": "fan"},
             "pools": {"data1": {"driver": "zfs", "volume": "data1"}},
             "admin": {"user": "ops",
-                "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvXqtHUOyuxEgmKSkD4Kbo1x58GAGnrJv6mGFajGPOq ops@desk"],
+                "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk"],
                 "password_hash": "$6$abcdefgh$9.GmWEPYEx.IGZpQ3ZrWmRSMOCpTd4XdxxuM7Al8kdqLZZp3hrVqaRZEwcxLLyDLr3nS3fNwyYbCoMeDVrGc51",
                 "lxd_certificates": {}},
             "allow": {"one-member": "a test"},
@@ -72,7 +72,7 @@ fn check_with(kind: Kind, changed: &Value) -> Checked {
         };
         (path(each), Content::Bytes(text.into_bytes()))
     });
-    check_files("site".into(), files.collect())
+    check_files("site".into(), files.collect(), NOW)
 }
 
 fn path(kind: Kind) -> Utf8PathBuf {

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
 use super::release;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
@@ -18,6 +21,7 @@ pub(super) static CHECKS: &[&Check] = &[
     &DUPLICATE_SSH_KEY,
     &CONSOLE_ONLY,
     &FEW_ROUNDS,
+    &MANY_ROUNDS,
 ];
 
 // Texts of the examples.
@@ -149,61 +153,179 @@ fn invalid_ssh_key(site: &SiteView<'_>, report: &mut Report<'_>) {
         if holds_private_key(&key.value) {
             continue;
         }
-        let Err(why) = ssh_key_fits(&key.value, release) else {
+        let Err(KeyMisfit { why, help }) = ssh_key_fits(&key.value, release) else {
             continue;
         };
-        let message = format!("this SSH key would not let anybody in: {why}");
-        let help = "write the one line of a .pub file, such as ~/.ssh/id_ed25519.pub";
+        let message = if help == ONE_EACH {
+            format!("this is not one SSH key: {why}")
+        } else {
+            format!("this SSH key would not let anybody in: {why}")
+        };
         let finding = report.add(key.span, message, help);
         finding.label(why);
-        // On one line; the comment is for people, without it the key is the same.
-        let words: Vec<&str> = key.value.split_whitespace().collect();
-        let as_meant = [words.join(" "), words[..words.len().min(2)].join(" ")]
-            .into_iter()
-            .find(|line| *line != key.value && ssh_key_fits(line, release).is_ok());
-        if let Some(line) = as_meant {
+        if let Some(line) = key_as_meant(&key.value, release) {
             finding.fix(key.span, scalar(&line));
         }
     }
 }
 
-fn ssh_key_fits(line: &str, release: &Release) -> Result<(), String> {
-    let sshd = &release.openssh;
-    if line.chars().any(char::is_control) {
-        return Err("a key is one line".to_owned());
+/// The line that was meant, where that is beyond doubt: on one line; without its comment, which is for people; with the
+/// kind that the key itself says it is.
+fn key_as_meant(line: &str, release: &Release) -> Option<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    // Of two keys neither may be lost.
+    if words.iter().filter(|word| is_body(word)).count() > 1 {
+        return None;
     }
-    if !line.is_ascii() {
-        return Err("it has characters outside ASCII; shorten the comment".to_owned());
+    let kind = words.get(1).and_then(|body| kind_within(body));
+    let of_its_kind = kind.map(|kind| [&[kind.as_str()], &words[1..]].concat().join(" "));
+    [
+        Some(words.join(" ")),
+        Some(words[..words.len().min(2)].join(" ")),
+        of_its_kind,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|other| other != line && ssh_key_fits(other, release).is_ok())
+}
+
+/// Why sshd would pass over a key, and what to do about it.
+#[derive(Debug)]
+struct KeyMisfit {
+    why: String,
+    help: &'static str,
+}
+
+impl KeyMisfit {
+    fn new(why: impl Into<String>, help: &'static str) -> Self {
+        Self { why: why.into(), help }
+    }
+}
+
+/// Where a line that sshd takes is to be had.
+const PUB_FILE: &str = "write the one line of a .pub file, such as ~/.ssh/id_ed25519.pub";
+/// Where the line is whole and the key itself is of no use.
+const NEW_KEY: &str = "make a key that it takes with `ssh-keygen -t ed25519`, and write the one line of its .pub file";
+const ONE_EACH: &str = "write each key as an item of the list, with a `-` of its own";
+
+fn ssh_key_fits(line: &str, release: &Release) -> Result<(), KeyMisfit> {
+    let sshd = &release.openssh;
+    let fits = |kind: &str| sshd.kinds.contains(&kind);
+    let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
+    let keys = line.split_whitespace().filter(|word| is_body(word)).count();
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(if keys > 1 {
+            KeyMisfit::new(format!("there are {keys} in one text"), ONE_EACH)
+        } else {
+            KeyMisfit::new("a key is one line", PUB_FILE)
+        });
     }
     if line.len() > sshd.line_max {
-        return Err(format!(
-            "it has {} characters, and sshd reads {}",
-            line.len(),
-            sshd.line_max
-        ));
+        let why = format!("it has {} bytes, and sshd reads {}", line.len(), sshd.line_max);
+        return Err(KeyMisfit::new(why, PUB_FILE));
     }
-    let kind = line.split(' ').next().unwrap_or_default();
+    let kind = words.first().copied().unwrap_or_default();
     if kind == "ssh-dss" {
-        return Err("DSA keys are switched off in OpenSSH 7.0 and later".to_owned());
+        return Err(KeyMisfit::new(
+            "DSA keys are switched off in OpenSSH 7.0 and later",
+            NEW_KEY,
+        ));
     }
     if kind.starts_with("sk-") && sshd.version < sshd.security_keys_since {
-        return Err(format!(
+        let why = format!(
             "keys of security tokens need OpenSSH {}, and {} has {}",
             sshd.security_keys_since, release.version, sshd.version
+        );
+        return Err(KeyMisfit::new(why, NEW_KEY));
+    }
+    if kind.ends_with("-cert-v01@openssh.com") {
+        let why = "it is a certificate of a key, which sshd takes only with the authority that signed it";
+        return Err(KeyMisfit::new(why, PUB_FILE));
+    }
+    if !fits(kind) {
+        return Err(if words.iter().any(|word| fits(word)) {
+            let help =
+                "write it from the kind of key on; options such as from= and command= are not for an administrator";
+            KeyMisfit::new("something stands before the key", help)
+        } else {
+            KeyMisfit::new("it does not start with a kind of key such as ssh-ed25519", PUB_FILE)
+        });
+    }
+    let body = words.get(1).copied().unwrap_or_default();
+    if let Some(within) = kind_within(body).filter(|within| within != kind) {
+        let why = format!("it says {kind}, and the key itself says {within}");
+        return Err(KeyMisfit::new(why, PUB_FILE));
+    }
+    // sshd wants no more than the two words. The comment may be anything, but a second key in it would be lost.
+    let key: ssh_key::PublicKey = format!("{kind} {body}")
+        .parse()
+        .map_err(|_| KeyMisfit::new("it is cut or mistyped", PUB_FILE))?;
+    if !adds_up(body) {
+        return Err(KeyMisfit::new("it is cut or mistyped", PUB_FILE));
+    }
+    if let Some(rsa) = key.key_data().rsa() {
+        let bits = rsa.n.as_positive_bytes().map_or(0, <[u8]>::len) * 8;
+        // OpenSSL takes no even exponent and none below three.
+        let exponent = rsa.e.as_positive_bytes().unwrap_or_default();
+        if exponent.last().is_none_or(|last| last % 2 == 0) || exponent == [1] {
+            return Err(KeyMisfit::new("it is cut or mistyped", PUB_FILE));
+        }
+        if bits < 2048 {
+            let why = format!("an RSA key of {bits} bits is too weak");
+            return Err(KeyMisfit::new(why, NEW_KEY));
+        }
+    }
+    if keys > 1 {
+        return Err(KeyMisfit::new(
+            "a second one stands behind it on the line, which nobody could log in with",
+            ONE_EACH,
         ));
     }
-    if !sshd.kinds.contains(&kind) {
-        return Err("it does not start with a kind of key such as ssh-ed25519".to_owned());
+    Ok(())
+}
+
+/// Whether the texts that a key is made of end where it ends (RFC 4253, 6.6; RFC 5656, 3.1; RFC 8709, 4), which the
+/// parser takes on trust where only one length is possible.
+fn adds_up(body: &str) -> bool {
+    let Ok(bytes) = STANDARD.decode(body) else {
+        return false;
+    };
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let part = rest
+            .split_first_chunk::<4>()
+            .and_then(|(length, behind)| behind.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..));
+        match part {
+            Some(behind) => rest = behind,
+            None => return false,
+        }
     }
-    let key: ssh_key::PublicKey = line.parse().map_err(|_| "it is cut or mistyped".to_owned())?;
-    match key
-        .key_data()
-        .rsa()
-        .map(|rsa| rsa.n.as_positive_bytes().map_or(0, <[u8]>::len) * 8)
-    {
-        Some(bits) if bits < 2048 => Err(format!("an RSA key of {bits} bits is too weak")),
-        _ => Ok(()),
-    }
+    true
+}
+
+/// Whether a word is a key's own: the length of its kind, in base64, begins it.
+fn is_body(word: &str) -> bool {
+    word.starts_with("AAAA") && word.len() > 40
+}
+
+fn is_kind(word: &str) -> bool {
+    ["ssh-", "ecdsa-sha2-nistp", "sk-ssh-", "sk-ecdsa-"].iter().any(|head| {
+        word.strip_prefix(head).is_some_and(|rest| {
+            ["ed25519", "rsa", "dss", "256", "384", "521"]
+                .iter()
+                .any(|kind| rest.starts_with(kind))
+        })
+    })
+}
+
+/// The kind of key that its own first bytes tell (RFC 4253, 6.6).
+fn kind_within(body: &str) -> Option<String> {
+    // The length and the longest kind are within so many characters.
+    let head = body.get(..body.len().min(64))?;
+    let head = STANDARD_NO_PAD.decode(head.trim_end_matches('=')).ok()?;
+    let (length, rest) = head.split_first_chunk::<4>()?;
+    let name = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    String::from_utf8(name.to_vec()).ok().filter(|name| is_kind(name))
 }
 
 static WEAK_PASSWORD_HASH: Check = Check::error(
@@ -396,9 +518,45 @@ fn few_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
+static MANY_ROUNDS: Check = Check::error(
+    "A017",
+    "many-rounds",
+    many_rounds,
+    "Every round is worked through at each login, a million of them in about a second, more on an old machine. login(1) gives up after 60 seconds \
+     (LOGIN_TIMEOUT), so with very many nobody would ever come in at a console, which is where the password is for.",
+)
+.example(
+    &[Replace(CLUSTER, USER, "  user: ops\n  password_hash: \"$6$rounds=99999999$q1w2e3r4t5y6$TYBfg2kt9wHU1NJzISE.D0Daolziesi9hTVNS8fRuW6t7oxHyblSgw9SHhJl/NKl4cE33DY8hgiop0VBG0l0I.\"\n")],
+    &[Replace(CLUSTER, USER, HASH_TOO)],
+);
+
+/// Rounds that a slow machine works through in about twenty seconds.
+const ROUNDS_MAX: u64 = 10_000_000;
+
+fn many_rounds(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (release, hash) in hashes(site) {
+        if let Ok(rounds) = rounds(&hash.value, release)
+            && rounds > ROUNDS_MAX
+        {
+            report
+                .add(
+                    hash.span,
+                    format!("`password_hash` is of {rounds} rounds: a login at the console would take about {} seconds", rounds / 1_000_000),
+                    "make a new one with `openssl passwd -6`, or with more rounds than usual by `mkpasswd -m sha-512 -R 100000`",
+                )
+                .label(format!("{rounds} rounds"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rounds;
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::{key_as_meant, rounds, ssh_key_fits};
     use crate::target::bionic::BIONIC;
 
     /// glibc's own hashes, as `crypt(3)` gives them.
@@ -428,5 +586,134 @@ mod tests {
         ] {
             assert!(of(head).is_err(), "{head}");
         }
+    }
+
+    const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq";
+
+    fn why(line: &str) -> Option<String> {
+        ssh_key_fits(line, &BIONIC).err().map(|misfit| misfit.why)
+    }
+
+    #[test]
+    fn what_sshd_takes_is_taken() {
+        for comment in [
+            "",
+            " ",
+            " ops@desk",
+            "\tops@desk",
+            " B\u{fc}ro von Jos\u{e9} \u{1f600}",
+            " ops@desk # until May",
+            " my ssh-key of the desk",
+            " the new one, in place of my ssh-rsa key",
+            " AAAA",
+            " \"quoted\" 'x'",
+        ] {
+            assert_eq!(why(&format!("ssh-ed25519 {KEY}{comment}")), None, "{comment}");
+        }
+        assert_eq!(why(&format!("ssh-ed25519\t{KEY}\tops")), None);
+        assert_eq!(why(&format!("ssh-ed25519   {KEY}  ops")), None);
+    }
+
+    #[test]
+    fn a_key_that_sshd_passes_over_is_told() {
+        let line = format!("ssh-ed25519 {KEY}");
+        for (text, part) in [
+            (format!("{line} a@b {line} c@d"), "second one"),
+            (format!("{line} {line}"), "second one"),
+            (format!("{line} {KEY}"), "second one"),
+            (format!("{line} a@b\n{line} c@d"), "2 in one text"),
+            (format!("{line}\nops@desk"), "one line"),
+            (format!("{line}ssh-ed25519 {KEY}"), "cut or mistyped"),
+            (format!("from=\"10.0.0.0/8\" {line}"), "before the key"),
+            (format!("command=\"/bin/true\",no-pty {line}"), "before the key"),
+            (format!("restrict {line}"), "before the key"),
+            (format!("10.0.0.1 {line}"), "before the key"),
+            (format!("ssh-rsa {KEY}"), "says ssh-ed25519"),
+            (format!("ssh-ed25519-cert-v01@openssh.com {KEY}"), "a certificate"),
+            (KEY.to_owned(), "kind of key"),
+            ("ssh-ed25519".to_owned(), "cut or mistyped"),
+            (format!("ssh-ed25519 {}", &KEY[..64]), "cut or mistyped"),
+            (format!("ssh-ed25519 {}", &KEY[..40]), "cut or mistyped"),
+            (format!("ssh-ed25519 {}", &KEY[1..]), "cut or mistyped"),
+            (format!("ssh-ed25519 {KEY}="), "cut or mistyped"),
+            (format!("ssh-ed25519 {KEY}AAAA"), "cut or mistyped"),
+        ] {
+            assert!(
+                why(&text).is_some_and(|why| why.contains(part)),
+                "{text}: {:?}",
+                why(&text)
+            );
+        }
+    }
+
+    /// A blob of these strings, each with its length before it.
+    fn blob(parts: &[&[u8]]) -> String {
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            bytes.extend(*part);
+        }
+        STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn the_lengths_within_a_key_add_up() {
+        let mut point = [7; 65];
+        point[0] = 4;
+        let n = [&[0, 0x80][..], &[9; 255]].concat();
+        for (kind, parts, good) in [
+            ("ssh-ed25519", &[&b"ssh-ed25519"[..], &[7; 32]][..], true),
+            ("ssh-ed25519", &[b"ssh-ed25519", &[7; 31]], false),
+            ("ssh-ed25519", &[b"ssh-ed25519", &[7; 33]], false),
+            ("ssh-ed25519", &[b"ssh-ed25519", &[7; 32], &[7; 32]], false),
+            ("ssh-ed25519", &[b"ssh-ed25519"], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[1, 0, 1], &n], true),
+            ("ssh-rsa", &[b"ssh-rsa", &[1, 0, 1]], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[1, 0, 1], &n, &[1]], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[], &n], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[1], &n], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[2], &n], false),
+            ("ssh-rsa", &[b"ssh-rsa", &[1, 0, 1], &[0x80; 256]], false),
+            (
+                "ecdsa-sha2-nistp256",
+                &[b"ecdsa-sha2-nistp256", b"nistp256", &point],
+                true,
+            ),
+            (
+                "ecdsa-sha2-nistp256",
+                &[b"ecdsa-sha2-nistp256", b"nistp384", &point],
+                false,
+            ),
+            (
+                "ecdsa-sha2-nistp256",
+                &[b"ecdsa-sha2-nistp256", b"nistp256", &point[..64]],
+                false,
+            ),
+            ("ecdsa-sha2-nistp256", &[b"ecdsa-sha2-nistp256", &point], false),
+            (
+                "ecdsa-sha2-nistp384",
+                &[b"ecdsa-sha2-nistp384", b"nistp384", &point],
+                false,
+            ),
+        ] {
+            let why = why(&format!("{kind} {}", blob(parts)));
+            assert_eq!(why.is_none(), good, "{kind} {parts:?}: {why:?}");
+        }
+        // The last length says more than there is.
+        let mut bytes = STANDARD.decode(KEY).unwrap();
+        bytes[18] = 33;
+        assert!(why(&format!("ssh-ed25519 {}", STANDARD.encode(&bytes))).is_some());
+        bytes[18] = 31;
+        assert!(why(&format!("ssh-ed25519 {}", STANDARD.encode(&bytes))).is_some());
+    }
+
+    #[test]
+    fn the_kind_that_a_key_says_it_is_is_offered() {
+        let fix = key_as_meant(&format!("ssh-rsa {KEY} ops@desk"), &BIONIC);
+        assert_eq!(fix, Some(format!("ssh-ed25519 {KEY} ops@desk")));
+        assert_eq!(
+            key_as_meant(&format!("from=\"10.0.0.1\" ssh-ed25519 {KEY}"), &BIONIC),
+            None
+        );
     }
 }

@@ -2,18 +2,23 @@
 
 use std::collections::HashMap;
 
+use time::Duration;
+
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit::Replace;
-use crate::profile::{Spanned, entries, quoted};
+use crate::profile::{Spanned, entries, holds_private_key, quoted};
 use crate::source::Span;
-use crate::trust::{ClientCertificate, ClientCertificateError, ClientKey};
+use crate::trust::{ClientCertificate, ClientKey};
 
 pub(super) static CHECKS: &[&Check] = &[
     &INVALID_CLIENT_CERTIFICATE,
     &CERTIFICATE_NAMED_LIKE_HOST,
     &DUPLICATE_CLIENT_CERTIFICATE,
     &WEAK_CLIENT_CERTIFICATE,
+    &LIFE_OF_CLIENT_CERTIFICATE,
+    &CLIENT_CERTIFICATE_ENDS,
+    &AUTHORITY_AS_CLIENT,
 ];
 
 // Texts of the examples.
@@ -23,13 +28,16 @@ const DESK: &str = "  user: ops
   lxd_certificates:
     desk: |
       -----BEGIN CERTIFICATE-----
-      MIHYMIGLAhQjW4CeBfdnqatO1F/P0zXTkS0BKDAFBgMrZXAwDzENMAsGA1UEAwwE
-      ZGVzazAeFw0yNjExMjQxMDI4MTRaFw0zNjExMjExMDI4MTRaMA8xDTALBgNVBAMM
-      BGRlc2swKjAFBgMrZXADIQBgh3JFt5HRnC3PWvt0BkDETs7oFyqfN6gt+m82XRyx
-      yzAFBgMrZXADQQCw2ER+cFUZquUhaEqJni6bTBFQvVus430QvqXBUpC3OE+JKhfV
-      2jwuoZg+Y8stcVaGHRPd9S7NlqbZuwzbHLgJ
+      MIHfMIGSoAMCAQICFDojyM0q3bvrbsG1/HrxeJocfLCjMAUGAytlcDAPMQ0wCwYD
+      VQQDDARkZXNrMCAXDTIwMDEwMTAwMDAwMFoYDzIwOTkxMjMxMjM1OTU5WjAPMQ0w
+      CwYDVQQDDARkZXNrMCowBQYDK2VwAyEA9+r+C54J7BCtpA1em16bn76NNXvW3nEo
+      uVdonrBcNdQwBQYDK2VwA0EAS8uJqw6CGnKT+LmTIdhXQ5eU5lyisKQyuEEgk7i3
+      MbomqKyHmh9CHsu9P4GgEF2OE9ZA91UE/1d/lDa0tTHgAg==
       -----END CERTIFICATE-----
 ";
+
+/// Where a certificate that LXD takes comes from.
+const NEW_PAIR: &str = "give ~/.config/lxc/client.crt of a desk; where client.crt and client.key were moved away, `lxc remote add` makes a new pair";
 
 /// The cluster's certificates that can be read, each with its name.
 fn certificates<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = (&'a Spanned<String>, ClientCertificate)> {
@@ -47,7 +55,9 @@ static INVALID_CLIENT_CERTIFICATE: Check = Check::error(
     "A007",
     "invalid-client-certificate",
     invalid_client_certificate,
-    "LXD refuses a client certificate that it cannot read, and the first `lxc` call from the administrator's desk would fail.",
+    "LXD refuses a client certificate that it cannot read, and the first `lxc` call from the administrator's desk would fail. The name becomes a \
+     file's on the machine, a word of its script and a key of LXD's configuration, in which LXD takes letters, digits and punctuation \
+     (lxd/config/map.go).",
 )
 .example(
     &[Replace(
@@ -66,20 +76,25 @@ static INVALID_CLIENT_CERTIFICATE: Check = Check::error(
 
 fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (name, pem) in site.clusters.iter().flat_map(written) {
-        let label_fits = name
-            .value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-            && name.value.len() <= 63
-            && !name.value.starts_with(['.', '-']);
+        // Reported as one already.
+        if holds_private_key(&pem.value) {
+            continue;
+        }
         let why = match ClientCertificate::parse(&pem.value) {
-            // Reported as a private key in a profile already.
-            Err(ClientCertificateError::PrivateKey) => continue,
             Err(why) => why.to_string(),
-            Ok(_) if !label_fits => {
-                "its name has other characters than letters, digits, hyphens, dots and underscores".to_owned()
-            }
-            Ok(_) => continue,
+            Ok(_) => match name_fits(&name.value) {
+                Ok(()) => continue,
+                Err(why) => {
+                    let message = format!(
+                        "{} cannot be the name of a client certificate: {why}",
+                        quoted(&name.value)
+                    );
+                    report
+                        .add(name.span, message, "name it after its desk or owner, like `desk`")
+                        .label(why);
+                    continue;
+                }
+            },
         };
         let help = "write the PEM text of the desk's client certificate (~/.config/lxc/client.crt) as a `|` block";
         report
@@ -89,6 +104,29 @@ fn invalid_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
                 help,
             )
             .label("cannot be used");
+    }
+}
+
+/// Longest name that is still a file's with what the machine puts around it, in bytes.
+const NAME_MAX: usize = 200;
+
+fn name_fits(name: &str) -> Result<(), &'static str> {
+    // What Go's unicode.Punct has of ASCII, without what ends a path, a word or a JSON text.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "!#%&'()*,-.:;?@[]_{}".contains(c);
+    if name.is_empty() {
+        Err("it is empty")
+    } else if name.contains(char::is_whitespace) {
+        Err("blanks are not possible in it")
+    } else if !name.is_ascii() {
+        Err("only letters of ASCII are possible in it")
+    } else if name.starts_with('.') {
+        Err("it would be a hidden file's")
+    } else if name.len() > NAME_MAX {
+        Err("it is too long")
+    } else if !name.chars().all(fits) {
+        Err("only letters, digits and punctuation are possible in it, and no slash, backslash or double quote")
+    } else {
+        Ok(())
     }
 }
 
@@ -139,11 +177,11 @@ static DUPLICATE_CLIENT_CERTIFICATE: Check = Check::error(
   lxd_certificates:
     desk: &desk |
       -----BEGIN CERTIFICATE-----
-      MIHYMIGLAhQjW4CeBfdnqatO1F/P0zXTkS0BKDAFBgMrZXAwDzENMAsGA1UEAwwE
-      ZGVzazAeFw0yNjExMjQxMDI4MTRaFw0zNjExMjExMDI4MTRaMA8xDTALBgNVBAMM
-      BGRlc2swKjAFBgMrZXADIQBgh3JFt5HRnC3PWvt0BkDETs7oFyqfN6gt+m82XRyx
-      yzAFBgMrZXADQQCw2ER+cFUZquUhaEqJni6bTBFQvVus430QvqXBUpC3OE+JKhfV
-      2jwuoZg+Y8stcVaGHRPd9S7NlqbZuwzbHLgJ
+      MIHfMIGSoAMCAQICFDojyM0q3bvrbsG1/HrxeJocfLCjMAUGAytlcDAPMQ0wCwYD
+      VQQDDARkZXNrMCAXDTIwMDEwMTAwMDAwMFoYDzIwOTkxMjMxMjM1OTU5WjAPMQ0w
+      CwYDVQQDDARkZXNrMCowBQYDK2VwAyEA9+r+C54J7BCtpA1em16bn76NNXvW3nEo
+      uVdonrBcNdQwBQYDK2VwA0EAS8uJqw6CGnKT+LmTIdhXQ5eU5lyisKQyuEEgk7i3
+      MbomqKyHmh9CHsu9P4GgEF2OE9ZA91UE/1d/lDa0tTHgAg==
       -----END CERTIFICATE-----
     laptop: *desk
 ",
@@ -193,15 +231,15 @@ static WEAK_CLIENT_CERTIFICATE: Check = Check::error(
   lxd_certificates:
     desk: |
       -----BEGIN CERTIFICATE-----
-      MIIBoDCCAQkCFGb5WqKx1O6PnjlOZAN4ruQz2p+WMA0GCSqGSIb3DQEBCwUAMA8x
-      DTALBgNVBAMMBGRlc2swHhcNMjYxMTI0MTAyODE0WhcNMzYxMTIxMTAyODE0WjAP
-      MQ0wCwYDVQQDDARkZXNrMIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDoOXkb
-      /5q5YHmdOQD9ydnBCadzdXqRMg24XElWBwezsnB/KbV0L6GMG6pdVAje4BtlCg20
-      VSMGNWvIAFpAvyhmV543lnGaZZOCQqguixKThanmeACwzIfoRYHEYomnI7qWvLsh
-      GWoa5aSBhCSJSYHI3cQg29oA7FazFpe5BO9anwIDAQABMA0GCSqGSIb3DQEBCwUA
-      A4GBADiKSpjHBkM6/CA8LcCqZm0v3iDHpaL7O4sZuCOoTwQIWlTmWJp6GCS71QKV
-      0T4PMPjdqayRfPiiZg3vVUAqis/Tshrt+/aKjbSgHT3alHN6VFsTmD4TtoHjPH2h
-      hrYlMT9YD6SgtWXWq2CXSluLd7gVdnRDip0jMqxo+5CBoViY
+      MIIBpzCCARCgAwIBAgIUbPmQDl8R8Ta1uT7PkAEftlDYgJQwDQYJKoZIhvcNAQEL
+      BQAwDzENMAsGA1UEAwwEZGVzazAgFw0yMDAxMDEwMDAwMDBaGA8yMDk5MTIzMTIz
+      NTk1OVowDzENMAsGA1UEAwwEZGVzazCBnzANBgkqhkiG9w0BAQEFAAOBjQAwgYkC
+      gYEAt2ZJVyH3HS5fYfI4YHpQGDIvbNOp3rtXEq3RtKxKfHLztLAFu3JrJHXMKul6
+      +vj7rXRNNagV20SfsQ5Hvfr1Ajg9QWrfXrM3wRT+oFNI6ntjlgadSo7zg0GvpW3q
+      V/KSzscGDReK2gxlEcbNtylnH90ioiTbXY7IopDn9RVG++UCAwEAATANBgkqhkiG
+      9w0BAQsFAAOBgQBJUL9wtCy+R19WNbpsAdC7rj/iQ+bYRcSOn/Llm6oc/JEOCFbF
+      +AfdUTvyTfK5taUkn02crwoZQ5fnJdcHWwbz3ybdL+F57LpCpr0yevFwxd6OpT9g
+      FNmdcUo9e07Em5dEEDBdETRnudD1xAlrb9ll1nn/m2xzcX3Pi2vVRjAu6g==
       -----END CERTIFICATE-----
 ",
     )],
@@ -222,14 +260,149 @@ fn weak_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
             ClientKey::Ecdsa | ClientKey::Ed25519 => continue,
             ClientKey::Other => "its key is neither RSA nor Ed25519 nor ECDSA on P-256, P-384 or P-521".to_owned(),
         };
-        let help = "give ~/.config/lxc/client.crt of a desk; where client.crt and client.key were moved away, `lxc remote add` makes a new pair";
         report
             .add(
                 name.span,
                 format!("client certificate {} would not be let in: {why}", quoted(&name.value)),
-                help,
+                NEW_PAIR,
             )
             .label("would not be let in");
+    }
+}
+
+static LIFE_OF_CLIENT_CERTIFICATE: Check = Check::error(
+    "A014",
+    "client-certificate-not-valid",
+    life_of_client_certificate,
+    "LXD takes no client certificate whose last day is past or whose first is still to come (certificateValidate), and TLS lets nobody in by one. \
+     This looks at the clock of the machine that checks; what is built does not.",
+)
+.example(
+    &[Replace(
+        CLUSTER,
+        USER,
+        "  user: ops
+  lxd_certificates:
+    desk: |
+      -----BEGIN CERTIFICATE-----
+      MIHvMIGioAMCAQICFGK5Yp6HdAheXySgvuy4oE8FEDufMAUGAytlcDAPMQ0wCwYD
+      VQQDDARkZXNrMB4XDTIwMDEwMTAwMDAwMFoXDTI0MTIzMTIzNTk1OVowDzENMAsG
+      A1UEAwwEZGVzazAqMAUGAytlcAMhAIAWF4tZwBBkZJ1J3+dn1XCha3WFfHTznnyY
+      fJ1GCvbJoxAwDjAMBgNVHRMBAf8EAjAAMAUGAytlcANBAKyTsiglHABOFF5OXmJ8
+      Zah/hnug3fbpybYHztvDYYud91RagNXJYffPbqJ3UWRJ8Ll9Or4LZqMgGALgc40H
+      3QA=
+      -----END CERTIFICATE-----
+",
+    )],
+    &[Replace(CLUSTER, USER, DESK)],
+);
+
+fn life_of_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, certificate) in site.clusters.iter().flat_map(certificates) {
+        let (from, to) = (certificate.valid().start(), certificate.valid().end());
+        let (message, label) = if *to < site.now {
+            (format!("expired on {}", to.date()), "expired")
+        } else if *from > site.now {
+            (format!("is valid from {} on", from.date()), "not valid yet")
+        } else {
+            continue;
+        };
+        report
+            .add(
+                name.span,
+                format!(
+                    "client certificate {} {message}: LXD would not take it",
+                    quoted(&name.value)
+                ),
+                NEW_PAIR,
+            )
+            .label(label);
+    }
+}
+
+static CLIENT_CERTIFICATE_ENDS: Check = Check::warning(
+    "A015",
+    "client-certificate-ends-soon",
+    client_certificate_ends,
+    "Within thirty days nobody could use this certificate any more, and a machine that is installed after that does not even take it. `lxc` makes \
+     certificates for ten years.",
+)
+.example(
+    &[Replace(
+        CLUSTER,
+        USER,
+        "  user: ops
+  lxd_certificates:
+    desk: |
+      -----BEGIN CERTIFICATE-----
+      MIHvMIGioAMCAQICFC0Jdf881IyawcrHVloWGvDJ9KEDMAUGAytlcDAPMQ0wCwYD
+      VQQDDARkZXNrMB4XDTE2MDYyMDEyMDAwMFoXDTI2MDYyMDEyMDAwMFowDzENMAsG
+      A1UEAwwEZGVzazAqMAUGAytlcAMhAHGGdb+FUfokoT6ZBuEqtB59vcFCv73GVjln
+      6rAYzhEjoxAwDjAMBgNVHRMBAf8EAjAAMAUGAytlcANBACKI962+4jIoQ+YwLOyJ
+      n1qHrAyIN0om15ngQPNRxuCRfhsYte49VF3giRHimKUCOqHg9scflsPb13Ox0ZSw
+      Kgs=
+      -----END CERTIFICATE-----
+",
+    )],
+    &[Replace(CLUSTER, USER, DESK)],
+);
+
+/// How long before its end a certificate is told of.
+const NOTICE: Duration = Duration::days(30);
+
+fn client_certificate_ends(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, certificate) in site.clusters.iter().flat_map(certificates) {
+        let end = *certificate.valid().end();
+        if (site.now..=site.now.saturating_add(NOTICE)).contains(&end) {
+            let message = format!("client certificate {} ends on {}", quoted(&name.value), end.date());
+            report.add(name.span, message, NEW_PAIR).label("less than thirty days");
+        }
+    }
+}
+
+static AUTHORITY_AS_CLIENT: Check = Check::error(
+    "A016",
+    "authority-as-client",
+    authority_as_client,
+    "A certificate with `CA:TRUE` is that of an authority, which signs those of clients; LXD trusts each client by its own certificate and would let \
+     in none of those that it signed. `lxc` makes its own with `CA:FALSE`; `openssl req -x509` makes authorities unless it is told \
+     `-addext basicConstraints=critical,CA:FALSE`.",
+)
+.example(
+    &[Replace(
+        CLUSTER,
+        USER,
+        "  user: ops
+  lxd_certificates:
+    desk: |
+      -----BEGIN CERTIFICATE-----
+      MIIBNDCB26ADAgECAhQO/EeZMlaJhCF5GZ9hhY7zpmJAeTAKBggqhkjOPQQDAjAP
+      MQ0wCwYDVQQDDARkZXNrMCAXDTIwMDEwMTAwMDAwMFoYDzIwOTkxMjMxMjM1OTU5
+      WjAPMQ0wCwYDVQQDDARkZXNrMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEppjb
+      d3WI7QPy61VRDOhGPmJlKHzqJj06yueIXsBFUPd62Sw/8T7sz7hmNP8z1+XaP93y
+      8sUChO1q7SE2B0Sz1aMTMBEwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNI
+      ADBFAiBFbzlwr2cC/mGYVENuBgHe4AMe3jmvZFqpyypufzoKRAIhAJYJSQfTy9YL
+      qtwjHeZVRgcmPh3P3lX1FGAwF6I1bfP4
+      -----END CERTIFICATE-----
+",
+    )],
+    &[Replace(CLUSTER, USER, DESK)],
+);
+
+fn authority_as_client(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, certificate) in site.clusters.iter().flat_map(certificates) {
+        if certificate.is_authority() {
+            report
+                .add(
+                    name.span,
+                    format!(
+                        "client certificate {} is an authority's (CA:TRUE), not a client's",
+                        quoted(&name.value)
+                    ),
+                    "give the desk's own ~/.config/lxc/client.crt, or make one with `-addext basicConstraints=critical,CA:FALSE`",
+                )
+                .label("an authority's");
+        }
     }
 }
 
@@ -237,8 +410,80 @@ fn weak_client_certificate(site: &SiteView<'_>, report: &mut Report<'_>) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use time::{Date, Month};
+
     use super::*;
     use crate::check::example::Example;
+
+    #[test]
+    fn a_name_is_one_that_lxd_and_the_machine_can_carry() {
+        for name in [
+            "desk",
+            "alice@desk",
+            "ci.runner_1",
+            "1.5",
+            "-x",
+            "A",
+            "a(b)",
+            "o'neil",
+            "a:b",
+            "a*b",
+            "50%",
+            &"a".repeat(200),
+        ] {
+            assert_eq!(name_fits(name), Ok(()), "{name}");
+        }
+        for name in [
+            "",
+            " ",
+            "a b",
+            "a\tb",
+            "a\n",
+            "b\u{fc}ro",
+            "a/b",
+            "a\\b",
+            "a\"b",
+            ".a",
+            "a+b",
+            "a=b",
+            "a$b",
+            "a~b",
+            "a<b>",
+            "a|b",
+            "a^b",
+            "`a`",
+            "a\u{7f}",
+            "a\0",
+            &"a".repeat(201),
+        ] {
+            assert!(name_fits(name).is_err(), "{name:?}");
+        }
+    }
+
+    /// The codes that are found in the failing example of a rule, some days after its certificate was made.
+    #[test]
+    fn a_certificate_lives_from_its_first_moment_to_its_last() {
+        // From 2016-06-20 12:00 to 2026-06-20 12:00.
+        let day = |year, month, day, hour| {
+            Date::from_calendar_date(year, month, day)
+                .unwrap()
+                .with_hms(hour, 0, 0)
+                .unwrap()
+                .assume_utc()
+        };
+        for (now, expected) in [
+            (day(2016, Month::June, 20, 11), &["A014"][..]),
+            (day(2016, Month::June, 20, 12), &[]),
+            (day(2026, Month::May, 21, 11), &[]),
+            (day(2026, Month::May, 21, 12), &["A015"]),
+            (day(2026, Month::June, 20, 12), &["A015"]),
+            (day(2026, Month::June, 20, 13), &["A014"]),
+        ] {
+            let checked = Example::Fails.check_at(&CLIENT_CERTIFICATE_ENDS.rule, now);
+            let codes: Vec<&str> = checked.findings().iter().map(|finding| finding.rule.code).collect();
+            assert_eq!(codes, expected, "{now}");
+        }
+    }
 
     /// Python's `ssl` on the machine takes nothing before the first line.
     #[test]

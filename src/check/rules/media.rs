@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::check::registry::{Check, Report};
-use crate::check::view::SiteView;
+use crate::check::view::{Member, SiteView};
 use crate::finding::Edit;
-use crate::profile::{quoted, scalar};
+use crate::profile::{Spanned, quoted, scalar};
 
 pub(super) static CHECKS: &[&Check] = &[&DUPLICATE_DMI_SERIAL, &INVALID_DMI_SERIAL, &INVALID_REINSTALL];
 
@@ -17,7 +17,7 @@ static DUPLICATE_DMI_SERIAL: Check = Check::error(
     "duplicate-dmi-serial",
     duplicate_dmi_serial,
     "An install medium finds its host by the machine's serial number where one is given. Two hosts with the same one would both be that machine, \
-     and the installer stops.",
+     and the installer stops. No maker numbers two machines alike but for capitals, so that is the same number, once mistyped.",
 )
 .example(
     &[
@@ -39,24 +39,36 @@ static DUPLICATE_DMI_SERIAL: Check = Check::error(
 );
 
 fn duplicate_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut first = HashMap::new();
-    for host in site.hosts() {
-        let Some(serial) = &host.host().dmi_serial else {
+    let mut first: HashMap<String, (Member<'_>, &Spanned<String>)> = HashMap::new();
+    for member in site.members() {
+        let Some(serial) = &member.host.host().dmi_serial else {
             continue;
         };
-        if let Some((other, span)) = first.get(serial.value.as_str()) {
-            let message = format!(
-                "{} and {other} have the same serial number {}",
-                host.label(),
-                quoted(&serial.value)
-            );
-            report
-                .add(serial.span, message, "write the number on the machine's label")
-                .label("used again here")
-                .also(*span, "first used here");
+        // Each of these is reported as one that no machine has.
+        if dmi_serial_fits(&serial.value).is_err() {
             continue;
         }
-        first.insert(serial.value.as_str(), (host.label(), serial.span));
+        match first.get(&serial.value.to_ascii_lowercase()) {
+            Some(&(other, known)) => {
+                let (one, other) = site.call(member, other);
+                let alike = if known.value == serial.value {
+                    ""
+                } else {
+                    ", but for capitals"
+                };
+                let message = format!(
+                    "the machines {one} and {other} have the same serial number {} (`dmi_serial`){alike}",
+                    quoted(&serial.value)
+                );
+                report
+                    .add(serial.span, message, "write the number on the machine's label")
+                    .label("used again here")
+                    .also(known.span, "first used here");
+            }
+            None => {
+                first.insert(serial.value.to_ascii_lowercase(), (member, serial));
+            }
+        }
     }
 }
 
@@ -79,20 +91,37 @@ static INVALID_DMI_SERIAL: Check = Check::error(
 /// What boards say that were never given a number, in lower case.
 const PLACEHOLDERS: &[&str] = &[
     "0",
-    "00000000",
-    "0123456789",
-    "1234567890",
-    "123456789",
+    "base board serial number",
+    "board serial number",
+    "chassis serial number",
+    "default",
     "default string",
     "empty",
+    "invalid",
     "n/a",
+    "no asset information",
+    "no asset tag",
     "none",
     "not applicable",
     "not available",
+    "not present",
+    "not provided",
+    "not settable",
     "not specified",
+    "o.e.m.",
     "oem",
+    "oem default string",
+    "serial",
+    "serial number",
+    "serialnumber",
     "system serial number",
+    "system serial#",
+    "system serial",
+    "to be filled by o.e.m",
     "to be filled by o.e.m.",
+    "to be filled by oem",
+    "to be filled",
+    "undefined",
     "unknown",
 ];
 
@@ -102,13 +131,7 @@ fn invalid_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         };
         let text = &serial.value;
-        let why = if PLACEHOLDERS.contains(&text.to_ascii_lowercase().as_str()) {
-            "it is what a board says that has no number"
-        } else if text.len() > 64 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            "it has characters that no serial number has"
-        } else if text.trim() != text || text.contains("  ") {
-            "it has blanks at its ends or two in a row"
-        } else {
+        let Err(why) = dmi_serial_fits(text) else {
             continue;
         };
         report
@@ -118,6 +141,26 @@ fn invalid_dmi_serial(site: &SiteView<'_>, report: &mut Report<'_>) {
                 "write what `dmidecode -s system-serial-number` says, or leave `dmi_serial` out: the hardware address is enough",
             )
             .label(why);
+    }
+}
+
+fn dmi_serial_fits(text: &str) -> Result<(), &'static str> {
+    let lower = text.to_ascii_lowercase();
+    let mut characters = lower.chars().filter(|c| !" .-_:".contains(*c));
+    let first = characters.next();
+    let all_same = lower.len() >= 4 && characters.all(|c| Some(c) == first);
+    let counts = lower.len() >= 6
+        && ["0123456789abcdef", "1234567890abcdef", "123456789abcdef"]
+            .iter()
+            .any(|row| row.starts_with(&lower));
+    if PLACEHOLDERS.contains(&lower.replace('_', " ").trim()) || all_same || counts {
+        Err("it is what a board says that has no number")
+    } else if text.len() > 64 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        Err("it has characters that no serial number has")
+    } else if text.trim() != text || text.contains("  ") {
+        Err("it has blanks at its ends or two in a row")
+    } else {
+        Ok(())
     }
 }
 

@@ -46,7 +46,8 @@ static INVALID_NAME: Check = Check::error(
     "invalid-name",
     invalid_name,
     "The name of a cluster or host becomes a folder below out/, a host name, an LXD member name and a DNS name in a certificate. It has \
-     what all of these take: lower-case letters, digits and inner hyphens, at most 63, not digits only, and none of the reserved words. \
+     what all of these take: lower-case letters, digits and inner hyphens, at most 63, nothing that the C library reads as an address (digits \
+     only, or 0x1f), and none of the reserved words. \
      A name can therefore never lead out of the output folder.",
 )
 .example(
@@ -120,14 +121,14 @@ fn invalid_label(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (what, name) in labels(site) {
         let label = name.value.as_str();
         let why = if !label.starts_with(|c: char| c.is_ascii_lowercase()) {
-            "it starts with a lower-case letter"
+            "such a name starts with a lower-case letter"
         } else if !label
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
         {
-            "it has lower-case letters, digits, hyphens and underscores"
+            "such a name has lower-case letters, digits, hyphens and underscores, nothing else"
         } else if label.len() > 24 {
-            "it has at most 24 characters"
+            "such a name has at most 24 characters"
         } else {
             continue;
         };
@@ -199,8 +200,8 @@ static DUPLICATE_HOST: Check = Check::error(
     "N004",
     "duplicate-host",
     duplicate_host,
-    "Host names are unique over the whole site: a person who reads a name on a screen or a label must know which machine is meant, and LXD \
-     refuses a second member of the same name.",
+    "Host names are unique within a cluster: LXD refuses a second member of the same name, and in `out/CLUSTER/HOST` there is one place for both. \
+     Two clusters may have a host of the same name; it is told apart as CLUSTER/HOST everywhere.",
 )
 .example(
     &[Replace(HOSTS, "name: node3", "name: node2")],
@@ -208,13 +209,14 @@ static DUPLICATE_HOST: Check = Check::error(
 );
 
 fn duplicate_host(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let names = site.hosts().filter_map(|host| host.host().name.as_ref());
-    report_repeats(
-        names,
-        report,
-        |name| format!("there are two hosts `{name}`"),
-        "give each host a name of its own",
-    );
+    for cluster in &site.clusters {
+        report_repeats(
+            cluster.host_names(),
+            report,
+            |name| format!("there are two hosts `{name}`"),
+            "give each host a name of its own",
+        );
+    }
 }
 
 static DUPLICATE_DISKS: Check = Check::error(

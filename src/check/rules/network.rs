@@ -7,11 +7,10 @@ use ipnet::IpNet;
 
 use crate::check::free_addresses::FreeAddresses;
 use crate::check::registry::{Check, Report};
-use crate::check::view::{ClusterView, SiteView};
+use crate::check::view::{ClusterView, Member, SiteView};
 use crate::finding::{Edit, Finding};
 use crate::model::Mac;
-use crate::profile::Spanned;
-use crate::profile::scalar;
+use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -44,20 +43,25 @@ static DUPLICATE_MAC: Check = Check::error(
 );
 
 fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut first_use: HashMap<Mac, (Span, &str)> = HashMap::new();
-    for host in site.hosts() {
-        let network = host.host().network.as_ref();
+    let mut first_use: HashMap<Mac, (Span, Member<'_>)> = HashMap::new();
+    for member in site.members() {
+        let network = member.host.host().network.as_ref();
         let Some(mac) = network.and_then(|network| network.value.mac.as_ref()) else {
             continue;
         };
+        // Each of these is reported as one that no card has.
+        if why_unusable(mac.value).is_some() {
+            continue;
+        }
         if let Some(&(first, other)) = first_use.get(&mac.value) {
-            let message = format!("{} and {other} have the same MAC address {}", host.label(), mac.value);
+            let (one, other) = site.call(member, other);
+            let message = format!("{one} and {other} have the same MAC address {}", mac.value);
             report
                 .add(mac.span, message, "write the address on the machine's label")
                 .label("used again here")
                 .also(first, "first used here");
         } else {
-            first_use.insert(mac.value, (mac.span, host.label()));
+            first_use.insert(mac.value, (mac.span, member));
         }
     }
 }
@@ -67,7 +71,8 @@ static UNUSABLE_MAC: Check = Check::error(
     "unusable-mac",
     unusable_mac,
     "An address with the lowest bit of its first byte set is a group's, and all zeros is nobody's (IEEE 802); no interface has either, so the \
-     host would come up without a network.",
+     host would come up without a network. aa:bb:cc:dd:ee:ff, 00:11:22:33:44:55 and de:ad:be:ef:00:01 are addresses of manuals, which nobody has \
+     replaced by a card's.",
 )
 .example(
     &[Edit::Replace(
@@ -83,11 +88,7 @@ fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
         .hosts()
         .filter_map(|host| host.host().network.as_ref()?.value.mac.as_ref())
     {
-        let why = if mac.value.is_zero() {
-            "all zeros"
-        } else if mac.value.is_multicast() {
-            "a multicast address"
-        } else {
+        let Some(why) = why_unusable(mac.value) else {
             continue;
         };
         report
@@ -97,6 +98,18 @@ fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
                 "write the address of the host's interface",
             )
             .label(why);
+    }
+}
+
+fn why_unusable(mac: Mac) -> Option<&'static str> {
+    if mac.is_zero() {
+        Some("all zeros")
+    } else if mac.is_multicast() {
+        Some("a multicast address")
+    } else if mac.is_sample() {
+        Some("an example's address")
+    } else {
+        None
     }
 }
 
@@ -171,20 +184,23 @@ static DUPLICATE_ADDRESS: Check = Check::error(
 
 fn duplicate_address(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut free = FreeAddresses::of(site);
-    let mut first_use: HashMap<IpAddr, (Span, &str)> = HashMap::new();
-    for cluster in &site.clusters {
-        let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
-        for (host, address) in host_addresses(cluster) {
-            let value = address.value.to_canonical();
-            if let Some(&(first, other)) = first_use.get(&value) {
-                let message = format!("{host} and {other} have the same address {value}");
-                let finding = report.add(address.span, message, "give each host an address of its own");
-                offer_another(finding, address, subnet, &mut free)
-                    .label("used again here")
-                    .also(first, "first used here");
-            } else {
-                first_use.insert(value, (address.span, host));
-            }
+    let mut first_use: HashMap<IpAddr, (Span, Member<'_>)> = HashMap::new();
+    for member in site.members() {
+        let network = member.host.host().network.as_ref();
+        let Some(address) = network.and_then(|network| network.value.address.as_ref()) else {
+            continue;
+        };
+        let value = address.value.to_canonical();
+        if let Some(&(first, other)) = first_use.get(&value) {
+            let (one, other) = site.call(member, other);
+            let message = format!("{one} and {other} have the same address {value}");
+            let subnet = addresses(member.cluster).map(|addresses| addresses.subnet.value);
+            let finding = report.add(address.span, message, "give each host an address of its own");
+            offer_another(finding, address, subnet, &mut free)
+                .label("used again here")
+                .also(first, "first used here");
+        } else {
+            first_use.insert(value, (address.span, member));
         }
     }
 }
@@ -289,23 +305,38 @@ static ADDRESS_IS_GATEWAY: Check = Check::error(
 );
 
 fn address_is_gateway(site: &SiteView<'_>, report: &mut Report<'_>) {
-    let mut gateways: HashMap<IpAddr, Span> = HashMap::new();
-    for gateway in site
-        .profiles()
-        .filter_map(|profile| profile.network.as_ref()?.value.gateway.as_ref())
-    {
-        let value = gateway.value.to_canonical();
-        gateways.entry(value).or_insert(gateway.span);
+    let mut gateways: HashMap<IpAddr, Vec<(Span, Option<&str>)>> = HashMap::new();
+    for profile in site.profiles() {
+        if let Some(gateway) = profile
+            .network
+            .as_ref()
+            .and_then(|network| network.value.gateway.as_ref())
+        {
+            let name = profile.name.as_ref().map(|name| name.value.as_str());
+            let known = gateways.entry(gateway.value.to_canonical()).or_default();
+            known.push((gateway.span, name));
+        }
     }
     let mut free = FreeAddresses::of(site);
     for cluster in &site.clusters {
         let subnet = addresses(cluster).map(|addresses| addresses.subnet.value);
         for (host, address) in host_addresses(cluster) {
             let value = address.value.to_canonical();
-            let Some(&gateway) = gateways.get(&value) else {
+            let Some(known) = gateways.get(&value) else {
                 continue;
             };
-            let message = format!("{host} has the gateway's address {value}");
+            let own = cluster
+                .profile()
+                .and_then(|profile| profile.network.as_ref()?.value.gateway.as_ref());
+            let own = known.iter().find(|(span, _)| own.is_some_and(|own| own.span == *span));
+            let Some((gateway, of)) = own.or(known.first()).copied() else {
+                continue;
+            };
+            let whose = match of {
+                Some(name) if own.is_none() => format!("the address of cluster {}'s gateway", quoted(name)),
+                _ => "the gateway's address".to_owned(),
+            };
+            let message = format!("{host} has {whose}, {value}");
             let finding = report.add(address.span, message, "use another address");
             offer_another(finding, address, subnet, &mut free)
                 .label("the host's address")

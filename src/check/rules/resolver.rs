@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::network::{host_addresses, reserved};
-use super::subnet::{networks, unreachable};
+use super::subnet::{networks, unreachable, why_unusable};
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
@@ -32,14 +32,26 @@ fn is_domain(text: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    text.len() <= 253 && text.split('.').all(label_fits)
+    text.len() <= 253 && text.split('.').all(label_fits) && !is_address(text)
+}
+
+/// Whether the C library reads the text as an address (inet_aton(3)): one to four numbers, each decimal, octal or
+/// hexadecimal.
+fn is_address(text: &str) -> bool {
+    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(digits) => !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    let (address, _) = text.split_once('/').unwrap_or((text, ""));
+    address.parse::<IpAddr>().is_ok() || address.split('.').count() <= 4 && address.split('.').all(number)
 }
 
 static INVALID_DOMAIN: Check = Check::error(
     "F010",
     "invalid-domain",
     invalid_domain,
-    "A search domain that is not a domain name makes systemd-resolved drop the line, so short names would not resolve.",
+    "A search domain that is not a domain name makes systemd-resolved drop the line, so short names would not resolve. An address is none: a name \
+     server's belongs to `nameservers`.",
 )
 .example(
     &[Edit::Replace(
@@ -62,7 +74,11 @@ fn invalid_domain(site: &SiteView<'_>, report: &mut Report<'_>) {
     {
         let message = format!("{} is not a domain name", quoted(&domain.value));
         let without_dot = domain.value.trim_matches('.');
-        if is_domain(without_dot) {
+        if is_address(without_dot) {
+            let message = format!("{} is an address, not a domain name", quoted(&domain.value));
+            let help = "write a domain like `lab.example.org`, and the address of a name server under `nameservers`";
+            report.add(domain.span, message, help).label("an address");
+        } else if is_domain(without_dot) {
             report
                 .add(domain.span, message, "leave the dot at its end out")
                 .label("not a domain name")
@@ -102,6 +118,11 @@ static UNUSABLE_NAMESERVER: Check = Check::error(
 fn unusable_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (servers, subnet) in nameservers(site) {
         for server in servers {
+            // Of a subnet that is reported as none.
+            if subnet.is_some_and(|subnet| subnet.value.contains(&server.value) && why_unusable(subnet.value).is_some())
+            {
+                continue;
+            }
             let of_subnet = subnet.and_then(|subnet| reserved(subnet.value, server.value));
             let why = match (unreachable(server.value), of_subnet) {
                 (Some(why), _) => why.to_owned(),
@@ -180,12 +201,12 @@ fn duplicate_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static NO_NAMESERVER: Check = Check::warning(
+static NO_NAMESERVER: Check = Check::error(
     "F013",
     "no-nameserver",
     no_nameserver,
     "Addresses are fixed, so nothing else tells the machines where to ask for names: without a name server neither the archive nor the snap store \
-     can be found, and the first boot stops there.",
+     can be found, and no machine would ever finish its first boot. With `lxd: {offline: …}` none is needed.",
 )
 .example(
     &[Edit::Replace("cluster.yaml", "  nameservers: [192.168.10.1]\n", "")],
@@ -193,7 +214,15 @@ static NO_NAMESERVER: Check = Check::warning(
 );
 
 fn no_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for network in networks(site).filter(|network| !network.value.incomplete) {
+    for profile in site.profiles() {
+        let is_offline = profile
+            .lxd
+            .as_ref()
+            .is_some_and(|lxd| lxd.value.offline.is_some() || lxd.value.incomplete);
+        let network = profile.network.as_ref().filter(|network| !network.value.incomplete);
+        let Some(network) = network.filter(|_| !is_offline) else {
+            continue;
+        };
         let span = match &network.value.nameservers {
             Some(list) if list.value.is_empty() => list.span,
             Some(_) => continue,
@@ -203,11 +232,12 @@ fn no_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
             .value
             .gateway
             .as_ref()
+            .filter(|gateway| unreachable(gateway.value).is_none())
             .map_or_else(|| "…".to_owned(), |gateway| scalar(&gateway.value.to_string()));
         report
             .add(
                 span,
-                "the network has no name server: the machines cannot reach the snap store",
+                "the network has no name server: the machines would find neither the archive nor the snap store",
                 format!("write `nameservers: [{example}]` if the gateway is one, or the address of one that is"),
             )
             .label("no name server");
@@ -321,6 +351,44 @@ fn nameserver_family(site: &SiteView<'_>, report: &mut Report<'_>) {
                 )
                 .label(other)
                 .also(subnet.span, format!("{own} only"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_domain;
+
+    #[test]
+    fn an_address_is_no_domain() {
+        for text in [
+            "192.168.10.1",
+            "192.168.10.0/24",
+            "1.2",
+            "10",
+            "0x1f",
+            "0x0a.1",
+            "010.1.2.3",
+            "1.2.3.4.",
+            "fd00::1",
+            "fe80::1%eth0",
+            "192.168.10.1:53",
+        ] {
+            assert!(!is_domain(text), "{text}");
+        }
+        for text in [
+            "lab.example.org",
+            "on",
+            "null",
+            "1e3",
+            "12e03.0",
+            "local",
+            "1.2.3.4.in-addr.arpa",
+            "0x1f.example.org",
+            "3com.com",
+            "a.1.b",
+        ] {
+            assert!(is_domain(text), "{text}");
         }
     }
 }

@@ -32,7 +32,8 @@ static GATEWAY_OUTSIDE_SUBNET: Check = Check::error(
     "F007",
     "gateway-outside-subnet",
     gateway_outside_subnet,
-    "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive.",
+    "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive. An IPv6 network's may be \
+     link-local (fe80::1): that is on every link.",
 )
 .example(
     &[Edit::Replace(
@@ -50,7 +51,7 @@ fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
         };
         let why = match reserved(subnet.value, gateway.value) {
             Some(why) => format!("is {why}, which no router has"),
-            None if subnet.value.contains(&gateway.value) => continue,
+            None if subnet.value.contains(&gateway.value) || is_on_link(subnet.value, gateway.value) => continue,
             None => format!("is not in the subnet {}", subnet.value),
         };
         let plain = gateway.value.to_canonical();
@@ -70,13 +71,22 @@ fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// Whether the router is named by the address that it has on the link itself.
+fn is_on_link(subnet: IpNet, gateway: IpAddr) -> bool {
+    match gateway {
+        IpAddr::V6(gateway) => subnet.network().is_ipv6() && gateway.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+    }
+}
+
 static UNUSABLE_SUBNET: Check = Check::error(
     "F008",
     "unusable-subnet",
     unusable_subnet,
     "Machines cannot be reached at loopback, multicast, link-local or reserved addresses (IANA's special-purpose registries; Linux takes no \
      address of 0.0.0.0/8, and LXD's fan has 240.0.0.0/8 for its instances) from elsewhere, and a /31 or /32 has no room for a cluster and a \
-     gateway.",
+     gateway. 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32 and 3fff::/20 are for manuals (RFC 5737, 3849, 9637): whoever has them \
+     in a profile has copied them from one.",
 )
 .example(
     &[
@@ -95,8 +105,30 @@ static UNUSABLE_SUBNET: Check = Check::error(
     ],
 );
 
+const FOR_MANUALS: &str = "is set aside for manuals and examples";
+
+/// Networks for other things than machines (IANA's special-purpose registries).
+const SET_ASIDE: [(IpNet, &str); 13] = [
+    (v4(192, 0, 2, 24), FOR_MANUALS),
+    (v4(198, 51, 100, 24), FOR_MANUALS),
+    (v4(203, 0, 113, 24), FOR_MANUALS),
+    (v6(0x2001, 0xdb8, 32), FOR_MANUALS),
+    (v6(0x3fff, 0, 20), FOR_MANUALS),
+    (v4(192, 0, 0, 24), "is set aside for protocols"),
+    (v4(192, 88, 99, 24), "was the anycast address of 6to4"),
+    (v6(0x100, 0, 64), "is where packets are discarded"),
+    (v6(0x64, 0xff9b, 96), "stands for IPv4 addresses behind NAT64"),
+    (v6(0x2001, 0, 32), "is Teredo's"),
+    (v6(0x2001, 0x10, 28), "is set aside for identifiers (ORCHID)"),
+    (v6(0x2001, 0x20, 28), "is set aside for identifiers (ORCHID)"),
+    (v6(0x2002, 0, 16), "is 6to4's"),
+];
+
 /// Why no machine can be reached at an address, if so.
 pub(super) fn unreachable(address: IpAddr) -> Option<&'static str> {
+    if let Some((_, why)) = SET_ASIDE.iter().find(|(net, _)| net.contains(&address)) {
+        return Some(why);
+    }
     match address {
         IpAddr::V4(address) => match address.octets()[0] {
             0 => Some("is of the range that means \"this network\""),
@@ -122,7 +154,8 @@ pub(super) fn unreachable(address: IpAddr) -> Option<&'static str> {
     }
 }
 
-fn why_unusable(net: IpNet) -> Option<&'static str> {
+/// Why no cluster can have this subnet, if so.
+pub(super) fn why_unusable(net: IpNet) -> Option<&'static str> {
     if net.prefix_len() < 8 {
         Some("is larger than any network")
     } else if net.max_prefix_len() - net.prefix_len() < 2 {
@@ -135,11 +168,16 @@ fn why_unusable(net: IpNet) -> Option<&'static str> {
 fn unusable_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
     for subnet in subnets(site) {
         if let Some(why) = why_unusable(subnet.value) {
+            let example = if subnet.value.network().is_ipv4() {
+                "192.168.10.0/24"
+            } else {
+                "fd5e:1c2a:9b04::/64"
+            };
             report
                 .add(
                     subnet.span,
                     format!("subnet {} {why}", subnet.value),
-                    "use the subnet the machines are in, such as 192.168.10.0/24",
+                    format!("use the subnet the machines are in, such as {example}"),
                 )
                 .label(why);
         }
@@ -279,8 +317,7 @@ static PUBLIC_SUBNET: Check = Check::warning(
     "public-subnet",
     public_subnet,
     "LXD's API and the cluster's own traffic would be on addresses that the whole Internet can reach, with nothing but certificates between them \
-     and everybody. Private are RFC 1918, RFC 6598 (100.64.0.0/10), RFC 4193 (fc00::/7), and what RFC 2544, 3849, 5180, 5737 and 9637 set aside \
-     for tests and documentation.",
+     and everybody. Private are RFC 1918, RFC 6598 (100.64.0.0/10), RFC 4193 (fc00::/7), and what RFC 2544 and 5180 set aside for tests.",
 )
 .example(
     &[
@@ -302,18 +339,13 @@ const fn v6(a: u16, b: u16, prefix: u8) -> IpNet {
 }
 
 /// Networks that nobody routes to from the Internet.
-const PRIVATE: [IpNet; 13] = [
+const PRIVATE: [IpNet; 8] = [
     v4(10, 0, 0, 8),
     v4(172, 16, 0, 12),
     v4(192, 168, 0, 16),
     v4(100, 64, 0, 10),
-    v4(192, 0, 2, 24),
-    v4(198, 51, 100, 24),
-    v4(203, 0, 113, 24),
     v4(198, 18, 0, 15),
     v6(0xfc00, 0, 7),
-    v6(0x2001, 0xdb8, 32),
-    v6(0x3fff, 0, 20),
     v6(0x2001, 2, 48),
     // Site-local, out of use since RFC 3879 but never routed.
     v6(0xfec0, 0, 10),
@@ -362,11 +394,29 @@ mod tests {
             ("fe80::/64", "link-local"),
             ("ff02::/64", "multicast"),
             ("::ffff:10.0.0.0/120", "IPv4 written as IPv6"),
+            ("192.0.2.0/24", "manuals"),
+            ("192.0.2.128/25", "manuals"),
+            ("198.51.100.0/24", "manuals"),
+            ("203.0.113.0/28", "manuals"),
+            ("2001:db8:1::/64", "manuals"),
+            ("3fff::/64", "manuals"),
+            ("192.0.0.0/28", "protocols"),
+            ("2002:c000:204::/64", "6to4"),
+            ("64:ff9b::/112", "NAT64"),
         ] {
             let found = why_unusable(net.parse().unwrap());
             assert!(found.is_some_and(|found| found.contains(why)), "{net}: {found:?}");
         }
-        for net in ["10.0.0.0/8", "192.168.10.0/30", "fd00::/64", "2001:db8::/64"] {
+        for net in [
+            "10.0.0.0/8",
+            "192.168.10.0/30",
+            "fd00::/64",
+            "100.64.0.0/24",
+            "198.18.0.0/24",
+            "2001:67c::/64",
+            "2a01:4f8::/64",
+            "203.0.112.0/24",
+        ] {
             assert_eq!(why_unusable(net.parse().unwrap()), None, "{net}");
         }
     }

@@ -13,7 +13,7 @@ use lxseed::source::Content;
 use serde_json::Value;
 
 use crate::support::json_schema::Schema;
-use crate::support::{Run, root, tool};
+use crate::support::{NOW, Run, root, tool};
 
 /// File names that a link, a workflow command or an XML attribute could stumble over, and values that a terminal could.
 fn awkward() -> Checked {
@@ -35,7 +35,7 @@ fn awkward() -> Checked {
         file("disks/empty.yaml", ""),
         file("stray.yaml", "x"),
     ];
-    check_files(site, files)
+    check_files(site, files, NOW)
 }
 
 /// Everything that is reported, each with what it is for messages.
@@ -44,7 +44,7 @@ fn everything() -> Vec<(&'static str, Checked)> {
         .into_iter()
         .filter(|rule| !rule.fails.is_empty())
         .map(|rule| (rule.code, Example::Fails.check(rule)));
-    let shipped = lxseed::check::check(Utf8Path::from_path(&root().join("profiles")).unwrap());
+    let shipped = lxseed::check::check(Utf8Path::from_path(&root().join("profiles")).unwrap(), NOW);
     [("awkward", awkward()), ("no findings", shipped)]
         .into_iter()
         .chain(examples)

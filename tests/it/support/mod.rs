@@ -19,6 +19,9 @@ use walkdir::WalkDir;
 /// nothing, and no machine must ever be built with it.
 pub(crate) const SECRET: &str = include_str!("secret-of-the-tests");
 
+/// When the tests check a site within their own process.
+pub(crate) const NOW: time::OffsetDateTime = time::macros::datetime!(2026-06-01 12:00 UTC);
+
 /// The repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
