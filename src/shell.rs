@@ -90,6 +90,8 @@ fn words(list: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<Value> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::process::Command;
 
     use super::escape;
