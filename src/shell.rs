@@ -87,3 +87,33 @@ fn words(list: &Value, _: Kwargs, _: &State<'_>) -> TeraResult<Value> {
     let words = String::from_utf8(words).map_err(tera::Error::message)?;
     Ok(Value::safe_string(&words))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::process::Command;
+
+    use super::escape;
+
+    /// What rules keep out of most values today, another value may have tomorrow.
+    #[test]
+    fn a_shell_reads_back_every_character() {
+        let all: String = (1..=127_u8).map(char::from).collect();
+        for text in [
+            &*all,
+            "$(>hit)`>hit`'\"\\;&|<>*?[a]{b}!#~%s=:,@^",
+            "''\\''",
+            "-n",
+            " ",
+            "ＷＤ-1",
+        ] {
+            let mut quoted = Vec::new();
+            escape(text, &mut quoted).unwrap();
+            let script = format!("printf %s. {}", String::from_utf8(quoted).unwrap());
+            let shown = Command::new("sh").arg("-c").arg(script).output().unwrap();
+            assert_eq!(String::from_utf8(shown.stdout).unwrap(), format!("{text}."));
+        }
+        assert!(escape("a\0b", &mut Vec::new()).is_err());
+    }
+}

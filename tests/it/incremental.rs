@@ -190,7 +190,7 @@ fn it_is_always_as_if_built_for_the_first_time() {
     change(
         NODE2,
         "{serial: S3Z9NB0K100002}",
-        "{serial: S3Z9NB0K100002, wipe: S3Z9NB0K100002}",
+        "{serial: S3Z9NB0K100002}\n  d1: {wipe: WD-A100002}",
     );
     change(NODE2, "name: node2", "name: node7");
     change("lab/cluster.yaml", "bootstrap: node1", "bootstrap: node2");

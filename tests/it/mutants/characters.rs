@@ -11,12 +11,22 @@ pub(crate) struct Slip {
     pub(crate) key: String,
     pub(crate) above: String,
     pub(crate) text: String,
+    /// Whether it is the name of something in the site, so that a reference to it is as good as the one before.
+    pub(crate) is_a_name: bool,
     /// The value before.
     pub(crate) original: String,
 }
 
 /// Calls `visit` with slips of every text, at most so many of each.
 pub(crate) fn each(site: &Site, most: usize, mut visit: impl FnMut(Slip)) {
+    let names: Vec<&str> = places(site)
+        .iter()
+        .filter(|at| way(site, at).last().is_some_and(|key| key == "name"))
+        .filter_map(|at| match &get(site, at).value {
+            Value::Text(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
     for at in places(site) {
         let Value::Text(original) = &get(site, &at).value else {
             continue;
@@ -37,6 +47,7 @@ pub(crate) fn each(site: &Site, most: usize, mut visit: impl FnMut(Slip)) {
                 },
                 key: key.clone(),
                 above: above.clone(),
+                is_a_name: names.contains(&text.as_str()),
                 text,
                 original: original.clone(),
             });

@@ -73,7 +73,7 @@ fn patterns() -> HashMap<&'static str, String> {
         ("ssh_authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(?: .*)?|(?:ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) AAAA[A-Za-z0-9+/]+={0,2}(?: .*)?".to_owned()),
         // DNS does not tell the cases apart.
         ("search", format!("(?i:(?:{NAME}\\.)*{NAME})")),
-        ("subnet", "[0-9a-f.:]+/[0-9]{1,3}".to_owned()),
+        ("subnet", "[0-9A-Fa-f.:]+/[0-9]{1,3}".to_owned()),
         ("ubuntu", "18\\.04".to_owned()),
         ("kernel", "ga|hwe".to_owned()),
         ("driver", "zfs|btrfs|lvm|dir".to_owned()),
@@ -101,7 +101,7 @@ pub(crate) fn is_wrong(slip: &Slip) -> bool {
         _ if slip.above == "allow" => false,
         "address" | "gateway" | "nameservers" => text.parse::<std::net::IpAddr>().is_err(),
         "host" if slip.above == "bootstrap" => true,
-        key if REFERENCES.contains(&key) => true,
+        key if REFERENCES.contains(&key) => !slip.is_a_name,
         _ if slip.above == "lxd_certificates" => is_cut(slip),
         key => PATTERNS.get(key).is_some_and(|pattern| !pattern.is_match(text)),
     }
@@ -109,8 +109,12 @@ pub(crate) fn is_wrong(slip: &Slip) -> bool {
 
 /// Whether base64 between the lines of a certificate has lost or got characters, or has others.
 fn is_cut(slip: &Slip) -> bool {
-    let body = |text: &str| -> String { text.lines().filter(|line| !line.starts_with("-----")).collect() };
-    let body = body(&slip.text);
+    // What is around it stays behind.
+    let from_begin = slip.text.lines().skip_while(|line| !line.starts_with("-----BEGIN"));
+    let body: String = from_begin
+        .skip(1)
+        .take_while(|line| !line.starts_with("-----"))
+        .collect();
     let strange = body
         .trim_end_matches('=')
         .bytes()

@@ -238,7 +238,7 @@ fn bash_reads_the_values_that_were_written() {
         assert!(seen.contains(id), "{id:?} is in no script; these are: {seen:#?}");
     }
     assert!(
-        // What a shell would expand is in no disk's name or number (D003); `shell` tests its quotes with every character.
+        // What a shell would expand is in no disk's name or number (D003); src/shell.rs tests its quotes with the rest.
         written.iter().any(|id| id.contains("#")),
         "the site has no awkward value"
     );
