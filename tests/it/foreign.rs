@@ -326,36 +326,6 @@ fn no_program_is_given_the_secret() {
     assert!(!seen.contains("LXSEED_SECRET"), "{seen}");
 }
 
-/// Where a limit keeps every thread from starting, a message says so.
-#[test]
-fn without_threads_it_says_so() {
-    // Root has no such limit, so another user runs a copy where that user can read it.
-    if !rustix::process::geteuid().is_root() || tool("setpriv").is_none() {
-        return;
-    }
-    let dir = support::temp_dir();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let program = dir.path().join("lxseed");
-    fs::copy(env!("CARGO_BIN_EXE_lxseed"), &program).unwrap();
-    let words = [
-        "--reuid=64999",
-        "--regid=64999",
-        "--clear-groups",
-        "prlimit",
-        "--nproc=1",
-    ];
-    let said = Run::of(
-        Command::new("setpriv")
-            .args(words)
-            .arg(program)
-            .args(["check", "/nowhere"]),
-    );
-    assert!(
-        said.code == 1 && said.stderr.contains("no thread can be started"),
-        "{said}"
-    );
-}
-
 // ---- sites that are too much ----------------------------------------------------------------------------------------
 
 /// Memory is bounded by the shell: a reader that takes a gigabyte more ends in an abort.
