@@ -160,7 +160,8 @@ fn any_bytes_can_be_a_text_of_ours() {
 #[test]
 fn every_target_understands_a_seed() {
     use lxseed::fuzzing as look;
-    let targets: [(&str, fn(&[u8]) -> bool); 9] = [
+    type Door = fn(&[u8]) -> bool;
+    let targets: [(&str, Door); 9] = [
         ("snap", look::snap),
         ("assertion", look::assertion),
         ("iso", look::iso),
