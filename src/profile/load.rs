@@ -7,16 +7,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use super::leaks::leaks;
-use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
+use super::lower::{Lower, Spanned, WHOLE_NUMBER, Where, did_you_mean, quoted};
 use super::placeholders::placeholders;
 use super::rules::{
     EMPTY_FILE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8, SECRET_IN_SITE,
     STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
+use super::syntax;
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
 use crate::snap::SnapFile;
-use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span};
+use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span, YamlError};
 
 /// One YAML document that was lowered.
 pub(crate) type Document<T> = Spanned<T>;
@@ -346,23 +347,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     let documents = match source::parse(text, file) {
         Ok(documents) => documents,
         Err(error) => {
-            let (rule, help) = if error.over_budget {
-                (
-                    &YAML_BUDGET,
-                    "profiles nest at most 32 levels and expand aliases to about twice the file's size: write it out",
-                )
-            } else {
-                (
-                    &YAML_SYNTAX,
-                    "a value with `: ` or ` #` in it needs quotes; indent with spaces, not tabs",
-                )
-            };
-            findings.add(
-                rule,
-                error.span,
-                format!("this is not YAML that can be read: {}", error.message),
-                help,
-            );
+            not_yaml(&error, text, file, findings);
             return Lowered::Nothing;
         }
     };
@@ -402,7 +387,46 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
         }
     };
     placeholders(&documents, findings);
+    name_leading_zeros(text, findings);
     lowered
+}
+
+/// Reports text that cannot be read as YAML, by its cause.
+fn not_yaml(error: &YamlError, text: &str, file: FileId, findings: &mut Findings) {
+    let message = |why: &str| format!("this is not YAML that can be read: {why}");
+    if error.over_budget {
+        let help = "profiles nest at most 32 levels and expand aliases to about twice the file's size: write it out";
+        findings.add(&YAML_BUDGET, error.span, message(&error.message), help);
+        return;
+    }
+    let cause = syntax::cause(&error.message, text, error.span.range().start);
+    let span = cause.at.map_or(error.span, |at| file.span(at.start, at.end));
+    let why = cause.why.as_ref().unwrap_or(&error.message);
+    let finding = findings.add(&YAML_SYNTAX, span, message(why), cause.help);
+    if let Some((at, replacement)) = cause.fix {
+        finding.fix(file.span(at.start, at.end), replacement).sure();
+    }
+}
+
+/// A number with a zero in front has two meanings; which one YAML took cannot be told from its value.
+fn name_leading_zeros(text: &str, findings: &mut Findings) {
+    for finding in &mut findings.list {
+        let written = text.get(finding.primary.span.range()).unwrap_or_default();
+        let digits = written.strip_prefix('0').filter(|rest| !rest.is_empty());
+        let Some(digits) = digits.filter(|_| finding.help == WHOLE_NUMBER) else {
+            continue;
+        };
+        let plain = digits.trim_start_matches('0');
+        let help = match (plain.parse::<u32>(), u32::from_str_radix(plain, 8)) {
+            (Ok(decimal), Ok(octal)) if decimal != octal => {
+                format!("`{written}` is {octal} or {decimal}, by the version of YAML: write it without the zero")
+            }
+            (Ok(_), _) => "write it without the zero".to_owned(),
+            _ => continue,
+        };
+        finding.help = help;
+        finding.label("begins with a zero");
+    }
 }
 
 fn lower_documents<T: Lower>(documents: &[Node], what: &str, findings: &mut Findings) -> Vec<Document<T>> {

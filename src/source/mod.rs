@@ -8,4 +8,4 @@ pub use file::{FileId, Position, SourceFile, Sources, Span};
 pub(crate) use file::{FileTrouble, MAX_FILE_BYTES};
 pub use site::Content;
 pub(crate) use site::{Layout, ProfileFile, Role, read_site, site_of};
-pub(crate) use yaml::{Key, Kind, Node, parse};
+pub(crate) use yaml::{Key, Kind, Node, YamlError, parse};
