@@ -148,3 +148,21 @@ fn sure_edits_are_made_and_the_rest_is_reported() {
         .collect();
     assert_eq!(names.len(), 4, "{names:?}");
 }
+
+#[test]
+fn the_schemas_are_written_beside_a_site() {
+    let site = desk();
+    let run = lxseed(["schema", "-o", "schema"])
+        .dir(&site.path())
+        .run()
+        .expect_exit(0);
+    let settings: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let globs = settings["yaml.schemas"].as_object().unwrap();
+    assert_eq!(globs["./schema/host.json"], "**/hosts/*.yaml");
+    assert_eq!(globs.len(), 3);
+    for kind in ["cluster", "host", "disks"] {
+        let name = format!("schema/{kind}.json");
+        let written = fs::read(site.path().join(&name)).unwrap();
+        assert_eq!(written, fs::read(root().join(&name)).unwrap(), "{name}");
+    }
+}
