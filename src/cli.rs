@@ -45,6 +45,9 @@ pub(crate) enum Command {
     Schema {
         /// Which one; without it, which there are
         what: Option<SchemaOf>,
+        /// Write those of the profiles into this folder instead, and print the settings by which an editor finds them
+        #[arg(short, long, value_name = "FOLDER", conflicts_with = "what")]
+        output: Option<Utf8PathBuf>,
     },
 }
 

@@ -102,7 +102,10 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
-        Command::Schema { what } => Ok(schema::schema(what, printer)),
+        Command::Schema {
+            output: Some(folder), ..
+        } => schema::write(&folder, printer),
+        Command::Schema { what, .. } => Ok(schema::schema(what, printer)),
     }
 }
 

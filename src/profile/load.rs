@@ -8,15 +8,16 @@ use rayon::prelude::*;
 
 use super::copied::copied;
 use super::leaks::{leaks, leaks_around, overlap};
-use super::lower::{Lower, Spanned, Where, did_you_mean, quoted};
+use super::lower::{Lower, Spanned, WHOLE_NUMBER, Where, did_you_mean, quoted};
 use super::rules::{
     EMPTY_FILE, FILES_DIFFER_BY_CASE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
     PRIVATE_KEY, SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
+use super::syntax;
 use super::types::{Cluster, Disks, Host};
 use crate::finding::Findings;
 use crate::snap::SnapFile;
-use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span};
+use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span, YamlError};
 
 /// One YAML document that was lowered.
 pub(crate) type Document<T> = Spanned<T>;
@@ -408,26 +409,9 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
         Err(error) => {
             // A key that was pasted as it is makes no YAML of what is around it.
             let keys = leaks_around(text, file, findings);
-            if keys.iter().any(|key| overlap(*key, error.span)) {
-                return Lowered::Nothing;
+            if !keys.iter().any(|key| overlap(*key, error.span)) {
+                not_yaml(&error, text, file, findings);
             }
-            let (rule, help) = if error.over_budget {
-                (
-                    &YAML_BUDGET,
-                    "profiles nest at most 32 levels and expand aliases to about twice the file's size: write it out",
-                )
-            } else {
-                (
-                    &YAML_SYNTAX,
-                    "a value with `: ` or ` #` in it needs quotes; indent with spaces, not tabs",
-                )
-            };
-            findings.add(
-                rule,
-                error.span,
-                format!("this is not YAML that can be read: {}", error.message),
-                help,
-            );
             return Lowered::Nothing;
         }
     };
@@ -446,7 +430,7 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
     }
     leaks_around(text, file, findings);
     let count = documents.len();
-    match role {
+    let lowered = match role {
         // A second cluster is reported, and read once it has a folder of its own.
         Role::Cluster => {
             let (first, extra) = documents.split_at(1);
@@ -467,6 +451,46 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
             let all = lowered.len() == count;
             Lowered::Hosts(lowered, all)
         }
+    };
+    name_leading_zeros(text, findings);
+    lowered
+}
+
+/// Reports text that cannot be read as YAML, by its cause.
+fn not_yaml(error: &YamlError, text: &str, file: FileId, findings: &mut Findings) {
+    let message = |why: &str| format!("this is not YAML that can be read: {why}");
+    if error.over_budget {
+        let help = "profiles nest at most 32 levels and expand aliases to about twice the file's size: write it out";
+        findings.add(&YAML_BUDGET, error.span, message(&error.message), help);
+        return;
+    }
+    let cause = syntax::cause(&error.message, text, error.span.range().start);
+    let span = cause.at.map_or(error.span, |at| file.span(at.start, at.end));
+    let why = cause.why.as_ref().unwrap_or(&error.message);
+    let finding = findings.add(&YAML_SYNTAX, span, message(why), cause.help);
+    if let Some((at, replacement)) = cause.fix {
+        finding.fix(file.span(at.start, at.end), replacement).sure();
+    }
+}
+
+/// A number with a zero in front has two meanings; which one YAML took cannot be told from its value.
+fn name_leading_zeros(text: &str, findings: &mut Findings) {
+    for finding in &mut findings.list {
+        let written = text.get(finding.primary.span.range()).unwrap_or_default();
+        let digits = written.strip_prefix('0').filter(|rest| !rest.is_empty());
+        let Some(digits) = digits.filter(|_| finding.help == WHOLE_NUMBER) else {
+            continue;
+        };
+        let plain = digits.trim_start_matches('0');
+        let help = match (plain.parse::<u32>(), u32::from_str_radix(plain, 8)) {
+            (Ok(decimal), Ok(octal)) if decimal != octal => {
+                format!("`{written}` is {octal} or {decimal}, by the version of YAML: write it without the zero")
+            }
+            (Ok(_), _) => "write it without the zero".to_owned(),
+            _ => continue,
+        };
+        finding.help = help;
+        finding.label("begins with a zero");
     }
 }
 

@@ -9,6 +9,7 @@ use super::leaks::{holds_private_key, names_a_password};
 use super::placeholders::is_unfilled;
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, PLACEHOLDER, UNKNOWN_KEY, WRONG_TYPE};
 use super::scalar::scalar;
+use super::wishes::{self, Answer};
 use crate::finding::{Finding, Findings};
 use crate::source::{Key, Kind, Node, Span};
 
@@ -290,12 +291,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{short}`")
 }
 
+/// What to do where no whole number was found.
+pub(super) const WHOLE_NUMBER: &str = "write a whole number such as 2";
+
 impl Lower for u32 {
     fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
         match node.kind {
             Kind::Unsigned(value) if u32::try_from(value).is_ok() => u32::try_from(value).ok(),
             _ => {
-                let help = "write a whole number such as 2".to_owned();
+                let help = WHOLE_NUMBER.to_owned();
                 let finding = wrong_type(node, where_, "a whole number", help, findings);
                 if let Kind::Text(text) = &node.kind
                     && let Ok(number) = text.parse::<Self>()
@@ -468,6 +472,11 @@ impl<'a> Fields<'a> {
             return None;
         };
         let mut kept = distinct(entries, where_, findings);
+        if is_foreign(&kept, where_, specs) {
+            let keys: Vec<&Key> = kept.iter().map(|(_, key, _)| *key).collect();
+            nothing_known(where_, &keys, specs, findings);
+            return None;
+        }
         let mut absent: Vec<FieldSpec> = specs
             .iter()
             .copied()
@@ -476,8 +485,9 @@ impl<'a> Fields<'a> {
         // What is there under a misspelt name is not missing as well.
         let mut unread: Vec<&'static str> = Vec::new();
         let mut strange: Vec<&Key> = Vec::new();
+        let mut wishes = 0;
         let mut is_open = entries.iter().any(|(key, _)| key.name.is_none());
-        kept.retain(|(name, key, value)| {
+        kept.retain(|(name, key, _)| {
             let known = specs.iter().any(|(known, _)| known == name);
             if known {
                 return true;
@@ -487,27 +497,21 @@ impl<'a> Fields<'a> {
                 is_open = true;
                 return false;
             }
-            if let Some(meant) = forgotten_blank(where_, key, value, &absent, findings) {
-                unread.push(meant);
-                absent.retain(|(absent, _)| *absent != meant);
-                return false;
-            }
-            // What is there already was not meant.
-            let Some(similar) = did_you_mean(name, absent.iter().map(|(absent, _)| *absent)) else {
-                strange.push(key);
-                return false;
-            };
-            unread.push(similar);
-            absent.retain(|(absent, _)| *absent != similar);
-            let finding = unknown_key(where_, key, format!("did you mean `{similar}`?"), findings);
-            finding.fix(key.span, similar);
-            if is_slip(name, similar) {
-                finding.sure();
+            let asked = AskedKey { key, name, where_ };
+            match asked.report(&absent, findings) {
+                Asked::Meant(similar) => {
+                    unread.push(similar);
+                    absent.retain(|(absent, _)| *absent != similar);
+                }
+                Asked::Wish => wishes += 1,
+                Asked::Strange => strange.push(key),
             }
             false
         });
-        if kept.is_empty() && unread.is_empty() && !is_open && !strange.is_empty() {
-            nothing_known(where_, &strange, specs, findings);
+        if kept.is_empty() && unread.is_empty() && !is_open && !entries.is_empty() {
+            if wishes == 0 {
+                nothing_known(where_, &strange, specs, findings);
+            }
             return None;
         }
         let mut missing: Vec<&str> = required(&absent).collect();
@@ -563,27 +567,76 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reports `key:value` without the blank that YAML wants behind the colon, which makes one key of both. Returns the key that
-/// was meant.
-fn forgotten_blank(
-    where_: Where<'_>,
-    key: &Key,
-    value: &Node,
-    absent: &[FieldSpec],
-    findings: &mut Findings,
-) -> Option<&'static str> {
-    let name = key.name.as_deref()?;
-    let (word, rest) = name.split_once(':').filter(|(_, rest)| !rest.is_empty())?;
-    let (meant, _) = absent.iter().find(|(absent, _)| *absent == word)?;
-    let help = format!("put a blank behind the colon: `{meant}: {rest}`");
-    let finding = unknown_key(where_, key, help, findings);
-    finding.label("a blank is missing behind the colon");
-    let is_plain = key.span.range().len() == name.len();
-    if is_plain && matches!(value.kind, Kind::Null) {
-        let colon = key.span.range().start + word.len() + 1;
-        finding.fix(key.span.file.span(colon, colon), " ");
+/// Whether a document is of another program: it has several keys, and none of ours or anything near.
+fn is_foreign(entries: &[(&str, &Key, &Node)], where_: Where<'_>, specs: &[FieldSpec]) -> bool {
+    let ours =
+        |name: &str| names_a_password(name) || specs.iter().any(|(known, _)| *known == name || is_slip(name, known));
+    where_.above.is_none() && entries.len() > 1 && !entries.iter().any(|(name, ..)| ours(name))
+}
+
+/// A key that the mapping has not.
+struct AskedKey<'a> {
+    key: &'a Key,
+    name: &'a str,
+    where_: Where<'a>,
+}
+
+/// What a key that the mapping has not is.
+enum Asked {
+    /// Another name of this one; reported.
+    Meant(&'static str),
+    /// Something that lxseed has no key for here; reported.
+    Wish,
+    /// Nobody knows; not reported yet.
+    Strange,
+}
+
+impl AskedKey<'_> {
+    /// Reports the key if it can be told what was meant. What is there already was not.
+    fn report(&self, absent: &[FieldSpec], findings: &mut Findings) -> Asked {
+        let Self { key, name, where_ } = *self;
+        let similar = did_you_mean(name, absent.iter().map(|(absent, _)| *absent));
+        let slip = similar.filter(|similar| is_slip(name, similar));
+        let similar = similar.filter(|_| !name.contains(':'));
+        let slip = slip.filter(|_| !name.contains(':'));
+        let answer = wishes::answer(name, |name| absent.iter().any(|(absent, _)| *absent == name));
+        match (slip, answer, similar) {
+            (Some(meant), ..) => {
+                let finding = unknown_key(where_, key, format!("did you mean `{meant}`?"), findings);
+                finding.fix(key.span, meant).sure();
+                Asked::Meant(meant)
+            }
+            (None, Some(Answer::Called(meant)), _) => {
+                unknown_key(where_, key, format!("it is called `{meant}` here"), findings).fix(key.span, meant);
+                Asked::Meant(meant)
+            }
+            (None, Some(Answer::Instead(instead)), _) => {
+                unknown_key(where_, key, instead.to_owned(), findings);
+                Asked::Wish
+            }
+            (None, None, Some(meant)) => {
+                unknown_key(where_, key, format!("did you mean `{meant}`?"), findings).fix(key.span, meant);
+                Asked::Meant(meant)
+            }
+            (None, None, None) => match name
+                .split_once(':')
+                .filter(|(key, _)| absent.iter().any(|(absent, _)| absent == key))
+            {
+                // Between brackets `key:value` is one word.
+                Some((glued, _)) => {
+                    let Some((meant, _)) = absent.iter().find(|(absent, _)| *absent == glued) else {
+                        return Asked::Strange;
+                    };
+                    let finding = unknown_key(where_, key, format!("a space is missing behind `{glued}:`"), findings);
+                    if let Some(at) = key.span.inside(glued.len() + 1) {
+                        finding.fix(at, " ").sure();
+                    }
+                    Asked::Meant(meant)
+                }
+                None => Asked::Strange,
+            },
+        }
     }
-    Some(meant)
 }
 
 fn required<'a>(specs: &'a [FieldSpec]) -> impl Iterator<Item = &'static str> + 'a {

@@ -11,7 +11,9 @@ mod lower;
 mod placeholders;
 mod rules;
 mod scalar;
+mod syntax;
 mod types;
+mod wishes;
 
 pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;

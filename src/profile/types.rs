@@ -234,7 +234,8 @@ record! {
         /// A zpool with one mirror over two slots.
         optional zfs_mirror: Vec<Spanned<String>> = json!({"items": label(), "minItems": 2, "maxItems": 2}),
     }
-    = json!({"minProperties": 1, "maxProperties": 1})
+    // With `maxProperties: 1` yaml-language-server completes nothing (redhat-developer/yaml-language-server#612).
+    = json!({"oneOf": [{"required": ["device"]}, {"required": ["mirror"]}, {"required": ["zfs_mirror"]}]})
 }
 
 /// A disk's name below /dev/disk/by-id or by-path: the bus, then what udev writes; no path, no partition.

@@ -69,6 +69,16 @@ impl Span {
         }
     }
 
+    /// The place so many bytes behind this stretch's first, if the stretch is that long.
+    pub(crate) fn inside(self, bytes: usize) -> Option<Self> {
+        let at = self.start.checked_add(u32::try_from(bytes).ok()?)?;
+        (at <= self.end).then_some(Self {
+            start: at,
+            end: at,
+            ..self
+        })
+    }
+
     /// The place between this stretch's last byte and what is behind it.
     pub(crate) fn behind(self) -> Self {
         Self {

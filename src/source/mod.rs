@@ -10,4 +10,4 @@ pub(crate) use file::{FileTrouble, MAX_FILE_BYTES};
 pub(crate) use secrets::private_keys;
 pub use site::Content;
 pub(crate) use site::{Layout, ProfileFile, Role, read_site, site_of};
-pub(crate) use yaml::{Key, Kind, Node, parse};
+pub(crate) use yaml::{Key, Kind, Node, YamlError, parse};

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
 
-use crate::support::{Site, lxseed, root, tree};
+use crate::support::{Run, Site, lxseed, root, tool, tree};
 
 /// A folder with the shipped profiles in it, as they are.
 fn desk() -> Site {
@@ -147,4 +148,62 @@ fn sure_edits_are_made_and_the_rest_is_reported() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names.len(), 4, "{names:?}");
+}
+
+#[test]
+fn the_schemas_are_written_beside_a_site() {
+    let site = desk();
+    let run = lxseed(["schema", "-o", "schema"])
+        .dir(&site.path())
+        .run()
+        .expect_exit(0);
+    let settings: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let globs = settings["yaml.schemas"].as_object().unwrap();
+    assert_eq!(globs["./schema/host.json"], "**/hosts/*.yaml");
+    assert_eq!(globs.len(), 3);
+    for kind in ["cluster", "host", "disks"] {
+        let name = format!("schema/{kind}.json");
+        let written = fs::read(site.path().join(&name)).unwrap();
+        assert_eq!(written, fs::read(root().join(&name)).unwrap(), "{name}");
+    }
+}
+
+/// What an editor shows of a file of a site whose schemas `lxseed schema -o schema` has written.
+fn editor(site: &Site, file: &str, text: &str, at: Option<(usize, usize)>) -> Option<serde_json::Value> {
+    let program = tool("editor")?;
+    let run = lxseed(["schema", "-o", "schema"])
+        .dir(&site.path())
+        .run()
+        .expect_exit(0);
+    let settings: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let job = serde_json::json!({"schemas": settings["yaml.schemas"], "file": file, "text": text, "at": at});
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(program).arg(site.path());
+    let run = Run::with_input(&mut command, job.to_string().as_bytes()).expect_exit(0);
+    Some(serde_json::from_str(&run.stdout).unwrap())
+}
+
+#[test]
+fn an_editor_completes_inside_a_volume_and_checks_every_document() {
+    let site = desk();
+    let volume = "name: model\nos: {slot: os}\nvolumes:\n  data1:\n    ";
+    let Some(shown) = editor(&site, "profiles/lab/disks/model.yaml", volume, Some((4, 4))) else {
+        return;
+    };
+    assert_eq!(shown["labels"], serde_json::json!(["device", "mirror", "zfs_mirror"]));
+    let two = "name: model\nos: {slot: os}\nvolumes:\n  data1: {device: a, mirror: [a, b]}\n";
+    let shown = editor(&site, "profiles/lab/disks/model.yaml", two, None).unwrap();
+    assert_eq!(shown["diagnostics"].as_array().unwrap().len(), 1, "{shown}");
+    let hosts = fs::read_to_string(root().join("tests/mistakes/base/one-cluster/hosts/hosts.yaml")).unwrap();
+    let shown = editor(&site, "profiles/lab/hosts/hosts.yaml", &hosts, None).unwrap();
+    assert_eq!(shown["diagnostics"], serde_json::json!([]));
+    let misspelt = hosts.replace("name: node2", "nmae: node2");
+    let shown = editor(&site, "profiles/lab/hosts/hosts.yaml", &misspelt, None).unwrap();
+    let lines: Vec<&serde_json::Value> = shown["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| &each[0])
+        .collect();
+    assert_eq!(lines, [5, 5], "{shown}");
 }
