@@ -34,7 +34,9 @@ impl Mac {
         // The last byte may count the hosts.
         let counts = self.0[..5].windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
         let in_digits = self.0[..5] == [0x12, 0x34, 0x56, 0x78, 0x90];
-        counts || in_digits || self.0.windows(4).any(|bytes| WORDS.iter().any(|word| bytes == word))
+        // RFC 7042, 2.1.2.
+        let for_manuals = self.0[..5] == [0, 0, 0x5e, 0, 0x53];
+        counts || in_digits || for_manuals || self.0.windows(4).any(|bytes| WORDS.iter().any(|word| bytes == word))
     }
 
     /// Whether it is all zeros, which no interface has.
@@ -312,6 +314,7 @@ mod tests {
             "02:02:02:02:02:02",
             "aa:aa:aa:aa:aa:aa",
             "00:00:00:00:00:01",
+            "00:00:5e:00:53:01",
             "de:ad:be:ef:00:01",
             "02:de:ad:be:ef:07",
             "de:ad:be:ef:ca:fe",

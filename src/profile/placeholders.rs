@@ -77,6 +77,11 @@ const NO_IDENTIFIER: &[&str] = &[
     "notfilledin",
     "unset",
     "later",
+    "invalid",
+    "oem",
+    "default",
+    "123456",
+    "1234567",
     "same",
 ];
 
@@ -198,7 +203,7 @@ fn is_bracketed(text: &str) -> bool {
 
 /// A name or a few words, as they stand between brackets in a template.
 fn names_something(inner: &str) -> bool {
-    let inner = inner.trim_matches(['{', '%', ' ', '#', '$']);
+    let inner = inner.trim_matches(['{', '%', ' ', '#', '$', '=', '@']);
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-. |'\"()".contains(&byte);
     inner.bytes().all(fits) && inner.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
@@ -276,6 +281,8 @@ mod tests {
             "{serial}",
             "<% serial %>",
             "@SERIAL@",
+            "@@serial@@",
+            "<%= serial %>",
             "__SERIAL__",
             "[serial]",
             "(none)",

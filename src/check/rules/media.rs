@@ -153,7 +153,7 @@ fn dmi_serial_fits(text: &str) -> Result<(), &'static str> {
         && ["0123456789abcdef", "1234567890abcdef", "123456789abcdef"]
             .iter()
             .any(|row| row.starts_with(&lower));
-    if PLACEHOLDERS.contains(&lower.replace('_', " ").trim()) || all_same || counts {
+    if PLACEHOLDERS.contains(&lower.replace(['_', '-'], " ").trim()) || all_same || counts {
         Err("it is what a board says that has no number")
     } else if text.len() > 64 || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         Err("it has characters that no serial number has")
