@@ -448,7 +448,7 @@ def from_the_desk(stage):
     desk = stage.folder / "desk"
     desk.mkdir()
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-days", "3650",
-        "-subj", "/CN=ops", "-keyout", desk / "client.key", "-out", desk / "client.crt")
+        "-extensions", "usr_cert", "-subj", "/CN=ops", "-keyout", desk / "client.key", "-out", desk / "client.crt")
     pem = "".join("      " + line + "\n" for line in (desk / "client.crt").read_text().splitlines())
     b = stage.bench("two", edits=[("cluster.yaml", "  user: ops\n", "  user: ops\n  lxd_certificates:\n    desk: |\n" + pem)])
     hosts = all_at_once(b)

@@ -375,7 +375,8 @@ def certificate(folder, name, begin=None, days=3650):
     """A client certificate of an administrator's, that begins some days away and is valid for some."""
     clock = ["faketime", "-f", "%+dd" % begin] if begin else []
     run(*clock, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes",
-        "-days", str(days), "-subj", "/CN=" + name, "-keyout", folder / (name + ".key"), "-out", folder / (name + ".crt"))
+        "-days", str(days), "-extensions", "usr_cert", "-subj", "/CN=" + name, "-keyout", folder / (name + ".key"),
+        "-out", folder / (name + ".crt"))
     return (folder / (name + ".crt")).read_text()
 
 

@@ -245,9 +245,11 @@ fn only_one_host_can_be_the_first_build() {
 fn what_only_names_has_to_exist() {
     let site = Site::copy_of("profiles");
     for (what, said) in [
-        ("labb", "the clusters are lab, rack"),
+        ("labb", "did you mean `lab`?"),
+        ("xyz", "the clusters are lab, rack"),
         ("lab/x", "its hosts are node1, node2"),
-        ("lab/node1/x", "its hosts are"),
+        ("lab/node1/x", "did you mean `node1`?"),
+        ("lab/xyz", "its hosts are"),
     ] {
         let run = lxseed(["build", "site", "--only", what])
             .dir(site.parent())

@@ -170,7 +170,7 @@ fn the_schemas_are_written_beside_a_site() {
 
 /// What an editor shows of a file of a site whose schemas `lxseed schema -o schema` has written.
 fn editor(site: &Site, file: &str, text: &str, at: Option<(usize, usize)>) -> Option<serde_json::Value> {
-    let program = tool("editor")?;
+    let program = tool("yaml-editor")?;
     let run = lxseed(["schema", "-o", "schema"])
         .dir(&site.path())
         .run()
