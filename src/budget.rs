@@ -24,6 +24,9 @@ pub(crate) const MAX_ALL_SNAPS_BYTES: u64 = 32 << 30;
 /// Seconds in which a site's folder is walked through.
 pub(crate) const MAX_WALK_SECONDS: u64 = 120;
 
+/// Findings of a report. What makes more of them has a few causes, or none that a person would mend by hand.
+pub(crate) const MAX_FINDINGS: usize = 20_000;
+
 /// Bytes of a snap's own description. One of the store's has a few KiB.
 pub(crate) const MAX_SNAP_META_BYTES: u64 = 256 << 10;
 

@@ -13,9 +13,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use time::OffsetDateTime;
 
+use crate::budget::MAX_FINDINGS;
 use crate::finding::{Family, Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
-use crate::profile::{self, Profiles, SAMPLE};
+use crate::profile::{self, Profiles, SAMPLE, UNREADABLE};
 use crate::source::{self, Content, Layout, Sources, Span};
 pub use fixes::Fixed;
 use registry::Check;
@@ -109,12 +110,24 @@ fn check_layout(site: &Utf8Path, layout: Layout, now: OffsetDateTime, samples: S
             .then_with(|| a.message.cmp(&b.message))
     });
     findings.dedupe();
+    cut(&mut findings);
     Checked {
         profiles,
         findings,
         elsewhere: 0,
         now,
     }
+}
+
+/// Takes out what is beyond the limit of a report, and says so in an error of its own.
+fn cut(findings: &mut Findings) {
+    let Some(first) = findings.list.get(MAX_FINDINGS) else {
+        return;
+    };
+    let span = first.primary.span;
+    let more = findings.list.split_off(MAX_FINDINGS).len();
+    let message = format!("from here on {more} more findings are left out");
+    findings.add(&UNREADABLE, span, message, "mend what was told, and check again");
 }
 
 /// Takes out patches that would replace more than a part of a line: the sign of a block (`|`), its indentation and its
@@ -226,5 +239,18 @@ mod tests {
                     .all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit())
             );
         }
+    }
+
+    #[test]
+    fn a_report_ends() {
+        let file = Sources::default().add("hosts.yaml".into(), String::new());
+        let mut findings = Findings::default();
+        for _ in 0..MAX_FINDINGS + 3 {
+            findings.add(&UNREADABLE, file.start(), "it cannot be read", "mend it");
+        }
+        cut(&mut findings);
+        assert_eq!(findings.list.len(), MAX_FINDINGS + 1);
+        let last = findings.list.last().map(|finding| finding.message.as_str());
+        assert_eq!(last, Some("from here on 3 more findings are left out"));
     }
 }

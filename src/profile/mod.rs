@@ -23,6 +23,6 @@ pub use lower::did_you_mean;
 pub(crate) use lower::listed;
 pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
-pub(crate) use rules::{FAMILIES, RULES, SAMPLE};
+pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Disks, Host, Pool, Slot, Volume};

@@ -17,11 +17,12 @@ slots: {a1: {serial: WD-A100003}, a2: {serial: WD-A200003}}
 ";
 
 rules! {
-pub(super) static UNREADABLE: Rule = Rule::error(
+pub(crate) static UNREADABLE: Rule = Rule::error(
     "S001",
     "unreadable-file",
-    "A profile must be a regular file of at most 64 MiB that can be read. 10,000 hosts in one file take about 4 MB, so what is \
-     larger is something else, and a pipe or a device might never end.",
+    "A profile must be a regular file that can be read, and all profiles of a site have at most 8 MiB together. 10,000 hosts take \
+     about 4 MB, so what is larger is something else, and a pipe or a device might never end. A report tells 20,000 findings, and how \
+     many more there are.",
 )
 .example(
     &[Locked("hosts/rack2.yaml")],
