@@ -1,13 +1,11 @@
-//! What lxseed is made of, held against deny.toml and against the advisories that tests/advisories.jsonl carries.
+//! What lxseed is made of, held against deny.toml.
 //!
-//! cargo-deny does the same and more, with the newest advisories, in CI and in `tests/run long`. It takes many minutes to
-//! compile and a network to run, so what every run of the tests looks at is looked at here.
+//! cargo-deny does the same and more, with the newest advisories, in the workflow and in `tests/run long`. It takes many
+//! minutes to compile and a network to run, so what every run of the tests can look at is looked at here.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use semver::{Version, VersionReq};
 use serde_json::Value;
 
 use crate::support::{Run, root};
@@ -119,52 +117,4 @@ fn licences_sources_and_bans_are_kept() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Name and version of each package of a lock file.
-fn locked(path: &str) -> Vec<(String, Version)> {
-    let text = fs::read_to_string(root().join(path)).unwrap();
-    let packages = text.split("\n[[package]]\n").skip(1).map(|package| {
-        let value = |key: &str| {
-            let line = package
-                .lines()
-                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
-            line.unwrap().trim_matches('"').to_owned()
-        };
-        (value("name"), value("version").parse().unwrap())
-    });
-    packages.collect()
-}
-
-#[test]
-fn no_known_advisory_applies() {
-    let text = fs::read_to_string(root().join("tests/advisories.jsonl")).unwrap();
-    let advisories: Vec<Value> = text
-        .lines()
-        .skip(1)
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert!(advisories.len() > 1000);
-    let affected = |name: &str, version: &Version, advisory: &Value| {
-        let one_of = |key: &str| {
-            let mut ranges = advisory[key].as_array().unwrap().iter();
-            ranges.any(|range| VersionReq::parse(range.as_str().unwrap()).unwrap().matches(version))
-        };
-        advisory["package"] == name && !one_of("patched") && !one_of("unaffected")
-    };
-    let old = Version::new(0, 1, 42);
-    assert!(
-        advisories.iter().any(|advisory| affected("time", &old, advisory)),
-        "nothing is ever found"
-    );
-    let mut wrong = BTreeSet::new();
-    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
-        let packages = locked(lock);
-        assert!(packages.len() > 100);
-        for (name, version) in packages {
-            let found = advisories.iter().filter(|advisory| affected(&name, &version, advisory));
-            wrong.extend(found.map(|advisory| format!("{lock}: {name} {version}: {}", advisory["id"])));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
