@@ -62,7 +62,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AskError> 
 }
 
 pub(super) async fn see(cluster: &Cluster, connections: &[Connection]) -> Seen {
-    let answers = join_all(connections.iter().map(one_host)).await;
+    let (answers, lists): (Vec<_>, Vec<_>) = join_all(connections.iter().map(one_host)).await.into_iter().unzip();
     let hosts: Vec<HostSeen> = cluster
         .hosts
         .iter()
@@ -73,36 +73,63 @@ pub(super) async fn see(cluster: &Cluster, connections: &[Connection]) -> Seen {
             answer,
         })
         .collect();
-    let members: Vec<(&HostSeen, &Server, &Connection)> = hosts
-        .iter()
-        .zip(connections)
-        .filter_map(|(host, connection)| match &host.answer {
-            Answer::Server(Identity::Cluster, server) if server.clustered => Some((host, server, connection)),
+    let asked = hosts.iter().zip(connections).zip(lists);
+    let members: Vec<Answering<'_>> = asked
+        .filter_map(|((host, connection), members)| match &host.answer {
+            Answer::Server(_, server) => Some(Answering {
+                name: &host.name,
+                server,
+                connection,
+                members: members?,
+            }),
             _ => None,
         })
         .collect();
-    let foundings = members.iter().filter_map(|(host, server, _)| {
+    let foundings = members.iter().filter_map(|member| {
         Some(Founding {
-            member: host.name.clone(),
-            number: server.notes.get(FOUNDING)?.clone(),
+            member: member.name.to_owned(),
+            number: member.server.notes.get(FOUNDING)?.clone(),
         })
     });
-    let foundings = foundings.collect();
     let mut seen = None;
-    for (host, server, connection) in &members {
-        if let Ok(cluster) = through(&host.name, server, connection, &members).await {
+    for member in &members {
+        if let Ok(cluster) = through(member, &members).await {
             seen = Some(cluster);
             break;
         }
     }
     Seen {
         cluster: seen,
-        foundings,
+        foundings: foundings.collect(),
         hosts,
     }
 }
 
-async fn one_host(connection: &Connection) -> Answer {
+/// A member that answers, also from the cluster's database.
+struct Answering<'a> {
+    name: &'a str,
+    server: &'a Server,
+    connection: &'a Connection,
+    /// Who else is on record.
+    members: Vec<Member>,
+}
+
+/// A host, and what it has on record if it is a member whose database answers. Asked at once, so that a cluster without
+/// a majority is waited for while others that are off are.
+async fn one_host(connection: &Connection) -> (Answer, Option<Vec<Member>>) {
+    let answer = answer(connection).await;
+    let clustered = matches!(&answer, Answer::Server(Identity::Cluster, server) if server.clustered);
+    if !clustered {
+        return (answer, None);
+    }
+    let records = read::<Vec<MemberRecord>>(connection, "/1.0/cluster/members?recursion=1").await;
+    let members = records
+        .ok()
+        .map(|records| records.into_iter().map(Member::from).collect());
+    (answer, members)
+}
+
+async fn answer(connection: &Connection) -> Answer {
     let answer = connection.get("/1.0").await;
     let identity = connection.identity();
     match (answer, identity) {
@@ -173,6 +200,17 @@ struct MemberRecord {
     message: String,
 }
 
+impl From<MemberRecord> for Member {
+    fn from(record: MemberRecord) -> Self {
+        Self {
+            name: record.server_name,
+            url: record.url,
+            status: record.status,
+            message: record.message,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct PoolRecord {
     name: String,
@@ -202,40 +240,26 @@ async fn read<T: serde::de::DeserializeOwned>(connection: &Connection, path: &st
 }
 
 /// The cluster as one member has it on record.
-async fn through(
-    name: &str,
-    server: &Server,
-    connection: &Connection,
-    answering: &[(&HostSeen, &Server, &Connection)],
-) -> Result<ClusterSeen, Unanswered> {
-    let (members, pools, certificates) = tokio::try_join!(
-        read::<Vec<MemberRecord>>(connection, "/1.0/cluster/members?recursion=1"),
-        read::<Vec<PoolRecord>>(connection, "/1.0/storage-pools?recursion=1"),
-        read::<Vec<CertificateRecord>>(connection, "/1.0/certificates?recursion=1"),
+async fn through(asked: &Answering<'_>, answering: &[Answering<'_>]) -> Result<ClusterSeen, Unanswered> {
+    let (pools, certificates) = tokio::try_join!(
+        read::<Vec<PoolRecord>>(asked.connection, "/1.0/storage-pools?recursion=1"),
+        read::<Vec<CertificateRecord>>(asked.connection, "/1.0/certificates?recursion=1"),
     )?;
-    let each = answering.iter().flat_map(|(host, _, connection)| {
-        let on_it = |pool| member_pool(&host.name, pool, connection);
+    let each = answering.iter().flat_map(|member| {
+        let on_it = |pool| member_pool(member.name, pool, member.connection);
         pools.iter().map(on_it)
     });
     let member_pools = join_all(each).await;
     // A member that has just joined does not show in its own configuration what was noted in the cluster before, until
     // the next key changes: what any of them shows is taken together.
     let mut notes: BTreeMap<String, String> = BTreeMap::new();
-    for (_, other, _) in answering {
-        notes.extend(other.notes.clone());
+    for other in answering {
+        notes.extend(other.server.notes.clone());
     }
-    notes.extend(server.notes.clone());
+    notes.extend(asked.server.notes.clone());
     Ok(ClusterSeen {
-        through: name.to_owned(),
-        members: members
-            .into_iter()
-            .map(|record| Member {
-                name: record.server_name,
-                url: record.url,
-                status: record.status,
-                message: record.message,
-            })
-            .collect(),
+        through: asked.name.to_owned(),
+        members: asked.members.clone(),
         pools: pools
             .into_iter()
             .map(|record| Pool {

@@ -30,7 +30,7 @@ use crate::trust::KeyPair;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// LXD answers from its database, and without a majority of its voters not at all.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_millis(4500);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Longest answer that is read, in bytes: a thousand certificates are two million.
 const ANSWER_MAX: usize = 64 << 20;
