@@ -59,7 +59,8 @@ pub struct Server {
     pub kernel: String,
     /// Whether it is a member of a cluster.
     pub clustered: bool,
-    /// The configuration that belongs to lxseed: keys that begin with `user.lxseed.`.
+    /// Of its configuration what concerns lxseed: keys that begin with `user.lxseed.`, and its list of hosts that are
+    /// reached without a proxy.
     pub notes: BTreeMap<String, String>,
 }
 
@@ -180,6 +181,26 @@ pub struct ClusterSeen {
     pub certificates: Vec<Certificate>,
     /// What lxseed keeps in its configuration, by key.
     pub notes: BTreeMap<String, String>,
+}
+
+/// What would be lost with a member or a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Records {
+    /// Names, with the project before a slash where it is another one than `default`.
+    pub instances: Vec<String>,
+    /// Custom volumes, each as POOL/NAME, with the project likewise.
+    pub volumes: Vec<String>,
+}
+
+impl Records {
+    /// A line for each, indented, with a line's end before it; empty if there is nothing.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        let instances = self.instances.iter().map(|name| format!("\n  instance {name}"));
+        let volumes = self.volumes.iter().map(|name| format!("\n  volume {name}"));
+        instances.chain(volumes).collect()
+    }
 }
 
 /// All that was seen.

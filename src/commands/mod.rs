@@ -1,6 +1,8 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `staleness`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
 
 mod accept;
+mod admit;
+mod apply;
 mod bake;
 mod base_image;
 mod build;
@@ -14,6 +16,8 @@ mod fleet;
 mod image;
 mod inspect;
 mod keys;
+mod living;
+mod retire;
 mod schema;
 mod secret;
 mod selection;
@@ -27,7 +31,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
-use lxseed::cluster::AskError;
+use lxseed::cluster::{ApplyError, AskError, Refusal};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -68,6 +72,10 @@ pub(crate) enum CommandError {
     Output(#[from] OutputError),
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Unwanted(#[from] Refusal),
     #[error("cannot tell the current folder: {0}")]
     CurrentFolder(std::io::Error),
     #[error("{0}")]
@@ -108,6 +116,10 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Status(args) => status::status(&args, printer),
+        Command::Admit(args) => admit::admit(&args, printer),
+        Command::Retire(args) => retire::retire(&args, printer),
+        Command::Plan(args) => apply::plan(&args, printer),
+        Command::Apply(args) => apply::apply(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..
