@@ -13,7 +13,7 @@ use super::accept::accept;
 use super::build_check::build_check;
 use super::files::Files;
 use super::selection::Selection;
-use super::status::{Comparison, StaleReason, Status};
+use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, current_folder, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;

@@ -86,6 +86,19 @@ pub(super) fn existing(
     )))
 }
 
+/// The site secret of machines that live: the one they were built with, and never a new one.
+pub(super) fn of_living(args: &SecretArgs, site: &Utf8Path) -> Result<SiteSecret, CommandError> {
+    let folder = current_folder()?;
+    if let Some(loaded) = source::load(&secret_options(args), site, &folder)? {
+        return Ok(loaded.secret);
+    }
+    let path = source::default_location(site, &folder)?;
+    Err(CommandError::Refused(format!(
+        "there is no site secret at {path}: the machines can be asked with the one alone that they were built with; put it there, or name it \
+         with --secret-file"
+    )))
+}
+
 /// The site secret to judge a finished tree by, if there is one: by default it is looked for above the tree, as it is
 /// above the profiles.
 pub(super) fn beside_tree(args: &SecretArgs, root: &Utf8Path) -> Result<Option<Loaded>, CommandError> {

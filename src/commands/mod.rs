@@ -1,6 +1,8 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `status`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
 
 mod accept;
+mod admit;
+mod apply;
 mod bake;
 mod base_image;
 mod build;
@@ -14,10 +16,13 @@ mod fleet;
 mod image;
 mod inspect;
 mod keys;
+mod living;
+mod retire;
 mod schema;
 mod secret;
 mod selection;
 mod site;
+mod staleness;
 mod status;
 mod threads;
 
@@ -26,6 +31,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
+use lxseed::cluster::{ApplyError, AskError, Refusal};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -41,8 +47,10 @@ pub(crate) enum Outcome {
     Done,
     /// The profiles have errors, which have been shown.
     Findings,
-    /// The existing tree is not what a build would write.
+    /// The existing tree is not what a build would write, or the machines are not as declared.
     OutOfDate,
+    /// No machine answered.
+    NobodyAnswers,
 }
 
 /// Why a run could not go on.
@@ -62,6 +70,12 @@ pub(crate) enum CommandError {
     Media(#[from] MediaError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Unwanted(#[from] Refusal),
     #[error("cannot tell the current folder: {0}")]
     CurrentFolder(std::io::Error),
     #[error("{0}")]
@@ -101,6 +115,11 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Bake(args) => bake::bake(&args, printer),
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
+        Command::Status(args) => status::status(&args, printer),
+        Command::Admit(args) => admit::admit(&args, printer),
+        Command::Retire(args) => retire::retire(&args, printer),
+        Command::Plan(args) => apply::plan(&args, printer),
+        Command::Apply(args) => apply::apply(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..
