@@ -97,8 +97,9 @@ await_cluster() {
     local seen reason='' told=-60 waited=0 now peer='' unknown=0
     while :; do
         # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody. Whoever has answered
-        # for the cluster is asked on, or the reason would change each time.
-        if [[ $ROLE = joiner ]] && ((waited % 30 != 0)); then
+        # for the cluster is asked on, or the reason would change each time. Where the cluster is formed the bootstrap host
+        # is a joiner, and has no such one to ask.
+        if [[ $ROLE = joiner && $BOOTSTRAP != "$HOST" ]] && ((waited % 30 != 0)); then
             seen=$(survey "$BOOTSTRAP" "$PEER")
         else
             seen=$(survey)
@@ -179,6 +180,11 @@ not_never() {
 
 why_not_there() {
     local name state detail
+    if [[ $BOOTSTRAP = "$HOST" ]]; then
+        printf '%s' "the cluster $CLUSTER is formed, so $HOST founds none, and none of the $((${#MEMBERS[@]} - 1)) other hosts shows" \
+            " its certificate: switch its members on (at the desk: lxseed status $CLUSTER)"
+        return 0
+    fi
     while IFS=$'\t' read -r name state detail; do
         [[ $name = "$BOOTSTRAP" ]] || continue
         if [[ $state = silent ]]; then
@@ -274,11 +280,14 @@ say_pools_not_there() {
 
 # The number is in the cluster's configuration. A member that joined a moment ago does not show it of itself.
 read_founding() {
-    local number
+    local number name
     number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$PEER_ANSWER")
-    if [[ -z $number ]]; then
-        number=$(ask GET "/1.0?target=$BOOTSTRAP" 'd["config"].get("user.lxseed.founding")') || number=''
-    fi
+    for name in "$BOOTSTRAP" "${MEMBERS[@]}"; do
+        # The bootstrap host itself may be the one that joins.
+        if [[ -z $number && $name != "$HOST" ]]; then
+            number=$(ask GET "/1.0?target=$name" 'd["config"].get("user.lxseed.founding")') || number=''
+        fi
+    done
     mark founding "${number:--}"
 }
 

@@ -57,15 +57,24 @@ for name, fingerprint in sorted(book.items()):
 PY
 
 trust_declared() {
-    local members name others=()
+    local members name others=() trusted=()
     members=$(members_listed | tr '\n' ' ') || later "LXD does not list its members"
     for name in "${MEMBERS[@]}"; do
         [[ $name = "$HOST" ]] || others+=("$name")
     done
+    others+=("${SPARES[@]}")
+    for name in "${others[@]}"; do
+        is_retired "$ETC/trust/servers/$name.crt" || trusted+=("$name")
+    done
     equal_folder "$ETC/trust/servers" "${others[@]}"
     equal_folder "$ETC/trust/clients" "${CLIENTS[@]}"
-    trust_folder server "$ETC/trust/servers" "${others[*]}" "$members"
+    trust_folder server "$ETC/trust/servers" "${trusted[*]}" "$members"
     trust_folder client "$ETC/trust/clients" "${CLIENTS[*]}" "$members"
+}
+
+# Whether the desk has taken a certificate out for good (`retired` in cluster.yaml).
+is_retired() {
+    [[ -e $ETC/trust/retired && -e $1 ]] && grep -qxF -- "$(fingerprint "$1")" "$ETC/trust/retired"
 }
 
 # cloud-init writes files and removes none: what an earlier seed left is not declared.
@@ -166,6 +175,7 @@ trust_host() {
     [[ $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$ ]] || refuse "'$name' cannot be the name of a host"
     fingerprint=$(fingerprint "$file" 2>/dev/null) ||
         refuse "$file is no certificate; copy out/$CLUSTER/$name/server.crt here, and name it: lxseed-firstboot trust $name server.crt"
+    ! is_retired "$file" || refuse "$file was retired (cluster.yaml, 'retired'); raise the generation of $name, and build anew"
     [[ $(clustered) = yes ]] || refuse "LXD on $HOST is in no cluster, or does not answer; use another member"
     if members_listed | grep -xF -- "$name" >/dev/null; then
         refuse "$name is on record as a member. If that machine is gone for good, with all that is on its pools:" \

@@ -19,6 +19,8 @@ KERNEL=<{ cluster.kernel }>
 # In joining order, the bootstrap host first.
 MEMBERS=(<{ cluster.members | words }>)
 ADDRESSES=(<{ cluster.addresses | words }>)
+# Hosts to come, which the one that founds trusts already; nothing on all others.
+SPARES=(<{ cluster.spares | words }>)
 BOOTSTRAP=<{ cluster.bootstrap }>
 ENDPOINT=<{ cluster.endpoint }>
 # Of the bootstrap host: whether it founds without a majority of MEMBERS, and whose certificates LXD shall trust.

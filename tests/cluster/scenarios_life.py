@@ -2,6 +2,7 @@
 machine which is sealed already. Nothing that was ever in use may be erased, forgotten, evicted or founded anew.
 """
 import concurrent.futures
+import json
 import pathlib
 import re
 import struct
@@ -155,6 +156,50 @@ def founder_installed_anew(stage):
     assert expect_one_founding([two, one, three]) == first
     expect_no_keys(one)
     assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
+
+
+@test
+def formed_founder_installed_anew(stage):
+    """The bootstrap host comes back with blank disks from a seed of the formed cluster: it waits for the others and never
+    founds, and joins after the operator's word. A spare that was declared meanwhile joins without one, founder off."""
+    def profile(lines):
+        return ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\nspares: [node4]\n" + lines)
+    b = stage.bench("three", edits=[profile("")], speed=20)
+    one, two, three = all_at_once(b)
+    assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
+    number = expect_one_founding([one, two, three])
+    hasty(two)
+    put_records(two, one)
+    grown = stage.build("three", [profile('formed: "%s"\n' % number), with_node4()], into="grown") / "three"
+    for path in ("/etc/lxseed/tls/cluster.key", "/etc/lxseed/trust/servers/node2.crt"):
+        assert b.planted(b.out / "three/node1", path) and not b.planted(grown / "node1", path), path
+
+    # All are off, and it is the first to come back.
+    for host in (one, two, three):
+        host.power_cut()
+    one.reinstall(grown / "node1", blank=True)
+    blank = one.digests()
+    one.boot()
+    one.await_said("waiting: the cluster three is formed, so node1 founds none, and none of the 3 other hosts shows its certificate")
+    two.boot()
+    three.boot()
+    on_record("three", "node1", one.await_stopped(120))
+    assert "founding the cluster" not in one.journal() and one.digests() == blank, one.journal()
+
+    four = b.add("node4", grown / "node4")
+    four.boot()
+    four.await_sealed()
+    b.expect_formed(["node2", "node3", "node4"], offline=["node1"])
+
+    remove_by_hand(two, "node1")
+    let_in(two, one)
+    one.restart_unit()
+    one.await_sealed()
+    b.expect_formed()
+    assert expect_one_founding([two, three, four, one]) == number
+    assert json.loads(one.text(RECEIPT))["role"] == "joiner"
+    expect_no_keys(one)
+    assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
 
 
 @test
