@@ -24,6 +24,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/first-boot/disks.sh"),
     include_str!("../../templates/first-boot/volumes.sh"),
     include_str!("../../templates/first-boot/peers.sh"),
+    include_str!("../../templates/first-boot/desk.sh"),
     include_str!("../../templates/first-boot/lxd.sh"),
     include_str!("../../templates/first-boot/cluster.sh"),
     include_str!("../../templates/first-boot/trust.sh"),

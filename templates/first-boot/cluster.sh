@@ -68,6 +68,8 @@ yield_to_another() {
 
 enter_cluster() {
     local number
+    # A power cut may have come between its end here and the cluster's beginning.
+    trust_desk
     while :; do
         await_cluster
         if [[ $WAY = found ]]; then
@@ -134,6 +136,7 @@ await_cluster() {
         fi
         if [[ $now != "$reason" ]] || ((waited - told >= 60)); then
             say "waiting: $now"
+            tell waiting "$now"
             reason=$now told=$waited
         fi
         sleep 3
@@ -198,6 +201,8 @@ why_not_let_in() {
     elif (($1 <= 30)); then
         # On a first day this is over in seconds, and nobody's work.
         printf '%s' "the cluster $CLUSTER stands (asked $PEER), and does not know this host yet"
+    elif has_desk; then
+        printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. $(at_desk admit "$CLUSTER/$HOST")"
     else
         printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. At the desk: copy" \
             " out/$CLUSTER/$HOST/server.crt to a member, and there: lxseed-firstboot trust $HOST server.crt"
@@ -318,8 +323,7 @@ decide_on_record() {
         return 0
     fi
     stop "$HOST is on record in the cluster $CLUSTER, ${RECORD,,}, with ${lost:-no instance and no volume}. This installation is" \
-        "not that member, and would forget it by joining. To give that up: lxc cluster remove --force $HOST (on a member)," \
-        "then there: lxseed-firstboot trust $HOST"
+        "not that member, and would forget it by joining. To give that up: $(give_up "$HOST")"
 }
 
 # What would be forgotten with the member: "1 instance (web1) and 2 volumes (data2/a, data2/b)"; nothing if there is nothing.
@@ -359,7 +363,7 @@ counted() {
 withdraw() {
     local answer
     say "taking this host's own half-made membership out of the cluster; if it is not let in again within minutes:" \
-        "lxseed-firstboot trust $HOST, on $BOOTSTRAP"
+        "$(let_in "$HOST")$(has_desk || echo ", on $BOOTSTRAP")"
     answer=$(printf '{"config": {"user.lxseed.rejoin.%s": "%s"}}' "$HOST" "$(fingerprint "$LXD_DIR/server.crt")" |
         ask PATCH /1.0) || later "the cluster takes no note: ${answer#\? }"
     answer=$(ask DELETE "/1.0/cluster/members/$HOST?force=1") || later "the cluster keeps the half-made member: ${answer#\? }"
@@ -426,6 +430,7 @@ volumes_become() {
 feed_preseed() {
     local said status=0
     preseed >"$RUN/preseed" || stop "$ETC/lxd-preseed.yaml does not say where each pool lies; plant the seed anew"
+    forget_desk
     volumes_become handed
     mark begun
     if [[ $WAY = join ]]; then
@@ -436,6 +441,7 @@ feed_preseed() {
         unmark begun
         return 0
     fi
+    trust_desk
     said=$(tr '\n' ' ' <<<"${said:-no answer within 10 minutes}")
     case $said in
     # The daemon died under it; what it left is cleared by the next try.
@@ -489,6 +495,7 @@ check_membership() {
         printf '%s\t%s\t%s\t%s\n' "$HOST" "$ADDRESS" "$CLUSTER" "$(cat "$STATE/marks/founding" 2>/dev/null || echo -)" |
             put "$STATE/formed" 0644
         mark joined "$(instance)"
+        rm -f "$RUN/told"
     fi
     read_own_pools
     volumes_become made
@@ -580,6 +587,7 @@ await_turn() {
         fi
         if [[ $name != "$told" ]]; then
             say "waiting for its turn after $name"
+            tell waiting "waiting for its turn after $name"
             told=$name
         fi
         sleep 1

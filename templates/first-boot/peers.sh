@@ -12,7 +12,8 @@ PORT=${ENDPOINT##*:}
 # show: reads lines of NAME, HOST, PORT and the file of its own certificate (may be missing), and prints NAME, what it
 #   shows and a reason, with tabs: member (the cluster's certificate), never (its own: it was never in a cluster, or was
 #   installed anew), other, silent.
-# founding: reads the same lines; prints NAME and the number of its cluster's founding, for each that tells.
+# founding: reads the same lines; prints NAME, the number of its cluster's founding ("-": none is shown) and whether it trusts this
+#   host, for each that shows the cluster's certificate and answers.
 # ask HOST PORT METHOD PATH [EXPRESSION]: prints the metadata of the answer as lxd_api does, or "? REASON". A body comes on standard input.
 read -r -d '' PY_PEERS <<'PY' || true
 import hashlib, http.client, os, socket, ssl, sys, threading
@@ -60,10 +61,10 @@ def show(name, host, port, own):
 
 def founding(name, host, port, own):
     try:
-        config = ask(host, port, "GET", "/1.0").get("config") or {}
+        answer = ask(host, port, "GET", "/1.0")
     except (OSError, ValueError, http.client.HTTPException):
         return None
-    return (config.get("user.lxseed.founding") or "-",)
+    return (answer.get("config") or {}).get("user.lxseed.founding") or "-", answer.get("auth") or "-"
 
 verb = sys.argv[1]
 if verb == "ask":
