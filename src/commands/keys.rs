@@ -30,6 +30,10 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
         .collect::<Result<_, CommandError>>()?;
     Ok(ClusterKeys {
         cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
+        desk: cluster
+            .desk
+            .map(|generation| secret.lxd_desk(name, generation))
+            .transpose()?,
         hosts,
     })
 }
