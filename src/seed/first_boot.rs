@@ -174,6 +174,8 @@ struct ClusterValues<'a> {
     /// with them.
     alone: &'static str,
     clients: Vec<&'a str>,
+    /// `yes` or nothing.
+    desk: &'static str,
 }
 
 #[derive(Serialize)]
@@ -258,6 +260,7 @@ impl<'a> Values<'a> {
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),
                 alone: if founds && cluster.alone { "yes" } else { "" },
                 clients: clients.filter(|_| founds).collect(),
+                desk: if cluster.desk.is_some() { "yes" } else { "" },
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),

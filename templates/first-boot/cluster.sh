@@ -68,6 +68,7 @@ yield_to_another() {
 
 enter_cluster() {
     local number
+    listen
     # A power cut may have come between its end here and the cluster's beginning.
     trust_desk
     while :; do
@@ -167,7 +168,9 @@ not_never() {
             continue
         fi
         told=$((told + 1))
-        if [[ $state = other ]]; then
+        if [[ $state = early ]]; then
+            printf '%s' "$name has not got past its disks ($(early_way "$name")); "
+        elif [[ $state = other ]]; then
             printf '%s' "$name answers at $(at_port "$(address_of "$name")") under a certificate ($detail) that is neither its own" \
                 " nor the cluster's; "
         else
@@ -178,6 +181,14 @@ not_never() {
         printf '%s' "and $rest more; "
     fi
     printf 'switch them on'
+}
+
+early_way() {
+    if has_desk; then
+        at_desk status "$CLUSTER"
+    else
+        echo "there: lxseed-firstboot status"
+    fi
 }
 
 why_not_there() {
@@ -430,7 +441,12 @@ volumes_become() {
 feed_preseed() {
     local said status=0
     preseed >"$RUN/preseed" || stop "$ETC/lxd-preseed.yaml does not say where each pool lies; plant the seed anew"
-    forget_desk
+    if [[ $WAY = found ]]; then
+        # What is in its configuration becomes the cluster's.
+        rm -f "$RUN/told"
+        printf '{"config": {"user.lxseed.first-boot": ""}}' | lxd_api PATCH /1.0 >"$RUN/answer" ||
+            later "LXD keeps what was told to the desk: $(cat "$RUN/answer")"
+    fi
     volumes_become handed
     mark begun
     if [[ $WAY = join ]]; then
@@ -441,7 +457,6 @@ feed_preseed() {
         unmark begun
         return 0
     fi
-    trust_desk
     said=$(tr '\n' ' ' <<<"${said:-no answer within 10 minutes}")
     case $said in
     # The daemon died under it; what it left is cleared by the next try.

@@ -11,47 +11,27 @@
 DESK_NAME='lxseed-desk'
 DESK_CRT=$ETC/desk.crt
 
-has_desk() { [[ -s $DESK_CRT ]]; }
+has_desk() { [[ -n $DESK && -s $DESK_CRT ]]; }
 
 # at_desk WORDS...: the end of a message, where there is a desk.
 at_desk() { printf 'At the desk: lxseed %s' "$*"; }
 
-# The fingerprints under which this LXD trusts the desk: by its name, or by its certificate under whichever.
-desk_entries() {
-    local mine
-    mine=$(fingerprint "$DESK_CRT" 2>/dev/null || true)
-    API_TIMEOUT=10 lxd_api GET '/1.0/certificates?recursion=1' \
-        "[c['fingerprint'] for c in d if c['type'] == 'client' and c['name'] == '$DESK_NAME' or c['fingerprint'] == '$mine']"
-}
-
-# A member has the cluster's trust list.
+# Of an LXD in no cluster. A member has the cluster's trust list, and a join does not mind the entry: of what the cluster trusts, LXD
+# copies the certificates of members alone before it joins (4.0 to 6), and then all of its own goes.
 trust_desk() {
-    local mine entry entries
-    if ! has_desk || ! mine=$(fingerprint "$DESK_CRT" 2>/dev/null) || [[ $(API_TIMEOUT=10 clustered) != no ]] ||
-        ! entries=$(desk_entries); then
+    local mine='' entry entries
+    ! has_desk || mine=$(fingerprint "$DESK_CRT" 2>/dev/null) || return 0
+    if [[ $(API_TIMEOUT=10 clustered) != no ]] || ! entries=$(API_TIMEOUT=10 lxd_api GET '/1.0/certificates?recursion=1' \
+        "[c['fingerprint'] for c in d if c['type'] == 'client' and c['name'] == '$DESK_NAME']"); then
         return 0
     fi
     for entry in $entries; do
-        # An earlier generation's.
+        # An earlier generation's, or an earlier seed's.
         [[ $entry = "$mine" ]] || API_TIMEOUT=10 lxd_api DELETE "/1.0/certificates/$entry" >"$RUN/answer" || true
     done
-    if ! has_line "$entries" "$mine" && ! (API_TIMEOUT=10 add_trust client "$DESK_NAME" "$DESK_CRT"); then
+    if [[ -n $mine ]] && ! has_line "$entries" "$mine" && ! (API_TIMEOUT=10 add_trust client "$DESK_NAME" "$DESK_CRT"); then
         say_once refused-desk "$mine" "LXD does not take the desk's certificate: $(cat "$RUN/answer"). The desk cannot look at this host"
     fi
-}
-
-# LXD copies the cluster's certificates to a host that joins, and does not get over one that it has already ('This "certificates"
-# entry already exists'). And what is in the configuration of a host that founds becomes the cluster's.
-forget_desk() {
-    local entry entries
-    entries=$(desk_entries) || later "LXD does not list its certificates: $entries"
-    for entry in $entries; do
-        lxd_api DELETE "/1.0/certificates/$entry" >"$RUN/answer" || [[ $? = 2 ]] ||
-            later "LXD keeps the desk's certificate: $(cat "$RUN/answer")"
-    done
-    rm -f "$RUN/told"
-    printf '{"config": {"user.lxseed.first-boot": ""}}' | lxd_api PATCH /1.0 >"$RUN/answer" ||
-        later "LXD keeps what was told to the desk: $(cat "$RUN/answer")"
 }
 
 # set_words KEY VALUE...: fails when LXD does not take them within seconds.

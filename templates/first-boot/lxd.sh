@@ -183,16 +183,22 @@ place_identity() {
 }
 
 # The certificate that it shows tells the bootstrap host that this host was never in a cluster: it is this host's own until
-# it forms or joins one, and the cluster's from then on.
+# it forms or joins one, and the cluster's from then on. A host that was installed anew shows its own as well, and what lies on its
+# disks may be a member's: until the stage disks has found nothing there, it does not count among those that were never in a cluster.
 listen() {
-    local answer
+    local answer headers early=''
     if [[ $(clustered) != no ]]; then
         return 0
     fi
-    answer=$(lxd_api GET /1.0 'd["config"].get("core.https_address")') || later "LXD does not answer"
-    if [[ $answer != "$(at_port "$ADDRESS")" ]]; then
-        printf '{"config": {"core.https_address": "%s"}}' "$(at_port "$ADDRESS")" | lxd_api PATCH /1.0 >"$RUN/answer" ||
-            later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
+    [[ $STAGE != lxd ]] || early=$EARLY
+    answer=$(lxd_api GET /1.0 '"%s %s" % tuple(d["config"].get("core.https_" + k, "") for k in ("address", "allowed_headers"))') ||
+        later "LXD does not answer"
+    # What somebody else has set there stays.
+    headers=${answer#* }
+    [[ -z $headers || $headers = "$EARLY" ]] || early=$headers
+    if [[ $answer != "$(at_port "$ADDRESS") $early" ]]; then
+        printf '{"config": {"core.https_address": "%s", "core.https_allowed_headers": "%s"}}' "$(at_port "$ADDRESS")" "$early" |
+            lxd_api PATCH /1.0 >"$RUN/answer" || later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
     fi
 }
 
