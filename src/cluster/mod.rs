@@ -9,9 +9,12 @@ mod ask;
 mod connection;
 mod seen;
 mod status;
+mod verify;
 
 pub use ask::{AskError, look};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server, Stage, Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
+pub use verify::{Example, Wish, verify};
+pub(crate) use verify::{FAMILY, rules};

@@ -1,4 +1,4 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `staleness`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
 
 mod accept;
 mod bake;
@@ -14,6 +14,7 @@ mod fleet;
 mod image;
 mod inspect;
 mod keys;
+mod living;
 mod schema;
 mod secret;
 mod selection;
@@ -21,6 +22,7 @@ mod site;
 mod staleness;
 mod status;
 mod threads;
+mod verify;
 
 use thiserror::Error;
 
@@ -108,6 +110,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Status(args) => status::status(&args, printer),
+        Command::Verify(args) => verify::verify(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..
