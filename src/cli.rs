@@ -45,6 +45,14 @@ pub(crate) enum Command {
     /// Ask the machines, and report what is not as the profiles declare, as check reports what is wrong with these;
     /// exit 1 if anything, 4 if nobody answers
     Verify(VerifyArgs),
+    /// Let a declared host into its cluster, through any member that lives
+    Admit(AdmitArgs),
+    /// Take a host out of its cluster for good, and its certificates out of LXD's trust
+    Retire(RetireArgs),
+    /// Show what of the profiles has not reached the clusters, and what apply would do; exit 3 if anything
+    Plan(ApplyArgs),
+    /// Bring to the clusters what plan shows; nothing that holds data is ever removed
+    Apply(ApplyArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -307,6 +315,46 @@ pub(crate) struct VerifyArgs {
     /// Show at most this many findings, 0 for all [default: 20 of a text on a terminal, else all]
     #[arg(long, value_name = "N")]
     pub(crate) max_findings: Option<usize>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdmitArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetireArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Move its instances to the other members first
+    #[arg(long, conflicts_with = "lost")]
+    pub(crate) evacuate: bool,
+    /// The machine is gone for good, and with it this many instances and volumes that are on record for it
+    #[arg(long, value_name = "N")]
+    pub(crate) lost: Option<usize>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Only this cluster
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) only: Option<String>,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 }

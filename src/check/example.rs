@@ -95,9 +95,12 @@ impl Example {
     }
 }
 
-/// The example site, and an administrator's certificate in it.
-pub(crate) fn with_person() -> Checked {
-    let files = edited(&[Edit::Replace("cluster.yaml", super::rules::USER, super::rules::DESK)]);
+/// The example site once its cluster stands: with the number of its founding, and with an administrator's certificate.
+pub(crate) fn formed() -> Checked {
+    let files = edited(&[
+        Edit::Replace("cluster.yaml", super::rules::USER, super::rules::DESK),
+        Edit::Replace("cluster.yaml", "network:\n", "formed: \"9f31c07be2d85a64\"\nnetwork:\n"),
+    ]);
     check_layout(SITE.into(), source::site_of(SITE.into(), files), NOW, Samples::Fine)
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::plan::retired_note;
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen, Server, Told};
 use crate::model::{Cluster, Host};
 use crate::seed::{ClusterKeys, HostKeys};
@@ -43,6 +44,8 @@ pub enum State {
     Removed,
     /// Somebody else is at its address.
     Foreign,
+    /// It was retired, and is declared still.
+    Retired,
 }
 
 impl State {
@@ -64,6 +67,7 @@ impl State {
             Self::Unknown => "unknown",
             Self::Removed => "removed",
             Self::Foreign => "foreign",
+            Self::Retired => "retired",
         }
     }
 }
@@ -266,6 +270,7 @@ fn host_status(
             "Blocked" => State::Blocked,
             _ => State::Offline,
         },
+        None if is_retired(name, keys, seen) => State::Retired,
         None => off_record(&found.answer, seen.cluster.is_some(), told.as_ref()),
     };
     let own_words = told
@@ -287,6 +292,15 @@ fn host_status(
         },
         certificate_days: days(&keys.server.certificate_pem, now),
     }
+}
+
+/// Whether the certificate that is derived for it is one that the cluster never trusts again.
+fn is_retired(name: &str, keys: &HostKeys, seen: &Seen) -> bool {
+    let noted = seen
+        .cluster
+        .as_ref()
+        .and_then(|found| found.notes.get(&retired_note(name)));
+    noted.is_some_and(|noted| noted.split(',').any(|known| known == keys.server.fingerprint))
 }
 
 /// What the first boot tells: in its own LXD's configuration before it is a member, in the cluster's afterwards.
@@ -341,6 +355,9 @@ fn explanation(state: State, found: &HostSeen, member: Option<&str>) -> Option<S
             Some("its LXD runs and gives no answer: it starts, or the cluster has no majority of its voters".to_owned())
         }
         (State::Hangs, _) => Some("its LXD runs and gives no answer: it starts".to_owned()),
+        (State::Retired, _) => Some(
+            "it was retired, and is declared still: take it out of the profiles, or raise its `generation` to set it up anew".to_owned(),
+        ),
         (State::Unknown, _) => Some(
             "its LXD does not know the desk: its seed is of before the desk had a key, or `desk: none` stands in the profile".to_owned(),
         ),
@@ -431,5 +448,9 @@ pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeM
         let certificate = ClientCertificate::parse(&person.pem).ok()?;
         Some((certificate.fingerprint().to_owned(), person.name.as_str()))
     });
-    hosts.chain(desk).chain(people).collect()
+    let spares = cluster.spares.iter().zip(&keys.spares).filter_map(|(spare, pem)| {
+        let certificate = ClientCertificate::parse(pem).ok()?;
+        Some((certificate.fingerprint().to_owned(), spare.as_str()))
+    });
+    hosts.chain(desk).chain(people).chain(spares).collect()
 }

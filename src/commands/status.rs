@@ -21,11 +21,11 @@ pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome
     let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };
-    let selection = living::select(args.only.as_deref(), &site)?;
+    let chosen = living::select(args.only.as_deref(), &site)?;
     let secret = keys::of_living(&args.secret, &args.site)?;
     let mut last = None;
     loop {
-        let all: Vec<Status> = living::look(&site, &selection, &secret)?
+        let all: Vec<Status> = living::look(&site, &chosen, &secret)?
             .iter()
             .map(|Living { cluster, keys, seen }| cluster::status(cluster, keys, seen, super::now()))
             .collect();

@@ -21,9 +21,9 @@ pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome
         return Ok(Outcome::Findings);
     }
     let site = checked.accept()?;
-    let selection = living::select(args.only.as_deref(), &site)?;
+    let chosen = living::select(args.only.as_deref(), &site)?;
     let secret = keys::of_living(&args.secret, &args.site)?;
-    let all = living::look(&site, &selection, &secret)?;
+    let all = living::look(&site, &chosen, &secret)?;
     let renderer = Renderer::new()?;
     let mut found = Findings::default();
     for one in &all {
@@ -40,7 +40,7 @@ pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome
     })
 }
 
-fn of_cluster(one: &Living<'_>, profiles: &Checked, renderer: &Renderer) -> Result<Findings, CommandError> {
+fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<Findings, CommandError> {
     let Living { cluster, keys, seen } = one;
     let instances: Vec<String> = (0..cluster.hosts.len())
         .map(|at| renderer.instance_id(cluster, at, keys))

@@ -68,6 +68,8 @@ pub struct ClusterKeys {
     pub desk: Option<KeyPair>,
     /// One entry per host.
     pub hosts: Vec<HostKeys>,
+    /// The certificate of each spare's first keys, in PEM.
+    pub spares: Vec<String>,
 }
 
 /// Holds the parsed templates.

@@ -142,6 +142,14 @@ pub(super) static EXAMPLES: &[Example] = &[
         breaks: |world| "04d1be5573a9c2f8".clone_into(&mut world.seen.foundings[2].number),
     },
     Example {
+        rule: &versions::ANOTHER_FOUNDING,
+        breaks: |world| {
+            for founding in &mut world.seen.foundings {
+                "04d1be5573a9c2f8".clone_into(&mut founding.number);
+            }
+        },
+    },
+    Example {
         rule: &versions::VERSION_SKEW,
         breaks: |world| {
             if let Some(server) = world.server(2) {

@@ -232,6 +232,9 @@ fn help_for(state: State, full: &str) -> String {
             "wait until its installation is done; else its console and `journalctl -u lxseed-firstboot` on it tell"
                 .to_owned()
         }
+        State::Retired => format!(
+            "to keep it out take it out of hosts/; to set it up anew raise its generation, build, and: lxseed admit {full}"
+        ),
         State::Removed => format!("install it anew, and let it in: lxseed admit {full}"),
         State::Hangs => "wait a minute, and ask again; else `journalctl -u snap.lxd.daemon` on it tells".to_owned(),
         _ => format!("it goes on by itself once that is so; to see how it does: lxseed status ({full})"),

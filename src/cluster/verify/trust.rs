@@ -134,7 +134,7 @@ fn is_not_trusted(view: &View<'_>, host: HostView<'_>) -> bool {
     // Of these something worse is said.
     let is_worse = matches!(
         host.status.state,
-        State::Foreign | State::Stopped | State::Removed | State::Offline
+        State::Foreign | State::Stopped | State::Removed | State::Retired | State::Offline
     );
     !is_worse && view.seen.cluster.is_some() && !is_trusted(view, host)
 }

@@ -15,6 +15,13 @@ pub(super) static SEVERAL_FOUNDINGS: Rule = Rule::error(
      databases know nothing of one another, and a verb that asks one of them would decide for half of the machines.",
 );
 
+pub(super) static ANOTHER_FOUNDING: Rule = Rule::error(
+    "L012",
+    "another-founding",
+    "The number of the founding is in the profile, and the cluster that answers has another one: it was formed anew, so what was on the record of the \
+     first one is not on its, or the profile is of another cluster of that name.",
+);
+
 pub(super) static VERSION_SKEW: Rule = Rule::error(
     "L013",
     "version-skew",
@@ -46,6 +53,9 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
 
 fn foundings(view: &View<'_>, findings: &mut Findings) {
     let numbers = &view.status.foundings;
+    if let [number] = numbers.as_slice() {
+        another_founding(view, number, findings);
+    }
     if numbers.len() < 2 {
         return;
     }
@@ -69,6 +79,21 @@ fn foundings(view: &View<'_>, findings: &mut Findings) {
         let text = format!("founding {}", founding.number);
         finding.also(view.places.host(&founding.member), text);
     }
+}
+
+fn another_founding(view: &View<'_>, number: &str, findings: &mut Findings) {
+    let Some(declared) = view.wish.cluster.formed.as_deref() else {
+        return;
+    };
+    if declared == number {
+        return;
+    }
+    let message = format!(
+        "the members of {} belong to the founding {number}, and {declared} is declared",
+        view.name()
+    );
+    let help = "change nothing before it is known which of the two has the instances; then declare that one's number";
+    findings.add(&ANOTHER_FOUNDING, view.places.formed, message, help);
 }
 
 /// Whether a host belongs to another cluster of the same name than the one that was asked.

@@ -10,8 +10,7 @@ use super::super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
 use super::{Wish, verify};
-use crate::check::Checked;
-use crate::check::example::with_person;
+use crate::check::{self, Checked};
 use crate::manager::lxd::preseed::source_on_record;
 use crate::model::{Cluster, Site};
 use crate::seed::{ClusterKeys, HostKeys};
@@ -23,9 +22,6 @@ const SECRET: &str =
 
 /// When the example is looked at.
 const NOW: OffsetDateTime = datetime!(2026-12-01 12:00 UTC);
-
-/// The number of its founding.
-const FOUNDING: &str = "9f31c07be2d85a64";
 
 /// All that is held against the profiles.
 #[derive(Clone, Serialize)]
@@ -97,7 +93,7 @@ pub(super) struct Good {
 impl Good {
     /// None if the example itself is broken, which a test would have shown.
     pub(super) fn new() -> Option<Self> {
-        let profiles = with_person();
+        let profiles = check::example::formed();
         let site = profiles.accept().ok()?;
         let cluster = site.clusters.first()?;
         let secret = SiteSecret::parse(SECRET).ok()?;
@@ -113,6 +109,7 @@ impl Good {
             desk: cluster
                 .desk
                 .and_then(|generation| secret.lxd_desk(name, generation).ok()),
+            spares: Vec::new(),
             hosts: hosts.collect::<Option<_>>()?,
         };
         let hosts = cluster.hosts.iter();
@@ -145,8 +142,9 @@ impl Good {
 }
 
 fn seen(cluster: &Cluster, keys: &ClusterKeys, instances: &[String]) -> Seen {
+    let founding = cluster.formed.clone().unwrap_or_default();
     let names = || cluster.hosts.iter().map(|host| host.name.to_string());
-    let mut notes = BTreeMap::from([("user.lxseed.founding".to_owned(), FOUNDING.to_owned())]);
+    let mut notes = BTreeMap::from([("user.lxseed.founding".to_owned(), founding.clone())]);
     for (name, instance) in names().zip(instances) {
         notes.insert(format!("user.lxseed.sealed.{name}"), instance.clone());
     }
@@ -167,7 +165,7 @@ fn seen(cluster: &Cluster, keys: &ClusterKeys, instances: &[String]) -> Seen {
         foundings: names()
             .map(|member| Founding {
                 member,
-                number: FOUNDING.to_owned(),
+                number: founding.clone(),
             })
             .collect(),
         cluster: Some(ClusterSeen {

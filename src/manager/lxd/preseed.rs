@@ -98,7 +98,7 @@ struct MemberConfig<'a> {
 }
 
 pub(crate) fn preseed(cluster: &Cluster, host: &Host, cluster_certificate: &str) -> Result<String, YamlError> {
-    if cluster.is_bootstrap(host) {
+    if cluster.founds(host) {
         return yaml::to_string(&bootstrap(cluster, host));
     }
     yaml::to_string(&Joiner {
@@ -307,6 +307,9 @@ mod tests {
                 lxd_certificates: Vec::new(),
             },
             desk: None,
+            formed: None,
+            spares: Vec::new(),
+            retired: Vec::new(),
             hosts: (1..=3).map(|number| host(number, kind)).collect(),
         })
         .unwrap()
@@ -337,7 +340,7 @@ mod tests {
                     for host in &cluster.hosts {
                         let text = preseed(&cluster, host, "PEM").unwrap();
                         let document: Value = serde_yaml::from_str(&text).unwrap();
-                        let mut given: Vec<(String, String)> = if cluster.is_bootstrap(host) {
+                        let mut given: Vec<(String, String)> = if cluster.founds(host) {
                             let pool = &document["storage_pools"][0];
                             assert_eq!(pool["name"], "data1");
                             let config = pool["config"].as_object().unwrap();
