@@ -12,6 +12,7 @@ mod plan;
 mod records;
 mod seen;
 mod status;
+mod verify;
 
 pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
@@ -22,3 +23,5 @@ pub use seen::{
     Stage, Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
+pub use verify::{Example, Wish, verify};
+pub(crate) use verify::{FAMILY, rules};

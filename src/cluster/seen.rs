@@ -221,6 +221,19 @@ pub struct Seen {
     pub foundings: Vec<Founding>,
 }
 
+impl Seen {
+    /// Whether an LXD of this site answered.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.hosts.iter().any(|host| {
+            matches!(
+                host.answer,
+                Answer::Server(..) | Answer::Hangs(_) | Answer::Untrusted(_)
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -193,12 +193,6 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         .as_ref()
         .map_or_else(Vec::new, |found| undeclared(cluster, keys, found));
     let online = hosts.iter().filter(|host| host.state == State::Online).count();
-    let answers = |found: &HostSeen| {
-        matches!(
-            found.answer,
-            Answer::Server(..) | Answer::Hangs(_) | Answer::Untrusted(_)
-        )
-    };
     let versions: BTreeSet<(&str, usize)> = servers(seen)
         .map(|server| (server.version.as_str(), server.api_extensions))
         .collect();
@@ -221,7 +215,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         cluster: cluster.name.to_string(),
         verdict: if well {
             Verdict::AsDeclared
-        } else if seen.hosts.iter().any(answers) {
+        } else if seen.is_answered() {
             Verdict::NotAsDeclared
         } else {
             Verdict::NobodyAnswers
@@ -245,7 +239,13 @@ fn servers(seen: &Seen) -> impl Iterator<Item = &Server> {
 }
 
 fn days(pem: &str, now: OffsetDateTime) -> i64 {
-    ClientCertificate::parse(pem).map_or(0, |certificate| (*certificate.valid().end() - now).whole_days())
+    end(pem).map_or(0, |end| (end - now).whole_days())
+}
+
+/// When a certificate ends; none if it is no certificate.
+pub(super) fn end(pem: &str) -> Option<OffsetDateTime> {
+    let certificate = ClientCertificate::parse(pem).ok()?;
+    Some(*certificate.valid().end())
 }
 
 fn host_status(
@@ -310,7 +310,7 @@ fn is_retired(name: &str, keys: &HostKeys, seen: &Seen) -> bool {
 }
 
 /// What the first boot tells: in its own LXD's configuration before it is a member, in the cluster's afterwards.
-fn told(name: &str, found: &HostSeen, cluster: Option<&ClusterSeen>) -> Option<Told> {
+pub(super) fn told(name: &str, found: &HostSeen, cluster: Option<&ClusterSeen>) -> Option<Told> {
     let text = match (&found.answer, cluster) {
         (Answer::Server(Identity::Own, server), _) => server.notes.get("user.lxseed.first-boot"),
         (_, Some(cluster)) => cluster.notes.get(&format!("user.lxseed.first-boot.{name}")),
@@ -443,7 +443,7 @@ fn undeclared(cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) -> Vec
 }
 
 /// Whom the cluster is to trust: names by fingerprint.
-fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
+pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
     let hosts = cluster.hosts.iter().zip(&keys.hosts);
     let hosts = hosts.map(|(host, keys)| (keys.server.fingerprint.clone(), host.name.as_str()));
     let desk = keys

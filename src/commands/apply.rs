@@ -3,7 +3,6 @@
 use lxseed::cluster::{self, Plan, RecordsOf};
 
 use super::living::{self, Living};
-use super::selection::Selection;
 use super::{CommandError, Outcome};
 use crate::cli::ApplyArgs;
 use crate::terminal::printer::Printer;
@@ -54,14 +53,7 @@ fn head(living: &Living, plan: &Plan, printer: &mut Printer) {
 
 fn plans(args: &ApplyArgs, printer: &mut Printer) -> Result<Option<Vec<(Living, Plan)>>, CommandError> {
     let seen = living::see(&args.site, &args.secret, printer, |site| {
-        Ok(match Selection::parse(args.only.as_deref(), site)? {
-            Selection::All => site.clusters.iter().map(|cluster| cluster.name.to_string()).collect(),
-            Selection::Cluster(name) => vec![name],
-            Selection::Host(..) => {
-                let message = "--only takes a cluster here";
-                return Err(CommandError::Usage(message.to_owned()));
-            }
-        })
+        living::select(args.only.as_deref(), site)
     })?;
     let Some(clusters) = seen else {
         return Ok(None);

@@ -1,11 +1,13 @@
-//! What the verbs that change living clusters share: which cluster, what was seen of it, and how a plan is told and carried out.
+//! What the verbs of living clusters share: which cluster, what was seen of it, and how a plan is told and carried out.
 
 use camino::Utf8Path;
 use lxseed::cluster::{self, Plan, Seen};
 use lxseed::model::{Cluster, Site};
 use lxseed::seed::ClusterKeys;
+use lxseed::trust::SiteSecret;
 
 use super::accept::accept;
+use super::selection::Selection;
 use super::{CommandError, Outcome, keys};
 use crate::cli::SecretArgs;
 use crate::terminal::printer::Printer;
@@ -18,7 +20,38 @@ pub(super) struct Living {
     pub(super) seen: Seen,
 }
 
-/// The clusters of a site that are asked for, seen; nothing if the profiles have errors.
+/// The names of the clusters to look at. A member tells of all others, so no single host can be asked for.
+pub(super) fn select(only: Option<&str>, site: &Site) -> Result<Vec<String>, CommandError> {
+    match Selection::parse(only, site)? {
+        Selection::All => Ok(site.clusters.iter().map(|cluster| cluster.name.to_string()).collect()),
+        Selection::Cluster(name) => Ok(vec![name]),
+        Selection::Host(..) => {
+            let message = "--only takes a cluster here: its members tell of one another";
+            Err(CommandError::Usage(message.to_owned()))
+        }
+    }
+}
+
+/// Asks the chosen clusters, each once.
+pub(super) fn look(site: &Site, chosen: &[String], secret: &SiteSecret) -> Result<Vec<Living>, CommandError> {
+    let clusters = clusters(site, chosen).map(|cluster| {
+        let keys = keys::derive(cluster, secret)?;
+        let seen = cluster::look(cluster, &keys)?;
+        Ok(Living {
+            cluster: cluster.clone(),
+            keys,
+            seen,
+        })
+    });
+    clusters.collect()
+}
+
+fn clusters<'a>(site: &'a Site, chosen: &[String]) -> impl Iterator<Item = &'a Cluster> {
+    let is_chosen = |cluster: &&Cluster| chosen.iter().any(|name| name == cluster.name.as_str());
+    site.clusters.iter().filter(is_chosen)
+}
+
+/// The clusters of a site that are to be changed, seen; nothing if the profiles have errors.
 pub(super) fn see(
     site: &Utf8Path,
     secret: &SecretArgs,
@@ -31,22 +64,13 @@ pub(super) fn see(
     };
     let chosen = chosen(&found)?;
     let secret = keys::of_living(secret, site)?;
-    let clusters = found
-        .clusters
-        .into_iter()
-        .filter(|cluster| chosen.iter().any(|name| name == cluster.name.as_str()));
-    let living = clusters.map(|cluster| {
-        let keys = keys::derive(&cluster, &secret)?;
-        if keys.desk.is_none() {
-            return Err(CommandError::Refused(format!(
-                "{} has `desk: none`: the desk has no key by which its members would take an order",
-                cluster.name
-            )));
-        }
-        let seen = cluster::look(&cluster, &keys)?;
-        Ok(Living { cluster, keys, seen })
-    });
-    living.collect::<Result<_, _>>().map(Some)
+    if let Some(cluster) = clusters(&found, &chosen).find(|cluster| cluster.desk.is_none()) {
+        return Err(CommandError::Refused(format!(
+            "{} has `desk: none`: the desk has no key by which its members would take an order",
+            cluster.name
+        )));
+    }
+    look(&found, &chosen, &secret).map(Some)
 }
 
 /// `CLUSTER/HOST`, or a host's name where only one cluster can be meant.

@@ -25,6 +25,7 @@ mod site;
 mod staleness;
 mod status;
 mod threads;
+mod verify;
 
 use thiserror::Error;
 
@@ -124,6 +125,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Status(args) => status::status(&args, printer),
+        Command::Verify(args) => verify::verify(&args, printer),
         Command::Admit(args) => admit::admit(&args, printer),
         Command::Retire(args) => retire::retire(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),

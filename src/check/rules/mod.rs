@@ -28,6 +28,7 @@ mod volumes;
 
 use super::registry::Check;
 use crate::finding::Family;
+pub(super) use certificates::{DESK, USER};
 
 /// Every family and the files that its rules are in, in the order of the reference.
 pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[

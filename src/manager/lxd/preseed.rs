@@ -222,6 +222,21 @@ fn source(pool: &Pool, host: &Host) -> String {
     }
 }
 
+/// What LXD has on record as a pool's source, once it has made the pool on the volume that it was given; none if nobody can
+/// tell.
+///
+/// Of a block device, LXD puts down what it made of it (`lxd/storage/drivers/driver_*.go` of 4.0.13, 5.0.9 and 5.21.7): the
+/// zpool's or the volume group's name, which is the pool's unless a preseed says otherwise, and of btrfs the file system's UUID,
+/// which only the machine knows. A folder and a zpool stay as they were given.
+pub(crate) fn source_on_record(pool: &Pool, host: &Host) -> Option<String> {
+    let given = source(pool, host);
+    match pool.driver {
+        _ if !given.starts_with("/dev/") => Some(given),
+        Driver::Zfs | Driver::Lvm => Some(pool.name.clone()),
+        Driver::Btrfs | Driver::Dir => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
