@@ -452,7 +452,7 @@ def from_the_desk(stage):
     pem = "".join("      " + line + "\n" for line in (desk / "client.crt").read_text().splitlines())
     b = stage.bench("two", edits=[("cluster.yaml", "  user: ops\n", "  user: ops\n  lxd_certificates:\n    desk: |\n" + pem)])
     hosts = all_at_once(b)
-    assert trusted(hosts[0], "client") == ["desk"], trusted(hosts[0], "client")
+    assert trusted(hosts[0], "client") == ["desk", "lxseed-desk"], trusted(hosts[0], "client")
     run("ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire")
     environment = {"LXD_CONF": str(desk), "PATH": "%s:/usr/bin:/bin" % (b.tree / "usr/bin"), "HOME": str(desk)}
     lxc, ssh = readme_desk(hosts[0].values["ADDRESS"][0])
