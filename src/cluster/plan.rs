@@ -10,7 +10,7 @@ use super::seen::{Answer, Certificate, ClusterSeen, Identity, Member, Records, S
 use crate::encoding::base64;
 use crate::model::{Cluster, Host};
 use crate::seed::ClusterKeys;
-use crate::trust::{ClientCertificate, DESK_NAME};
+use crate::trust::{ClientCertificate, DESK_NAME, KeyPair};
 
 /// The one call by which something changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,16 +112,50 @@ pub struct Plan {
     /// Each can be cut off from the next; what was done is not in the next plan.
     pub steps: Vec<Step>,
     /// What differs and is left as it is, and why.
-    pub left: Vec<String>,
+    pub left: Vec<Left>,
+}
+
+/// Something that differs and is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Left {
+    /// What, and why.
+    pub why: String,
+    /// What is on it, a line for each.
+    pub records: Vec<String>,
+}
+
+impl From<String> for Left {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            records: Vec::new(),
+        }
+    }
 }
 
 /// What was asked for is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
+#[error("{why}")]
+pub struct Refusal {
+    /// Why, and what to do.
+    pub why: String,
+    /// What would be lost, a line for each.
+    pub records: Vec<String>,
+}
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal(why.into()))
+    Err(Refusal {
+        why: why.into(),
+        records: Vec::new(),
+    })
+}
+
+fn refuse_to_lose(records: &Records, why: String) -> Result<(), Refusal> {
+    Err(Refusal {
+        why,
+        records: records.listed(),
+    })
 }
 
 /// The key under which the fingerprint stands that lxseed put into LXD's trust for a host. What stands here and is gone
@@ -136,7 +170,7 @@ fn client_note(name: &str) -> String {
 }
 
 /// The tombstone: fingerprints, with commas between them, that no trust list takes again.
-fn retired_note(name: &str) -> String {
+pub(super) fn retired_note(name: &str) -> String {
     format!("user.lxseed.retired.{name}")
 }
 
@@ -150,6 +184,14 @@ fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refu
     if numbers.windows(2).any(|pair| pair[0] != pair[1]) {
         return refuse(format!(
             "the members of {} belong to different foundings: nothing is changed before that is cleared up (lxseed status)",
+            cluster.name
+        ));
+    }
+    if let (Some(formed), Some(number)) = (&cluster.formed, numbers.first())
+        && formed != number
+    {
+        return refuse(format!(
+            "the members of {} belong to the founding {number}, and the profile to {formed}: this is another cluster, and nothing is changed",
             cluster.name
         ));
     }
@@ -174,12 +216,33 @@ fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// A certificate as LXD's API takes it, and its fingerprint.
+struct Certified {
+    fingerprint: String,
+    base64: String,
+}
+
+impl From<&KeyPair> for Certified {
+    fn from(pair: &KeyPair) -> Self {
+        Self {
+            fingerprint: pair.fingerprint.clone(),
+            base64: base64(&pair.certificate_der),
+        }
+    }
+}
+
+impl Certified {
+    fn parse(pem: &str) -> Option<Self> {
+        let certificate = ClientCertificate::parse(pem).ok()?;
+        Some(Self {
+            fingerprint: certificate.fingerprint().to_owned(),
+            base64: base64(certificate.der()),
+        })
+    }
+}
+
 /// A declared host with the keys that were derived for it.
-fn declared<'a>(
-    cluster: &'a Cluster,
-    keys: &'a ClusterKeys,
-    name: &str,
-) -> Option<(&'a Host, &'a crate::trust::KeyPair)> {
+fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &str) -> Option<(&'a Host, &'a KeyPair)> {
     let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
     hosts
         .find(|(host, _)| host.name.as_str() == name)
@@ -212,7 +275,7 @@ pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> 
         ));
     }
     let mut plan = Plan::default();
-    plan.trust_server(found, name, own);
+    plan.trust_server(found, name, &own.into());
     plan.proxy_exceptions(cluster, found);
     Ok(plan)
 }
@@ -231,7 +294,7 @@ impl Plan {
     }
 
     /// The certificate first and the note after it: noted and not there would mean that a person took it out.
-    fn trust_server(&mut self, found: &ClusterSeen, name: &str, own: &crate::trust::KeyPair) {
+    fn trust_server(&mut self, found: &ClusterSeen, name: &str, own: &Certified) {
         let old =
             |known: &&Certificate| known.kind == "server" && known.name == name && known.fingerprint != own.fingerprint;
         let old: Vec<Step> = found
@@ -250,7 +313,7 @@ impl Plan {
                 name: name.to_owned(),
                 type_: "server",
                 fingerprint: own.fingerprint.clone(),
-                certificate: base64(&own.certificate_der),
+                certificate: own.base64.clone(),
             });
         }
         self.note(found, server_note(name), &own.fingerprint);
@@ -370,28 +433,37 @@ pub fn retire(
 
 fn leave(plan: &mut Plan, member: &Member, records: &Records, label: &str, leaving: Leaving) -> Result<(), Refusal> {
     let away = member.status == "Offline";
-    let count = records.instances.len() + records.volumes.len();
-    let listed = records.listed();
+    let count = records.count();
     let name = &member.name;
+    let counted = match count {
+        1 => "1 instance or volume is".to_owned(),
+        count => format!("{count} instances and volumes are"),
+    };
     match leaving {
         Leaving::Lost(_) if !away => refuse(format!(
             "{name} is {}: what is there is not lost. Without --lost it leaves when nothing is on it",
             member.status.to_lowercase()
         )),
-        Leaving::Lost(said) if said != count => refuse(format!(
-            "on record for {name} are {count} instances and volumes, and {said} were said to be lost{listed}"
-        )),
+        Leaving::Lost(said) if said != count => refuse_to_lose(
+            records,
+            format!("{counted} on record for {name}, and --lost says {said}"),
+        ),
         Leaving::Lost(_) => Ok(()),
-        _ if away => refuse(format!(
-            "{name} is offline, and on record for it are {count} instances and volumes{listed}\nIf the machine is gone for good, with all of \
-             that: `lxseed retire {label} --lost {count}`"
-        )),
-        Leaving::Empty if count > 0 => refuse(format!(
-            "{count} instances and volumes are on {name}{listed}\nMove or delete them; `--evacuate` moves the instances"
-        )),
-        Leaving::Evacuate if !records.volumes.is_empty() => refuse(format!(
-            "volumes are on {name}, which only a person can move: `lxc storage volume move`{listed}"
-        )),
+        _ if away => refuse_to_lose(
+            records,
+            format!(
+                "{name} is offline, and {counted} on record for it. If the machine is gone for good, with all of that: `lxseed retire {label} \
+                 --lost {count}`"
+            ),
+        ),
+        Leaving::Empty if count > 0 => refuse_to_lose(
+            records,
+            format!("{counted} on {name}: move or delete them first; `--evacuate` moves the instances"),
+        ),
+        Leaving::Evacuate if !records.volumes.is_empty() => refuse_to_lose(
+            records,
+            format!("volumes are on {name}, which a person has to move or delete first (lxc storage volume move)"),
+        ),
         Leaving::Evacuate if !records.instances.is_empty() => {
             plan.steps.push(Step::Evacuate { member: name.clone() });
             Ok(())
@@ -419,9 +491,9 @@ pub fn plan(
     for stranger in &found.members {
         if declared(cluster, keys, &stranger.name).is_none() {
             let (name, label) = (&stranger.name, format!("{}/{}", cluster.name, stranger.name));
-            plan.left.push(format!(
+            plan.left.push(Left::from(format!(
                 "{name} is a member and not declared: declare it, or `lxseed retire {label}`"
-            ));
+            )));
         }
     }
     Ok(plan)
@@ -429,56 +501,64 @@ pub fn plan(
 
 fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, found: &ClusterSeen) {
     for ((host, own), asked) in cluster.hosts.iter().zip(&keys.hosts).zip(&seen.hosts) {
-        let (name, own) = (host.name.as_str(), &own.server);
-        let label = format!("{}/{name}", cluster.name);
-        if tombstone(found, name).contains(&own.fingerprint) {
-            plan.left.push(format!(
-                "{name} was retired: take it out of the profile, or raise its `generation`"
-            ));
-        } else if let Some(member) = member(found, name) {
-            if matches!(asked.answer, Answer::Server(Identity::Own, _)) {
-                plan.left.push(format!(
+        let name = host.name.as_str();
+        match member(found, name) {
+            Some(member) if matches!(asked.answer, Answer::Server(Identity::Own, _)) => {
+                plan.left.push(Left::from(format!(
                     "{name} is on record, {}, and the machine was installed anew: nothing is decided for it here (lxseed status)",
                     member.status.to_lowercase()
-                ));
+                )));
             }
-        } else if !trusts(found, &own.fingerprint, "server") {
-            if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
-                plan.left.push(format!(
-                    "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
-                ));
-            } else {
-                plan.trust_server(found, name, own);
-            }
+            Some(_) => {}
+            None => newcomer(plan, cluster, found, name, &(&own.server).into()),
+        }
+    }
+    for (spare, pem) in cluster.spares.iter().zip(&keys.spares) {
+        if let Some(own) = Certified::parse(pem) {
+            newcomer(plan, cluster, found, spare.as_str(), &own);
         }
     }
 }
 
+fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified) {
+    let label = format!("{}/{name}", cluster.name);
+    if tombstone(found, name).contains(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was retired: take it out of the profile, or raise its `generation`"
+        )));
+    } else if trusts(found, &own.fingerprint, "server") {
+        // It may come.
+    } else if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
+        )));
+    } else {
+        plan.trust_server(found, name, own);
+    }
+}
+
 fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) {
-    let desk = keys
-        .desk
+    let desk = keys.desk.iter().map(|desk| (DESK_NAME, Certified::from(desk)));
+    let people = cluster
+        .admin
+        .lxd_certificates
         .iter()
-        .map(|desk| (DESK_NAME, desk.fingerprint.clone(), base64(&desk.certificate_der)));
-    let people = cluster.admin.lxd_certificates.iter().filter_map(|person| {
-        let certificate = ClientCertificate::parse(&person.pem).ok()?;
-        let fingerprint = certificate.fingerprint().to_owned();
-        Some((person.name.as_str(), fingerprint, base64(certificate.der())))
-    });
-    let wanted: Vec<(&str, String, String)> = desk.chain(people).collect();
-    for (name, fingerprint, certificate) in &wanted {
-        let key = client_note(name);
+        .filter_map(|person| Some((person.name.as_str(), Certified::parse(&person.pem)?)));
+    let wanted: Vec<(&str, Certified)> = desk.chain(people).collect();
+    for (name, own) in &wanted {
+        let (key, fingerprint) = (client_note(name), &own.fingerprint);
         if found.certificates.iter().any(|known| known.fingerprint == *fingerprint) {
             // Let in by hand, it is taken out by hand.
         } else if found.notes.get(&key) == Some(fingerprint) {
-            plan.left.push(format!(
+            plan.left.push(Left::from(format!(
                 "{name} was taken out of LXD's trust by hand and is still declared: take it out of `lxd_certificates`, or let it in by hand"
-            ));
+            )));
         } else {
             plan.steps.push(Step::Trust {
                 name: (*name).to_owned(),
                 type_: "client",
                 fingerprint: fingerprint.clone(),
-                certificate: certificate.clone(),
+                certificate: own.base64.clone(),
             });
             plan.note(found, key, fingerprint);
         }
@@ -488,7 +568,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
         let Some(name) = key.strip_prefix("user.lxseed.client.") else {
             continue;
         };
-        if wanted.iter().any(|(_, wanted, _)| wanted == fingerprint) {
+        if wanted.iter().any(|(_, own)| own.fingerprint == *fingerprint) {
             continue;
         }
         let there = found
@@ -501,7 +581,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
                 fingerprint: fingerprint.clone(),
             });
         }
-        if !wanted.iter().any(|(wanted, ..)| *wanted == name) {
+        if !wanted.iter().any(|(wanted, _)| *wanted == name) {
             plan.note(found, key.clone(), "");
         }
     }
@@ -511,12 +591,12 @@ fn pools(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, used: &BTreeMa
     for pool in &cluster.pools {
         let record = found.pools.iter().find(|known| known.name == pool.name);
         match record {
-            Some(known) if known.driver != pool.driver.word() => plan.left.push(format!(
+            Some(known) if known.driver != pool.driver.word() => plan.left.push(Left::from(format!(
                 "the pool {} is {}, and declared {}: no pool is changed into another kind",
                 pool.name,
                 known.driver,
                 pool.driver.word()
-            )),
+            ))),
             Some(known) if known.status == "Created" => {}
             _ => new_pool(plan, found, pool.name.as_str(), pool.driver.word(), record.is_some()),
         }
@@ -525,16 +605,18 @@ fn pools(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, used: &BTreeMa
         if cluster.pools.iter().any(|pool| pool.name == known.name) {
             continue;
         }
-        let on_it = used.get(&known.name).map_or_else(String::new, Records::listed);
-        plan.left.push(format!(
-            "the pool {} is not declared, and no pool is ever removed{}",
-            known.name,
-            if on_it.is_empty() {
-                " (nothing is on it: `lxc storage delete` would do it)".to_owned()
-            } else {
-                on_it
-            }
-        ));
+        let records = used.get(&known.name).map_or_else(Vec::new, Records::listed);
+        let why = match records.len() {
+            0 => format!(
+                "the pool {} is not declared, and no pool is ever removed (nothing is on it: `lxc storage delete {}` would do it)",
+                known.name, known.name
+            ),
+            count => format!(
+                "the pool {} is not declared, and {count} instances and volumes are on it",
+                known.name
+            ),
+        };
+        plan.left.push(Left { why, records });
     }
 }
 
@@ -551,19 +633,19 @@ fn new_pool(plan: &mut Plan, found: &ClusterSeen, pool: &str, driver: &'static s
             continue;
         }
         if member.status != "Online" {
-            plan.left.push(format!(
+            plan.left.push(Left::from(format!(
                 "the pool {pool} waits: {} is {}, and LXD makes a pool on all members at once",
                 member.name,
                 member.status.to_lowercase()
-            ));
+            )));
             return;
         }
         let Some(source) = found.notes.get(&ready_note(&member.name, pool)) else {
-            plan.left.push(format!(
+            plan.left.push(Left::from(format!(
                 "the pool {pool} waits: {} has no disk ready for it; build, give it its new seed and restart it, then its first boot looks at the \
                  disks and tells",
                 member.name
-            ));
+            )));
             return;
         };
         steps.push(Step::DeclarePool {

@@ -194,11 +194,17 @@ pub struct Records {
 }
 
 impl Records {
-    /// A line for each, indented, with a line's end before it; empty if there is nothing.
+    /// How many there are.
     #[must_use]
-    pub fn listed(&self) -> String {
-        let instances = self.instances.iter().map(|name| format!("\n  instance {name}"));
-        let volumes = self.volumes.iter().map(|name| format!("\n  volume {name}"));
+    pub fn count(&self) -> usize {
+        self.instances.len() + self.volumes.len()
+    }
+
+    /// A line for each.
+    #[must_use]
+    pub fn listed(&self) -> Vec<String> {
+        let instances = self.instances.iter().map(|name| format!("instance {name}"));
+        let volumes = self.volumes.iter().map(|name| format!("volume {name}"));
         instances.chain(volumes).collect()
     }
 }
@@ -217,6 +223,8 @@ pub struct Seen {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]

@@ -86,9 +86,9 @@ pub(super) fn show(plan: &Plan, printer: &mut Printer) {
         printer.line(format_args!("  {}. {step}", at + 1));
     }
     for left in &plan.left {
-        for (at, line) in left.lines().enumerate() {
-            let head = if at == 0 { "  not done: " } else { "    " };
-            printer.line(format_args!("{head}{}", line.trim_start()));
+        printer.line(format_args!("  not done: {}", left.why));
+        for line in &left.records {
+            printer.line(format_args!("    {line}"));
         }
     }
 }
@@ -98,10 +98,7 @@ pub(super) fn carry_out(living: &Living, plan: &Plan, printer: &mut Printer) -> 
     cluster::apply(&living.cluster, &living.keys, plan, &mut |step| {
         printer.line(format_args!("  done: {step}"));
     })?;
-    printer.line(format_args!(
-        "{}: {}",
-        living.cluster.name,
-        counted(plan.steps.len(), "step done").replace("dones", "done")
-    ));
+    let steps = counted(plan.steps.len(), "step");
+    printer.line(format_args!("{}: {steps} done", living.cluster.name));
     Ok(Outcome::Done)
 }

@@ -85,6 +85,14 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
+    /// What it is about, a line for each.
+    pub(crate) fn details(&self) -> &[String] {
+        match self {
+            Self::Unwanted(refusal) => &refusal.records,
+            _ => &[],
+        }
+    }
+
     /// Whether the command line itself was wrong.
     pub(crate) fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))

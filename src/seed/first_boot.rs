@@ -25,6 +25,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/first-boot/disks.sh"),
     include_str!("../../templates/first-boot/volumes.sh"),
     include_str!("../../templates/first-boot/peers.sh"),
+    include_str!("../../templates/first-boot/desk.sh"),
     include_str!("../../templates/first-boot/lxd.sh"),
     include_str!("../../templates/first-boot/cluster.sh"),
     include_str!("../../templates/first-boot/trust.sh"),
@@ -174,6 +175,8 @@ struct ClusterValues<'a> {
     alone: &'static str,
     spares: Vec<&'a str>,
     clients: Vec<&'a str>,
+    /// `yes` or nothing.
+    desk: &'static str,
 }
 
 #[derive(Serialize)]
@@ -259,6 +262,7 @@ impl<'a> Values<'a> {
                 alone: if founds && cluster.alone { "yes" } else { "" },
                 spares: cluster.spares.iter().filter(|_| founds).map(Name::as_str).collect(),
                 clients: clients.filter(|_| founds).collect(),
+                desk: if cluster.desk.is_some() { "yes" } else { "" },
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),

@@ -26,6 +26,8 @@ ENDPOINT=<{ cluster.endpoint }>
 # Of the bootstrap host: whether it founds without a majority of MEMBERS, and whose certificates LXD shall trust.
 ALONE=<{ cluster.alone }>
 CLIENTS=(<{ cluster.clients | words }>)
+# Whether the desk has a certificate of its own. The one that an earlier seed has planted would still be there.
+DESK=<{ cluster.desk }>
 
 CHANNEL=<{ lxd.channel }>
 # The carried snaps in the order to install them in; none if they come from the store.

@@ -14,6 +14,7 @@ from scenarios import ALONE, HERE, RECEIPT, all_at_once, expect_no_keys, snapsho
 
 NODE4 = ("---\nname: node4\ndisks: model\nnetwork: {mac: \"52:54:00:77:00:04\", address: 10.77.0.14}\nslots:\n"
          "  os: {serial: OS-4}\n  d1: {serial: WD-4-1}\n  d2: {wwn: \"0x50014ee000000004\"}\n")
+NO_DESK = ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\ndesk: none\n")
 PHOTOS = "/var/lib/lxd/storage-pools/data2/custom/default_precious/photos"
 
 
@@ -71,9 +72,12 @@ def expect_same(before, after, what):
         raise Failed("%s changed: gone are %s; new are %s" % (what, old[:6], new[:6]))
 
 
-def on_record(name, host="node3", said=""):
-    expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)",
-               "1 volume (data2/precious)", "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
+def on_record(name, host="node3", said="", desk=True):
+    expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)", "1 volume (data2/precious)")
+    if desk:
+        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s --lost" % (name, host)), said
+    else:
+        expect_all(said, "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
 
 
 def founding(host):
@@ -339,8 +343,9 @@ def two_founders_at_once(stage):
 @test
 def second_machine(stage):
     """A clone of a living member, a replacement with records, twice: nobody is evicted, and the replacement is a member after
-    the operator's word. A host that the cluster does not know is let in through another member while the founder is off."""
-    b = stage.bench("three", speed=20)
+    the operator's word. A host that the cluster does not know is let in through another member while the founder is off. There
+    is no desk, so all of it is done on members."""
+    b = stage.bench("three", speed=20, edits=[NO_DESK])
     one, two, three = all_at_once(b)
     hasty(one)
     put_records(one, three)
@@ -352,7 +357,7 @@ def second_machine(stage):
     blank = spare.digests()
     await_offline(one, "node3")
     spare.boot()
-    on_record("three", said=spare.await_stopped())
+    on_record("three", said=spare.await_stopped(), desk=False)
     expect_same(before, one.dump(), "the database")
     spare.cable(False)
     three.cable(True)
@@ -383,7 +388,7 @@ def second_machine(stage):
             spare.boot()
         else:
             spare.restart_unit()
-        on_record("three", said=spare.await_stopped())
+        on_record("three", said=spare.await_stopped(), desk=False)
         expect_same(before, one.dump(), "the database")
         assert spare.digests() == blank, "a disk of the second machine was written to"
     assert trusted(one) == ["node1", "node2", "node3"], trusted(one)
@@ -403,7 +408,7 @@ def second_machine(stage):
     expect_no_keys(spare)
 
     # Growth, with the bootstrap host off.
-    larger = stage.build("three", [with_node4()], into="larger")
+    larger = stage.build("three", [NO_DESK, with_node4()], into="larger")
     four = b.add("node4", larger / "three/node4")
     one.power_cut()
     four.boot()
@@ -621,7 +626,7 @@ def says_done(stage):
     code, said = one.firstboot("cluster")
     assert code == 0, said
     expect_all(said, "node3 was taken out of LXD's trust since it was put there; it is not put back "
-               "(lxseed-firstboot trust node3 would)")
+               "(At the desk: lxseed admit three/node3 would)")
     three.power_cut()
     three.boot()
     one.power_cut()
@@ -630,7 +635,9 @@ def says_done(stage):
     one.restart_unit()
     wait(30, "the unit of node1", lambda: one.state() == "exited")
     assert trusted(one) == ["node1", "node2"], trusted(one)
-    wait(60, "node3 says so", lambda: three.status().startswith("NOT DONE: this LXD is in no cluster"), pause=1)
+    # It asked when its LXD was started.
+    wait(60, "node3 says so", lambda: three.status().startswith(
+        "STOPPED at guard: the cluster three (asked node1) does not trust this machine's certificate any more"), pause=1)
     code, said = one.firstboot("trust", "node3")
     assert code == 0, said
     assert trusted(one) == ["node1", "node2", "node3"], trusted(one)
