@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use lxseed::cluster::{self, HostStatus, PoolStatus, State, Status, Undeclared, Verdict};
 use lxseed::model::Site;
+use lxseed::source::Addition;
 use lxseed::trust::SiteSecret;
 use serde::Serialize;
 
 use super::accept::accept;
 use super::selection::Selection;
-use super::{CommandError, Outcome, keys};
+use super::{CommandError, Outcome, addition, keys};
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::terminal::printer::Printer;
 use crate::terminal::table::aligned;
@@ -34,12 +35,28 @@ pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome
         let all = look(&site, &selection, &secret)?;
         if last.as_ref() != Some(&all) {
             show(&all, args, last.is_some(), printer);
+            for status in &all {
+                write_founding(status, args, printer);
+            }
         }
         if !args.watch || printer.is_closed() {
             return Ok(outcome(&all));
         }
         last = Some(all);
         thread::sleep(PAUSE);
+    }
+}
+
+/// Once the cluster stands, its profile says so, and no seed can found another. A single host has nobody to join.
+fn write_founding(status: &Status, args: &StatusArgs, printer: &mut Printer) {
+    if let ([number], None) = (status.foundings.as_slice(), &status.formed)
+        && status.hosts.len() > 1
+    {
+        let formed = Addition::Scalar {
+            key: "formed",
+            value: number,
+        };
+        addition::add(&args.site, &status.cluster, &formed, None, printer);
     }
 }
 

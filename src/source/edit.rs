@@ -307,6 +307,8 @@ fn within(text: &str, open: usize, new: &str) -> Vec<(usize, String)> {
 
 /// A line behind the one in which something ends.
 fn line_behind(text: &str, end: usize, newline: &str, line: &str) -> (usize, String) {
+    // A text of several lines ends behind its last one.
+    let end = text.get(..end).map_or(end, |text| text.trim_end().len());
     match text.get(end..).and_then(|rest| rest.find('\n')) {
         Some(at) => (end + at + 1, format!("{line}{newline}")),
         // The last line has no end, and the new last one has none either.
