@@ -10,7 +10,7 @@ use super::seen::{Answer, Certificate, ClusterSeen, Identity, Member, Records, S
 use crate::encoding::base64;
 use crate::model::{Cluster, Host};
 use crate::seed::ClusterKeys;
-use crate::trust::{ClientCertificate, DESK_NAME};
+use crate::trust::{ClientCertificate, DESK_NAME, KeyPair};
 
 /// The one call by which something changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -187,6 +187,14 @@ fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refu
             cluster.name
         ));
     }
+    if let (Some(formed), Some(number)) = (&cluster.formed, numbers.first())
+        && formed != number
+    {
+        return refuse(format!(
+            "the members of {} belong to the founding {number}, and the profile to {formed}: this is another cluster, and nothing is changed",
+            cluster.name
+        ));
+    }
     match &seen.cluster {
         Some(found) => Ok(found),
         None => refuse(format!(
@@ -208,12 +216,33 @@ fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// A certificate as LXD's API takes it, and its fingerprint.
+struct Certified {
+    fingerprint: String,
+    base64: String,
+}
+
+impl From<&KeyPair> for Certified {
+    fn from(pair: &KeyPair) -> Self {
+        Self {
+            fingerprint: pair.fingerprint.clone(),
+            base64: base64(&pair.certificate_der),
+        }
+    }
+}
+
+impl Certified {
+    fn parse(pem: &str) -> Option<Self> {
+        let certificate = ClientCertificate::parse(pem).ok()?;
+        Some(Self {
+            fingerprint: certificate.fingerprint().to_owned(),
+            base64: base64(certificate.der()),
+        })
+    }
+}
+
 /// A declared host with the keys that were derived for it.
-fn declared<'a>(
-    cluster: &'a Cluster,
-    keys: &'a ClusterKeys,
-    name: &str,
-) -> Option<(&'a Host, &'a crate::trust::KeyPair)> {
+fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &str) -> Option<(&'a Host, &'a KeyPair)> {
     let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
     hosts
         .find(|(host, _)| host.name.as_str() == name)
@@ -246,7 +275,7 @@ pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> 
         ));
     }
     let mut plan = Plan::default();
-    plan.trust_server(found, name, own);
+    plan.trust_server(found, name, &own.into());
     plan.proxy_exceptions(cluster, found);
     Ok(plan)
 }
@@ -265,7 +294,7 @@ impl Plan {
     }
 
     /// The certificate first and the note after it: noted and not there would mean that a person took it out.
-    fn trust_server(&mut self, found: &ClusterSeen, name: &str, own: &crate::trust::KeyPair) {
+    fn trust_server(&mut self, found: &ClusterSeen, name: &str, own: &Certified) {
         let old =
             |known: &&Certificate| known.kind == "server" && known.name == name && known.fingerprint != own.fingerprint;
         let old: Vec<Step> = found
@@ -284,7 +313,7 @@ impl Plan {
                 name: name.to_owned(),
                 type_: "server",
                 fingerprint: own.fingerprint.clone(),
-                certificate: base64(&own.certificate_der),
+                certificate: own.base64.clone(),
             });
         }
         self.note(found, server_note(name), &own.fingerprint);
@@ -472,44 +501,52 @@ pub fn plan(
 
 fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, found: &ClusterSeen) {
     for ((host, own), asked) in cluster.hosts.iter().zip(&keys.hosts).zip(&seen.hosts) {
-        let (name, own) = (host.name.as_str(), &own.server);
-        let label = format!("{}/{name}", cluster.name);
-        if tombstone(found, name).contains(&own.fingerprint) {
-            plan.left.push(Left::from(format!(
-                "{name} was retired: take it out of the profile, or raise its `generation`"
-            )));
-        } else if let Some(member) = member(found, name) {
-            if matches!(asked.answer, Answer::Server(Identity::Own, _)) {
+        let name = host.name.as_str();
+        match member(found, name) {
+            Some(member) if matches!(asked.answer, Answer::Server(Identity::Own, _)) => {
                 plan.left.push(Left::from(format!(
                     "{name} is on record, {}, and the machine was installed anew: nothing is decided for it here (lxseed status)",
                     member.status.to_lowercase()
                 )));
             }
-        } else if !trusts(found, &own.fingerprint, "server") {
-            if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
-                plan.left.push(Left::from(format!(
-                    "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
-                )));
-            } else {
-                plan.trust_server(found, name, own);
-            }
+            Some(_) => {}
+            None => newcomer(plan, cluster, found, name, &(&own.server).into()),
+        }
+    }
+    for (spare, pem) in cluster.spares.iter().zip(&keys.spares) {
+        if let Some(own) = Certified::parse(pem) {
+            newcomer(plan, cluster, found, spare.as_str(), &own);
         }
     }
 }
 
+fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified) {
+    let label = format!("{}/{name}", cluster.name);
+    if tombstone(found, name).contains(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was retired: take it out of the profile, or raise its `generation`"
+        )));
+    } else if trusts(found, &own.fingerprint, "server") {
+        // It may come.
+    } else if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
+        )));
+    } else {
+        plan.trust_server(found, name, own);
+    }
+}
+
 fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) {
-    let desk = keys
-        .desk
+    let desk = keys.desk.iter().map(|desk| (DESK_NAME, Certified::from(desk)));
+    let people = cluster
+        .admin
+        .lxd_certificates
         .iter()
-        .map(|desk| (DESK_NAME, desk.fingerprint.clone(), base64(&desk.certificate_der)));
-    let people = cluster.admin.lxd_certificates.iter().filter_map(|person| {
-        let certificate = ClientCertificate::parse(&person.pem).ok()?;
-        let fingerprint = certificate.fingerprint().to_owned();
-        Some((person.name.as_str(), fingerprint, base64(certificate.der())))
-    });
-    let wanted: Vec<(&str, String, String)> = desk.chain(people).collect();
-    for (name, fingerprint, certificate) in &wanted {
-        let key = client_note(name);
+        .filter_map(|person| Some((person.name.as_str(), Certified::parse(&person.pem)?)));
+    let wanted: Vec<(&str, Certified)> = desk.chain(people).collect();
+    for (name, own) in &wanted {
+        let (key, fingerprint) = (client_note(name), &own.fingerprint);
         if found.certificates.iter().any(|known| known.fingerprint == *fingerprint) {
             // Let in by hand, it is taken out by hand.
         } else if found.notes.get(&key) == Some(fingerprint) {
@@ -521,7 +558,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
                 name: (*name).to_owned(),
                 type_: "client",
                 fingerprint: fingerprint.clone(),
-                certificate: certificate.clone(),
+                certificate: own.base64.clone(),
             });
             plan.note(found, key, fingerprint);
         }
@@ -531,7 +568,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
         let Some(name) = key.strip_prefix("user.lxseed.client.") else {
             continue;
         };
-        if wanted.iter().any(|(_, wanted, _)| wanted == fingerprint) {
+        if wanted.iter().any(|(_, own)| own.fingerprint == *fingerprint) {
             continue;
         }
         let there = found
@@ -544,7 +581,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
                 fingerprint: fingerprint.clone(),
             });
         }
-        if !wanted.iter().any(|(wanted, ..)| *wanted == name) {
+        if !wanted.iter().any(|(wanted, _)| *wanted == name) {
             plan.note(found, key.clone(), "");
         }
     }

@@ -166,6 +166,8 @@ pub struct Status {
     pub verdict: Verdict,
     /// The member that told of the cluster; none if none could.
     pub through: Option<String>,
+    /// The number of the founding as the profile has it.
+    pub formed: Option<String>,
     /// The numbers of the foundings that members told of: one, if all is well.
     pub foundings: Vec<String>,
     /// How many declared hosts are members that are online.
@@ -204,6 +206,9 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
                     .all(|pool| pool.trouble.is_none() && pool.driver.is_some())
         })
         && undeclared.is_empty()
+        && numbers
+            .iter()
+            .all(|number| cluster.formed.as_deref().is_none_or(|formed| formed == *number))
         && numbers.len() <= 1
         && versions.len() == 1;
     Status {
@@ -216,6 +221,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
             Verdict::NobodyAnswers
         },
         through: seen.cluster.as_ref().map(|found| found.through.clone()),
+        formed: cluster.formed.clone(),
         foundings: numbers.into_iter().map(str::to_owned).collect(),
         online,
         hosts,
@@ -437,7 +443,7 @@ fn undeclared(cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) -> Vec
 }
 
 /// Whom the cluster is to trust: names by fingerprint.
-pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
+fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
     let hosts = cluster.hosts.iter().zip(&keys.hosts);
     let hosts = hosts.map(|(host, keys)| (keys.server.fingerprint.clone(), host.name.as_str()));
     let desk = keys
@@ -452,5 +458,5 @@ pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeM
         let certificate = ClientCertificate::parse(pem).ok()?;
         Some((certificate.fingerprint().to_owned(), spare.as_str()))
     });
-    hosts.chain(desk).chain(people).chain(spares).collect()
+    hosts.chain(spares).chain(desk).chain(people).collect()
 }
