@@ -23,5 +23,5 @@ pub use seen::{
     Stage, Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
-pub use verify::{Example, Wish, verify};
+pub use verify::{Example, Shown, Wish, verify};
 pub(crate) use verify::{FAMILY, rules};
