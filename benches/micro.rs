@@ -42,6 +42,7 @@ fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
     ClusterKeys {
         hosts: hosts.collect(),
         cluster: secret.lxd_cluster(name, 1).unwrap(),
+        desk: Some(secret.lxd_desk(name, 1).unwrap()),
     }
 }
 

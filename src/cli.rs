@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     version,
     max_term_width = 100,
     after_help = "Exit status: 0 done, 1 fix the profiles or the environment, 2 wrong usage, \
-                  3 what was built is out of date (build --check, diff)."
+                  3 what was built is out of date (build --check, diff), or the machines are not \
+                  as declared (status), 4 no machine answers."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// Tell what an image or a built folder is for, and whether it is as it was built
     Inspect(InspectArgs),
+    /// Ask the machines how they are: a line for each host, then what is there and not declared; exit 3 if anything
+    /// is not as declared, 4 if nobody answers
+    Status(StatusArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -260,6 +264,33 @@ pub(crate) struct InspectArgs {
     pub(crate) file: Utf8PathBuf,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Only this cluster
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) only: Option<String>,
+    /// How to tell it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: StatusFormat,
+    /// Look again every two seconds, and tell when something has changed
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+/// How the state of machines is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// A table for a person
+    Text,
+    /// One object for programs
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,6 +13,7 @@ mod budget;
 pub mod check;
 mod child;
 mod chunks;
+pub mod cluster;
 mod encoding;
 pub mod finding;
 mod foreign;

@@ -35,6 +35,7 @@ fn run(printer: &mut Printer) -> ExitCode {
         Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
         Ok(commands::Outcome::Findings) => ExitCode::from(1),
         Ok(commands::Outcome::OutOfDate) => ExitCode::from(3),
+        Ok(commands::Outcome::NobodyAnswers) => ExitCode::from(4),
         Err(error) => {
             printer.note(format_args!("error: {error}"));
             ExitCode::from(if error.is_usage() { 2 } else { 1 })

@@ -9,7 +9,7 @@ use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool, Site,
     Volume, VolumeKind,
 };
-use crate::profile::{Spanned, entries};
+use crate::profile::{Desk, Spanned, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -96,6 +96,13 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                     })
                 })
                 .collect::<Result<_, ModelError>>()?,
+        },
+        desk: match profile.desk.as_ref().map(|desk| &desk.value) {
+            Some(Desk::None) => None,
+            Some(Desk::Key {
+                generation: Some(generation),
+            }) => Some(generation.value),
+            Some(Desk::Key { generation: None }) | None => Some(1),
         },
         hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
     })

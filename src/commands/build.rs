@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Site};
-use lxseed::seed::{CLUSTER_FILES, PROGRAM};
+use lxseed::seed::{PROGRAM, cluster_files};
 use lxseed::tree::{BuildInfo, ClusterInfo, Committed, Fault, Stage, State};
 use lxseed::trust::{SiteSecret, source};
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use super::accept::accept;
 use super::build_check::build_check;
 use super::files::Files;
 use super::selection::Selection;
-use super::status::{Comparison, StaleReason, Status};
+use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, current_folder, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;
@@ -221,7 +221,10 @@ impl<'a> Planner<'a> {
             render: Vec::new(),
             repaired: Vec::new(),
         };
-        let own_files = CLUSTER_FILES.map(|name| folder.join(name));
+        let own_files: Vec<Utf8PathBuf> = cluster_files(cluster)
+            .into_iter()
+            .map(|name| folder.join(name))
+            .collect();
         if selected.is_empty() {
             for file in &own_files {
                 self.keep_unselected(file)?;

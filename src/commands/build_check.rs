@@ -8,7 +8,7 @@ use lxseed::trust::SiteSecret;
 use rayon::prelude::*;
 
 use super::files::Files;
-use super::status::{Comparison, StaleReason, Status};
+use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::BuildArgs;
 use crate::terminal::printer::Printer;

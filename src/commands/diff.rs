@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use super::accept::accept;
 use super::files::Files;
-use super::status::{Comparison, StaleReason, Status};
+use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::DiffArgs;
 use crate::terminal::printer::Printer;

@@ -30,6 +30,10 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
         .collect::<Result<_, CommandError>>()?;
     Ok(ClusterKeys {
         cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
+        desk: cluster
+            .desk
+            .map(|generation| secret.lxd_desk(name, generation))
+            .transpose()?,
         hosts,
     })
 }
@@ -53,6 +57,19 @@ pub(super) fn existing(
         "{output} was built with site secret {}, which is not at {path} any more: put it back or name it with --secret-file; to start over \
          with new keys for every host, remove {output} first",
         previous.secret_fingerprint,
+    )))
+}
+
+/// The site secret of machines that live: the one they were built with, and never a new one.
+pub(super) fn of_living(args: &SecretArgs, site: &Utf8Path) -> Result<SiteSecret, CommandError> {
+    let folder = current_folder()?;
+    if let Some(loaded) = source::load(&secret_options(args), site, &folder)? {
+        return Ok(loaded.secret);
+    }
+    let path = source::default_location(site, &folder)?;
+    Err(CommandError::Refused(format!(
+        "there is no site secret at {path}: the machines can be asked with the one alone that they were built with; put it there, or name it \
+         with --secret-file"
     )))
 }
 

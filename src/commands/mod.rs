@@ -1,4 +1,4 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `status`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `staleness`.
 
 mod accept;
 mod bake;
@@ -18,6 +18,7 @@ mod schema;
 mod secret;
 mod selection;
 mod site;
+mod staleness;
 mod status;
 mod threads;
 
@@ -26,6 +27,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
+use lxseed::cluster::AskError;
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -41,8 +43,10 @@ pub(crate) enum Outcome {
     Done,
     /// The profiles have errors, which have been shown.
     Findings,
-    /// The existing tree is not what a build would write.
+    /// The existing tree is not what a build would write, or the machines are not as declared.
     OutOfDate,
+    /// No machine answered.
+    NobodyAnswers,
 }
 
 /// Why a run could not go on.
@@ -62,6 +66,8 @@ pub(crate) enum CommandError {
     Media(#[from] MediaError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
     #[error("cannot tell the current folder: {0}")]
     CurrentFolder(std::io::Error),
     #[error("{0}")]
@@ -101,6 +107,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Bake(args) => bake::bake(&args, printer),
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
+        Command::Status(args) => status::status(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..

@@ -1,166 +1,198 @@
-//! Whether each cluster of the existing tree is what a build would write, and why it is not.
+//! `lxseed status`: how the machines of a site are.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::thread;
+use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use lxseed::model::{Cluster, Site};
-use lxseed::seed::{PROGRAM, RenderError, cluster_digest};
-use lxseed::tree::{Author, ClusterInfo, ExistingTree, Fault, State};
+use lxseed::cluster::{self, HostStatus, PoolStatus, State, Status, Undeclared, Verdict};
+use lxseed::model::Site;
 use lxseed::trust::SiteSecret;
+use serde::Serialize;
 
-/// Why a cluster has to be rendered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum StaleReason {
-    /// It was not built yet.
-    New,
-    /// Another lxseed wrote it.
-    Program,
-    /// It holds keys from another site secret.
-    Secret,
-    /// Only some of its hosts were built when it changed.
-    Partial,
-    /// Its profiles changed.
-    Profiles,
-    /// No build with this secret wrote the manifest, so its digests prove nothing.
-    Manifest,
-    /// These files are not what was built.
-    Files(Vec<(Utf8PathBuf, Fault)>),
-}
+use super::accept::accept;
+use super::selection::Selection;
+use super::{CommandError, Outcome, keys};
+use crate::cli::{StatusArgs, StatusFormat};
+use crate::terminal::printer::Printer;
+use crate::terminal::table::aligned;
 
-/// Whether files are what a build would write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    UpToDate,
-    Stale(StaleReason),
-}
+/// Between two looks of `--watch`.
+const PAUSE: Duration = Duration::from_secs(2);
 
-/// The status of one cluster.
-pub(super) struct ClusterStatus {
-    /// The digest of what its files follow from now.
-    pub(super) digest: String,
-    pub(super) status: Status,
-}
-
-/// The profiles of a site beside the existing tree.
-pub(super) struct Comparison<'a> {
-    existing: &'a ExistingTree,
-    /// The fingerprint of the site secret that a build would take.
-    fingerprint: String,
-    /// Whether a build would write seed images.
-    images: bool,
-    author: Option<Author>,
-}
-
-impl<'a> Comparison<'a> {
-    /// The secret is the one that a build would take.
-    pub(super) fn new(existing: &'a ExistingTree, secret: &SiteSecret, images: bool) -> Self {
-        Self {
-            existing,
-            fingerprint: secret.fingerprint(),
-            images,
-            author: existing.author(secret),
+pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let checked = lxseed::check::check(&args.site, super::now());
+    let Some(site) = accept(checked, "", printer)? else {
+        return Ok(Outcome::Findings);
+    };
+    let selection = Selection::parse(args.only.as_deref(), &site)?;
+    if let Selection::Host(..) = selection {
+        let message = "--only takes a cluster here: its members tell of one another";
+        return Err(CommandError::Usage(message.to_owned()));
+    }
+    let secret = keys::of_living(&args.secret, &args.site)?;
+    let mut last = None;
+    loop {
+        let all = look(&site, &selection, &secret)?;
+        if last.as_ref() != Some(&all) {
+            show(&all, args, last.is_some(), printer);
         }
-    }
-
-    /// What is to be said of the manifest itself, if its author is another than it says.
-    pub(super) fn forged(&self) -> Option<&'static str> {
-        let other = self.author == Some(Author::Other) && !self.built_with_another_secret();
-        // Whatever was altered by accident is named already.
-        (other && !self.existing.is_manifest_altered())
-            .then_some("manifest.json was not written by a build with this secret")
-    }
-
-    fn built_with_another_secret(&self) -> bool {
-        let manifest = self.existing.manifest();
-        manifest.is_some_and(|manifest| manifest.secret_fingerprint != self.fingerprint)
-    }
-
-    /// Why nothing of the existing tree can be kept unseen, if it cannot.
-    pub(super) fn unreliable(&self) -> Option<&'static str> {
-        match self.author? {
-            Author::Build => None,
-            Author::Unknown => Some("is of an earlier lxseed and does not show who wrote it"),
-            Author::Other => Some("was not written by a build with this secret"),
+        if !args.watch || printer.is_closed() {
+            return Ok(outcome(&all));
         }
-    }
-
-    /// The status of a cluster, or of some files of it. `look` tells their state; it is not asked where the profiles
-    /// have changed.
-    pub(super) fn cluster(
-        &self,
-        cluster: &Cluster,
-        paths: &[Utf8PathBuf],
-        look: impl Fn(&[Utf8PathBuf]) -> State,
-    ) -> Result<ClusterStatus, RenderError> {
-        let digest = cluster_digest(cluster, &self.fingerprint, self.images)?;
-        let status = match self.changed(cluster, &digest) {
-            Some(reason) => Status::Stale(reason),
-            None => match look(paths) {
-                State::Whole => Status::UpToDate,
-                State::Damaged(faults) => Status::Stale(StaleReason::Files(faults)),
-                State::Absent => Status::Stale(StaleReason::New),
-            },
-        };
-        Ok(ClusterStatus { digest, status })
-    }
-
-    /// Why the digest of a cluster is not the one it was built from: the widest cause that is known.
-    fn changed(&self, cluster: &Cluster, digest: &str) -> Option<StaleReason> {
-        let (Some(manifest), Some(recorded)) = (self.existing.manifest(), self.recorded(cluster.name.as_str())) else {
-            return Some(StaleReason::New);
-        };
-        let proven = self.author == Some(Author::Build);
-        if proven && recorded.digest == digest {
-            None
-        } else if self.author == Some(Author::Unknown) {
-            Some(StaleReason::Program)
-        } else if self.built_with_another_secret() {
-            Some(StaleReason::Secret)
-        } else if !proven {
-            Some(StaleReason::Manifest)
-        } else if manifest.program != PROGRAM {
-            Some(StaleReason::Program)
-        } else if recorded.digest.is_empty() {
-            Some(StaleReason::Partial)
-        } else {
-            Some(StaleReason::Profiles)
-        }
-    }
-
-    /// A cluster as the manifest has it.
-    pub(super) fn recorded(&self, cluster: &str) -> Option<&'a ClusterInfo> {
-        self.existing.manifest()?.cluster(cluster)
-    }
-
-    /// Clusters and hosts of the existing tree that are in no profile any more, by path.
-    pub(super) fn removed(&self, site: &Site) -> Vec<String> {
-        let recorded = self.existing.manifest().map_or(&[][..], |m| &m.clusters);
-        let mut removed = Vec::new();
-        for ClusterInfo { name, hosts, .. } in recorded {
-            let known = site.clusters.iter().find(|known| known.name.as_str() == name);
-            let Some(known) = known else {
-                removed.push(name.clone());
-                continue;
-            };
-            let known: HashSet<&str> = known.hosts.iter().map(|host| host.name.as_str()).collect();
-            let unknown = hosts.iter().filter(|host| !known.contains(host.as_str()));
-            removed.extend(unknown.map(|host| format!("{name}/{host}")));
-        }
-        removed
+        last = Some(all);
+        thread::sleep(PAUSE);
     }
 }
 
-impl fmt::Display for StaleReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::New => "was not built yet",
-            Self::Program => "was built by another lxseed",
-            Self::Secret => "was built with another site secret",
-            Self::Partial => "was built in part, with --only",
-            Self::Profiles => "was built from other profiles",
-            Self::Manifest => "is listed in a manifest that no build wrote",
-            Self::Files(_) => "is not what was built",
+fn look(site: &Site, selection: &Selection, secret: &SiteSecret) -> Result<Vec<Status>, CommandError> {
+    let chosen = site.clusters.iter().filter(|cluster| match selection {
+        Selection::Cluster(name) => name == cluster.name.as_str(),
+        _ => true,
+    });
+    chosen
+        .map(|cluster| {
+            let keys = keys::derive(cluster, secret)?;
+            let seen = cluster::look(cluster, &keys)?;
+            Ok(cluster::status(cluster, &keys, &seen, super::now()))
         })
+        .collect()
+}
+
+fn outcome(all: &[Status]) -> Outcome {
+    let is = |verdict| move |status: &Status| status.verdict == verdict;
+    if all.iter().all(is(Verdict::AsDeclared)) {
+        Outcome::Done
+    } else if all.iter().all(is(Verdict::NobodyAnswers)) {
+        Outcome::NobodyAnswers
+    } else {
+        Outcome::OutOfDate
+    }
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Json<'a> {
+    format: u32,
+    clusters: &'a [Status],
+}
+
+fn show(all: &[Status], args: &StatusArgs, again: bool, printer: &mut Printer) {
+    match args.format {
+        StatusFormat::Json => {
+            let whole = Json {
+                format: 1,
+                clusters: all,
+            };
+            // Texts and numbers: nothing in it that JSON cannot say.
+            printer.line(serde_json::to_string(&whole).unwrap_or_default());
+        }
+        StatusFormat::Text => {
+            if again {
+                printer.line("");
+            }
+            for status in all {
+                text(status, printer);
+            }
+        }
+    }
+}
+
+fn text(status: &Status, printer: &mut Printer) {
+    let of = status.hosts.len();
+    let asked = match &status.through {
+        Some(member) => format!("asked {member}"),
+        None => "no member could be asked".to_owned(),
+    };
+    printer.line(format_args!(
+        "{}: {} of {of} members online; {asked}",
+        status.cluster, status.online
+    ));
+    if status.foundings.len() > 1 {
+        printer.line(format_args!(
+            "  its members belong to {} foundings, {}: these are different clusters under one name",
+            status.foundings.len(),
+            status.foundings.join(" and "),
+        ));
+    }
+    let head = ["host", "address", "state", "LXD", "kernel", "certificate", "pools"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(status.hosts.iter().map(row)).collect();
+    let lines = aligned(&rows);
+    let (head, lines) = lines.split_at(1);
+    for line in head {
+        printer.line(line);
+    }
+    for (host, line) in status.hosts.iter().zip(lines) {
+        printer.line(line);
+        for line in host.message.iter().flat_map(|message| message.lines()) {
+            printer.line(format_args!("      {line}"));
+        }
+    }
+    for found in &status.undeclared {
+        printer.line(format_args!("  not declared: {}", undeclared(found)));
+    }
+}
+
+fn row(host: &HostStatus) -> [String; 7] {
+    let state = match (&host.stage, host.state) {
+        (Some(stage), State::Working | State::Waiting | State::Stopped) => format!("{} in {stage}", host.state.word()),
+        (Some(stage), State::Online) => format!("online, {stage} not done"),
+        _ => host.state.word().to_owned(),
+    };
+    let pools: Vec<String> = host.pools.iter().map(pool).collect();
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    [
+        host.name.clone(),
+        host.address.ip().to_string(),
+        state,
+        or_none(&host.lxd),
+        or_none(&host.kernel),
+        format!("{} days", host.certificate_days),
+        pools.join(", "),
+    ]
+}
+
+fn pool(pool: &PoolStatus) -> String {
+    let driver = pool.driver.as_deref().unwrap_or("missing");
+    match (&pool.trouble, pool.free, pool.total) {
+        (Some(trouble), ..) => format!("{} {driver}: {trouble}", pool.name),
+        (None, Some(free), Some(total)) => format!("{} {driver} {} of {} free", pool.name, size(free), size(total)),
+        (None, ..) => format!("{} {driver}", pool.name),
+    }
+}
+
+/// As disks are sold: powers of 1000.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let unit = (0..UNITS.len() - 1)
+        .take_while(|unit| bytes / 1000_u64.pow(u32::try_from(*unit).unwrap_or(0) + 1) > 0)
+        .count();
+    format!(
+        "{} {}",
+        bytes / 1000_u64.pow(u32::try_from(unit).unwrap_or(0)),
+        UNITS[unit]
+    )
+}
+
+fn undeclared(found: &Undeclared) -> String {
+    match found {
+        Undeclared::Member { name, url, status } => format!("the member {name} at {url}, {}", status.to_lowercase()),
+        Undeclared::Pool { name, driver } => format!("the pool {name}, {driver}"),
+        Undeclared::Certificate {
+            name,
+            type_,
+            fingerprint,
+        } => {
+            format!("a trusted {type_} certificate, {name}: {fingerprint}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        let shown = [0, 999, 1000, 512_000_000, 960_197_124_096, u64::MAX].map(size);
+        assert_eq!(shown, ["0 B", "999 B", "1 kB", "512 MB", "960 GB", "18446 PB"]);
     }
 }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use crate::trust::DESK_NAME;
+
 /// An Ethernet hardware address. Printed in lower case with colons, as netplan matches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac([u8; 6]);
@@ -260,8 +262,9 @@ impl FromStr for Name {
         if text.strip_prefix("0x").is_some_and(is_hex) {
             return Err("a hexadecimal number would be taken for an address".to_owned());
         }
-        // LXD: a cluster member cannot be called "none"; "localhost" is the machine itself on every machine.
-        if matches!(text, "none" | "localhost") {
+        // LXD: a cluster member cannot be called "none"; "localhost" is the machine itself on every machine. Members and
+        // clients share one trust store, and the desk's certificate is in it.
+        if matches!(text, "none" | "localhost" | DESK_NAME) {
             return Err("the name is reserved".to_owned());
         }
         Ok(Self(text.to_owned()))

@@ -52,6 +52,8 @@ pub struct ClusterParts {
     pub pools: Vec<Pool>,
     /// Who may log in.
     pub admin: Admin,
+    /// The generation of the desk's key; none if the desk has none.
+    pub desk: Option<u32>,
     /// Its hosts, in any order.
     pub hosts: Vec<Host>,
 }

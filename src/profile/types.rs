@@ -62,6 +62,9 @@ record! {
         required pools: Named<Pool> = labelled(),
         /// Who may log in.
         required admin: Admin,
+        /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
+        /// seeds, so that no verb of the desk can ask them.
+        optional desk: Desk,
         /// Warnings to silence: the rule's name and the reason.
         optional allow: Named<String>,
     }
@@ -119,6 +122,71 @@ impl Lower for Bootstrap {
                 })
             }
         }
+    }
+}
+
+record! {
+    /// `desk:` where it is a mapping.
+    pub(crate) struct DeskKey {
+        /// Raise it by one to give the desk a new key; 1 unless said otherwise.
+        optional generation: u32 = json!({"minimum": 1, "default": 1}),
+    }
+}
+
+/// `desk:` in cluster.yaml: `none`, or a mapping.
+#[derive(Clone, Debug)]
+pub(crate) enum Desk {
+    /// The desk has no key of its own.
+    None,
+    /// It has one.
+    Key {
+        /// Its generation, if it is written.
+        generation: Option<Spanned<u32>>,
+    },
+}
+
+/// The word of [`Desk::None`].
+struct NoDesk;
+
+impl FromText for NoDesk {
+    const EXPECTED: &'static str = "`none`, or a mapping such as {generation: 2}";
+
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let similar = did_you_mean(text, ["none"].into_iter());
+        (text == "none")
+            .then_some(Self)
+            .ok_or_else(|| Misfit::from("there is no such choice".to_owned()).suggestion(similar))
+    }
+
+    fn limits() -> Value {
+        json!({"enum": ["none"]})
+    }
+}
+
+impl Desk {
+    const EXAMPLE: &'static str =
+        "write `desk: none`, or `desk: {generation: 2}` for another key; without `desk` it has its first one";
+}
+
+impl Lower for Desk {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+        match &node.kind {
+            Kind::Map(_) => {
+                let DeskKey { generation, .. } = DeskKey::lower(node, where_, findings)?;
+                Some(Self::Key { generation })
+            }
+            Kind::List(_) | Kind::Null => {
+                wrong_type(node, where_, "`none` or a mapping", Self::EXAMPLE.to_owned(), findings);
+                None
+            }
+            _ => NoDesk::lower(node, where_, findings).map(|NoDesk| Self::None),
+        }
+    }
+}
+
+impl Describe for Desk {
+    fn schema() -> Value {
+        json!({"anyOf": [NoDesk::schema(), DeskKey::schema()]})
     }
 }
 

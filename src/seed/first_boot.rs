@@ -9,6 +9,7 @@ use tera::Tera;
 use crate::encoding;
 use crate::model::{BundledSnap, ByteSize, Cluster};
 use crate::shell::{self, ShellError};
+use crate::trust::DESK_NAME;
 
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
 const VALUES: &str = "first-boot/values.sh";
@@ -209,7 +210,12 @@ impl<'a> Values<'a> {
     fn of(cluster: &'a Cluster, at: usize) -> Self {
         let host = &cluster.hosts[at];
         let founds = cluster.is_bootstrap(host);
-        let clients = founds.then_some(&cluster.admin.lxd_certificates);
+        let people = cluster
+            .admin
+            .lxd_certificates
+            .iter()
+            .map(|certificate| certificate.name.as_str());
+        let clients = cluster.desk.map(|_| DESK_NAME).into_iter().chain(people);
         let size = |size: Option<ByteSize>| size.map_or_else(String::new, |size| size.bytes().to_string());
         let mut slots = SlotValues::default();
         for disk in &host.disks {
@@ -250,11 +256,7 @@ impl<'a> Values<'a> {
                 bootstrap: cluster.bootstrap.to_string(),
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),
                 alone: if founds && cluster.alone { "yes" } else { "" },
-                clients: clients
-                    .into_iter()
-                    .flatten()
-                    .map(|certificate| certificate.name.as_str())
-                    .collect(),
+                clients: clients.filter(|_| founds).collect(),
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),

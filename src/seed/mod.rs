@@ -44,7 +44,11 @@ pub enum RenderError {
 pub(crate) const FIRSTBOOT: &str = "/usr/local/sbin/lxseed-firstboot";
 
 /// The files of a cluster as a whole, in its folder.
-pub const CLUSTER_FILES: [&str; 2] = ["known_hosts", "cluster.crt"];
+#[must_use]
+pub fn cluster_files(cluster: &Cluster) -> Vec<&'static str> {
+    let desk = cluster.desk.map(|_| "desk.crt");
+    ["known_hosts", "cluster.crt"].into_iter().chain(desk).collect()
+}
 
 /// The keys of one host.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct HostKeys {
 pub struct ClusterKeys {
     /// What all members serve once the cluster is formed.
     pub cluster: KeyPair,
+    /// What the desk speaks to members by; none with `desk: none`.
+    pub desk: Option<KeyPair>,
     /// One entry per host.
     pub hosts: Vec<HostKeys>,
 }
@@ -88,7 +94,9 @@ impl Renderer {
             write_files::known_hosts(cluster, keys),
             keys.cluster.certificate_pem.clone(),
         ];
-        CLUSTER_FILES
+        let desk = keys.desk.iter().map(|desk| desk.certificate_pem.clone());
+        let contents = contents.into_iter().chain(desk);
+        cluster_files(cluster)
             .into_iter()
             .zip(contents)
             .map(|(name, text)| File {

@@ -4,7 +4,7 @@ use super::first_boot::Script;
 use super::{ClusterKeys, FIRSTBOOT};
 use crate::encoding::base64;
 use crate::model::Cluster;
-use crate::trust::SecretBytes;
+use crate::trust::{DESK_NAME, SecretBytes};
 
 /// A file that cloud-init writes on the machine.
 pub(super) struct WriteFile<'a> {
@@ -79,6 +79,9 @@ pub(super) fn write_files<'a>(
         closed("/etc/lxseed/tls/server.key", &keys.hosts[at].server.private_key_pem),
         open("/etc/lxseed/tls/cluster.crt", "0644", &keys.cluster.certificate_pem),
     ];
+    if let Some(desk) = &keys.desk {
+        files.push(open("/etc/lxseed/desk.crt", "0644", &desk.certificate_pem));
+    }
     if cluster.is_bootstrap(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster
@@ -91,6 +94,13 @@ pub(super) fn write_files<'a>(
                 &format!("/etc/lxseed/trust/servers/{}.crt", joiner.name),
                 "0644",
                 &keys.server.certificate_pem,
+            )
+        }));
+        files.extend(keys.desk.iter().map(|desk| {
+            open(
+                &format!("/etc/lxseed/trust/clients/{DESK_NAME}.crt"),
+                "0644",
+                &desk.certificate_pem,
             )
         }));
         files.extend(cluster.admin.lxd_certificates.iter().map(|certificate| {

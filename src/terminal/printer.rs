@@ -39,6 +39,11 @@ impl Printer {
         }
     }
 
+    /// Whether whoever reads the result has closed its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.out_is_closed
+    }
+
     /// Lines for standard error as they are.
     pub(crate) fn styled_note(&mut self, lines: &str) {
         if let Err(error) = write!(anstream::stderr(), "{lines}") {

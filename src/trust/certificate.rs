@@ -34,6 +34,34 @@ const CANDIDATES: usize = 4;
 const SERIAL_BYTES: usize = 16;
 const YEARS: i32 = 10;
 
+/// What the desk's client certificate is called in LXD's trust store.
+pub const DESK_NAME: &str = "lxseed-desk";
+
+/// What a pair is made for.
+struct Use {
+    key: Purpose,
+    serial: Purpose,
+    extended: ExtendedKeyUsagePurpose,
+}
+
+const SERVER: Use = Use {
+    key: Purpose::LxdServerKey,
+    serial: Purpose::LxdServerSerial,
+    extended: ExtendedKeyUsagePurpose::ServerAuth,
+};
+
+const CLUSTER: Use = Use {
+    key: Purpose::LxdClusterKey,
+    serial: Purpose::LxdClusterSerial,
+    extended: ExtendedKeyUsagePurpose::ServerAuth,
+};
+
+const DESK: Use = Use {
+    key: Purpose::DeskKey,
+    serial: Purpose::DeskSerial,
+    extended: ExtendedKeyUsagePurpose::ClientAuth,
+};
+
 /// A private key and the self-signed certificate for it, in the forms LXD reads and shows.
 #[derive(Clone, Debug)]
 pub struct KeyPair {
@@ -59,7 +87,7 @@ impl SiteSecret {
             host,
             generation,
         };
-        self.key_pair(host, &subject, Purpose::LxdServerKey, Purpose::LxdServerSerial)
+        self.key_pair(host, &subject, &SERVER)
     }
 
     /// The cluster's own pair (`cluster.crt` and `cluster.key`), which every member serves once the cluster has
@@ -73,31 +101,39 @@ impl SiteSecret {
             host: "",
             generation,
         };
-        self.key_pair(cluster, &subject, Purpose::LxdClusterKey, Purpose::LxdClusterSerial)
+        self.key_pair(cluster, &subject, &CLUSTER)
     }
 
-    fn key_pair(
-        &self,
-        name: &str,
-        subject: &Subject<'_>,
-        key_purpose: Purpose,
-        serial_purpose: Purpose,
-    ) -> Result<KeyPair, TrustError> {
+    /// The client certificate by which the desk speaks to a cluster's members, and its key, which no file holds. LXD trusts
+    /// it under the name [`DESK_NAME`].
+    ///
+    /// # Errors
+    /// None that names can cause.
+    pub fn lxd_desk(&self, cluster: &str, generation: u32) -> Result<KeyPair, TrustError> {
+        let subject = Subject {
+            cluster,
+            host: "",
+            generation,
+        };
+        self.key_pair(DESK_NAME, &subject, &DESK)
+    }
+
+    fn key_pair(&self, name: &str, subject: &Subject<'_>, use_: &Use) -> Result<KeyPair, TrustError> {
         check_name(name)?;
         let no_key = || TrustError::Key { name: name.to_owned() };
 
         let mut material = Zeroizing::new([0; CANDIDATES * SCALAR_BYTES]);
-        subject.derive(self.key(), key_purpose, &mut material);
+        subject.derive(self.key(), use_.key, &mut material);
         let key = scalar(&*material).ok_or_else(no_key)?;
 
         let mut serial = [0; SERIAL_BYTES];
-        subject.derive(self.key(), serial_purpose, &mut serial);
+        subject.derive(self.key(), use_.serial, &mut serial);
         // RFC 5280, 4.1.2.2: a serial is positive and has at most 20 bytes. The two top bits also keep its length
         // fixed.
         serial[0] = serial[0] & 0x3f | 0x40;
 
         let signer = DeterministicSigner::new(&key);
-        let certificate = parameters(name, self.created(), &serial, &signer)
+        let certificate = parameters(name, self.created(), &serial, &signer, use_)
             .and_then(|parameters| parameters.self_signed(&signer))
             .map_err(|error| TrustError::Certificate {
                 name: name.to_owned(),
@@ -164,6 +200,7 @@ fn parameters(
     created: Date,
     serial: &[u8],
     signer: &DeterministicSigner,
+    use_: &Use,
 ) -> Result<CertificateParams, rcgen::Error> {
     let mut parameters = CertificateParams::default();
     let mut subject = DistinguishedName::new();
@@ -181,7 +218,7 @@ fn parameters(
     // another would ever succeed.
     // Between members the same certificate is shown by clients as well. LXD asks for any client certificate and
     // compares its bytes, so serverAuth is enough there; clientAuth alone would fail when serving.
-    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.extended_key_usages = vec![use_.extended.clone()];
     parameters.is_ca = IsCa::ExplicitNoCa;
     // RFC 7093, 2 (1): the leftmost 160 bits of the SHA-256 of the public key.
     let key_id = Sha256::digest(&signer.public);

@@ -10,6 +10,8 @@ pub(super) enum Purpose {
     LxdServerSerial,
     LxdClusterKey,
     LxdClusterSerial,
+    DeskKey,
+    DeskSerial,
     SshHostKey,
     SecretFingerprint,
     TreeManifest,
@@ -38,6 +40,8 @@ impl Purpose {
             Self::LxdServerSerial => "lxd-server-serial",
             Self::LxdClusterKey => "lxd-cluster-p256-key",
             Self::LxdClusterSerial => "lxd-cluster-serial",
+            Self::DeskKey => "lxd-desk-p256-key",
+            Self::DeskSerial => "lxd-desk-serial",
             Self::SshHostKey => "ssh-ed25519-host-key",
             Self::SecretFingerprint => "secret-fingerprint",
             Self::TreeManifest => "tree-manifest-mac",
@@ -88,11 +92,13 @@ mod tests {
 
     use super::*;
 
-    const PURPOSES: [Purpose; 7] = [
+    const PURPOSES: [Purpose; 9] = [
         Purpose::LxdServerKey,
         Purpose::LxdServerSerial,
         Purpose::LxdClusterKey,
         Purpose::LxdClusterSerial,
+        Purpose::DeskKey,
+        Purpose::DeskSerial,
         Purpose::SshHostKey,
         Purpose::SecretFingerprint,
         Purpose::TreeManifest,

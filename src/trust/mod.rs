@@ -17,7 +17,7 @@ mod ssh;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use certificate::KeyPair;
+pub use certificate::{DESK_NAME, KeyPair};
 pub(crate) use client_certificate::{ClientCertificate, ClientKey};
 pub use error::{SecretError, SecretTextError, TrustError};
 pub use redacted::SecretBytes;

@@ -86,7 +86,7 @@ fn the_summary_is_aligned_and_names_every_host() {
          \x20 rack-a 10.20.1.1 52:54:00:20:00:01 bootstrap data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-b 10.20.1.2 52:54:00:20:00:02 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
          \x20 rack-c 10.20.1.3 52:54:00:20:00:03 joins     data1 mirror, data2 zfs_mirror, bulk mirror\n\
-         out written: 2 clusters, 5 hosts, 49 files; site secret SECRET from LXSEED_SECRET\n"
+         out written: 2 clusters, 5 hosts, 51 files; site secret SECRET from LXSEED_SECRET\n"
             .replace("SECRET ", &format!("{} ", fingerprint()))
             .as_str(),
     );
@@ -135,7 +135,10 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
     let site = Site::copy_of("tests/good/client-certificates");
     assert_eq!(
         told(&site),
-        ["ALONE='' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
+        [
+            "ALONE='' CLIENTS=('lxseed-desk' 'desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
     );
     let others = |site: &Site| {
         let mut entries = tree(&site.out());
@@ -150,7 +153,10 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
     );
     assert_eq!(
         told(&site),
-        ["ALONE='yes' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
+        [
+            "ALONE='yes' CLIENTS=('lxseed-desk' 'desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
     );
     assert_same_tree(&before, &others(&site));
     let said = site.build().expect_exit(0);
@@ -158,7 +164,10 @@ fn alone_and_the_clients_stand_in_the_bootstrap_hosts_script() {
     let site = site.replace("cluster.yaml", "alone: true", "alone: false");
     assert_eq!(
         told(&site),
-        ["ALONE='' CLIENTS=('desk' 'ci.runner_1')", "ALONE='' CLIENTS=()"]
+        [
+            "ALONE='' CLIENTS=('lxseed-desk' 'desk' 'ci.runner_1')",
+            "ALONE='' CLIENTS=()"
+        ]
     );
 }
 
@@ -232,7 +241,7 @@ fn only_one_host_can_be_the_first_build() {
         lxseed(args).dir(site.parent()).run().expect_exit(0)
     };
     let run = only("lab/node2");
-    assert!(run.stdout.contains("out written: 1 cluster, 1 host, 11 files"), "{run}");
+    assert!(run.stdout.contains("out written: 1 cluster, 1 host, 12 files"), "{run}");
     assert!(!site.out().join("lab/node1").exists() && !site.out().join("rack").exists());
     only("lab");
     only("rack");

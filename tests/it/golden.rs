@@ -15,7 +15,9 @@ use crate::support::{assert_same_text, lxseed, root, temp_dir, tree};
 fn reviewed(path: &str, text: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap();
     match name {
-        "known_hosts" | "cluster.crt" | "server.crt" | "network-config" | "lxd-preseed.yaml" => Some(text.to_owned()),
+        "known_hosts" | "cluster.crt" | "desk.crt" | "server.crt" | "network-config" | "lxd-preseed.yaml" => {
+            Some(text.to_owned())
+        }
         // The variables end where the first constant part begins.
         "lxseed-firstboot" => Some(text.split("\n# ---- ").next().unwrap().to_owned()),
         "user-data" => Some(text.lines().map(|line| shorten(line) + "\n").collect()),

@@ -539,7 +539,7 @@ fn verbose_tells_what_was_done_and_a_pipe_gets_no_progress() {
         lines[..2],
         [
             "2 clusters rendered, 0 unchanged",
-            "files: 49 added, 0 updated, 0 removed, 0 unchanged"
+            "files: 51 added, 0 updated, 0 removed, 0 unchanged"
         ]
     );
     assert!(
@@ -552,7 +552,7 @@ fn verbose_tells_what_was_done_and_a_pipe_gets_no_progress() {
     assert!(
         second
             .stderr
-            .starts_with("1 cluster rendered, 1 unchanged\nfiles: 0 added, 5 updated, 0 removed, 44 unchanged\n"),
+            .starts_with("1 cluster rendered, 1 unchanged\nfiles: 0 added, 5 updated, 0 removed, 46 unchanged\n"),
         "{second}"
     );
     let quiet = site.build().expect_exit(0);

@@ -90,6 +90,7 @@ const ROOMS: &[&str] = &[
     "report",
     "manager",
     "seed",
+    "cluster",
     "tree",
     "media",
     "installer",

@@ -133,6 +133,9 @@ fn check_and_render(site: &Utf8Path, renderer: &Renderer, secret: &SiteSecret) -
         });
         let keys = ClusterKeys {
             cluster: secret.lxd_cluster(name, 1).unwrap(),
+            desk: cluster
+                .desk
+                .map(|generation| secret.lxd_desk(name, generation).unwrap()),
             hosts: hosts.collect(),
         };
         for at in 0..cluster.hosts.len() {

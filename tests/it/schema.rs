@@ -49,6 +49,7 @@ fn document(kind: Kind) -> Value {
                 "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk"],
                 "password_hash": "$6$abcdefgh$9.GmWEPYEx.IGZpQ3ZrWmRSMOCpTd4XdxxuM7Al8kdqLZZp3hrVqaRZEwcxLLyDLr3nS3fNwyYbCoMeDVrGc51",
                 "lxd_certificates": {}},
+            "desk": {"generation": 1},
             "allow": {"one-member": "a test"},
         }),
         Kind::Host => json!({

@@ -9,7 +9,7 @@ use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit::Replace;
 use crate::profile::{Spanned, entries, holds_private_key, quoted};
 use crate::source::Span;
-use crate::trust::{ClientCertificate, ClientKey};
+use crate::trust::{ClientCertificate, ClientKey, DESK_NAME};
 
 pub(super) static CHECKS: &[&Check] = &[
     &INVALID_CLIENT_CERTIFICATE,
@@ -135,7 +135,7 @@ static CERTIFICATE_NAMED_LIKE_HOST: Check = Check::error(
     "certificate-named-like-host",
     certificate_named_like_host,
     "Members and clients share one trust store, in which LXD 5.21.5 and later want every name once: a client certificate with a host's name \
-     keeps that host from joining.",
+     keeps that host from joining, and `lxseed-desk` is the certificate by which lxseed itself asks the members.",
 )
 .example(
     &[
@@ -148,6 +148,18 @@ static CERTIFICATE_NAMED_LIKE_HOST: Check = Check::error(
 fn certificate_named_like_host(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
         for (name, _) in written(cluster) {
+            if name.value == DESK_NAME {
+                report
+                    .add(
+                        name.span,
+                        format!(
+                            "client certificate {} is named like the desk's own",
+                            quoted(&name.value)
+                        ),
+                        "lxseed's own certificate has this name: name this one after its owner",
+                    )
+                    .label("the name of the desk's own");
+            }
             if let Some(host) = cluster.host_names().find(|host| host.value == name.value) {
                 report
                     .add(

@@ -4,7 +4,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Name;
-use crate::profile::{did_you_mean, quoted, scalar};
+use crate::profile::{Desk, did_you_mean, quoted, scalar};
 
 pub(super) static CHECKS: &[&Check] = &[
     &NO_HOSTS,
@@ -198,7 +198,7 @@ static GENERATION: Check = Check::error(
     "C006",
     "generation-zero",
     generation,
-    "Generations count from 1; raising the number by one gives a host new keys.",
+    "Generations count from 1; raising the number by one gives a host, or the desk, new keys.",
 )
 .example(
     &[Edit::Replace(
@@ -214,16 +214,20 @@ static GENERATION: Check = Check::error(
 );
 
 fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for generation in site
-        .hosts()
-        .filter_map(|host| host.host().generation.as_ref())
-        .filter(|generation| generation.value == 0)
-    {
+    let desks = site
+        .clusters
+        .iter()
+        .filter_map(|cluster| match &cluster.profile()?.desk.as_ref()?.value {
+            Desk::Key { generation } => generation.as_ref(),
+            Desk::None => None,
+        });
+    let hosts = site.hosts().filter_map(|host| host.host().generation.as_ref());
+    for generation in hosts.chain(desks).filter(|generation| generation.value == 0) {
         report
             .add(
                 generation.span,
                 "`generation` is 0",
-                "leave it out or write 1 for the first keys, 2 to give the host new ones",
+                "leave it out or write 1 for the first keys, 2 for new ones",
             )
             .label("counts from 1")
             .fix(generation.span, "1");

@@ -291,6 +291,7 @@ mod tests {
                 password_hash: None,
                 lxd_certificates: Vec::new(),
             },
+            desk: None,
             hosts: (1..=3).map(|number| host(number, kind)).collect(),
         })
         .unwrap()

@@ -29,6 +29,7 @@ impl Builder {
             renderer: Renderer::new().unwrap(),
             keys: ClusterKeys {
                 cluster: secret.lxd_cluster("c", 1).unwrap(),
+                desk: Some(secret.lxd_desk("c", 1).unwrap()),
                 hosts: (0..hosts).map(host).collect(),
             },
         }

@@ -1,0 +1,17 @@
+//! What speaks to living machines.
+//!
+//! The profile is the wish, the cluster's own database is the truth, and the desk, which has the site secret, is where
+//! both can be seen. Asking ([`look`]) is apart from deciding: what is decided is a pure function of the profile and of
+//! what was [`Seen`]. Every connection is pinned to certificates that are derived from the site secret; no name, no
+//! authority and no date is believed instead.
+
+mod ask;
+mod connection;
+mod seen;
+mod status;
+
+pub use ask::{AskError, look};
+pub use seen::{
+    Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server, Stage, Told,
+};
+pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
