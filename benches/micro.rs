@@ -40,6 +40,7 @@ fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
         ssh: secret.ssh_host_key(name, host.name.as_str(), 1).unwrap(),
     });
     ClusterKeys {
+        spares: Vec::new(),
         hosts: hosts.collect(),
         cluster: secret.lxd_cluster(name, 1).unwrap(),
         desk: Some(secret.lxd_desk(name, 1).unwrap()),

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 done, 1 fix the profiles or the environment, 2 wrong usage, \
-                  3 what was built is out of date (build --check, diff), or the machines are not \
+    after_help = "Exit status: 0 done, 1 fix the profiles, the machines (verify) or the environment, \
+                  2 wrong usage, 3 what was built is out of date (build --check, diff), or the machines are not \
                   as declared (status), 4 no machine answers."
 )]
 pub(crate) struct Cli {
@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// Check profiles: every mistake with its place, in one run
     #[command(aliases = ["validate", "lint"])]
     Check(CheckArgs),
-    /// Explain a rule that check reports
+    /// Explain a rule that check or verify reports
     Explain(ExplainArgs),
     /// Check profiles and write everything the machines need
     Build(BuildArgs),
@@ -42,6 +42,17 @@ pub(crate) enum Command {
     /// Ask the machines how they are: a line for each host, then what is there and not declared; exit 3 if anything
     /// is not as declared, 4 if nobody answers
     Status(StatusArgs),
+    /// Ask the machines, and report what is not as the profiles declare, as check reports what is wrong with these;
+    /// exit 1 if anything, 4 if nobody answers
+    Verify(VerifyArgs),
+    /// Let a declared host into its cluster, through any member that lives
+    Admit(AdmitArgs),
+    /// Take a host out of its cluster for good, and its certificates out of LXD's trust
+    Retire(RetireArgs),
+    /// Show what of the profiles has not reached the clusters, and what apply would do; exit 3 if anything
+    Plan(ApplyArgs),
+    /// Bring to the clusters what plan shows; nothing that holds data is ever removed
+    Apply(ApplyArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -64,7 +75,7 @@ pub(crate) enum SchemaOf {
     Host,
     /// disks/*.yaml
     Disks,
-    /// What `check --format json` prints
+    /// What `check --format json` and `verify --format json` print
     Report,
 }
 
@@ -281,6 +292,70 @@ pub(crate) struct StatusArgs {
     /// Look again every two seconds, and tell when something has changed
     #[arg(long)]
     pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Only this cluster
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) only: Option<String>,
+    /// How to report: text on standard error, all others on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Exit 1 on warnings, too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Show errors only: no warnings, no closing line
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Show at most this many findings, 0 for all [default: 20 of a text on a terminal, else all]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_findings: Option<usize>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdmitArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetireArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Move its instances to the other members first
+    #[arg(long, conflicts_with = "lost")]
+    pub(crate) evacuate: bool,
+    /// The machine is gone for good, and with it this many instances and volumes that are on record for it
+    #[arg(long, value_name = "N")]
+    pub(crate) lost: Option<usize>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    /// Only this cluster
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) only: Option<String>,
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 }

@@ -38,6 +38,9 @@ fn run(printer: &mut Printer) -> ExitCode {
         Ok(commands::Outcome::NobodyAnswers) => ExitCode::from(4),
         Err(error) => {
             printer.note(format_args!("error: {error}"));
+            for line in error.details() {
+                printer.note(format_args!("  {line}"));
+            }
             ExitCode::from(if error.is_usage() { 2 } else { 1 })
         }
     }

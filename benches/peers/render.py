@@ -25,7 +25,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FIRST_BOOT = (
-    "common preflight purge snapd ../common/disks layers disks volumes peers lxd cluster trust verify seal converge main"
+    "common preflight purge snapd ../common/disks layers disks volumes peers desk lxd cluster trust verify seal converge main"
 )
 CONSTANT = "\n".join((ROOT / f"templates/first-boot/{part}.sh").read_text() for part in FIRST_BOOT.split())
 UNIT = (ROOT / "templates/first-boot/lxseed-firstboot.service").read_text()

@@ -6,8 +6,8 @@ use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use crate::model::{
-    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool, Site,
-    Volume, VolumeKind,
+    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
+    Retired, Site, Volume, VolumeKind,
 };
 use crate::profile::{Desk, Spanned, entries};
 use crate::target::Release;
@@ -104,6 +104,20 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             }) => Some(generation.value),
             Some(Desk::Key { generation: None }) | None => Some(1),
         },
+        formed: profile.formed.as_ref().map(|number| number.value.clone()),
+        spares: values(profile.spares.as_ref())
+            .iter()
+            .map(|name| parsed(name))
+            .collect::<Result<_, _>>()?,
+        retired: entries(profile.retired.as_ref())
+            .iter()
+            .map(|(name, fingerprints)| {
+                Ok(Retired {
+                    name: parsed(&name.value)?,
+                    fingerprints: values(Some(fingerprints)),
+                })
+            })
+            .collect::<Result<_, ModelError>>()?,
         hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
     })
 }

@@ -15,7 +15,7 @@ use crate::source::{self, Content};
 const SITE: &str = "profiles";
 
 /// When the examples are checked.
-pub(super) const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
 
 const FILES: [(&str, &str); 3] = [
     ("cluster.yaml", include_str!("example/cluster.yaml")),
@@ -95,6 +95,15 @@ impl Example {
     }
 }
 
+/// The example site once its cluster stands: with the number of its founding, and with an administrator's certificate.
+pub(crate) fn formed() -> Checked {
+    let files = edited(&[
+        Edit::Replace("cluster.yaml", super::rules::USER, super::rules::DESK),
+        Edit::Replace("cluster.yaml", "network:\n", "formed: \"9f31c07be2d85a64\"\nnetwork:\n"),
+    ]);
+    check_layout(SITE.into(), source::site_of(SITE.into(), files), NOW, Samples::Fine)
+}
+
 /// Checks the example site, or an edit of it.
 #[cfg(test)]
 fn checked(files: Vec<(Utf8PathBuf, Content)>, now: OffsetDateTime) -> Checked {
@@ -149,7 +158,7 @@ fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
 }
 
 /// The lines of `own` between the beginning and the end that it has in common with `other`.
-fn differing_lines(own: &str, other: &str) -> String {
+pub(crate) fn differing_lines(own: &str, other: &str) -> String {
     let own: Vec<&str> = own.lines().collect();
     let other: Vec<&str> = other.lines().collect();
     let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();

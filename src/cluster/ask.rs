@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::connection::{Connection, Unanswered};
+use super::plan::PROXY_EXCEPTIONS;
 use super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
@@ -184,7 +185,9 @@ fn server(identity: Identity, value: Value) -> Answer {
 }
 
 fn notes(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    let own = config.into_iter().filter(|(key, _)| key.starts_with(NOTES));
+    let own = config
+        .into_iter()
+        .filter(|(key, _)| key.starts_with(NOTES) || key == PROXY_EXCEPTIONS);
     own.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
         .collect()
 }
@@ -234,7 +237,7 @@ struct CertificateRecord {
     certificate: String,
 }
 
-async fn read<T: serde::de::DeserializeOwned>(connection: &Connection, path: &str) -> Result<T, Unanswered> {
+pub(super) async fn read<T: serde::de::DeserializeOwned>(connection: &Connection, path: &str) -> Result<T, Unanswered> {
     let value = connection.get(path).await?;
     serde_json::from_value(value).map_err(|why| Unanswered::Nonsense(why.to_string()))
 }

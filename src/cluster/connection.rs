@@ -133,6 +133,11 @@ impl ServerCertVerifier for Pins {
 /// LXD's answer to everything.
 #[derive(Deserialize)]
 struct Reply {
+    #[serde(default, rename = "type")]
+    type_: String,
+    /// Where a piece of work that goes on can be waited for.
+    #[serde(default)]
+    operation: String,
     #[serde(default)]
     metadata: Value,
     #[serde(default)]
@@ -199,18 +204,52 @@ impl Connection {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Unanswered> {
-        self.ask(Method::GET, path, None).await
+        let reply = self.ask(Method::GET, path, None, ANSWER_TIMEOUT).await?;
+        Ok(reply.metadata)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Unanswered> {
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, path, body)).await {
+    /// Asks for a change, and waits for it to its end where LXD works on it for a while.
+    pub(super) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        limit: Duration,
+    ) -> Result<(), Unanswered> {
+        let reply = self.ask(method, path, Some(body), limit).await?;
+        if reply.type_ != "async" {
+            return Ok(());
+        }
+        let path = format!("{}/wait?timeout={}", reply.operation, limit.as_secs());
+        let ended = self
+            .ask(Method::GET, &path, None, limit + ANSWER_TIMEOUT)
+            .await?
+            .metadata;
+        match ended["status_code"].as_u64() {
+            Some(200) => Ok(()),
+            Some(code) => Err(Unanswered::Refused {
+                code: u16::try_from(code).unwrap_or_default(),
+                text: ended["err"].as_str().unwrap_or("it did not end in time").to_owned(),
+            }),
+            None => Err(Unanswered::Nonsense("no state of an operation".to_owned())),
+        }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Result<Reply, Unanswered> {
+        match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
             Err(_) if self.identity().is_some() => Err(Unanswered::Hangs),
             Err(_) => Err(Unanswered::Silent("no answer in time".to_owned())),
         }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Unanswered> {
+    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Reply, Unanswered> {
         let nonsense = |why: &dyn fmt::Display| Unanswered::Nonsense(why.to_string());
         let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
         let request = Request::builder()
@@ -227,7 +266,7 @@ impl Connection {
         let bytes = body.map_err(|why| nonsense(&why))?.to_bytes();
         let reply: Reply = serde_json::from_slice(&bytes).map_err(|why| nonsense(&why))?;
         if reply.error.is_empty() {
-            Ok(reply.metadata)
+            Ok(reply)
         } else {
             Err(Unanswered::Refused {
                 code: reply.error_code,

@@ -5,13 +5,23 @@
 //! what was [`Seen`]. Every connection is pinned to certificates that are derived from the site secret; no name, no
 //! authority and no date is believed instead.
 
+mod apply;
 mod ask;
 mod connection;
+mod plan;
+mod records;
 mod seen;
 mod status;
+mod verify;
 
+pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
+pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire};
+pub use records::{RecordsOf, records};
 pub use seen::{
-    Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server, Stage, Told,
+    Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
+    Stage, Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
+pub use verify::{Example, Wish, verify};
+pub(crate) use verify::{FAMILY, rules};

@@ -59,7 +59,8 @@ pub struct Server {
     pub kernel: String,
     /// Whether it is a member of a cluster.
     pub clustered: bool,
-    /// The configuration that belongs to lxseed: keys that begin with `user.lxseed.`.
+    /// Of its configuration what concerns lxseed: keys that begin with `user.lxseed.`, and its list of hosts that are
+    /// reached without a proxy.
     pub notes: BTreeMap<String, String>,
 }
 
@@ -182,6 +183,32 @@ pub struct ClusterSeen {
     pub notes: BTreeMap<String, String>,
 }
 
+/// What would be lost with a member or a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Records {
+    /// Names, with the project before a slash where it is another one than `default`.
+    pub instances: Vec<String>,
+    /// Custom volumes, each as POOL/NAME, with the project likewise.
+    pub volumes: Vec<String>,
+}
+
+impl Records {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.instances.len() + self.volumes.len()
+    }
+
+    /// A line for each.
+    #[must_use]
+    pub fn listed(&self) -> Vec<String> {
+        let instances = self.instances.iter().map(|name| format!("instance {name}"));
+        let volumes = self.volumes.iter().map(|name| format!("volume {name}"));
+        instances.chain(volumes).collect()
+    }
+}
+
 /// All that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -194,8 +221,23 @@ pub struct Seen {
     pub foundings: Vec<Founding>,
 }
 
+impl Seen {
+    /// Whether an LXD of this site answered.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.hosts.iter().any(|host| {
+            matches!(
+                host.answer,
+                Answer::Server(..) | Answer::Hangs(_) | Answer::Untrusted(_)
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::plan::retired_note;
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen, Server, Told};
 use crate::model::{Cluster, Host};
 use crate::seed::{ClusterKeys, HostKeys};
@@ -43,6 +44,8 @@ pub enum State {
     Removed,
     /// Somebody else is at its address.
     Foreign,
+    /// It was retired, and is declared still.
+    Retired,
 }
 
 impl State {
@@ -64,6 +67,7 @@ impl State {
             Self::Unknown => "unknown",
             Self::Removed => "removed",
             Self::Foreign => "foreign",
+            Self::Retired => "retired",
         }
     }
 }
@@ -162,6 +166,8 @@ pub struct Status {
     pub verdict: Verdict,
     /// The member that told of the cluster; none if none could.
     pub through: Option<String>,
+    /// The number of the founding as the profile has it.
+    pub formed: Option<String>,
     /// The numbers of the foundings that members told of: one, if all is well.
     pub foundings: Vec<String>,
     /// How many declared hosts are members that are online.
@@ -187,12 +193,6 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         .as_ref()
         .map_or_else(Vec::new, |found| undeclared(cluster, keys, found));
     let online = hosts.iter().filter(|host| host.state == State::Online).count();
-    let answers = |found: &HostSeen| {
-        matches!(
-            found.answer,
-            Answer::Server(..) | Answer::Hangs(_) | Answer::Untrusted(_)
-        )
-    };
     let versions: BTreeSet<(&str, usize)> = servers(seen)
         .map(|server| (server.version.as_str(), server.api_extensions))
         .collect();
@@ -206,18 +206,22 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
                     .all(|pool| pool.trouble.is_none() && pool.driver.is_some())
         })
         && undeclared.is_empty()
+        && numbers
+            .iter()
+            .all(|number| cluster.formed.as_deref().is_none_or(|formed| formed == *number))
         && numbers.len() <= 1
         && versions.len() == 1;
     Status {
         cluster: cluster.name.to_string(),
         verdict: if well {
             Verdict::AsDeclared
-        } else if seen.hosts.iter().any(answers) {
+        } else if seen.is_answered() {
             Verdict::NotAsDeclared
         } else {
             Verdict::NobodyAnswers
         },
         through: seen.cluster.as_ref().map(|found| found.through.clone()),
+        formed: cluster.formed.clone(),
         foundings: numbers.into_iter().map(str::to_owned).collect(),
         online,
         hosts,
@@ -235,7 +239,13 @@ fn servers(seen: &Seen) -> impl Iterator<Item = &Server> {
 }
 
 fn days(pem: &str, now: OffsetDateTime) -> i64 {
-    ClientCertificate::parse(pem).map_or(0, |certificate| (*certificate.valid().end() - now).whole_days())
+    end(pem).map_or(0, |end| (end - now).whole_days())
+}
+
+/// When a certificate ends; none if it is no certificate.
+pub(super) fn end(pem: &str) -> Option<OffsetDateTime> {
+    let certificate = ClientCertificate::parse(pem).ok()?;
+    Some(*certificate.valid().end())
 }
 
 fn host_status(
@@ -266,6 +276,7 @@ fn host_status(
             "Blocked" => State::Blocked,
             _ => State::Offline,
         },
+        None if is_retired(name, keys, seen) => State::Retired,
         None => off_record(&found.answer, seen.cluster.is_some(), told.as_ref()),
     };
     let own_words = told
@@ -289,8 +300,17 @@ fn host_status(
     }
 }
 
+/// Whether the certificate that is derived for it is one that the cluster never trusts again.
+fn is_retired(name: &str, keys: &HostKeys, seen: &Seen) -> bool {
+    let noted = seen
+        .cluster
+        .as_ref()
+        .and_then(|found| found.notes.get(&retired_note(name)));
+    noted.is_some_and(|noted| noted.split(',').any(|known| known == keys.server.fingerprint))
+}
+
 /// What the first boot tells: in its own LXD's configuration before it is a member, in the cluster's afterwards.
-fn told(name: &str, found: &HostSeen, cluster: Option<&ClusterSeen>) -> Option<Told> {
+pub(super) fn told(name: &str, found: &HostSeen, cluster: Option<&ClusterSeen>) -> Option<Told> {
     let text = match (&found.answer, cluster) {
         (Answer::Server(Identity::Own, server), _) => server.notes.get("user.lxseed.first-boot"),
         (_, Some(cluster)) => cluster.notes.get(&format!("user.lxseed.first-boot.{name}")),
@@ -341,6 +361,9 @@ fn explanation(state: State, found: &HostSeen, member: Option<&str>) -> Option<S
             Some("its LXD runs and gives no answer: it starts, or the cluster has no majority of its voters".to_owned())
         }
         (State::Hangs, _) => Some("its LXD runs and gives no answer: it starts".to_owned()),
+        (State::Retired, _) => Some(
+            "it was retired, and is declared still: take it out of the profiles, or raise its `generation` to set it up anew".to_owned(),
+        ),
         (State::Unknown, _) => Some(
             "its LXD does not know the desk: its seed is of before the desk had a key, or `desk: none` stands in the profile".to_owned(),
         ),
@@ -420,7 +443,7 @@ fn undeclared(cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) -> Vec
 }
 
 /// Whom the cluster is to trust: names by fingerprint.
-fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
+pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
     let hosts = cluster.hosts.iter().zip(&keys.hosts);
     let hosts = hosts.map(|(host, keys)| (keys.server.fingerprint.clone(), host.name.as_str()));
     let desk = keys
@@ -431,5 +454,9 @@ fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, 
         let certificate = ClientCertificate::parse(&person.pem).ok()?;
         Some((certificate.fingerprint().to_owned(), person.name.as_str()))
     });
-    hosts.chain(desk).chain(people).collect()
+    let spares = cluster.spares.iter().zip(&keys.spares).filter_map(|(spare, pem)| {
+        let certificate = ClientCertificate::parse(pem).ok()?;
+        Some((certificate.fingerprint().to_owned(), spare.as_str()))
+    });
+    hosts.chain(spares).chain(desk).chain(people).collect()
 }

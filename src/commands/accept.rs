@@ -52,7 +52,8 @@ pub(super) fn draw(report: &Report<'_>, printer: &mut Printer) {
         .collect();
     if !omitted.is_empty() {
         let omitted = omitted.join(", ");
-        printer.note(format_args!("{omitted}; `lxseed check --max-findings 0` shows all"));
+        let verb = report.verb();
+        printer.note(format_args!("{omitted}; `lxseed {verb} --max-findings 0` shows all"));
         printer.note("");
     }
     if of_rules.iter().map(|of_rule| of_rule.count).sum::<usize>() > MANY {

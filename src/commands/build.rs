@@ -364,7 +364,7 @@ fn summary(site: &Site, printer: &mut Printer) {
                     host.name.to_string(),
                     host.address.to_string(),
                     host.mac.to_string(),
-                    match host.name == cluster.bootstrap {
+                    match cluster.founds(host) {
                         true if cluster.alone => "bootstrap, alone",
                         true => "bootstrap",
                         false => "joins",

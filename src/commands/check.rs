@@ -41,20 +41,14 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
     if args.summary && checked.count(Severity::Error) + checked.elsewhere() == 0 {
         report = report.with_access(Access::of(&checked.accept()?));
     }
-    match args.format {
-        Format::Text => {
-            draw(&report, printer);
-            if !args.quiet {
-                close(&report, checked.elsewhere(), within.as_ref().unwrap_or(&site), printer);
-            }
-            for line in report.access().flat_map(Access::lines) {
-                printer.line(line);
-            }
+    show(&report, args.format, printer);
+    if args.format == Format::Text {
+        if !args.quiet {
+            close(&report, checked.elsewhere(), within.as_ref().unwrap_or(&site), printer);
         }
-        Format::Json => printer.styled(&(report::json(&report) + "\n")),
-        Format::Sarif => printer.styled(&(report::sarif(&report) + "\n")),
-        Format::Github => printer.styled(&report::github(&report)),
-        Format::Junit => printer.styled(&report::junit(&report)),
+        for line in report.access().flat_map(Access::lines) {
+            printer.line(line);
+        }
     }
     Ok(if report.summary().passed {
         Outcome::Done
@@ -63,8 +57,19 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
     })
 }
 
+/// A report in the format that was asked for; a text without the line that ends it.
+pub(super) fn show(report: &Report<'_>, format: Format, printer: &mut Printer) {
+    match format {
+        Format::Text => draw(report, printer),
+        Format::Json => printer.styled(&(report::json(report) + "\n")),
+        Format::Sarif => printer.styled(&(report::sarif(report) + "\n")),
+        Format::Github => printer.styled(&report::github(report)),
+        Format::Junit => printer.styled(&report::junit(report)),
+    }
+}
+
 /// The line that ends a report.
-fn close(report: &Report<'_>, elsewhere: usize, asked: &Utf8Path, printer: &mut Printer) {
+pub(super) fn close(report: &Report<'_>, elsewhere: usize, asked: &Utf8Path, printer: &mut Printer) {
     let summary = report.summary();
     let mut omitted = match summary.omitted {
         0 => String::new(),

@@ -1,7 +1,7 @@
 //! The site secret of a run, and what is derived from it.
 
 use camino::Utf8Path;
-use lxseed::model::Cluster;
+use lxseed::model::{Cluster, Host};
 use lxseed::seed::{ClusterKeys, HostKeys};
 use lxseed::tree::ExistingTree;
 use lxseed::trust::SiteSecret;
@@ -12,13 +12,17 @@ use super::{CommandError, current_folder, secret_options};
 use crate::cli::SecretArgs;
 use crate::terminal::printer::Printer;
 
-/// The cluster's own certificate has no way to be rotated in a profile yet: the running cluster would have to follow.
+/// Of what no profile gives a generation: the cluster's own certificate, since the running cluster would have to follow, and
+/// spares, which are not declared yet.
 const FIRST_GENERATION: u32 = 1;
 
 /// All keys of a cluster: the bootstrap host's files name every member's certificate.
+///
+/// # Errors
+/// If a host would have a certificate that is retired.
 pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKeys, CommandError> {
     let name = cluster.name.as_str();
-    let hosts = cluster
+    let hosts: Vec<HostKeys> = cluster
         .hosts
         .par_iter()
         .map(|host| {
@@ -28,7 +32,15 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
             })
         })
         .collect::<Result<_, CommandError>>()?;
+    for (host, keys) in cluster.hosts.iter().zip(&hosts) {
+        refuse_retired(cluster, host, &keys.server.fingerprint)?;
+    }
+    let spares = cluster.spares.par_iter().map(|spare| {
+        let pair = secret.lxd_server(name, spare.as_str(), FIRST_GENERATION)?;
+        Ok(pair.certificate_pem)
+    });
     Ok(ClusterKeys {
+        spares: spares.collect::<Result<_, CommandError>>()?,
         cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
         desk: cluster
             .desk
@@ -36,6 +48,20 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
             .transpose()?,
         hosts,
     })
+}
+
+/// Refuses a host whose keys were taken out of the cluster's trust for good. Which generation they were of, the profiles do
+/// not tell.
+fn refuse_retired(cluster: &Cluster, host: &Host, fingerprint: &str) -> Result<(), CommandError> {
+    let Some(retired) = cluster.retired_as(fingerprint) else {
+        return Ok(());
+    };
+    let next = host.generation.saturating_add(1);
+    Err(CommandError::Refused(format!(
+        "{}/{}: its certificate {fingerprint} is retired (`retired: {{{retired}: …}}` in cluster.yaml), so no member would ever let it in: \
+         write `generation: {next}` on the host",
+        cluster.name, host.name,
+    )))
 }
 
 /// The site secret, if there is one. What was built with another one must not be taken for never built.

@@ -1,6 +1,8 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `selection`, `staleness`.
+//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
 
 mod accept;
+mod admit;
+mod apply;
 mod bake;
 mod base_image;
 mod build;
@@ -14,6 +16,8 @@ mod fleet;
 mod image;
 mod inspect;
 mod keys;
+mod living;
+mod retire;
 mod schema;
 mod secret;
 mod selection;
@@ -21,13 +25,14 @@ mod site;
 mod staleness;
 mod status;
 mod threads;
+mod verify;
 
 use thiserror::Error;
 
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
-use lxseed::cluster::AskError;
+use lxseed::cluster::{ApplyError, AskError, Refusal};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -68,6 +73,10 @@ pub(crate) enum CommandError {
     Output(#[from] OutputError),
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Unwanted(#[from] Refusal),
     #[error("cannot tell the current folder: {0}")]
     CurrentFolder(std::io::Error),
     #[error("{0}")]
@@ -77,6 +86,14 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
+    /// What it is about, a line for each.
+    pub(crate) fn details(&self) -> &[String] {
+        match self {
+            Self::Unwanted(refusal) => &refusal.records,
+            _ => &[],
+        }
+    }
+
     /// Whether the command line itself was wrong.
     pub(crate) fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))
@@ -106,6 +123,11 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Image(args) => image::image(&args, printer),
         Command::Inspect(args) => inspect::inspect(&args, printer),
         Command::Status(args) => status::status(&args, printer),
+        Command::Verify(args) => verify::verify(&args, printer),
+        Command::Admit(args) => admit::admit(&args, printer),
+        Command::Retire(args) => retire::retire(&args, printer),
+        Command::Plan(args) => apply::plan(&args, printer),
+        Command::Apply(args) => apply::apply(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..

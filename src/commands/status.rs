@@ -4,12 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use lxseed::cluster::{self, HostStatus, PoolStatus, State, Status, Undeclared, Verdict};
-use lxseed::model::Site;
-use lxseed::trust::SiteSecret;
 use serde::Serialize;
 
 use super::accept::accept;
-use super::selection::Selection;
+use super::living::{self, Living};
 use super::{CommandError, Outcome, keys};
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::terminal::printer::Printer;
@@ -23,15 +21,14 @@ pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome
     let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };
-    let selection = Selection::parse(args.only.as_deref(), &site)?;
-    if let Selection::Host(..) = selection {
-        let message = "--only takes a cluster here: its members tell of one another";
-        return Err(CommandError::Usage(message.to_owned()));
-    }
+    let chosen = living::select(args.only.as_deref(), &site)?;
     let secret = keys::of_living(&args.secret, &args.site)?;
     let mut last = None;
     loop {
-        let all = look(&site, &selection, &secret)?;
+        let all: Vec<Status> = living::look(&site, &chosen, &secret)?
+            .iter()
+            .map(|Living { cluster, keys, seen }| cluster::status(cluster, keys, seen, super::now()))
+            .collect();
         if last.as_ref() != Some(&all) {
             show(&all, args, last.is_some(), printer);
         }
@@ -41,20 +38,6 @@ pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome
         last = Some(all);
         thread::sleep(PAUSE);
     }
-}
-
-fn look(site: &Site, selection: &Selection, secret: &SiteSecret) -> Result<Vec<Status>, CommandError> {
-    let chosen = site.clusters.iter().filter(|cluster| match selection {
-        Selection::Cluster(name) => name == cluster.name.as_str(),
-        _ => true,
-    });
-    chosen
-        .map(|cluster| {
-            let keys = keys::derive(cluster, secret)?;
-            let seen = cluster::look(cluster, &keys)?;
-            Ok(cluster::status(cluster, &keys, &seen, super::now()))
-        })
-        .collect()
 }
 
 fn outcome(all: &[Status]) -> Outcome {

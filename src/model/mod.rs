@@ -8,7 +8,8 @@ mod site;
 
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 pub use scalar::{ByteSize, Mac, Name};
+pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{
     Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
-    Site, Volume,
+    Retired, Site, Volume,
 };

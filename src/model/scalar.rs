@@ -7,6 +7,13 @@ use serde::{Serialize, Serializer};
 
 use crate::trust::DESK_NAME;
 
+/// Hexadecimal digits of a founding's number, as the bootstrap host draws it and the cluster's configuration holds it
+/// (`user.lxseed.founding`).
+pub(crate) const FOUNDING_DIGITS: usize = 16;
+
+/// Hexadecimal digits of a certificate's fingerprint, its SHA-256, as LXD shows it.
+pub(crate) const FINGERPRINT_DIGITS: usize = 64;
+
 /// An Ethernet hardware address. Printed in lower case with colons, as netplan matches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac([u8; 6]);

@@ -54,8 +54,23 @@ pub struct ClusterParts {
     pub admin: Admin,
     /// The generation of the desk's key; none if the desk has none.
     pub desk: Option<u32>,
+    /// The number of its founding, once it stands: nobody founds it any more.
+    pub formed: Option<String>,
+    /// Names of hosts to come, whose first keys are trusted already. None of them is a host.
+    pub spares: Vec<Name>,
+    /// Hosts that were taken out.
+    pub retired: Vec<Retired>,
     /// Its hosts, in any order.
     pub hosts: Vec<Host>,
+}
+
+/// A host that was taken out of its cluster.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retired {
+    /// Its name, which another machine may have by now.
+    pub name: Name,
+    /// SHA-256 of its server certificates, in lower-case hexadecimal: they are not to be trusted again.
+    pub fingerprints: Vec<String>,
 }
 
 /// A snap that is bundled to the machines.
@@ -253,21 +268,33 @@ impl std::ops::Deref for Host {
 }
 
 impl Cluster {
-    /// Whether this host forms the cluster; the others join it.
+    /// Whether this host's seed may form the cluster: the bootstrap host's, as long as the cluster is not formed. All
+    /// others join.
     #[must_use]
-    pub fn is_bootstrap(&self, host: &Host) -> bool {
-        host.name == self.bootstrap
+    pub fn founds(&self, host: &Host) -> bool {
+        host.name == self.bootstrap && self.formed.is_none()
+    }
+
+    /// The name under which a fingerprint was retired, if it was.
+    #[must_use]
+    pub fn retired_as(&self, fingerprint: &str) -> Option<&Name> {
+        let mut retired = self.retired.iter();
+        let is_it = |retired: &&Retired| retired.fingerprints.iter().any(|known| known == fingerprint);
+        retired.find(is_it).map(|retired| &retired.name)
     }
 
     /// Makes a cluster; the hosts are put in joining order, the bootstrap host first and the others by name.
     ///
     /// # Errors
-    /// If there is not exactly one bootstrap host, an address is outside the subnet or used twice, or a host has no
-    /// volume for a pool.
+    /// If there is not exactly one bootstrap host, a formed cluster has a single one, an address is outside the subnet or
+    /// used twice, or a host has no volume for a pool.
     pub fn new(mut parts: ClusterParts) -> Result<Self, ModelError> {
         let refuse = |why: String| Err(ModelError(format!("cluster {}: {why}", parts.name)));
         if parts.hosts.iter().filter(|host| host.name == parts.bootstrap).count() != 1 {
             return refuse(format!("there is not exactly one host {}", parts.bootstrap));
+        }
+        if parts.formed.is_some() && parts.hosts.len() < 2 {
+            return refuse("it is formed, and its only host has nobody to join".to_owned());
         }
         let mut seen = HashSet::new();
         for host in &parts.hosts {
@@ -278,6 +305,11 @@ impl Cluster {
                 return refuse(format!("host {} has no volume for pool {}", host.name, pool.name));
             }
         }
+        // A spare that was declared is a host like all others.
+        let hosts = &parts.hosts;
+        parts
+            .spares
+            .retain(|spare| hosts.iter().all(|host| host.name != *spare));
         let bootstrap = parts.bootstrap.clone();
         parts
             .hosts

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use crate::finding::Findings;
-use crate::model::{ByteSize, Driver, Kernel, Mac, Name, Overlay};
+use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
 use crate::target;
 use crate::target::lxd::Channel;
@@ -65,6 +65,22 @@ record! {
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,
+        /// The number of the cluster's founding, which `lxseed status` writes here once the cluster stands. From then on no
+        /// host's seed can found: the bootstrap host joins like all others. It is no secret.
+        optional formed: String = form(&format!("^[0-9a-f]{{{FOUNDING_DIGITS}}}$"), "the number of a founding, sixteen hexadecimal digits", &["5f0c1d2e3b4a6978"]),
+        /// Names of hosts that come later. The bootstrap host trusts their first keys from the first day, so that they are
+        /// let in without a hand once they are declared in hosts/.
+        optional spares: Vec<Spanned<String>> = json!({"items": name()}),
+        /// Hosts that were taken out of the cluster, each with the SHA-256 fingerprints of the server certificates that are
+        /// never to be trusted again. `lxseed retire` writes it.
+        optional retired: Named<Vec<Spanned<String>>> = json!({
+            "propertyNames": name(),
+            "additionalProperties": {"minItems": 1, "items": form(
+                &format!("^[0-9a-f]{{{FINGERPRINT_DIGITS}}}$"),
+                "the SHA-256 of a certificate, sixty-four lower-case hexadecimal digits",
+                &["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+            )},
+        }),
         /// Warnings to silence: the rule's name and the reason.
         optional allow: Named<String>,
     }

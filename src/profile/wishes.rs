@@ -55,6 +55,19 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["filesystem", "fs", "backend"], "driver"),
     (&["leader", "first", "seed"], "bootstrap"),
     (&["bays", "drives"], "slots"),
+    (&["founding", "founded", "bootstrapped", "initialized"], "formed"),
+    (&["spare", "standby", "stand_by", "reserve", "future_hosts"], "spares"),
+    (
+        &[
+            "tombstones",
+            "removed",
+            "evicted",
+            "revoked",
+            "decommissioned",
+            "retire",
+        ],
+        "retired",
+    ),
 ];
 
 /// What exists for what people wish for.

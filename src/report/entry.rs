@@ -161,6 +161,12 @@ impl<'a> Report<'a> {
         &self.by_rule
     }
 
+    /// The verb that found what was found.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        self.checked.verb()
+    }
+
     /// How much was checked and found.
     #[must_use]
     pub fn summary(&self) -> &Summary {

@@ -1,8 +1,10 @@
 //! What a rule is about: its reason and its two examples, for the terminal and for the reference.
 
 use super::entry::{Options, Report};
+use super::rules::{families, rules};
 use crate::check::example::Example;
-use crate::check::{allowable, families, rules};
+use crate::check::{Checked, allowable};
+use crate::cluster;
 use crate::finding::{Rule, Severity};
 use crate::profile::did_you_mean;
 
@@ -46,10 +48,15 @@ pub fn rule(rule: &Rule) -> String {
             rule.slug
         );
     }
-    text += "\nRefused:\n\n";
-    text += &refused(rule);
-    text += "\nAccepted:\n\n";
-    text += &accepted(rule);
+    let Shown {
+        seen,
+        refused,
+        accepted,
+    } = Shown::of(rule);
+    if let Some(seen) = seen {
+        text += &format!("\nSeen:\n\n{seen}");
+    }
+    text += &format!("\nRefused:\n\n{refused}\nAccepted:\n\n{accepted}");
     text
 }
 
@@ -57,9 +64,10 @@ pub fn rule(rule: &Rule) -> String {
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::from(
-        "# The rules\n\nWhat `lxseed check` looks for. Codes are stable: a code is never used for anything else later. `lxseed explain CODE` \
+        "# The rules\n\nWhat `lxseed check` looks for in profiles, and `lxseed verify` in living clusters (L). Codes are stable: a code is never used for anything else later. `lxseed explain CODE` \
          shows the same on a\nterminal. A warning that is meant is silenced in cluster.yaml with its name and a reason: `allow: {two-members: \"why\"}`.\n\n\
-         The examples are edits of one small site of three hosts.\n",
+         The examples are edits of one small site of three hosts. Those of living clusters are what its hosts show, as data: the lines that are \
+         refused, and what is accepted in their place.\n",
     );
     for family in families() {
         text += &format!("\n## {}\n", family.title);
@@ -67,10 +75,18 @@ pub fn reference() -> String {
             text += &format!("\n### {} {}\n\n", rule.code, rule.slug);
             text += &format!("*{}.* ", capital(severity(rule)));
             text += rule.about;
+            let Shown {
+                seen,
+                refused,
+                accepted,
+            } = Shown::of(rule);
+            let language = if seen.is_some() { "json" } else { "yaml" };
+            if let Some(seen) = seen {
+                text += &format!("\n\nSeen:\n\n```json\n{seen}```");
+            }
             text += &format!(
-                "\n\nRefused:\n\n```text\n{}```\n\nAccepted:\n\n```yaml\n{}```\n",
-                anstream::adapter::strip_str(&refused(rule)),
-                accepted(rule)
+                "\n\nRefused:\n\n```text\n{}```\n\nAccepted:\n\n```{language}\n{accepted}```\n",
+                anstream::adapter::strip_str(&refused)
             );
         }
     }
@@ -91,10 +107,41 @@ fn capital(word: &str) -> String {
     })
 }
 
-/// The report on the failing example.
-fn refused(rule: &Rule) -> String {
-    let checked = Example::Fails.check(rule);
-    let report = Report::of(&checked, Options::default());
+/// A rule's examples.
+struct Shown {
+    /// What a living cluster shows, as data.
+    seen: Option<String>,
+    /// The report on the failing example.
+    refused: String,
+    /// What is other in the passing one.
+    accepted: String,
+}
+
+impl Shown {
+    fn of(rule: &Rule) -> Self {
+        let Some(example) = cluster::Example::of(rule) else {
+            return Self {
+                seen: None,
+                refused: report(&Example::Fails.check(rule)),
+                accepted: accepted(rule),
+            };
+        };
+        let (seen, accepted) = example.lines();
+        Self {
+            seen: Some(seen)
+                .filter(|seen| !seen.is_empty())
+                .or(Some("(nothing)\n".to_owned())),
+            refused: example.check().as_ref().map(report).unwrap_or_default(),
+            accepted: match accepted.as_str() {
+                "" => "(nothing)\n".to_owned(),
+                _ => accepted,
+            },
+        }
+    }
+}
+
+fn report(checked: &Checked) -> String {
+    let report = Report::of(checked, Options::default());
     let texts = super::texts(&report).map(|text| text + "\n");
     texts.collect::<Vec<_>>().join("\n")
 }

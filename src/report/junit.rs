@@ -18,7 +18,7 @@ pub fn render(report: &Report<'_>) -> String {
     for entry in report.entries() {
         by_file.entry(entry.place.file.clone()).or_default().push(entry);
     }
-    let mut suite = TestSuite::new("lxseed check");
+    let mut suite = TestSuite::new(format!("lxseed {}", report.checked.verb()));
     for (file, entries) in &by_file {
         if entries.is_empty() {
             suite.add_test_case(case(file, "no findings", TestCaseStatus::success()));

@@ -6,6 +6,7 @@ mod explain;
 mod github;
 mod json;
 mod junit;
+mod rules;
 mod sanitize;
 mod sarif;
 pub mod schema;
@@ -18,6 +19,7 @@ pub use explain::{find as find_rule, list as rule_list, reference as rule_refere
 pub use github::render as github;
 pub use json::{render as json, schema as json_schema};
 pub use junit::render as junit;
+pub use rules::rules;
 pub use sanitize::sanitize;
 pub use sarif::render as sarif;
 pub use text::texts;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::entry::{Change, Entry, Region, Report};
 use super::json::pretty;
-use crate::check::rules;
+use super::rules::rules;
 use crate::finding::Severity;
 
 /// Bytes of the digest that tells one finding from another: enough for any site.

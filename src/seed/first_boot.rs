@@ -7,7 +7,7 @@ use serde::Serialize;
 use tera::Tera;
 
 use crate::encoding;
-use crate::model::{BundledSnap, ByteSize, Cluster};
+use crate::model::{BundledSnap, ByteSize, Cluster, Name};
 use crate::shell::{self, ShellError};
 use crate::trust::DESK_NAME;
 
@@ -25,6 +25,7 @@ const CONSTANT: &[&str] = &[
     include_str!("../../templates/first-boot/disks.sh"),
     include_str!("../../templates/first-boot/volumes.sh"),
     include_str!("../../templates/first-boot/peers.sh"),
+    include_str!("../../templates/first-boot/desk.sh"),
     include_str!("../../templates/first-boot/lxd.sh"),
     include_str!("../../templates/first-boot/cluster.sh"),
     include_str!("../../templates/first-boot/trust.sh"),
@@ -169,10 +170,13 @@ struct ClusterValues<'a> {
     addresses: Vec<IpAddr>,
     bootstrap: String,
     endpoint: String,
-    /// `yes` or nothing. That and the certificates' names are of the bootstrap host alone: no other host's seed changes
-    /// with them.
+    /// `yes` or nothing. That and the names below are of the host that founds alone: no other host's seed changes with
+    /// them.
     alone: &'static str,
+    spares: Vec<&'a str>,
     clients: Vec<&'a str>,
+    /// `yes` or nothing.
+    desk: &'static str,
 }
 
 #[derive(Serialize)]
@@ -209,7 +213,7 @@ struct PoolValues {
 impl<'a> Values<'a> {
     fn of(cluster: &'a Cluster, at: usize) -> Self {
         let host = &cluster.hosts[at];
-        let founds = cluster.is_bootstrap(host);
+        let founds = cluster.founds(host);
         let people = cluster
             .admin
             .lxd_certificates
@@ -256,7 +260,9 @@ impl<'a> Values<'a> {
                 bootstrap: cluster.bootstrap.to_string(),
                 endpoint: cluster.bootstrap_host().endpoint().to_string(),
                 alone: if founds && cluster.alone { "yes" } else { "" },
+                spares: cluster.spares.iter().filter(|_| founds).map(Name::as_str).collect(),
                 clients: clients.filter(|_| founds).collect(),
+                desk: if cluster.desk.is_some() { "yes" } else { "" },
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),

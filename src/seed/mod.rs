@@ -68,6 +68,8 @@ pub struct ClusterKeys {
     pub desk: Option<KeyPair>,
     /// One entry per host.
     pub hosts: Vec<HostKeys>,
+    /// The certificate of each spare's first keys, in PEM.
+    pub spares: Vec<String>,
 }
 
 /// Holds the parsed templates.
@@ -111,14 +113,8 @@ impl Renderer {
     /// # Errors
     /// If a document does not read back as what was meant.
     pub fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Vec<File>, RenderError> {
-        let folder = Utf8PathBuf::from(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
-        let mut contents = self.contents(cluster, at, keys).map_err(|error| match error {
-            ContentError::Yaml(name, source) => RenderError::Yaml {
-                path: folder.join(name),
-                source,
-            },
-            ContentError::Shell(error) => error.into(),
-        })?;
+        let folder = folder(cluster, at);
+        let mut contents = self.contents(cluster, at, keys)?;
         let files = HOST_FILES.iter().map(|(name, content)| File {
             path: folder.join(name),
             content: content(&mut contents),
@@ -126,7 +122,25 @@ impl Renderer {
         Ok(files.collect())
     }
 
-    fn contents(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Contents, ContentError> {
+    /// What cloud-init calls the instance that the seed of the `at`-th host makes: another seed, another instance.
+    ///
+    /// # Errors
+    /// As of [`Renderer::host`].
+    pub fn instance_id(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<String, RenderError> {
+        Ok(self.contents(cluster, at, keys)?.instance_id)
+    }
+
+    fn contents(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Contents, RenderError> {
+        self.make(cluster, at, keys).map_err(|error| match error {
+            ContentError::Yaml(name, source) => RenderError::Yaml {
+                path: folder(cluster, at).join(name),
+                source,
+            },
+            ContentError::Shell(error) => error.into(),
+        })
+    }
+
+    fn make(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<Contents, ContentError> {
         let (host, own) = (&cluster.hosts[at], &keys.hosts[at]);
         let named = |name| move |source| ContentError::Yaml(name, source);
         let first_boot = self.scripts.first_boot(cluster, at)?;
@@ -138,8 +152,10 @@ impl Renderer {
             .map_err(named("user-data"))?;
         let user_data = SecretBytes::new(user_data.into_bytes());
         let network_config = network::network_config(&cluster.network, host).map_err(named("network-config"))?;
-        let meta_data = user_data::meta_data(host, &user_data, &network_config).map_err(named("meta-data"))?;
+        let instance_id = user_data::instance_id(host, &user_data, &network_config);
+        let meta_data = user_data::meta_data(host, &instance_id).map_err(named("meta-data"))?;
         Ok(Contents {
+            instance_id,
             user_data,
             meta_data,
             network_config,
@@ -151,8 +167,14 @@ impl Renderer {
     }
 }
 
+/// Where the files of a host lie.
+fn folder(cluster: &Cluster, at: usize) -> Utf8PathBuf {
+    Utf8PathBuf::from(cluster.name.as_str()).join(cluster.hosts[at].name.as_str())
+}
+
 /// What the files of a host hold.
 struct Contents {
+    instance_id: String,
     user_data: SecretBytes,
     meta_data: String,
     network_config: String,
@@ -178,7 +200,7 @@ impl From<ShellError> for ContentError {
 type Take = fn(&mut Contents) -> Content;
 
 /// Every file that is made of a host, but for what its installer needs: its name, and what takes its content. A file
-/// that is to come out of a build is named here and made in [`Renderer::contents`]; what cloud-init writes on the
+/// that is to come out of a build is named here and made in [`Renderer::make`]; what cloud-init writes on the
 /// machine is in `write_files`.
 const HOST_FILES: &[(&str, Take)] = &[
     ("user-data", |made| {

@@ -160,21 +160,24 @@ pub(super) fn user_data(
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct MetaData<'a> {
-    instance_id: String,
+    instance_id: &'a str,
     // For readers of the medium; cloud-init does not know the key.
     lxseed_host: &'a str,
 }
 
 /// The instance-id alone decides whether cloud-init takes a boot for a new machine's first one, so it follows from what
 /// the seed says: a constant one would keep a changed seed from being applied, a random one would break repeatability.
-pub(super) fn meta_data(host: &Host, user_data: &SecretBytes, network_config: &str) -> Result<String, YamlError> {
+pub(super) fn instance_id(host: &Host, user_data: &SecretBytes, network_config: &str) -> String {
     let mut digest = Sha256::new();
     // Of fixed length, so where one ends and the other begins is certain.
     digest.update(user_data.sha256());
     digest.update(network_config);
-    let digest = hex::encode(&digest.finalize()[..8]);
+    format!("{}-{}", host.name, hex::encode(&digest.finalize()[..8]))
+}
+
+pub(super) fn meta_data(host: &Host, instance_id: &str) -> Result<String, YamlError> {
     yaml::to_string(&MetaData {
-        instance_id: format!("{}-{digest}", host.name),
+        instance_id,
         lxseed_host: host.name.as_str(),
     })
 }

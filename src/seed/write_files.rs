@@ -1,5 +1,7 @@
 //! Who trusts whom: the files that certificates and keys stand in, on the machines and on the administrator's desk.
 
+use std::borrow::Cow;
+
 use super::first_boot::Script;
 use super::{ClusterKeys, FIRSTBOOT};
 use crate::encoding::base64;
@@ -17,7 +19,7 @@ pub(super) struct WriteFile<'a> {
 /// What such a file holds.
 pub(super) enum Payload<'a> {
     /// The bytes.
-    Plain(&'a [u8]),
+    Plain(Cow<'a, [u8]>),
     /// The bytes, compressed by gzip.
     Gzip(&'a [u8]),
 }
@@ -42,6 +44,12 @@ pub(super) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
     lines.collect()
 }
 
+/// What is never to be trusted again, one fingerprint a line.
+fn retired(cluster: &Cluster) -> String {
+    let fingerprints = cluster.retired.iter().flat_map(|retired| &retired.fingerprints);
+    fingerprints.map(|fingerprint| format!("{fingerprint}\n")).collect()
+}
+
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -55,12 +63,12 @@ pub(super) fn write_files<'a>(
     let open = |path: &str, permissions, text: &'a str| WriteFile {
         path: path.to_owned(),
         permissions,
-        content: Payload::Plain(text.as_bytes()),
+        content: Payload::Plain(text.as_bytes().into()),
     };
     let closed = |path: &str, content: &'a SecretBytes| WriteFile {
         path: path.to_owned(),
         permissions: "0600",
-        content: Payload::Plain(content.expose()),
+        content: Payload::Plain(content.expose().into()),
     };
     let compressed = |path: &str, permissions, script: &'a Script| WriteFile {
         path: path.to_owned(),
@@ -82,7 +90,7 @@ pub(super) fn write_files<'a>(
     if let Some(desk) = &keys.desk {
         files.push(open("/etc/lxseed/desk.crt", "0644", &desk.certificate_pem));
     }
-    if cluster.is_bootstrap(host) {
+    if cluster.founds(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster
             .hosts
@@ -96,6 +104,18 @@ pub(super) fn write_files<'a>(
                 &keys.server.certificate_pem,
             )
         }));
+        files.extend(
+            cluster.spares.iter().zip(&keys.spares).map(|(spare, certificate)| {
+                open(&format!("/etc/lxseed/trust/servers/{spare}.crt"), "0644", certificate)
+            }),
+        );
+        if !cluster.retired.is_empty() {
+            files.push(WriteFile {
+                path: "/etc/lxseed/trust/retired".to_owned(),
+                permissions: "0644",
+                content: Payload::Plain(retired(cluster).into_bytes().into()),
+            });
+        }
         files.extend(keys.desk.iter().map(|desk| {
             open(
                 &format!("/etc/lxseed/trust/clients/{DESK_NAME}.crt"),

@@ -155,6 +155,12 @@ impl ClientCertificate {
         self.is_authority
     }
 
+    /// Its DER.
+    #[must_use]
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// What LXD shows: the SHA-256 of the DER in lower-case hexadecimal.
     #[must_use]
     pub(crate) fn fingerprint(&self) -> &str {

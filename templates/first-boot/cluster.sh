@@ -68,6 +68,9 @@ yield_to_another() {
 
 enter_cluster() {
     local number
+    listen
+    # A power cut may have come between its end here and the cluster's beginning.
+    trust_desk
     while :; do
         await_cluster
         if [[ $WAY = found ]]; then
@@ -97,8 +100,9 @@ await_cluster() {
     local seen reason='' told=-60 waited=0 now peer='' unknown=0
     while :; do
         # All hosts ask the bootstrap host often and the others seldom; it alone has to know of everybody. Whoever has answered
-        # for the cluster is asked on, or the reason would change each time.
-        if [[ $ROLE = joiner ]] && ((waited % 30 != 0)); then
+        # for the cluster is asked on, or the reason would change each time. Where the cluster is formed the bootstrap host
+        # is a joiner, and has no such one to ask.
+        if [[ $ROLE = joiner && $BOOTSTRAP != "$HOST" ]] && ((waited % 30 != 0)); then
             seen=$(survey "$BOOTSTRAP" "$PEER")
         else
             seen=$(survey)
@@ -134,6 +138,7 @@ await_cluster() {
         fi
         if [[ $now != "$reason" ]] || ((waited - told >= 60)); then
             say "waiting: $now"
+            tell waiting "$now"
             reason=$now told=$waited
         fi
         sleep 3
@@ -164,7 +169,9 @@ not_never() {
             continue
         fi
         told=$((told + 1))
-        if [[ $state = other ]]; then
+        if [[ $state = early ]]; then
+            printf '%s' "$name has not got past its disks ($(early_way "$name")); "
+        elif [[ $state = other ]]; then
             printf '%s' "$name answers at $(at_port "$(address_of "$name")") under a certificate ($detail) that is neither its own" \
                 " nor the cluster's; "
         else
@@ -177,8 +184,21 @@ not_never() {
     printf 'switch them on'
 }
 
+early_way() {
+    if has_desk; then
+        at_desk status "$CLUSTER"
+    else
+        echo "there: lxseed-firstboot status"
+    fi
+}
+
 why_not_there() {
     local name state detail
+    if [[ $BOOTSTRAP = "$HOST" ]]; then
+        printf '%s' "the cluster $CLUSTER is formed, so $HOST founds none, and none of the $((${#MEMBERS[@]} - 1)) other hosts shows" \
+            " its certificate: switch its members on (at the desk: lxseed status $CLUSTER)"
+        return 0
+    fi
     while IFS=$'\t' read -r name state detail; do
         [[ $name = "$BOOTSTRAP" ]] || continue
         if [[ $state = silent ]]; then
@@ -198,6 +218,8 @@ why_not_let_in() {
     elif (($1 <= 30)); then
         # On a first day this is over in seconds, and nobody's work.
         printf '%s' "the cluster $CLUSTER stands (asked $PEER), and does not know this host yet"
+    elif has_desk; then
+        printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. $(at_desk admit "$CLUSTER/$HOST")"
     else
         printf '%s' "the cluster $CLUSTER (asked $PEER) does not know $HOST's certificate. At the desk: copy" \
             " out/$CLUSTER/$HOST/server.crt to a member, and there: lxseed-firstboot trust $HOST server.crt"
@@ -274,11 +296,14 @@ say_pools_not_there() {
 
 # The number is in the cluster's configuration. A member that joined a moment ago does not show it of itself.
 read_founding() {
-    local number
+    local number name
     number=$(json 'd["config"].get("user.lxseed.founding")' <<<"$PEER_ANSWER")
-    if [[ -z $number ]]; then
-        number=$(ask GET "/1.0?target=$BOOTSTRAP" 'd["config"].get("user.lxseed.founding")') || number=''
-    fi
+    for name in "$BOOTSTRAP" "${MEMBERS[@]}"; do
+        # The bootstrap host itself may be the one that joins.
+        if [[ -z $number && $name != "$HOST" ]]; then
+            number=$(ask GET "/1.0?target=$name" 'd["config"].get("user.lxseed.founding")') || number=''
+        fi
+    done
     mark founding "${number:--}"
 }
 
@@ -318,8 +343,7 @@ decide_on_record() {
         return 0
     fi
     stop "$HOST is on record in the cluster $CLUSTER, ${RECORD,,}, with ${lost:-no instance and no volume}. This installation is" \
-        "not that member, and would forget it by joining. To give that up: lxc cluster remove --force $HOST (on a member)," \
-        "then there: lxseed-firstboot trust $HOST"
+        "not that member, and would forget it by joining. To give that up: $(give_up "$HOST")"
 }
 
 # What would be forgotten with the member: "1 instance (web1) and 2 volumes (data2/a, data2/b)"; nothing if there is nothing.
@@ -359,7 +383,7 @@ counted() {
 withdraw() {
     local answer
     say "taking this host's own half-made membership out of the cluster; if it is not let in again within minutes:" \
-        "lxseed-firstboot trust $HOST, on $BOOTSTRAP"
+        "$(let_in "$HOST")$(has_desk || echo ", on $BOOTSTRAP")"
     answer=$(printf '{"config": {"user.lxseed.rejoin.%s": "%s"}}' "$HOST" "$(fingerprint "$LXD_DIR/server.crt")" |
         ask PATCH /1.0) || later "the cluster takes no note: ${answer#\? }"
     answer=$(ask DELETE "/1.0/cluster/members/$HOST?force=1") || later "the cluster keeps the half-made member: ${answer#\? }"
@@ -426,6 +450,12 @@ volumes_become() {
 feed_preseed() {
     local said status=0
     preseed >"$RUN/preseed" || stop "$ETC/lxd-preseed.yaml does not say where each pool lies; plant the seed anew"
+    if [[ $WAY = found ]]; then
+        # What is in its configuration becomes the cluster's.
+        rm -f "$RUN/told"
+        printf '{"config": {"user.lxseed.first-boot": ""}}' | lxd_api PATCH /1.0 >"$RUN/answer" ||
+            later "LXD keeps what was told to the desk: $(cat "$RUN/answer")"
+    fi
     volumes_become handed
     mark begun
     if [[ $WAY = join ]]; then
@@ -489,6 +519,7 @@ check_membership() {
         printf '%s\t%s\t%s\t%s\n' "$HOST" "$ADDRESS" "$CLUSTER" "$(cat "$STATE/marks/founding" 2>/dev/null || echo -)" |
             put "$STATE/formed" 0644
         mark joined "$(instance)"
+        rm -f "$RUN/told"
     fi
     read_own_pools
     volumes_become made
@@ -580,6 +611,7 @@ await_turn() {
         fi
         if [[ $name != "$told" ]]; then
             say "waiting for its turn after $name"
+            tell waiting "waiting for its turn after $name"
             told=$name
         fi
         sleep 1

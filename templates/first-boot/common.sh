@@ -9,7 +9,7 @@ export HOME=/root LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
 
 SELF=/usr/local/sbin/lxseed-firstboot
-STAGES=(preflight purge snapd disks lxd cluster verify seal)
+STAGES=(preflight purge snapd lxd disks cluster verify seal)
 STAGE=${STAGE:-main}
 
 ETC=/etc/lxseed
@@ -42,6 +42,7 @@ say() {
 later() {
     trap - ERR
     say "$*; will be tried again" >&2
+    tell waiting "$*"
     exit "$TRY_AGAIN"
 }
 
@@ -51,6 +52,7 @@ stop() {
     say "STOPPED: $*" >&2
     say "when that is put right: systemctl restart lxseed-firstboot" >&2
     printf '%s: %s\n' "$STAGE" "$*" | put "$STATE/problem" 0644
+    tell stopped "$*"
     exit "$NEEDS_A_PERSON"
 }
 
@@ -121,6 +123,7 @@ wait_for() {
         fi
         if ((waited >= told)); then
             say "waiting for $what ($waited s of $limit s)"
+            ((waited < 60)) || tell waiting "waiting for $what"
             told=$((told + 60))
         fi
         sleep "$pause"

@@ -25,6 +25,8 @@ stage_disks() {
         bring_volume "$i"
     done
     renew_initramfs
+    # The others may count on it now.
+    [[ ! -e $LXD_DIR/database ]] || listen
 }
 
 need_disk_tools() {

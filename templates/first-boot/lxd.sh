@@ -17,6 +17,7 @@ stage_lxd() {
     start_lxd
     check_identity
     listen
+    trust_desk
     say "lxd $(timeout 30 "$LXD" --version 2>/dev/null || true) runs as $(fingerprint "$LXD_DIR/server.crt" | cut -c 1-12)"
 }
 
@@ -107,30 +108,42 @@ formed() {
 # that most hosts were installed anew at once and formed another cluster under the same keys: raft would take this
 # member's database for an old copy of theirs, or theirs for one of its own.
 guard() {
-    local told name number
+    local told name number auth same='' anew='' friend='' stranger='' text
     STAGE=guard
     formed
-    if [[ -z $F_FOUNDING || $F_FOUNDING = - ]]; then
-        return 0
-    fi
+    [[ -n $F_FOUNDING ]] || return 0
     told=$(peer_rows | PATIENCE=5 peers founding) || true
-    while IFS=$'\t' read -r name number; do
-        if [[ $number = "$F_FOUNDING" ]]; then
-            unmark founded-anew
-            [[ $(cat "$STATE/problem" 2>/dev/null) != guard:* ]] || rm -f "$STATE/problem"
-            return 0
+    while IFS=$'\t' read -r name number auth; do
+        if [[ $auth = untrusted ]]; then
+            stranger=${stranger:-$name}
+        elif [[ -n $name && ($F_FOUNDING = - || $number = "$F_FOUNDING") ]]; then
+            same=$name
+        elif [[ -n $number && $number != - ]]; then
+            anew="$name to $number"
+        else
+            friend=$name
         fi
     done <<<"$told"
-    while IFS=$'\t' read -r name number; do
-        if [[ -n $number && $number != - ]]; then
-            mark founded-anew "$name to $number"
-        fi
-    done <<<"$told"
+    if [[ -n $same ]]; then
+        unmark founded-anew
+    elif [[ -n $anew ]]; then
+        mark founded-anew "$anew"
+    fi
     # Seen once it holds, too, while those that said so are off: they may be switched on a moment after this host.
     if marked founded-anew; then
         stop "this member belongs to the founding $F_FOUNDING of the cluster $CLUSTER, and $(cat "$STATE/marks/founded-anew"):" \
             "most hosts were installed anew and formed another cluster. LXD is not started here; its database and its pools" \
             "are as they were. When that other cluster has been given up: rm $STATE/marks/founded-anew"
+    fi
+    if [[ -n $stranger && -z $same$friend ]]; then
+        text="the cluster $F_CLUSTER (asked $stranger) does not trust this machine's certificate any more: it was retired there, or its"
+        text+=" keys were rotated."
+        ! has_desk || text+=" $(at_desk status "$F_CLUSTER")"
+        # LXD is started all the same: it can do nothing there, and here somebody may want what is on its disks.
+        say "$text" >&2
+        printf '%s: %s\n' "$STAGE" "$text" | put "$STATE/problem" 0644
+    elif [[ -n $same$friend && $(cat "$STATE/problem" 2>/dev/null) = guard:* ]]; then
+        rm -f "$STATE/problem"
     fi
 }
 
@@ -170,16 +183,22 @@ place_identity() {
 }
 
 # The certificate that it shows tells the bootstrap host that this host was never in a cluster: it is this host's own until
-# it forms or joins one, and the cluster's from then on.
+# it forms or joins one, and the cluster's from then on. A host that was installed anew shows its own as well, and what lies on its
+# disks may be a member's: until the stage disks has found nothing there, it does not count among those that were never in a cluster.
 listen() {
-    local answer
+    local answer headers early=''
     if [[ $(clustered) != no ]]; then
         return 0
     fi
-    answer=$(lxd_api GET /1.0 'd["config"].get("core.https_address")') || later "LXD does not answer"
-    if [[ $answer != "$(at_port "$ADDRESS")" ]]; then
-        printf '{"config": {"core.https_address": "%s"}}' "$(at_port "$ADDRESS")" | lxd_api PATCH /1.0 >"$RUN/answer" ||
-            later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
+    [[ $STAGE != lxd ]] || early=$EARLY
+    answer=$(lxd_api GET /1.0 '"%s %s" % tuple(d["config"].get("core.https_" + k, "") for k in ("address", "allowed_headers"))') ||
+        later "LXD does not answer"
+    # What somebody else has set there stays.
+    headers=${answer#* }
+    [[ -z $headers || $headers = "$EARLY" ]] || early=$headers
+    if [[ $answer != "$(at_port "$ADDRESS") $early" ]]; then
+        printf '{"config": {"core.https_address": "%s", "core.https_allowed_headers": "%s"}}' "$(at_port "$ADDRESS")" "$early" |
+            lxd_api PATCH /1.0 >"$RUN/answer" || later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
     fi
 }
 
@@ -216,6 +235,7 @@ reset_lxd() {
     if ! marked fresh || marked joined; then
         stop "LXD is half configured and was in use before; look at 'lxc cluster list' and 'lxc storage list', then go on"
     fi
+    judge_handed_volumes
     say "setting LXD back to its first start, to begin again from a clean state"
     stop_lxd
     # The snap's mounts live in a mount namespace of its own, which outlasts the daemon and keeps the disks busy.
@@ -230,7 +250,9 @@ reset_lxd() {
     unmark begun
     unmark stuck
     ! marked asked || mark rejoin
+    rm -f "$RUN/told"
     place_identity
     start_lxd
     listen
+    trust_desk
 }

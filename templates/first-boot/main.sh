@@ -125,9 +125,12 @@ run_all() {
     local status=0
     if complete; then
         seal_again
+        tell_done
         return 0
     fi
-    rm -f "$STATE/problem"
+    unsay_sealed
+    # What was seen at the start of LXD is true until it starts again.
+    [[ $(cat "$STATE/problem" 2>/dev/null) = guard:* ]] || rm -f "$STATE/problem"
     if joined_otherwise; then
         converge || status=$?
     else
@@ -136,6 +139,7 @@ run_all() {
     if [[ $status = 0 ]]; then
         instance | put "$STATE/complete" 0644
         say "all is done"
+        tell_done
     fi
     return "$status"
 }
@@ -145,6 +149,7 @@ first_boot() {
     say "$ROLE of the cluster $CLUSTER"
     for stage in "${STAGES[@]}"; do
         pause=5
+        STAGE=$stage tell working
         while :; do
             status=0
             # A process of its own: `set -e` is off inside a function whose status is looked at.

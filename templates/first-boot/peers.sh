@@ -11,8 +11,9 @@ PORT=${ENDPOINT##*:}
 #
 # show: reads lines of NAME, HOST, PORT and the file of its own certificate (may be missing), and prints NAME, what it
 #   shows and a reason, with tabs: member (the cluster's certificate), never (its own: it was never in a cluster, or was
-#   installed anew), other, silent.
-# founding: reads the same lines; prints NAME and the number of its cluster's founding, for each that tells.
+#   installed anew), early (the same, and it has not judged its disks), other, silent.
+# founding: reads the same lines; prints NAME, the number of its cluster's founding ("-": none is shown) and whether it trusts this
+#   host, for each that shows the cluster's certificate and answers.
 # ask HOST PORT METHOD PATH [EXPRESSION]: prints the metadata of the answer as lxd_api does, or "? REASON". A body comes on standard input.
 read -r -d '' PY_PEERS <<'PY' || true
 import hashlib, http.client, os, socket, ssl, sys, threading
@@ -49,21 +50,27 @@ def ask(host, port, method, path, body=None):
     return answer["metadata"]
 
 def show(name, host, port, own):
+    early = None
     try:
         link, shown = connect(host, port, 3)
+        if shown != cluster and own and shown == sum_of(own):
+            http_link = http.client.HTTPConnection(host)
+            http_link.sock = link
+            http_link.request("OPTIONS", "/1.0", headers={"Origin": "lxseed"})
+            early = http_link.getresponse().getheader("Access-Control-Allow-Headers") == os.environ["EARLY"]
         link.close()
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         return "silent", str(problem)
     if shown == cluster:
         return "member", ""
-    return ("never", "") if own and shown == sum_of(own) else ("other", shown[:12])
+    return ("other", shown[:12]) if early is None else ("early" if early else "never", "")
 
 def founding(name, host, port, own):
     try:
-        config = ask(host, port, "GET", "/1.0").get("config") or {}
+        answer = ask(host, port, "GET", "/1.0")
     except (OSError, ValueError, http.client.HTTPException):
         return None
-    return (config.get("user.lxseed.founding") or "-",)
+    return (answer.get("config") or {}).get("user.lxseed.founding") or "-", answer.get("auth") or "-"
 
 verb = sys.argv[1]
 if verb == "ask":
@@ -99,7 +106,11 @@ cluster_pin() {
     fi
 }
 
-peers() { PIN=$(cluster_pin) CRT=$LXD_DIR/server.crt KEY=$LXD_DIR/server.key py "$PY_VALUE"$'\n'"$PY_PEERS" "$@"; }
+# LXD shows it to everybody, in the answer to a question from a web page of another origin, and to no other end: a header that
+# such a page could send is of no use to it where its origin is not allowed (core.https_allowed_origin).
+EARLY='lxseed-has-not-judged-its-disks'
+
+peers() { EARLY=$EARLY PIN=$(cluster_pin) CRT=$LXD_DIR/server.crt KEY=$LXD_DIR/server.key py "$PY_VALUE"$'\n'"$PY_PEERS" "$@"; }
 
 speaks_tls13() { py 'import ssl, sys; sys.exit(ssl.OPENSSL_VERSION_INFO < (1, 1, 1))'; }
 

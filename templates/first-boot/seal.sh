@@ -9,6 +9,7 @@ CLOUD=/var/lib/cloud
 stage_seal() {
     local medium
     ready_to_seal || later "this host is not a member yet"
+    unsay_sealed
     # cloud-init reads its pickled state at the start of the final stage, in which this service was started.
     wait_for 300 3 "cloud-init to end" cloud_init_ended || say "cloud-init has not ended; going on"
     # Until here each boot plants everything anew, from here on nothing does.
@@ -24,6 +25,7 @@ stage_seal() {
     note_sealed "$medium"
     # Read by bootcmd of the seed, too: until it names the instance, each boot plants everything anew.
     instance | put "$STATE/sealed" 0644
+    say_sealed
 }
 
 # LXD has its own copy of the member's key from the stage lxd on. Of the cluster's, the host that founds it is the only one

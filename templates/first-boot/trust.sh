@@ -4,17 +4,27 @@
 # took out stays out, and no certificate that a member lives by is touched.
 #
 # What lxseed has put into LXD's trust is written down in the cluster's own configuration, where every member sees it and no
-# reinstallation forgets it: user.lxseed.server.NAME and user.lxseed.client.NAME are the fingerprints.
+# reinstallation forgets it: user.lxseed.server.NAME and user.lxseed.client.NAME are the fingerprints. The desk writes there too, when
+# it lets a host in; what this host's seed has never declared is the desk's, and stays. user.lxseed.retired.NAME are the fingerprints,
+# with commas, of what the desk has taken out for good: no list puts such a one back.
 
-# One line per thing to do or to say, with tabs: VERB NAME FINGERPRINT REST.
+# One line per thing to do or to say, with tabs: VERB NAME FINGERPRINT REST. The last argument is a file with a line for each name that
+# this host's seeds have declared: NAME FINGERPRINT.
 read -r -d '' PY_TRUST <<'PY' || true
 import hashlib, json, os, ssl, sys
 folder, kind = sys.argv[1:3]
 declared, members = sys.argv[3].split(), sys.argv[4].split()
 store, config = (json.loads(line) for line in sys.stdin)
-book = {key.split(".", 3)[3]: value for key, value in config.items() if key.startswith("user.lxseed.%s." % kind)}
-again = {key.split(".", 3)[3]: value for key, value in config.items() if key.startswith("user.lxseed.rejoin.")}
+def noted(word):
+    return {key.split(".", 3)[3]: value for key, value in config.items() if key.startswith("user.lxseed.%s." % word)}
+
+book, again, retired = noted(kind), noted("rejoin"), noted("retired") if kind == "server" else {}
 stored = {c["fingerprint"]: c for c in store}
+try:
+    with open(sys.argv[5]) as file:
+        before = dict(line.split() for line in file)
+except OSError:
+    before = {}
 
 def tell(*words):
     print("\t".join(words))
@@ -27,6 +37,10 @@ for name in declared:
     except (OSError, ValueError) as problem:
         tell("unreadable", name, "-", str(problem))
         continue
+    tell("declared", name, mine)
+    if mine in retired.get(name, "").split(","):
+        tell("retired", name, mine)
+        continue
     there = stored.get(mine)
     if there and there["type"] == kind and (kind == "client" or there["name"] == name):
         if book.get(name) != mine:
@@ -34,6 +48,10 @@ for name in declared:
         continue
     if book.get(name) == mine and not there and not (kind == "server" and again.get(name) == mine):
         tell("gone", name, mine)
+        continue
+    # The seed is no newer than what was decided since.
+    if kind == "server" and book.get(name) in stored and book[name] != mine and before.get(name) == mine:
+        tell("other", name, book[name])
         continue
     # One certificate per server name: LXD from 5.21.5 on wants names to be unique. Of a client, only what was put there.
     old = [c["fingerprint"] for c in store if c is there or c["type"] == kind and (
@@ -45,7 +63,7 @@ for name in declared:
         tell("delete", name, fingerprint, "its earlier certificate")
     tell("add", name, mine, path)
 for name, fingerprint in sorted(book.items()):
-    if name in declared:
+    if name in declared or kind == "server" and before.get(name) != fingerprint:
         continue
     if fingerprint not in stored:
         tell("forget", name, fingerprint)
@@ -57,15 +75,24 @@ for name, fingerprint in sorted(book.items()):
 PY
 
 trust_declared() {
-    local members name others=()
+    local members name others=() trusted=()
     members=$(members_listed | tr '\n' ' ') || later "LXD does not list its members"
     for name in "${MEMBERS[@]}"; do
         [[ $name = "$HOST" ]] || others+=("$name")
     done
+    others+=("${SPARES[@]}")
+    for name in "${others[@]}"; do
+        is_retired "$ETC/trust/servers/$name.crt" || trusted+=("$name")
+    done
     equal_folder "$ETC/trust/servers" "${others[@]}"
     equal_folder "$ETC/trust/clients" "${CLIENTS[@]}"
-    trust_folder server "$ETC/trust/servers" "${others[*]}" "$members"
+    trust_folder server "$ETC/trust/servers" "${trusted[*]}" "$members"
     trust_folder client "$ETC/trust/clients" "${CLIENTS[*]}" "$members"
+}
+
+# Whether the desk has taken a certificate out for good (`retired` in cluster.yaml).
+is_retired() {
+    [[ -e $ETC/trust/retired && -e $1 ]] && grep -qxF -- "$(fingerprint "$1")" "$ETC/trust/retired"
 }
 
 # cloud-init writes files and removes none: what an earlier seed left is not declared.
@@ -82,9 +109,11 @@ equal_folder() {
 
 # trust_folder KIND FOLDER NAMES MEMBERS. Nothing that LXD refuses for good keeps the rest from being done.
 trust_folder() {
-    local kind=$1 verb name fingerprint rest plan
+    local kind=$1 verb name fingerprint rest plan known=$STATE/declared-$1
     plan=$({ lxd_api GET '/1.0/certificates?recursion=1'; lxd_api GET /1.0 'json.dumps(d["config"])'; } |
-        py "$PY_TRUST" "$2" "$kind" "$3" "$4") || later "LXD does not list its certificates"
+        py "$PY_TRUST" "$2" "$kind" "$3" "$4" "$known") || later "LXD does not list its certificates"
+    # New names before LXD trusts them: else a cut in between would make them the desk's.
+    declare_more "$known" <<<"$plan"
     while IFS=$'\t' read -r verb name fingerprint rest; do
         case $verb in
         delete)
@@ -106,12 +135,19 @@ trust_folder() {
         gone)
             # With a member LXD forgets its certificate, too.
             say_once "gone-$kind-$name" "$fingerprint" "$name was taken out of LXD's trust since it was put there; it is not put back" \
-                "$([[ $kind = client ]] || echo "(lxseed-firstboot trust $name would)")"
+                "$([[ $kind = client ]] || echo "($(let_in "$name") would)")"
+            ;;
+        retired)
+            say_once "retired-$name" "$fingerprint" "$name was retired at the desk, with the certificate ${fingerprint:0:12} that the seed" \
+                "has for it; it is not trusted again. Another generation of $name would be"
+            ;;
+        other)
+            say_once "other-$name" "$fingerprint" "$name was let in under the certificate ${fingerprint:0:12} since the seed's was" \
+                "trusted; the later word holds"
             ;;
         keep)
             say_once "kept-$name" "$fingerprint" "$name is a member under the certificate ${fingerprint:0:12}, and the seed has another" \
-                "one for it; the member keeps its own. For a new machine of that name: lxc cluster remove --force $name, then" \
-                "lxseed-firstboot trust $name"
+                "one for it; the member keeps its own. For a new machine of that name: $(give_up "$name")"
             ;;
         member)
             say_once "undeclared-$name" "$fingerprint" "$name is not declared any more and still a member of the cluster; it stays" \
@@ -119,6 +155,42 @@ trust_folder() {
             ;;
         esac
     done <<<"$plan"
+    sed -n 's/^declared\t\([^\t]*\)\t\([^\t]*\).*/\1 \2/p' <<<"$plan" | put_if_new "$known"
+}
+
+# declare_more FILE <PLAN: the names that are not in it yet.
+declare_more() {
+    local verb name fingerprint lines
+    lines=$(cat "$1" 2>/dev/null || true)
+    while IFS=$'\t' read -r verb name fingerprint; do
+        if [[ $verb = declared && $'\n'$lines != *$'\n'"$name "* ]]; then
+            lines+=${lines:+$'\n'}"$name $fingerprint"
+        fi
+    done
+    put_if_new "$1" <<<"$lines"
+}
+
+put_if_new() {
+    local text
+    text=$(cat)
+    [[ -e $1 && $(cat "$1") = "$text" ]] || put "$1" 0644 <<<"$text"
+}
+
+# The command with which a person lets a host in, and the one that gives a member up that is gone.
+let_in() {
+    if has_desk; then
+        at_desk admit "$CLUSTER/$1"
+    else
+        echo "lxseed-firstboot trust $1"
+    fi
+}
+
+give_up() {
+    if has_desk; then
+        at_desk retire "$CLUSTER/$1 --lost"
+    else
+        echo "lxc cluster remove --force $1 (on a member), then there: lxseed-firstboot trust $1"
+    fi
 }
 
 # say_once MARK ABOUT WORDS...: again only when it is about something else.
@@ -161,15 +233,20 @@ note_trust() {
 
 # trust NAME [FILE], by hand on any member: the person's word that lets a host in.
 trust_host() {
-    local name=$1 file=${2:-$ETC/trust/servers/$1.crt} fingerprint store same
+    local name=$1 file=${2:-$ETC/trust/servers/$1.crt} fingerprint store same retired
     STAGE=trust
     [[ $name =~ ^[a-z0-9]([a-z0-9-]*[a-z0-9])?$ ]] || refuse "'$name' cannot be the name of a host"
     fingerprint=$(fingerprint "$file" 2>/dev/null) ||
         refuse "$file is no certificate; copy out/$CLUSTER/$name/server.crt here, and name it: lxseed-firstboot trust $name server.crt"
+    ! is_retired "$file" || refuse "$file was retired (cluster.yaml, 'retired'); raise the generation of $name, and build anew"
     [[ $(clustered) = yes ]] || refuse "LXD on $HOST is in no cluster, or does not answer; use another member"
     if members_listed | grep -xF -- "$name" >/dev/null; then
         refuse "$name is on record as a member. If that machine is gone for good, with all that is on its pools:" \
-            "lxc cluster remove --force $name, then this command again"
+            "$(has_desk && give_up "$name" || echo "lxc cluster remove --force $name, then this command again")"
+    fi
+    retired=$(lxd_api GET /1.0 "d['config'].get('user.lxseed.retired.$name')") || refuse "LXD does not answer: $retired"
+    if [[ ,$retired, = *",$fingerprint,"* ]]; then
+        refuse "$name was retired at the desk with this very certificate; raise its generation, and build it anew"
     fi
     store=$(lxd_api GET '/1.0/certificates?recursion=1') || refuse "LXD does not list its certificates: $store"
     same=$(json "[c['fingerprint'] for c in d if c['fingerprint'] == '$fingerprint' and c['type'] == 'server' and c['name'] == '$name']" <<<"$store")

@@ -19,11 +19,15 @@ KERNEL=<{ cluster.kernel }>
 # In joining order, the bootstrap host first.
 MEMBERS=(<{ cluster.members | words }>)
 ADDRESSES=(<{ cluster.addresses | words }>)
+# Hosts to come, which the one that founds trusts already; nothing on all others.
+SPARES=(<{ cluster.spares | words }>)
 BOOTSTRAP=<{ cluster.bootstrap }>
 ENDPOINT=<{ cluster.endpoint }>
 # Of the bootstrap host: whether it founds without a majority of MEMBERS, and whose certificates LXD shall trust.
 ALONE=<{ cluster.alone }>
 CLIENTS=(<{ cluster.clients | words }>)
+# Whether the desk has a certificate of its own. The one that an earlier seed has planted would still be there.
+DESK=<{ cluster.desk }>
 
 CHANNEL=<{ lxd.channel }>
 # The carried snaps in the order to install them in; none if they come from the store.

@@ -4,14 +4,15 @@
 # The host that founded also waits for the others, but not for ever: what it has told them stays valid for who comes late.
 
 stage_verify() {
-    local missing=''
+    local missing='' quick=$((60 + 5 * ${#MEMBERS[@]}))
     start_lxd
-    wait_for 180 3 "this member to be online" online || later "the cluster does not see $HOST online"
+    wait_for 180 1 "this member to be online" online || later "the cluster does not see $HOST online"
     read_own_pools
     check_pools
     if marked founded; then
-        # On a first day they come within a minute; who does not is looked for seldom.
-        if ! wait_for 60 3 "all ${#MEMBERS[@]} members" all_let_in && ! wait_for 540 20 "all ${#MEMBERS[@]} members" all_let_in; then
+        # On a first day they come within a minute and some seconds for each; who does not is looked for seldom.
+        if ! wait_for "$quick" 1 "all ${#MEMBERS[@]} members" all_let_in &&
+            ! wait_for $((600 - quick)) 20 "all ${#MEMBERS[@]} members, $(absent)not being online" all_let_in; then
             missing=$(absent)
             say "not online yet: $missing- they may still come; this host goes on"
         else
@@ -42,7 +43,7 @@ all_let_in() {
     local missing
     missing=$(absent)
     if [[ -n $missing ]]; then
-        ((LOOKS % 3 != 0)) || trust_declared
+        ((LOOKS % 10 != 0)) || trust_declared
         LOOKS=$((LOOKS + 1))
         return 1
     fi

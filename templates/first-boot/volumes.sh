@@ -416,6 +416,19 @@ handed_volumes_blank() {
     done
 }
 
+# Before that: whether the disks are still the ones that LXD was told of. It runs before the stage disks, and under the name of a
+# place there may be another disk by now.
+judge_handed_volumes() {
+    local name
+    for name in "${VOLUME_NAMES[@]}"; do
+        volume_read "$name"
+        if [[ $V_STATE = handed ]]; then
+            STAGE=disks stage_disks
+            return 0
+        fi
+    done
+}
+
 # LXD was told to make pools and does not have them: what it left on the volumes would make its next try fail. They were
 # blank when they were handed over and LXD never had a pool there, so nothing of anybody's can be on them.
 # The types are compared all the same: anything else than what the driver writes stops the host.

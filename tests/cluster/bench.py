@@ -23,7 +23,7 @@ from steps import Failed, run, variables, wait  # noqa: E402
 
 STAND_INS = ("bench/bin/systemctl", "stand-in/snap", "bench/bin/sleep", "bench/bin/timedatectl", "bench/bin/uname",
              "bench/bin/update-initramfs")
-STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
+STAGES = ("preflight", "purge", "snapd", "lxd", "disks", "cluster", "verify", "seal")
 DISK_BYTES = 512 * 1024 * 1024
 
 

@@ -373,7 +373,7 @@ def strangers(stage):
     for host in good:
         host.await_member()
     other.cable(True)
-    undeclared.await_said("does not know node4's certificate. At the desk: copy out/three/node4/server.crt to a member")
+    undeclared.await_said("does not know node4's certificate. At the desk: lxseed admit three/node4")
     other.await_said("node1 answers at 10.77.0.11:8443, but not under the certificate of the cluster three")
     time.sleep(10)
     for host in (undeclared, other):

@@ -113,7 +113,7 @@ def put_on(host, slot, write):
 
 
 def with_an_idle_lxd(stage):
-    """A host held by a disk that carries something: its LXD is installed and runs, and no stage has used it yet."""
+    """A host held by a disk that carries something: its LXD runs."""
     host = alone(stage)
     put_on(host, "d1", ext4)
     host.boot()
@@ -497,8 +497,15 @@ def strict_preseeds(stage):
 @test
 def other_identity(stage):
     """An LXD that already made an identity for itself gets this host's; the daemon then shows it."""
-    host = with_an_idle_lxd(stage)
-    empty(host, "d1")
+    host = alone(stage)
+    # The stage before that of the snap, so nobody has told LXD who it is.
+    held = host.folder / "lxd/containers/precious"
+    held.mkdir(parents=True)
+    host.boot()
+    host.await_stopped()
+    host.inside("/opt/bench/bin/lxd-daemon", "start")
+    host.inside("/usr/bin/lxd", "waitready", "--timeout=60")
+    shutil.rmtree(held.parent)
     again(host)
     host.await_member()
     assert "replacing the identity that LXD made for itself" in host.journal(), host.journal()

@@ -87,13 +87,13 @@ def asking_first(stage):
         marks = {}
         while "founding the cluster" not in marks:
             journal = one.journal()
-            for word in ("node1 lxd: done", "founding the cluster"):
+            for word in ("node1 disks: done", "founding the cluster"):
                 if word in journal:
                     marks.setdefault(word, time.monotonic())
             if one.stopped() or one.state() == "exited":
                 raise Failed("node1 did not found: %s" % one.problem())
             time.sleep(0.02)
-        spent.append(marks["founding the cluster"] - marks["node1 lxd: done"])
+        spent.append(marks["founding the cluster"] - marks["node1 disks: done"])
         b.close()
     # Half a second to a second lay between the two before there was a question; a busy machine makes more of it.
     assert spent[0] < 3 and spent[1] < 3 + 2, spent

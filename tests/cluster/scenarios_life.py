@@ -2,6 +2,7 @@
 machine which is sealed already. Nothing that was ever in use may be erased, forgotten, evicted or founded anew.
 """
 import concurrent.futures
+import json
 import pathlib
 import re
 import struct
@@ -13,6 +14,7 @@ from scenarios import ALONE, HERE, RECEIPT, all_at_once, expect_no_keys, snapsho
 
 NODE4 = ("---\nname: node4\ndisks: model\nnetwork: {mac: \"52:54:00:77:00:04\", address: 10.77.0.14}\nslots:\n"
          "  os: {serial: OS-4}\n  d1: {serial: WD-4-1}\n  d2: {wwn: \"0x50014ee000000004\"}\n")
+NO_DESK = ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\ndesk: none\n")
 PHOTOS = "/var/lib/lxd/storage-pools/data2/custom/default_precious/photos"
 
 
@@ -70,9 +72,12 @@ def expect_same(before, after, what):
         raise Failed("%s changed: gone are %s; new are %s" % (what, old[:6], new[:6]))
 
 
-def on_record(name, host="node3", said=""):
-    expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)",
-               "1 volume (data2/precious)", "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
+def on_record(name, host="node3", said="", desk=True):
+    expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)", "1 volume (data2/precious)")
+    if desk:
+        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s --lost" % (name, host)), said
+    else:
+        expect_all(said, "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
 
 
 def founding(host):
@@ -155,6 +160,50 @@ def founder_installed_anew(stage):
     assert expect_one_founding([two, one, three]) == first
     expect_no_keys(one)
     assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
+
+
+@test
+def formed_founder_installed_anew(stage):
+    """The bootstrap host comes back with blank disks from a seed of the formed cluster: it waits for the others and never
+    founds, and joins after the operator's word. A spare that was declared meanwhile joins without one, founder off."""
+    def profile(lines):
+        return ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\nspares: [node4]\n" + lines)
+    b = stage.bench("three", edits=[profile("")], speed=20)
+    one, two, three = all_at_once(b)
+    assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
+    number = expect_one_founding([one, two, three])
+    hasty(two)
+    put_records(two, one)
+    grown = stage.build("three", [profile('formed: "%s"\n' % number), with_node4()], into="grown") / "three"
+    for path in ("/etc/lxseed/tls/cluster.key", "/etc/lxseed/trust/servers/node2.crt"):
+        assert b.planted(b.out / "three/node1", path) and not b.planted(grown / "node1", path), path
+
+    # All are off, and it is the first to come back.
+    for host in (one, two, three):
+        host.power_cut()
+    one.reinstall(grown / "node1", blank=True)
+    blank = one.digests()
+    one.boot()
+    one.await_said("waiting: the cluster three is formed, so node1 founds none, and none of the 3 other hosts shows its certificate")
+    two.boot()
+    three.boot()
+    on_record("three", "node1", one.await_stopped(120))
+    assert "founding the cluster" not in one.journal() and one.digests() == blank, one.journal()
+
+    four = b.add("node4", grown / "node4")
+    four.boot()
+    four.await_sealed()
+    b.expect_formed(["node2", "node3", "node4"], offline=["node1"])
+
+    remove_by_hand(two, "node1")
+    let_in(two, one)
+    one.restart_unit()
+    one.await_sealed()
+    b.expect_formed()
+    assert expect_one_founding([two, three, four, one]) == number
+    assert json.loads(one.text(RECEIPT))["role"] == "joiner"
+    expect_no_keys(one)
+    assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
 
 
 @test
@@ -303,8 +352,9 @@ def two_founders_at_once(stage):
 @test
 def second_machine(stage):
     """A clone of a living member, a replacement with records, twice: nobody is evicted, and the replacement is a member after
-    the operator's word. A host that the cluster does not know is let in through another member while the founder is off."""
-    b = stage.bench("three", speed=20)
+    the operator's word. A host that the cluster does not know is let in through another member while the founder is off. There
+    is no desk, so all of it is done on members."""
+    b = stage.bench("three", speed=20, edits=[NO_DESK])
     one, two, three = all_at_once(b)
     hasty(one)
     put_records(one, three)
@@ -316,7 +366,7 @@ def second_machine(stage):
     blank = spare.digests()
     await_offline(one, "node3")
     spare.boot()
-    on_record("three", said=spare.await_stopped())
+    on_record("three", said=spare.await_stopped(), desk=False)
     expect_same(before, one.dump(), "the database")
     spare.cable(False)
     three.cable(True)
@@ -347,7 +397,7 @@ def second_machine(stage):
             spare.boot()
         else:
             spare.restart_unit()
-        on_record("three", said=spare.await_stopped())
+        on_record("three", said=spare.await_stopped(), desk=False)
         expect_same(before, one.dump(), "the database")
         assert spare.digests() == blank, "a disk of the second machine was written to"
     assert trusted(one) == ["node1", "node2", "node3"], trusted(one)
@@ -367,7 +417,7 @@ def second_machine(stage):
     expect_no_keys(spare)
 
     # Growth, with the bootstrap host off.
-    larger = stage.build("three", [with_node4()], into="larger")
+    larger = stage.build("three", [NO_DESK, with_node4()], into="larger")
     four = b.add("node4", larger / "three/node4")
     one.power_cut()
     four.boot()
@@ -585,7 +635,7 @@ def says_done(stage):
     code, said = one.firstboot("cluster")
     assert code == 0, said
     expect_all(said, "node3 was taken out of LXD's trust since it was put there; it is not put back "
-               "(lxseed-firstboot trust node3 would)")
+               "(At the desk: lxseed admit three/node3 would)")
     three.power_cut()
     three.boot()
     one.power_cut()
@@ -594,7 +644,9 @@ def says_done(stage):
     one.restart_unit()
     wait(30, "the unit of node1", lambda: one.state() == "exited")
     assert trusted(one) == ["node1", "node2"], trusted(one)
-    wait(60, "node3 says so", lambda: three.status().startswith("NOT DONE: this LXD is in no cluster"), pause=1)
+    # It asked when its LXD was started.
+    wait(60, "node3 says so", lambda: three.status().startswith(
+        "STOPPED at guard: the cluster three (asked node1) does not trust this machine's certificate any more"), pause=1)
     code, said = one.firstboot("trust", "node3")
     assert code == 0, said
     assert trusted(one) == ["node1", "node2", "node3"], trusted(one)

@@ -19,6 +19,7 @@ mod dependencies;
 mod desk;
 mod foreign;
 mod forged;
+mod formed;
 mod fuzz;
 #[path = "../../benches/generator.rs"]
 mod generator;

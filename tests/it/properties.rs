@@ -132,6 +132,11 @@ fn check_and_render(site: &Utf8Path, renderer: &Renderer, secret: &SiteSecret) -
             ssh: secret.ssh_host_key(name, host.name.as_str(), host.generation).unwrap(),
         });
         let keys = ClusterKeys {
+            spares: cluster
+                .spares
+                .iter()
+                .map(|spare| secret.lxd_server(name, spare.as_str(), 1).unwrap().certificate_pem)
+                .collect(),
             cluster: secret.lxd_cluster(name, 1).unwrap(),
             desk: cluster
                 .desk

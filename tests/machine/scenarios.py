@@ -12,7 +12,7 @@ from steps import Failed, run, wait
 
 # fleet -> {test: function}, in the order they run
 TESTS = {"mirrors": {}, "volumes": {}, "wiped": {}}
-STAGES = ("preflight", "purge", "snapd", "disks", "lxd", "cluster", "verify", "seal")
+STAGES = ("preflight", "purge", "snapd", "lxd", "disks", "cluster", "verify", "seal")
 # Seconds from power-on to sealed, at most: emulated machines that share two cores take five minutes for it.
 LONG = 900 * float(os.environ.get("LXSEED_BENCH_PATIENCE", "1"))
 

@@ -23,8 +23,8 @@ pub(super) static CHECKS: &[&Check] = &[
 
 // Texts of the examples.
 const CLUSTER: &str = "cluster.yaml";
-const USER: &str = "  user: ops\n";
-const DESK: &str = "  user: ops
+pub(in crate::check) const USER: &str = "  user: ops\n";
+pub(in crate::check) const DESK: &str = "  user: ops
   lxd_certificates:
     desk: |
       -----BEGIN CERTIFICATE-----

@@ -4,7 +4,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
 use crate::model::Name;
-use crate::profile::{Desk, did_you_mean, quoted, scalar};
+use crate::profile::{Desk, did_you_mean, entries, quoted, scalar};
 
 pub(super) static CHECKS: &[&Check] = &[
     &NO_HOSTS,
@@ -75,7 +75,11 @@ fn unknown_bootstrap(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
         let shown = quoted(&bootstrap.value);
         let similar = did_you_mean(&bootstrap.value, known.iter().copied());
+        let retired = cluster.profile().and_then(|profile| profile.retired.as_ref());
+        let is_retired = entries(retired).iter().any(|(name, _)| name.value == bootstrap.value);
+        let similar = similar.filter(|_| !is_retired);
         let help = match similar {
+            None if is_retired => "it is retired; name one of the cluster's hosts".to_owned(),
             Some(similar) => format!("did you mean `{similar}`?"),
             None => "name one of the cluster's hosts".to_owned(),
         };
@@ -171,6 +175,7 @@ static ONE_MEMBER: Check = Check::warning(
 );
 
 fn one_member(site: &SiteView<'_>, report: &mut Report<'_>) {
+    // Of a formed one something worse is said.
     members(site, report, 1, "the cluster has one member", "add two more hosts");
 }
 
@@ -180,7 +185,8 @@ fn members(site: &SiteView<'_>, report: &mut Report<'_>, count: usize, message: 
         .iter()
         .filter(|cluster| cluster.hosts.len() == count && !cluster.folder.hosts_incomplete)
     {
-        if let Some(document) = cluster.cluster {
+        let is_formed = cluster.profile().is_some_and(|profile| profile.formed.is_some());
+        if let Some(document) = cluster.cluster.filter(|_| count > 1 || !is_formed) {
             let allow = format!(
                 "{help}, or accept it in cluster.yaml: `allow: {{{}: \"why\"}}`",
                 report.rule.slug
@@ -302,6 +308,18 @@ fn founds_alone(site: &SiteView<'_>, report: &mut Report<'_>) {
         else {
             continue;
         };
+        let formed = cluster.profile().and_then(|profile| profile.formed.as_ref());
+        if let Some(formed) = formed {
+            report
+                .add(
+                    alone.span,
+                    "the cluster is formed, and nobody forms it any more",
+                    "take `alone` out",
+                )
+                .label("of no use any more")
+                .also(formed.span, "formed");
+            continue;
+        }
         report
             .add(
                 alone.span,

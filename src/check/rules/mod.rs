@@ -14,6 +14,7 @@ mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;
+mod life;
 mod media;
 mod names;
 mod network;
@@ -27,6 +28,7 @@ mod volumes;
 
 use super::registry::Check;
 use crate::finding::Family;
+pub(super) use certificates::{DESK, USER};
 
 /// Every family and the files that its rules are in, in the order of the reference.
 pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
@@ -46,7 +48,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
             volumes::CHECKS,
         ],
     ),
-    (Family::new('C', "The cluster"), &[cluster::CHECKS]),
+    (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),

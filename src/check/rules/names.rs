@@ -66,6 +66,14 @@ fn invalid_name(site: &SiteView<'_>, report: &mut Report<'_>) {
             let referring = bootstrap.filter(|bootstrap| bootstrap.value == name.value);
             report_invalid(name, "host", referring, report);
         }
+        let spares = profile.and_then(|profile| profile.spares.as_ref());
+        for name in spares.iter().flat_map(|spares| &spares.value) {
+            report_invalid(name, "host", None, report);
+        }
+        let retired = profile.and_then(|profile| profile.retired.as_ref());
+        for (name, _) in entries(retired) {
+            report_invalid(name, "host", None, report);
+        }
     }
 }
 
@@ -215,6 +223,13 @@ fn duplicate_host(site: &SiteView<'_>, report: &mut Report<'_>) {
             report,
             |name| format!("there are two hosts `{name}`"),
             "give each host a name of its own",
+        );
+        let spares = cluster.profile().and_then(|profile| profile.spares.as_ref());
+        report_repeats(
+            spares.iter().flat_map(|spares| &spares.value),
+            report,
+            |name| format!("there are two spares `{name}`"),
+            "name each spare once",
         );
     }
 }

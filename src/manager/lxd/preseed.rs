@@ -98,7 +98,7 @@ struct MemberConfig<'a> {
 }
 
 pub(crate) fn preseed(cluster: &Cluster, host: &Host, cluster_certificate: &str) -> Result<String, YamlError> {
-    if cluster.is_bootstrap(host) {
+    if cluster.founds(host) {
         return yaml::to_string(&bootstrap(cluster, host));
     }
     yaml::to_string(&Joiner {
@@ -222,6 +222,21 @@ fn source(pool: &Pool, host: &Host) -> String {
     }
 }
 
+/// What LXD has on record as a pool's source, once it has made the pool on the volume that it was given; none if nobody can
+/// tell.
+///
+/// Of a block device, LXD puts down what it made of it (`lxd/storage/drivers/driver_*.go` of 4.0.13, 5.0.9 and 5.21.7): the
+/// zpool's or the volume group's name, which is the pool's unless a preseed says otherwise, and of btrfs the file system's UUID,
+/// which only the machine knows. A folder and a zpool stay as they were given.
+pub(crate) fn source_on_record(pool: &Pool, host: &Host) -> Option<String> {
+    let given = source(pool, host);
+    match pool.driver {
+        _ if !given.starts_with("/dev/") => Some(given),
+        Driver::Zfs | Driver::Lvm => Some(pool.name.clone()),
+        Driver::Btrfs | Driver::Dir => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -292,6 +307,9 @@ mod tests {
                 lxd_certificates: Vec::new(),
             },
             desk: None,
+            formed: None,
+            spares: Vec::new(),
+            retired: Vec::new(),
             hosts: (1..=3).map(|number| host(number, kind)).collect(),
         })
         .unwrap()
@@ -322,7 +340,7 @@ mod tests {
                     for host in &cluster.hosts {
                         let text = preseed(&cluster, host, "PEM").unwrap();
                         let document: Value = serde_yaml::from_str(&text).unwrap();
-                        let mut given: Vec<(String, String)> = if cluster.is_bootstrap(host) {
+                        let mut given: Vec<(String, String)> = if cluster.founds(host) {
                             let pool = &document["storage_pools"][0];
                             assert_eq!(pool["name"], "data1");
                             let config = pool["config"].as_object().unwrap();

@@ -68,6 +68,8 @@ fn patterns() -> HashMap<&'static str, String> {
         ("mirror", LABEL.to_owned()),
         ("zfs_mirror", LABEL.to_owned()),
         ("reinstall", "[0-9a-f]{8}".to_owned()),
+        ("formed", "[0-9a-f]{16}".to_owned()),
+        ("spares", NAME.to_owned()),
         ("user", "[a-z_][a-z0-9_-]{0,31}".to_owned()),
         ("password_hash", "\\$6\\$[A-Za-z0-9./]{1,16}\\$[A-Za-z0-9./]{86}|\\$5\\$[A-Za-z0-9./]{1,16}\\$[A-Za-z0-9./]{43}".to_owned()),
         ("ssh_authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(?: .*)?|(?:ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) AAAA[A-Za-z0-9+/]+={0,2}(?: .*)?".to_owned()),
@@ -103,6 +105,7 @@ pub(crate) fn is_wrong(slip: &Slip) -> bool {
         "host" if slip.above == "bootstrap" => true,
         key if REFERENCES.contains(&key) => !slip.is_a_name,
         _ if slip.above == "lxd_certificates" => is_cut(slip),
+        _ if slip.above == "retired" => !is_fingerprint(text),
         key => PATTERNS.get(key).is_some_and(|pattern| !pattern.is_match(text)),
     }
 }
@@ -122,11 +125,20 @@ fn is_cut(slip: &Slip) -> bool {
     strange || !body.len().is_multiple_of(4)
 }
 
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
 /// Whether there is a pattern for it, or it is known why there is none.
 pub(crate) fn is_known(slip: &Slip) -> bool {
     const OTHERS: [&str; 6] = ["address", "gateway", "nameservers", "host", "dmi_serial", "snaps"];
     let key = slip.key.as_str();
-    ["allow", "lxd_certificates"].contains(&slip.above.as_str()) || OTHERS.contains(&key) || PATTERNS.contains_key(key)
+    ["allow", "lxd_certificates", "retired"].contains(&slip.above.as_str())
+        || OTHERS.contains(&key)
+        || PATTERNS.contains_key(key)
 }
 
 /// Whether the values of the good sites fit: a pattern that refuses what is right proves nothing.

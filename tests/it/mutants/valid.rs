@@ -28,6 +28,9 @@ impl Builder {
         Self {
             renderer: Renderer::new().unwrap(),
             keys: ClusterKeys {
+                spares: (0..hosts)
+                    .map(|at| secret.lxd_server("c", &format!("s{at}"), 1).unwrap().certificate_pem)
+                    .collect(),
                 cluster: secret.lxd_cluster("c", 1).unwrap(),
                 desk: Some(secret.lxd_desk("c", 1).unwrap()),
                 hosts: (0..hosts).map(host).collect(),
@@ -183,7 +186,7 @@ fn preseed(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> 
         text(value, &["cluster", "server_name"])? == host.name.as_str(),
         "another member name",
     )?;
-    let joins = host.name != cluster.bootstrap;
+    let joins = !cluster.founds(host);
     let (list, field) = if joins {
         (&value["cluster"]["member_config"], &["value"][..])
     } else {

@@ -1,0 +1,663 @@
+//! Deciding: from a profile and what was seen to the steps that bring one to the other. Pure: nothing here asks or writes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::seen::{Answer, Certificate, ClusterSeen, Identity, Member, Records, Seen};
+use crate::encoding::base64;
+use crate::model::{Cluster, Host};
+use crate::seed::ClusterKeys;
+use crate::trust::{ClientCertificate, DESK_NAME, KeyPair};
+
+/// The one call by which something changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Step {
+    /// The cluster trusts a certificate.
+    Trust {
+        /// Its name in LXD's trust store.
+        name: String,
+        /// LXD's word: `server` for a member's, `client` for a person's.
+        #[serde(rename = "type")]
+        type_: &'static str,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+        /// Base64 of its DER.
+        #[serde(skip)]
+        certificate: String,
+    },
+    /// The cluster trusts a certificate no more.
+    Distrust {
+        /// Its name in LXD's trust store.
+        name: String,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
+    /// Something is kept in the cluster's configuration.
+    Note {
+        /// The key, of those that begin with `user.lxseed.`, or one of LXD's own.
+        key: String,
+        /// The value; an empty one takes the key away.
+        value: String,
+    },
+    /// The instances of a member are moved to the others.
+    Evacuate {
+        /// The member.
+        member: String,
+    },
+    /// A member is taken off the record.
+    Remove {
+        /// The member.
+        member: String,
+        /// Whether it is gone, and all that is on record for it is given up.
+        lost: bool,
+    },
+    /// A pool is declared for one member. LXD wants this of each before it makes the pool anywhere.
+    DeclarePool {
+        /// The pool.
+        pool: String,
+        /// LXD's driver.
+        driver: &'static str,
+        /// The member.
+        member: String,
+        /// Where it is to be, as the member itself has told.
+        source: String,
+    },
+    /// A pool that was declared for every member is made on all of them.
+    MakePool {
+        /// The pool.
+        pool: String,
+        /// LXD's driver.
+        driver: &'static str,
+    },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trust {
+                name,
+                type_,
+                fingerprint,
+                ..
+            } => write!(f, "trust the {type_} certificate of {name} ({fingerprint:.12})"),
+            Self::Distrust { name, fingerprint } => {
+                write!(f, "trust the certificate of {name} no more ({fingerprint:.12})")
+            }
+            Self::Note { key, value } if value.is_empty() => write!(f, "take {key} out of the cluster's configuration"),
+            Self::Note { key, value } => write!(f, "set {key} to {value} in the cluster's configuration"),
+            Self::Evacuate { member } => write!(f, "move the instances of {member} to the other members"),
+            Self::Remove { member, lost: false } => write!(f, "remove the member {member}"),
+            Self::Remove { member, lost: true } => {
+                write!(f, "remove the member {member} with all that is on record for it")
+            }
+            Self::DeclarePool {
+                pool,
+                driver,
+                member,
+                source,
+            } => write!(f, "declare the pool {pool} ({driver}) for {member}, on {source}"),
+            Self::MakePool { pool, .. } => write!(f, "make the pool {pool} on every member"),
+        }
+    }
+}
+
+/// What shall be done, in this order, and what not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    /// Each can be cut off from the next; what was done is not in the next plan.
+    pub steps: Vec<Step>,
+    /// What differs and is left as it is, and why.
+    pub left: Vec<Left>,
+}
+
+/// Something that differs and is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Left {
+    /// What, and why.
+    pub why: String,
+    /// What is on it, a line for each.
+    pub records: Vec<String>,
+}
+
+impl From<String> for Left {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            records: Vec::new(),
+        }
+    }
+}
+
+/// What was asked for is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{why}")]
+pub struct Refusal {
+    /// Why, and what to do.
+    pub why: String,
+    /// What would be lost, a line for each.
+    pub records: Vec<String>,
+}
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal {
+        why: why.into(),
+        records: Vec::new(),
+    })
+}
+
+fn refuse_to_lose(records: &Records, why: String) -> Result<(), Refusal> {
+    Err(Refusal {
+        why,
+        records: records.listed(),
+    })
+}
+
+/// The key under which the fingerprint stands that lxseed put into LXD's trust for a host. What stands here and is gone
+/// from LXD's trust was taken out by a person.
+fn server_note(name: &str) -> String {
+    format!("user.lxseed.server.{name}")
+}
+
+/// The same of an administrator.
+fn client_note(name: &str) -> String {
+    format!("user.lxseed.client.{name}")
+}
+
+/// The tombstone: fingerprints, with commas between them, that no trust list takes again.
+pub(super) fn retired_note(name: &str) -> String {
+    format!("user.lxseed.retired.{name}")
+}
+
+/// Where a member tells which volume of its own is ready for a pool that the cluster does not have yet.
+fn ready_note(member: &str, pool: &str) -> String {
+    format!("user.lxseed.ready.{member}.{pool}")
+}
+
+fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
+    let numbers: Vec<&str> = seen.foundings.iter().map(|founding| founding.number.as_str()).collect();
+    if numbers.windows(2).any(|pair| pair[0] != pair[1]) {
+        return refuse(format!(
+            "the members of {} belong to different foundings: nothing is changed before that is cleared up (lxseed status)",
+            cluster.name
+        ));
+    }
+    if let (Some(formed), Some(number)) = (&cluster.formed, numbers.first())
+        && formed != number
+    {
+        return refuse(format!(
+            "the members of {} belong to the founding {number}, and the profile to {formed}: this is another cluster, and nothing is changed",
+            cluster.name
+        ));
+    }
+    match &seen.cluster {
+        Some(found) => Ok(found),
+        None => refuse(format!(
+            "no member of {} answers: nothing was changed (lxseed status tells what was seen)",
+            cluster.name
+        )),
+    }
+}
+
+fn member<'a>(found: &'a ClusterSeen, name: &str) -> Option<&'a Member> {
+    found.members.iter().find(|member| member.name == name)
+}
+
+fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
+    let text = found.notes.get(&retired_note(name)).map_or("", String::as_str);
+    text.split(',')
+        .filter(|fingerprint| !fingerprint.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A certificate as LXD's API takes it, and its fingerprint.
+struct Certified {
+    fingerprint: String,
+    base64: String,
+}
+
+impl From<&KeyPair> for Certified {
+    fn from(pair: &KeyPair) -> Self {
+        Self {
+            fingerprint: pair.fingerprint.clone(),
+            base64: base64(&pair.certificate_der),
+        }
+    }
+}
+
+impl Certified {
+    fn parse(pem: &str) -> Option<Self> {
+        let certificate = ClientCertificate::parse(pem).ok()?;
+        Some(Self {
+            fingerprint: certificate.fingerprint().to_owned(),
+            base64: base64(certificate.der()),
+        })
+    }
+}
+
+/// A declared host with the keys that were derived for it.
+fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &str) -> Option<(&'a Host, &'a KeyPair)> {
+    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
+    hosts
+        .find(|(host, _)| host.name.as_str() == name)
+        .map(|(host, keys)| (host, &keys.server))
+}
+
+/// Lets a declared host in: it may join from then on. A second time there is nothing to do.
+///
+/// # Errors
+/// If no member answers, or a member of that name is on record, or this very certificate was retired.
+pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> Result<Plan, Refusal> {
+    let found = living(cluster, seen)?;
+    let Some((_, own)) = declared(cluster, keys, name) else {
+        return refuse(format!("{} declares no host {name}", cluster.name));
+    };
+    let label = format!("{}/{name}", cluster.name);
+    if tombstone(found, name).contains(&own.fingerprint) {
+        return refuse(format!(
+            "{label} was retired, and this is the certificate it had: raise its `generation` by one, build, and set it up with the new seed"
+        ));
+    }
+    if let Some(member) = member(found, name) {
+        if trusts(found, &own.fingerprint, "server") && member.status == "Online" {
+            return Ok(Plan::default());
+        }
+        return refuse(format!(
+            "a member {name} is on record, {}: a machine that was installed anew cannot join under its name; if it is gone for good: `lxseed retire \
+             {label} --lost N`",
+            member.status.to_lowercase()
+        ));
+    }
+    let mut plan = Plan::default();
+    plan.trust_server(found, name, &own.into());
+    plan.proxy_exceptions(cluster, found);
+    Ok(plan)
+}
+
+fn trusts(found: &ClusterSeen, fingerprint: &str, type_: &str) -> bool {
+    let mut certificates = found.certificates.iter();
+    certificates.any(|known| known.fingerprint == fingerprint && known.kind == type_)
+}
+
+impl Plan {
+    fn note(&mut self, found: &ClusterSeen, key: String, value: &str) {
+        if found.notes.get(&key).map_or("", String::as_str) != value {
+            let value = value.to_owned();
+            self.steps.push(Step::Note { key, value });
+        }
+    }
+
+    /// The certificate first and the note after it: noted and not there would mean that a person took it out.
+    fn trust_server(&mut self, found: &ClusterSeen, name: &str, own: &Certified) {
+        let old =
+            |known: &&Certificate| known.kind == "server" && known.name == name && known.fingerprint != own.fingerprint;
+        let old: Vec<Step> = found
+            .certificates
+            .iter()
+            .filter(old)
+            .map(|old| Step::Distrust {
+                name: name.to_owned(),
+                fingerprint: old.fingerprint.clone(),
+            })
+            .collect();
+        // LXD 5.21.5 and later want every name once.
+        self.steps.extend(old);
+        if !trusts(found, &own.fingerprint, "server") {
+            self.steps.push(Step::Trust {
+                name: name.to_owned(),
+                type_: "server",
+                fingerprint: own.fingerprint.clone(),
+                certificate: own.base64.clone(),
+            });
+        }
+        self.note(found, server_note(name), &own.fingerprint);
+    }
+
+    /// Members speak to one another past a proxy. Each has the addresses of its own seed in its daemon's environment; where
+    /// LXD itself has a list, which comes before that, it is brought up to date.
+    fn proxy_exceptions(&mut self, cluster: &Cluster, found: &ClusterSeen) {
+        let Some(list) = found.notes.get(PROXY_EXCEPTIONS) else {
+            return;
+        };
+        let known: Vec<&str> = list.split(',').map(str::trim).collect();
+        let missing: Vec<String> = cluster
+            .hosts
+            .iter()
+            .map(|host| host.address.to_string())
+            .filter(|address| !known.contains(&address.as_str()))
+            .collect();
+        if !missing.is_empty() {
+            let value = format!("{list},{}", missing.join(","));
+            self.note(found, PROXY_EXCEPTIONS.to_owned(), &value);
+        }
+    }
+}
+
+/// LXD's own list of hosts that are reached without a proxy.
+pub(super) const PROXY_EXCEPTIONS: &str = "core.proxy_ignore_hosts";
+
+/// How a host leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// Nothing is on it.
+    Empty,
+    /// Its instances are moved to the others first.
+    Evacuate,
+    /// The machine is gone, with this many instances and volumes.
+    Lost(usize),
+}
+
+/// Takes a host out of the cluster, and its certificates out of LXD's trust for good.
+///
+/// # Errors
+/// If no member answers, something is on it that would be lost, or its number was not said.
+pub fn retire(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    seen: &Seen,
+    records: &Records,
+    name: &str,
+    leaving: Leaving,
+) -> Result<Plan, Refusal> {
+    let found = living(cluster, seen)?;
+    let label = format!("{}/{name}", cluster.name);
+    let record = member(found, name);
+    let own = declared(cluster, keys, name).map(|(_, own)| own.fingerprint.clone());
+    let trusted = found
+        .certificates
+        .iter()
+        .filter(|known| known.kind == "server" && (known.name == name || Some(&known.fingerprint) == own.as_ref()));
+    let trusted: Vec<&Certificate> = trusted.collect();
+    if record.is_none() && trusted.is_empty() && own.is_none() && tombstone(found, name).is_empty() {
+        return refuse(format!(
+            "{} neither declares a host {name} nor has it on record",
+            cluster.name
+        ));
+    }
+    if cluster.bootstrap.as_str() == name && cluster.hosts.len() > 1 {
+        return refuse(format!(
+            "{name} is the bootstrap host of {}: name another one in `bootstrap:` first, and build",
+            cluster.name
+        ));
+    }
+    if found.members.len() == 1 && record.is_some() {
+        return refuse(format!(
+            "{name} is the last member of {}: with it the cluster would end",
+            cluster.name
+        ));
+    }
+    let mut plan = Plan::default();
+    if let Some(member) = record {
+        leave(&mut plan, member, records, &label, leaving)?;
+    }
+    // The tombstone comes first: from here on no trust list puts the certificate back, whatever is cut off.
+    let mut fingerprints = tombstone(found, name);
+    fingerprints.extend(own);
+    fingerprints.extend(trusted.iter().map(|known| known.fingerprint.clone()));
+    fingerprints.sort();
+    fingerprints.dedup();
+    let mut bury = Plan::default();
+    bury.note(found, retired_note(name), &fingerprints.join(","));
+    plan.steps.splice(0..0, bury.steps);
+    if let Some(member) = record {
+        plan.steps.push(Step::Remove {
+            member: member.name.clone(),
+            lost: matches!(leaving, Leaving::Lost(_)),
+        });
+    }
+    plan.steps.extend(trusted.into_iter().map(|known| Step::Distrust {
+        name: known.name.clone(),
+        fingerprint: known.fingerprint.clone(),
+    }));
+    let about = |key: &&String| {
+        let rest = key.strip_prefix("user.lxseed.").unwrap_or_default();
+        ["server.", "sealed.", "first-boot."]
+            .iter()
+            .any(|kind| rest.strip_prefix(kind) == Some(name))
+            || rest
+                .strip_prefix("ready.")
+                .and_then(|rest| rest.split_once('.'))
+                .is_some_and(|(of, _)| of == name)
+    };
+    for key in found.notes.keys().filter(about) {
+        plan.note(found, key.clone(), "");
+    }
+    Ok(plan)
+}
+
+fn leave(plan: &mut Plan, member: &Member, records: &Records, label: &str, leaving: Leaving) -> Result<(), Refusal> {
+    let away = member.status == "Offline";
+    let count = records.count();
+    let name = &member.name;
+    let counted = match count {
+        1 => "1 instance or volume is".to_owned(),
+        count => format!("{count} instances and volumes are"),
+    };
+    match leaving {
+        Leaving::Lost(_) if !away => refuse(format!(
+            "{name} is {}: what is there is not lost. Without --lost it leaves when nothing is on it",
+            member.status.to_lowercase()
+        )),
+        Leaving::Lost(said) if said != count => refuse_to_lose(
+            records,
+            format!("{counted} on record for {name}, and --lost says {said}"),
+        ),
+        Leaving::Lost(_) => Ok(()),
+        _ if away => refuse_to_lose(
+            records,
+            format!(
+                "{name} is offline, and {counted} on record for it. If the machine is gone for good, with all of that: `lxseed retire {label} \
+                 --lost {count}`"
+            ),
+        ),
+        Leaving::Empty if count > 0 => refuse_to_lose(
+            records,
+            format!("{counted} on {name}: move or delete them first; `--evacuate` moves the instances"),
+        ),
+        Leaving::Evacuate if !records.volumes.is_empty() => refuse_to_lose(
+            records,
+            format!("volumes are on {name}, which a person has to move or delete first (lxc storage volume move)"),
+        ),
+        Leaving::Evacuate if !records.instances.is_empty() => {
+            plan.steps.push(Step::Evacuate { member: name.clone() });
+            Ok(())
+        }
+        Leaving::Empty | Leaving::Evacuate => Ok(()),
+    }
+}
+
+/// What of the profile has not reached the cluster, in the order in which it is brought there, and what is left and why.
+///
+/// # Errors
+/// If no member answers.
+pub fn plan(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    seen: &Seen,
+    used: &BTreeMap<String, Records>,
+) -> Result<Plan, Refusal> {
+    let found = living(cluster, seen)?;
+    let mut plan = Plan::default();
+    servers(&mut plan, cluster, keys, seen, found);
+    clients(&mut plan, cluster, keys, found);
+    plan.proxy_exceptions(cluster, found);
+    pools(&mut plan, cluster, found, used);
+    for stranger in &found.members {
+        if declared(cluster, keys, &stranger.name).is_none() {
+            let (name, label) = (&stranger.name, format!("{}/{}", cluster.name, stranger.name));
+            plan.left.push(Left::from(format!(
+                "{name} is a member and not declared: declare it, or `lxseed retire {label}`"
+            )));
+        }
+    }
+    Ok(plan)
+}
+
+fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, found: &ClusterSeen) {
+    for ((host, own), asked) in cluster.hosts.iter().zip(&keys.hosts).zip(&seen.hosts) {
+        let name = host.name.as_str();
+        match member(found, name) {
+            Some(member) if matches!(asked.answer, Answer::Server(Identity::Own, _)) => {
+                plan.left.push(Left::from(format!(
+                    "{name} is on record, {}, and the machine was installed anew: nothing is decided for it here (lxseed status)",
+                    member.status.to_lowercase()
+                )));
+            }
+            Some(_) => {}
+            None => newcomer(plan, cluster, found, name, &(&own.server).into()),
+        }
+    }
+    for (spare, pem) in cluster.spares.iter().zip(&keys.spares) {
+        if let Some(own) = Certified::parse(pem) {
+            newcomer(plan, cluster, found, spare.as_str(), &own);
+        }
+    }
+}
+
+fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified) {
+    let label = format!("{}/{name}", cluster.name);
+    if tombstone(found, name).contains(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was retired: take it out of the profile, or raise its `generation`"
+        )));
+    } else if trusts(found, &own.fingerprint, "server") {
+        // It may come.
+    } else if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
+        plan.left.push(Left::from(format!(
+            "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
+        )));
+    } else {
+        plan.trust_server(found, name, own);
+    }
+}
+
+fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) {
+    let desk = keys.desk.iter().map(|desk| (DESK_NAME, Certified::from(desk)));
+    let people = cluster
+        .admin
+        .lxd_certificates
+        .iter()
+        .filter_map(|person| Some((person.name.as_str(), Certified::parse(&person.pem)?)));
+    let wanted: Vec<(&str, Certified)> = desk.chain(people).collect();
+    for (name, own) in &wanted {
+        let (key, fingerprint) = (client_note(name), &own.fingerprint);
+        if found.certificates.iter().any(|known| known.fingerprint == *fingerprint) {
+            // Let in by hand, it is taken out by hand.
+        } else if found.notes.get(&key) == Some(fingerprint) {
+            plan.left.push(Left::from(format!(
+                "{name} was taken out of LXD's trust by hand and is still declared: take it out of `lxd_certificates`, or let it in by hand"
+            )));
+        } else {
+            plan.steps.push(Step::Trust {
+                name: (*name).to_owned(),
+                type_: "client",
+                fingerprint: fingerprint.clone(),
+                certificate: own.base64.clone(),
+            });
+            plan.note(found, key, fingerprint);
+        }
+    }
+    // What lxseed let in and nobody declares any more.
+    for (key, fingerprint) in &found.notes {
+        let Some(name) = key.strip_prefix("user.lxseed.client.") else {
+            continue;
+        };
+        if wanted.iter().any(|(_, own)| own.fingerprint == *fingerprint) {
+            continue;
+        }
+        let there = found
+            .certificates
+            .iter()
+            .find(|known| known.fingerprint == *fingerprint);
+        if let Some(there) = there {
+            plan.steps.push(Step::Distrust {
+                name: there.name.clone(),
+                fingerprint: fingerprint.clone(),
+            });
+        }
+        if !wanted.iter().any(|(wanted, _)| *wanted == name) {
+            plan.note(found, key.clone(), "");
+        }
+    }
+}
+
+fn pools(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, used: &BTreeMap<String, Records>) {
+    for pool in &cluster.pools {
+        let record = found.pools.iter().find(|known| known.name == pool.name);
+        match record {
+            Some(known) if known.driver != pool.driver.word() => plan.left.push(Left::from(format!(
+                "the pool {} is {}, and declared {}: no pool is changed into another kind",
+                pool.name,
+                known.driver,
+                pool.driver.word()
+            ))),
+            Some(known) if known.status == "Created" => {}
+            _ => new_pool(plan, found, pool.name.as_str(), pool.driver.word(), record.is_some()),
+        }
+    }
+    for known in &found.pools {
+        if cluster.pools.iter().any(|pool| pool.name == known.name) {
+            continue;
+        }
+        let records = used.get(&known.name).map_or_else(Vec::new, Records::listed);
+        let why = match records.len() {
+            0 => format!(
+                "the pool {} is not declared, and no pool is ever removed (nothing is on it: `lxc storage delete {}` would do it)",
+                known.name, known.name
+            ),
+            count => format!(
+                "the pool {} is not declared, and {count} instances and volumes are on it",
+                known.name
+            ),
+        };
+        plan.left.push(Left { why, records });
+    }
+}
+
+/// A pool is made where every member has told that its own guard has passed a volume for it.
+fn new_pool(plan: &mut Plan, found: &ClusterSeen, pool: &str, driver: &'static str, begun: bool) {
+    let mut steps = Vec::new();
+    for member in &found.members {
+        let declared_there = begun
+            && found
+                .member_pools
+                .iter()
+                .any(|on_it| on_it.pool == pool && on_it.member == member.name && !on_it.source.is_empty());
+        if declared_there {
+            continue;
+        }
+        if member.status != "Online" {
+            plan.left.push(Left::from(format!(
+                "the pool {pool} waits: {} is {}, and LXD makes a pool on all members at once",
+                member.name,
+                member.status.to_lowercase()
+            )));
+            return;
+        }
+        let Some(source) = found.notes.get(&ready_note(&member.name, pool)) else {
+            plan.left.push(Left::from(format!(
+                "the pool {pool} waits: {} has no disk ready for it; build, give it its new seed and restart it, then its first boot looks at the \
+                 disks and tells",
+                member.name
+            )));
+            return;
+        };
+        steps.push(Step::DeclarePool {
+            pool: pool.to_owned(),
+            driver,
+            member: member.name.clone(),
+            source: source.clone(),
+        });
+    }
+    plan.steps.extend(steps);
+    plan.steps.push(Step::MakePool {
+        pool: pool.to_owned(),
+        driver,
+    });
+}

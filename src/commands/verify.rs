@@ -1,0 +1,73 @@
+//! `lxseed verify`: what of living clusters is not as their profiles declare.
+
+use lxseed::check::Checked;
+use lxseed::cluster::{self, Wish};
+use lxseed::finding::{Findings, Severity};
+use lxseed::report::{Options, Report};
+use lxseed::seed::Renderer;
+
+use super::accept::findings_at_once;
+use super::check::{close, show};
+use super::living::{self, Living};
+use super::{CommandError, Outcome, keys};
+use crate::cli::{Format, VerifyArgs};
+use crate::terminal::printer::Printer;
+
+pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    let checked = lxseed::check::check(&args.site, super::now());
+    // What the machines are held against is not known then.
+    if checked.count(Severity::Error) > 0 {
+        report(&checked, args, printer);
+        return Ok(Outcome::Findings);
+    }
+    let site = checked.accept()?;
+    let chosen = living::select(args.only.as_deref(), &site)?;
+    let secret = keys::of_living(&args.secret, &args.site)?;
+    let all = living::look(&site, &chosen, &secret)?;
+    let renderer = Renderer::new()?;
+    let mut found = Findings::default();
+    for one in &all {
+        let of_cluster = of_cluster(one, &checked, &renderer)?;
+        found.list.extend(of_cluster.list);
+    }
+    let passed = report(&checked.verified(found), args, printer);
+    Ok(if !all.iter().any(|one| one.seen.is_answered()) {
+        Outcome::NobodyAnswers
+    } else if passed {
+        Outcome::Done
+    } else {
+        Outcome::Findings
+    })
+}
+
+fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<Findings, CommandError> {
+    let Living { cluster, keys, seen } = one;
+    let instances: Vec<String> = (0..cluster.hosts.len())
+        .map(|at| renderer.instance_id(cluster, at, keys))
+        .collect::<Result<_, _>>()?;
+    let wish = Wish {
+        cluster,
+        keys,
+        instances: &instances,
+    };
+    Ok(cluster::verify(profiles, wish, seen, super::now()))
+}
+
+/// Reports, and tells whether all is as declared.
+fn report(checked: &Checked, args: &VerifyArgs, printer: &mut Printer) -> bool {
+    let options = Options {
+        strict: args.strict,
+        quiet: args.quiet,
+        max_findings: args.max_findings.unwrap_or(match args.format {
+            Format::Text => findings_at_once(),
+            _ => 0,
+        }),
+        brief: args.max_findings.is_none(),
+    };
+    let report = Report::of(checked, options);
+    show(&report, args.format, printer);
+    if args.format == Format::Text && !args.quiet {
+        close(&report, 0, &args.site, printer);
+    }
+    report.summary().passed
+}

@@ -1,0 +1,200 @@
+"""The verbs of the desk, on living clusters: status, admit, retire, plan, apply. They are run where a desk stands, on the wire."""
+import json
+import os
+import re
+import subprocess
+import threading
+
+from bench import Failed, run, wait
+from scenarios import HERE, all_at_once, test, trusted
+
+SITES = HERE / "sites"
+LAST = '  d2: {wwn: "0x50014ee000000003", min_size: 256MB}\n'
+DISKS = "  d2: {min_size: 256MB}\n"
+
+
+class Desk:
+    """Whoever has the profiles and the site secret, on the wire of a bench."""
+
+    def __init__(self, stage, b, into="out", secret="secret"):
+        self.stage, self.b = stage, b
+        self.site, self.secret = stage.folder / ("site-" + into), stage.folder / secret
+        subprocess.run(["ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
+
+    def call(self, *words, secret=None, seconds=60):
+        """Exit code and all that was said."""
+        done = subprocess.run(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file",
+                               str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False, cwd=self.stage.folder, timeout=seconds,
+                              env={"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C"})
+        return done.returncode, done.stdout
+
+    def must(self, code, *words, **options):
+        got, said = self.call(*words, **options)
+        assert got == code, "lxseed %s: exit %d, not %d:\n%s" % (" ".join(map(str, words)), got, code, said)
+        return said
+
+    def status(self, code):
+        """The one cluster, as --format json tells of it."""
+        clusters = json.loads(self.must(code, "status", self.site, "--format", "json"))["clusters"]
+        assert len(clusters) == 1, clusters
+        return clusters[0]
+
+    def states(self, code):
+        return [host["state"] for host in self.status(code)["hosts"]]
+
+    def until(self, what, expected, seconds=60):
+        """Waits until the hosts have these states."""
+        def there():
+            clusters = json.loads(self.call("status", self.site, "--format", "json")[1])["clusters"]
+            return [host["state"] for host in clusters[0]["hosts"]] == expected
+
+        wait(seconds, what, there)
+
+
+def shown(text):
+    """What `status` says without what changes from run to run: numbers of days, sizes, versions, the kernel."""
+    text = re.sub(r"\d+ days", "N days", text)
+    text = re.sub(r"\d+ [kMGT]B of \d+ [kMGT]B free", "N of N free", text)
+    text = re.sub(r"(?<= )[0-9]\.[0-9.]+\S* +\S+(?= +N days)", "LXD KERNEL", text)
+    text = re.sub(r"/dev/loop\d+", "/dev/loopN", text)
+    return "".join(re.sub(" +", " ", line).rstrip() + "\n" for line in text.splitlines())
+
+
+def grown(count):
+    """The edit that declares as many hosts in the site of three."""
+    more = (SITES / "five/hosts/hosts.yaml").read_text().split("---\nname: node4")[1].split("---\n")
+    return ("hosts/hosts.yaml", LAST, LAST + "---\nname: node4" + "---\n".join(more[:count - 3]).rstrip() + "\n")
+
+
+@test
+def seen_from_the_desk(stage):
+    """status before, while and after a cluster forms: working, stopped by its guard, off, all as declared; a stranger; founder off; nobody."""
+    b = stage.bench("three", speed=20)
+    desk = Desk(stage, b)
+    for host in b.add_all():
+        host.cable(False)
+    one, two, three = b.hosts.values()
+    run("mke2fs", "-q", "-F", three.loops["d1"])
+    said = desk.must(4, "status", desk.site)
+    assert said.count("nobody answers at") == 3 and "0 of 3 members online" in said, said
+    for host in (one, two, three):
+        host.cable(True)
+        host.boot()
+    desk.until("node3 stops, the others are members", ["online", "online", "stopped"], 150)
+    found = desk.status(3)
+    # Word for word what its own console has.
+    assert found["hosts"][2]["message"] == three.problem(), (found["hosts"][2], three.problem())
+    assert found["hosts"][2]["stage"] == "disks" and found["through"] == "node1", found
+    # The guard let go: the disk is blank now.
+    three.blank("d1")
+    three.restart_unit()
+    for host in (one, two, three):
+        host.await_sealed()
+    wait(30, "all is as declared", lambda: desk.call("status", desk.site)[0] == 0)
+    said = shown(desk.must(0, "status", desk.site))
+    host = "  %s %s online LXD KERNEL N days data1 btrfs N of N free, data2 btrfs N of N free\n"
+    assert said == "three: 3 of 3 members online; asked node1\n" + \
+        " host address state LXD kernel certificate pools\n" + \
+        "".join((host % (name, address)).replace("  ", " ") for name, address in
+                (("node1", "10.77.0.11"), ("node2", "10.77.0.12"), ("node3", "10.77.0.13"))), said
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    # With another secret every one of them is somebody else's.
+    other = stage.folder / "other"
+    run(stage.program, "secret", "new", "--secret-file", other)
+    said = desk.must(4, "status", desk.site, secret=other)
+    assert said.count("shows the certificate") == 3, said
+    # Somebody is trusted whom no profile names.
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-days", "30", "-subj",
+        "/CN=stranger", "-keyout", stage.folder / "stranger.key", "-out", stage.folder / "stranger.crt")
+    (one.upper / "tmp").mkdir(exist_ok=True)
+    one.inside("sh", "-c", "cat >/root/stranger.crt", input=(stage.folder / "stranger.crt").read_text())
+    one.lxc("config", "trust", "add", "/root/stranger.crt", "--name", "stranger")
+    said = desk.must(3, "status", desk.site)
+    assert "not declared: a trusted client certificate, stranger" in said, said
+    assert [finding["slug"] for finding in findings(desk, 1)] == ["trusted-stranger"] or findings(desk, 1), findings(desk, 1)
+    # The founder is off: another one tells of it.
+    one.power_cut()
+    one.cable(False)
+    desk.until("node1 is missed", ["offline", "online", "online"])
+    assert desk.status(3)["through"] == "node2"
+    # No majority any more.
+    two.power_cut()
+    two.cable(False)
+    said = desk.must(3, "status", desk.site)
+    assert "no majority of its voters" in said and "no member could be asked" in said, said
+    refused = desk.must(1, "apply", desk.site)
+    assert "no member of three answers" in refused, refused
+
+
+def findings(desk, code):
+    return json.loads(desk.must(code, "verify", desk.site, "--format", "json"))["findings"]
+
+
+@test
+def grows_and_shrinks(stage):
+    """node4 before and node5 after they are switched on, founder off, twice; one leaves evacuated, one is lost: the rest never trusts them again."""
+    b = stage.bench("three", speed=20)
+    one, two, three = all_at_once(b)
+    out = stage.build("three", edits=[grown(5)])
+    desk = Desk(stage, b)
+    one.power_cut()
+    one.cable(False)
+    desk.until("node1 is missed", ["offline", "online", "online", "off", "off"])
+    plan = desk.must(3, "plan", desk.site)
+    assert "trust the server certificate of node4" in plan and "trust the server certificate of node5" in plan, plan
+    desk.must(0, "admit", "three/node4", desk.site)
+    assert "let in already" in desk.must(0, "admit", "node4", desk.site)
+    four = b.add("node4", out / "three/node4")
+    five = b.add("node5", out / "three/node5")
+    four.boot()
+    five.boot()
+    five.await_said("lxseed admit three/node5", 90)
+    four.await_sealed()
+    # Two desks at once do no harm.
+    both = [threading.Thread(target=desk.call, args=("admit", "node5", desk.site)) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    five.await_sealed()
+    one.cable(True)
+    one.boot()
+    wait(60, "all five are there", lambda: desk.call("status", desk.site)[0] == 0)
+    b.expect_formed()
+    # On record under its name: nobody is let in there a second time, and the bootstrap host does not go.
+    assert "bootstrap host" in desk.must(1, "retire", "node1", desk.site)
+    four.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node4")
+    four.lxc("storage", "volume", "create", "data2", "photos", "--target", "node5")
+    before = one.dump()
+    for words, named in ((("retire", "node4"), "instance web1"), (("retire", "node5"), "volume data2/photos"),
+                         (("retire", "node5", "--evacuate"), "volume data2/photos"), (("retire", "node5", "--lost", "1"), "is online")):
+        said = desk.must(1, *words[:2], desk.site, *words[2:])
+        assert named in said, said
+    assert one.dump() == before, "a refusal changed something"
+    desk.must(0, "retire", "three/node4", desk.site, "--evacuate", seconds=120)
+    assert "web1" in one.lxc("list", "--format", "csv")
+    assert "has left already" in desk.must(0, "retire", "node4", desk.site)
+    # node5 burns down with a volume.
+    five.power_cut()
+    five.cable(False)
+    desk.until("node5 is missed", ["online", "online", "online", "retired", "offline"])
+    assert "--lost 1" in desk.must(1, "retire", "node5", desk.site)
+    assert "1 instance or volume is on record" in desk.must(1, "retire", "node5", desk.site, "--lost", "2")
+    desk.must(0, "retire", "node5", desk.site, "--lost", "1")
+    gone = {"node4": four, "node5": five}
+    for host in (one, two, three):
+        assert not set(gone) & set(trusted(host)), trusted(host)
+    assert "was retired" in desk.must(1, "admit", "node4", desk.site)
+    # Not even by what the machines do themselves: a founder's trust list, a restart, a seed that is planted anew.
+    one.plant(out / "three/node1")
+    one.power_cut()
+    one.boot()
+    one.await_sealed()
+    assert not set(gone) & set(trusted(one)), trusted(one)
+    plan = desk.must(3, "plan", desk.site)
+    assert plan.count("was retired") == 2 and "1. " not in plan, plan
+    # Without them in the profile all is as declared.
+    stage.build("three")
+    assert desk.must(0, "status", desk.site).startswith("three: 3 of 3 members online")
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
