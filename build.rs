@@ -1,11 +1,37 @@
 //! Gives the program a digest of what it is made from, so that a tree tells which lxseed wrote it: during development
-//! the version stays the same while templates and code change.
+//! the version stays the same while templates and code change. And puts together what is the same in the first boot's script of
+//! every host: as a person reads it, and as every seed carries it, compressed as far as gzip goes, which takes too long for each run.
+
+#[path = "src/seed/bare.rs"]
+mod bare;
 
 use std::fmt::Write as _;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use sha2::{Digest, Sha256};
+
+/// The parts of `lxseed-firstboot` below its block of variables, in the order of the file.
+const FIRST_BOOT: [&str; 17] = [
+    "first-boot/common",
+    "first-boot/preflight",
+    "first-boot/purge",
+    "first-boot/snapd",
+    "common/disks",
+    "first-boot/layers",
+    "first-boot/disks",
+    "first-boot/volumes",
+    "first-boot/peers",
+    "first-boot/desk",
+    "first-boot/lxd",
+    "first-boot/cluster",
+    "first-boot/trust",
+    "first-boot/verify",
+    "first-boot/seal",
+    "first-boot/converge",
+    "first-boot/main",
+];
 
 /// Whatever a build's bytes can follow from, besides profiles and secret.
 const SOURCES: [&str; 3] = ["src", "templates", "Cargo.lock"];
@@ -33,7 +59,37 @@ fn main() -> io::Result<()> {
         let _ = write!(hex, "{byte:02x}");
     }
     println!("cargo:rustc-env=LXSEED_SOURCES={hex}");
-    Ok(())
+    first_boot(&root)
+}
+
+/// Bare, and a level of indentation is one space: a machine runs it, and a person reads it there in need only.
+fn shallow(script: &str) -> String {
+    let mut shallow = String::new();
+    for (kind, line) in bare::lines(&bare::without_comments(script)) {
+        let text = line.trim_start_matches(' ');
+        let spaces = line.len() - text.len();
+        shallow.extend((0..if kind == bare::Kind::Text { spaces } else { spaces / 4 }).map(|_| ' '));
+        shallow.push_str(text);
+        shallow.push('\n');
+    }
+    shallow
+}
+
+fn first_boot(root: &Path) -> io::Result<()> {
+    let mut text = String::new();
+    for part in FIRST_BOOT {
+        text.push('\n');
+        text.push_str(&fs::read_to_string(root.join(format!("templates/{part}.sh")))?);
+    }
+    let into = env::var_os("OUT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let mut gzip = Vec::new();
+    let options = zopfli::Options {
+        iteration_count: NonZeroU64::MIN,
+        ..zopfli::Options::default()
+    };
+    zopfli::compress(options, zopfli::Format::Gzip, shallow(&text).as_bytes(), &mut gzip)?;
+    fs::write(into.join("first-boot.gz"), gzip)?;
+    fs::write(into.join("first-boot.sh"), text)
 }
 
 /// The files below `path`. What an editor leaves beside them is not part of the program.

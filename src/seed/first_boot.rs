@@ -6,6 +6,7 @@ use flate2::Compression;
 use serde::Serialize;
 use tera::Tera;
 
+use super::bare::without_comments;
 use crate::encoding;
 use crate::model::{BundledSnap, ByteSize, Cluster, Name};
 use crate::shell::{self, ShellError};
@@ -14,26 +15,9 @@ use crate::trust::DESK_NAME;
 /// The one template: the block of variables at the top of `lxseed-firstboot`.
 const VALUES: &str = "first-boot/values.sh";
 
-/// Everything below that block, the same for every host, in the order of the file.
-const CONSTANT: &[&str] = &[
-    include_str!("../../templates/first-boot/common.sh"),
-    include_str!("../../templates/first-boot/preflight.sh"),
-    include_str!("../../templates/first-boot/purge.sh"),
-    include_str!("../../templates/first-boot/snapd.sh"),
-    include_str!("../../templates/common/disks.sh"),
-    include_str!("../../templates/first-boot/layers.sh"),
-    include_str!("../../templates/first-boot/disks.sh"),
-    include_str!("../../templates/first-boot/volumes.sh"),
-    include_str!("../../templates/first-boot/peers.sh"),
-    include_str!("../../templates/first-boot/desk.sh"),
-    include_str!("../../templates/first-boot/lxd.sh"),
-    include_str!("../../templates/first-boot/cluster.sh"),
-    include_str!("../../templates/first-boot/trust.sh"),
-    include_str!("../../templates/first-boot/verify.sh"),
-    include_str!("../../templates/first-boot/seal.sh"),
-    include_str!("../../templates/first-boot/converge.sh"),
-    include_str!("../../templates/first-boot/main.sh"),
-];
+/// Everything below that block, the same for every host; and the same bare and in gzip (build.rs).
+const CONSTANT: &str = include_str!(concat!(env!("OUT_DIR"), "/first-boot.sh"));
+const CONSTANT_GZIP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/first-boot.gz"));
 
 const UNIT: &str = include_str!("../../templates/first-boot/lxseed-firstboot.service");
 
@@ -53,8 +37,6 @@ pub(super) struct Bootcmd {
 /// The templates, parsed once.
 pub(super) struct Scripts {
     tera: Tera,
-    /// What is below the block of variables.
-    constant: Script,
     unit: Script,
     bootcmd: Bootcmd,
 }
@@ -66,13 +48,8 @@ impl Scripts {
             include_str!("../../templates/first-boot/values.sh"),
             shell::escape,
         )?;
-        let constant: String = CONSTANT.iter().flat_map(|part| ["\n", part]).collect();
         Ok(Self {
             tera,
-            constant: Script {
-                gzip: encoding::gzip(without_comments(&constant).as_bytes(), Compression::best()),
-                text: constant,
-            },
             unit: Script {
                 gzip: encoding::gzip(UNIT.as_bytes(), Compression::best()),
                 text: UNIT.to_owned(),
@@ -89,8 +66,8 @@ impl Scripts {
         let mut text = shell::rendered(&self.tera, VALUES, &Values::of(cluster, at))?;
         let mut gzip = encoding::gzip(text.as_bytes(), Compression::fast());
         // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
-        gzip.extend(&self.constant.gzip);
-        text.push_str(&self.constant.text);
+        gzip.extend(CONSTANT_GZIP);
+        text.push_str(CONSTANT);
         Ok(Script { text, gzip })
     }
 
@@ -102,42 +79,6 @@ impl Scripts {
     pub(super) fn unit(&self) -> &Script {
         &self.unit
     }
-}
-
-/// What ends a document that is a program in Python.
-const PYTHON: &str = "PY";
-
-/// The script without empty lines and those that are comments as a whole. The headings of its parts stay, without their rules.
-fn without_comments(text: &str) -> String {
-    let mut bare = String::with_capacity(text.len());
-    let mut until = None;
-    for line in text.lines() {
-        let heading = line.starts_with("# ---- ");
-        let comment = line.trim_start().starts_with('#') && !heading;
-        match until {
-            Some(end) if line == end => until = None,
-            // A document within the script is text of another language; Python has the same comments.
-            Some(PYTHON) if comment => continue,
-            Some(_) => {}
-            None if comment || line.is_empty() => continue,
-            None => until = document(line),
-        }
-        bare.push_str(if heading {
-            line.trim_end_matches('-').trim_end()
-        } else {
-            line
-        });
-        bare.push('\n');
-    }
-    bare
-}
-
-/// The line that ends the here-document which this line begins.
-fn document(line: &str) -> Option<&str> {
-    let (_, word) = line.split_once("<<")?;
-    let word = word.trim_start_matches('\'');
-    let length = word.find(|c: char| !c.is_ascii_uppercase());
-    word.get(..length.unwrap_or(word.len())).filter(|word| !word.is_empty())
 }
 
 /// Everything is text, since everything becomes a shell variable.

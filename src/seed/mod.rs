@@ -1,5 +1,6 @@
 //! From the model to bytes: pure functions that touch neither clock, file system nor environment.
 
+mod bare;
 mod digest;
 mod file;
 mod first_boot;

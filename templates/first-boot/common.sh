@@ -42,7 +42,7 @@ say() {
 later() {
     trap - ERR
     say "$*; will be tried again" >&2
-    tell waiting "$*"
+    tell waiting "$*" || true
     exit "$TRY_AGAIN"
 }
 
@@ -52,7 +52,7 @@ stop() {
     say "STOPPED: $*" >&2
     say "when that is put right: systemctl restart lxseed-firstboot" >&2
     printf '%s: %s\n' "$STAGE" "$*" | put "$STATE/problem" 0644
-    tell stopped "$*"
+    tell stopped "$*" || true
     exit "$NEEDS_A_PERSON"
 }
 

@@ -34,9 +34,23 @@ trust_desk() {
     fi
 }
 
+# Nothing is written into a cluster that is not this host's: an LXD that somebody uses as a member of another, or one that follows
+# another founding. A member that has just joined does not show the number yet.
+own_words() {
+    local number
+    if ! marked joined; then
+        [[ $(API_TIMEOUT=5 clustered) = no ]]
+        return
+    fi
+    formed
+    number=$(API_TIMEOUT=5 lxd_api GET /1.0 'd["config"].get("user.lxseed.founding")' 2>/dev/null) &&
+        [[ -z $number || ${F_FOUNDING:--} = - || $number = "$F_FOUNDING" ]]
+}
+
 # set_words KEY VALUE...: fails when LXD does not take them within seconds.
 set_words() {
     local body='' value
+    own_words || return 1
     while (($#)); do
         value=${2//\\/\\\\}
         body+="${body:+, }\"$1\": \"${value//\"/\\\"}\""

@@ -75,6 +75,11 @@ class Desk:
         config = self.ask(member, "/1.0?target=node1")["config"]
         return config.get("%s.%s" % (KEY, host.name), ""), config.get("user.lxseed.sealed.%s" % host.name, "")
 
+    def admit(self, host, name, path):
+        der = ssl.PEM_cert_to_DER_cert(path.read_text())
+        self.ask(host, "/1.0/certificates", "POST", {"type": "server", "name": name, "certificate": base64.b64encode(der).decode()})
+        self.patch(host, **{"user.lxseed.server." + name: hashlib.sha256(der).hexdigest()})
+
     def patch(self, host, **words):
         self.ask(host, method="PATCH", body={"config": words})
 
@@ -177,8 +182,7 @@ def told_to_the_desk(stage):
     assert KEY not in desk.ask(one)["config"], "what node1 told before is the cluster's now"
 
     another_seed_lies_open(stage, desk, two, one)
-    the_desk_lets_in(stage, desk, one)
-    retired(desk, one, three)
+    retired(desk, one, three, the_desk_lets_in(stage, desk, one))
 
 
 def another_seed_lies_open(stage, desk, host, other):
@@ -212,27 +216,25 @@ def another_seed_lies_open(stage, desk, host, other):
 
 
 def the_desk_lets_in(stage, desk, one):
-    """What the desk has let in stays, though the founder's seed does not declare it; what it has let in under another certificate
-    than the seed's stays that."""
+    """What the desk has let in stays, though the founder's seed does not declare it."""
     larger = stage.build("three", [with_node4()], into="larger")
     mine = larger / "three/node4/server.crt"
     other = stage.folder / "other.crt"
     other.write_text(certificate(stage.folder, "other"))
     for path, name in ((mine, "node4"), (other, "node5")):
-        der = ssl.PEM_cert_to_DER_cert(path.read_text())
-        desk.ask(one, "/1.0/certificates", "POST", {"type": "server", "name": name, "certificate": base64.b64encode(der).decode()})
-        desk.patch(one, **{"user.lxseed.server." + name: hashlib.sha256(der).hexdigest()})
+        desk.admit(one, name, path)
     code, said = one.firstboot("cluster")
     assert code == 0, said
     assert trusted(one) == ["node1", "node2", "node3", "node4", "node5"], trusted(one)
     for path, name in ((mine, "node4"), (other, "node5")):
         desk.ask(one, "/1.0/certificates/" + fingerprint_of(path), "DELETE")
         desk.patch(one, **{"user.lxseed.server." + name: ""})
+    return other
 
 
-def retired(desk, one, gone):
+def retired(desk, one, gone, other):
     """The desk takes a member out and says that its very certificate is not wanted any more: no script and no reboot trusts it
-    again, and the machine itself says so when it boots."""
+    again, and the machine itself says so when it boots. OTHER is another machine's of that name."""
     mine = fingerprint_of(gone.seed / "server.crt")
     hasty(one)
     gone.power_cut()
@@ -259,8 +261,12 @@ def retired(desk, one, gone):
                "or its keys were rotated. At the desk: lxseed status three")
     assert gone.status() == "STOPPED at " + gone.problem(), gone.status()
     assert trusted(one) == ["node1", "node2"], trusted(one)
-    # Another generation is another machine.
+    # Another generation is another machine, and what the desk has let in later than the seed was made stays.
+    desk.admit(one, gone.name, other)
     desk.patch(one, **{"user.lxseed.retired." + gone.name: "%064d" % 0})
+    code, said = one.firstboot("cluster")
+    assert code == 0 and "node3 was let in under the certificate %s" % fingerprint_of(other)[:12] in said, said
+    assert entries(one, fingerprint_of(other)) == [(gone.name, "server")] and entries(one, mine) == [], trusted(one)
     code, said = one.firstboot("trust", gone.name)
     assert code == 0 and trusted(one) == ["node1", "node2", "node3"], said
     for verb in ("stop", "start"):
