@@ -30,7 +30,7 @@ pub enum ApplyError {
         done: String,
     },
     /// LXD refused a step, or did not answer it.
-    #[error("{member} did not {step}: it {why}; {done}")]
+    #[error("{member} was asked to {step}, and {why}; {done}")]
     Step {
         /// Who was asked.
         member: String,
@@ -55,38 +55,72 @@ pub fn apply(
     told: &mut dyn FnMut(&Step),
 ) -> Result<(), ApplyError> {
     let connections = connections(cluster, keys)?;
+    let names = cluster.hosts.iter().map(|host| host.name.as_str());
+    let hosts: Vec<(&str, &Connection)> = names.zip(&connections).collect();
     block_on(async {
-        let names = cluster.hosts.iter().map(|host| host.name.as_str());
-        let hosts: Vec<(&str, &Connection)> = names.zip(&connections).collect();
         for (at, step) in plan.steps.iter().enumerate() {
-            let done = || match at {
-                0 => "nothing was changed".to_owned(),
-                at => format!(
-                    "the first {at} of {} steps are done, and a second run goes on from there",
-                    plan.steps.len()
-                ),
+            let done = || match (at, plan.steps.len()) {
+                (0, _) => "nothing before it was changed; run it again".to_owned(),
+                (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            // The one that leaves may be the one that was asked before.
-            let leaving = match step {
-                Step::Remove { member, .. } | Step::Evacuate { member } => member.as_str(),
-                _ => "",
-            };
-            let Some((member, connection)) = answering(&hosts, leaving).await else {
-                return Err(ApplyError::NobodyAnswers {
+            one_step(&hosts, step).await.map_err(|trouble| match trouble {
+                None => ApplyError::NobodyAnswers {
                     cluster: cluster.name.to_string(),
                     done: done(),
-                });
-            };
-            carry_out(connection, step).await.map_err(|why| ApplyError::Step {
-                member: member.to_owned(),
-                step: step.to_string(),
-                why: why.to_string(),
-                done: done(),
+                },
+                Some((member, why)) => ApplyError::Step {
+                    member,
+                    step: step.to_string(),
+                    why: why.to_string(),
+                    done: done(),
+                },
             })?;
             told(step);
         }
         Ok(())
     })?
+}
+
+/// How often a step is tried, where a second time does no harm.
+const TRIES: usize = 6;
+
+/// A database that has lost its leader has another one after seconds.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Carries out one step; the error has the member that was asked, if there was one.
+async fn one_step(hosts: &[(&str, &Connection)], step: &Step) -> Result<(), Option<(String, Unanswered)>> {
+    // The one that leaves may be the one that was asked before.
+    let leaving = match step {
+        Step::Remove { member, .. } | Step::Evacuate { member } => member.as_str(),
+        _ => "",
+    };
+    let repeatable = !matches!(
+        step,
+        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. }
+    );
+    let mut tries = 1;
+    loop {
+        let trouble = match answering(hosts, leaving).await {
+            None => None,
+            Some((member, connection)) => match carry_out(connection, step, tries > 1).await {
+                Ok(()) => return Ok(()),
+                Err(why) => Some((member.to_owned(), why)),
+            },
+        };
+        let passes = match &trouble {
+            None => true,
+            Some((_, Unanswered::Refused { code, .. })) => *code >= 500,
+            Some((_, why)) => matches!(
+                why,
+                Unanswered::Hangs | Unanswered::Silent(_) | Unanswered::NotListening
+            ),
+        };
+        if !passes || !repeatable || tries == TRIES {
+            return Err(trouble);
+        }
+        tries += 1;
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// The first member whose database answers; another one than `leaving`, if there is one.
@@ -100,16 +134,26 @@ async fn answering<'a>(hosts: &[(&'a str, &'a Connection)], leaving: &str) -> Op
     None
 }
 
-async fn carry_out(connection: &Connection, step: &Step) -> Result<(), Unanswered> {
+async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<(), Unanswered> {
     let post =
         |path: String, body: Value| async move { connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await };
     match step {
         Step::Trust {
             name,
             type_,
-            fingerprint: _,
+            fingerprint,
             certificate,
         } => {
+            if again {
+                // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know
+                // it until it is written once more.
+                let path = format!("/1.0/certificates/{fingerprint}");
+                gone_is_done(
+                    connection
+                        .change(Method::DELETE, &path, &json!({}), ANSWER_TIMEOUT)
+                        .await,
+                )?;
+            }
             let body = json!({"type": type_, "name": name, "certificate": certificate, "restricted": false});
             connection
                 .change(Method::POST, "/1.0/certificates", &body, ANSWER_TIMEOUT)

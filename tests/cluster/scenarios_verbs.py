@@ -84,8 +84,9 @@ def seen_from_the_desk(stage):
     desk.until("node3 stops, the others are members", ["online", "online", "stopped"], 150)
     found = desk.status(3)
     # Word for word what its own console has.
-    assert found["hosts"][2]["message"] == three.problem(), (found["hosts"][2], three.problem())
-    assert found["hosts"][2]["stage"] == "disks" and found["through"] == "node1", found
+    stopped = found["hosts"][2]
+    assert "%s: %s" % (stopped["stage"], stopped["message"]) == three.problem(), (stopped, three.problem())
+    assert stopped["stage"] == "disks" and found["through"] == "node1", found
     # The guard let go: the disk is blank now.
     three.blank("d1")
     three.restart_unit()
@@ -112,7 +113,8 @@ def seen_from_the_desk(stage):
     one.lxc("config", "trust", "add", "/root/stranger.crt", "--name", "stranger")
     said = desk.must(3, "status", desk.site)
     assert "not declared: a trusted client certificate, stranger" in said, said
-    assert [finding["slug"] for finding in findings(desk, 1)] == ["trusted-stranger"] or findings(desk, 1), findings(desk, 1)
+    found = findings(desk, 1)
+    assert len(found) == 1 and "stranger" in found[0]["message"], found
     # The founder is off: another one tells of it.
     one.power_cut()
     one.cable(False)
