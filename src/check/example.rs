@@ -158,7 +158,7 @@ fn apply(edit: &Edit, files: &mut Vec<(Utf8PathBuf, Content)>) {
 }
 
 /// The lines of `own` between the beginning and the end that it has in common with `other`.
-pub(crate) fn differing_lines(own: &str, other: &str) -> String {
+fn differing_lines(own: &str, other: &str) -> String {
     let own: Vec<&str> = own.lines().collect();
     let other: Vec<&str> = other.lines().collect();
     let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| pairs.take_while(|(a, b)| a == b).count();

@@ -16,12 +16,12 @@ mod verify;
 
 pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
-pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire};
+pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Stage, Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
-pub use verify::{Example, Wish, verify};
+pub use verify::{Example, Shown, Wish, verify};
 pub(crate) use verify::{FAMILY, rules};

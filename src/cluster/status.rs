@@ -443,7 +443,7 @@ fn undeclared(cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) -> Vec
 }
 
 /// Whom the cluster is to trust: names by fingerprint.
-pub(super) fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
+fn trusted<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys) -> BTreeMap<String, &'a str> {
     let hosts = cluster.hosts.iter().zip(&keys.hosts);
     let hosts = hosts.map(|(host, keys)| (keys.server.fingerprint.clone(), host.name.as_str()));
     let desk = keys

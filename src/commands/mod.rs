@@ -1,6 +1,7 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
+//! One file per verb, and what several verbs share: `accept`, `addition`, `base_image`, `files`, `fleet`, `keys`, `living`, `reach`, `replace`, `selection`, `staleness`.
 
 mod accept;
+mod addition;
 mod admit;
 mod apply;
 mod bake;
@@ -17,6 +18,8 @@ mod image;
 mod inspect;
 mod keys;
 mod living;
+mod reach;
+mod replace;
 mod retire;
 mod schema;
 mod secret;

@@ -66,8 +66,8 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# The rules\n\nWhat `lxseed check` looks for in profiles, and `lxseed verify` in living clusters (L). Codes are stable: a code is never used for anything else later. `lxseed explain CODE` \
          shows the same on a\nterminal. A warning that is meant is silenced in cluster.yaml with its name and a reason: `allow: {two-members: \"why\"}`.\n\n\
-         The examples are edits of one small site of three hosts. Those of living clusters are what its hosts show, as data: the lines that are \
-         refused, and what is accepted in their place.\n",
+         The examples are edits of one small site of three hosts. Those of living clusters are what its hosts show: \
+         what is refused, and what is accepted in its place.\n",
     );
     for family in families() {
         text += &format!("\n## {}\n", family.title);
@@ -80,9 +80,9 @@ pub fn reference() -> String {
                 refused,
                 accepted,
             } = Shown::of(rule);
-            let language = if seen.is_some() { "json" } else { "yaml" };
+            let language = if seen.is_some() { "text" } else { "yaml" };
             if let Some(seen) = seen {
-                text += &format!("\n\nSeen:\n\n```json\n{seen}```");
+                text += &format!("\n\nSeen:\n\n```text\n{seen}```");
             }
             text += &format!(
                 "\n\nRefused:\n\n```text\n{}```\n\nAccepted:\n\n```{language}\n{accepted}```\n",
@@ -119,23 +119,21 @@ struct Shown {
 
 impl Shown {
     fn of(rule: &Rule) -> Self {
-        let Some(example) = cluster::Example::of(rule) else {
+        let Some(living) = cluster::Example::of(rule).and_then(cluster::Example::show) else {
             return Self {
                 seen: None,
                 refused: report(&Example::Fails.check(rule)),
                 accepted: accepted(rule),
             };
         };
-        let (seen, accepted) = example.lines();
+        let or_nothing = |lines: String| match lines.as_str() {
+            "" => "(nothing of it)\n".to_owned(),
+            _ => lines,
+        };
         Self {
-            seen: Some(seen)
-                .filter(|seen| !seen.is_empty())
-                .or(Some("(nothing)\n".to_owned())),
-            refused: example.check().as_ref().map(report).unwrap_or_default(),
-            accepted: match accepted.as_str() {
-                "" => "(nothing)\n".to_owned(),
-                _ => accepted,
-            },
+            seen: Some(or_nothing(living.broken)),
+            refused: report(&living.checked),
+            accepted: or_nothing(living.good),
         }
     }
 }

@@ -2,9 +2,11 @@
 machine which is sealed already. Nothing that was ever in use may be erased, forgotten, evicted or founded anew.
 """
 import concurrent.futures
+import hashlib
 import json
 import pathlib
 import re
+import ssl
 import struct
 import subprocess
 import time
@@ -162,6 +164,18 @@ def founder_installed_anew(stage):
     assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
 
 
+def fingerprint(path):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(path.read_text())).hexdigest()
+
+
+def from_desk(stage, b, site, verb, *words):
+    """What the program says at a desk on the wire of the hosts, which has the profiles and the secret."""
+    run("ip", "-n", b.wire, "addr", "replace", "10.77.0.200/24", "dev", "wire")
+    done = subprocess.run(["ip", "netns", "exec", b.wire, stage.program, verb, *words, stage.folder / site, "--secret-file",
+                           stage.folder / "secret"], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
 @test
 def formed_founder_installed_anew(stage):
     """The bootstrap host comes back with blank disks from a seed of the formed cluster: it waits for the others and never
@@ -172,6 +186,13 @@ def formed_founder_installed_anew(stage):
     one, two, three = all_at_once(b)
     assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
     number = expect_one_founding([one, two, three])
+    profile_now = stage.folder / "site-out/cluster.yaml"
+    before = profile_now.read_text()
+    said = from_desk(stage, b, "site-out", "status")
+    assert 'note: wrote `formed: "%s"`' % number in said, said
+    assert profile_now.read_text() == before.replace("spares: [node4]\n", 'spares: [node4]\nformed: "%s"\n' % number), profile_now.read_text()
+    written = profile_now.read_text()
+    assert "wrote" not in from_desk(stage, b, "site-out", "status") and profile_now.read_text() == written
     hasty(two)
     put_records(two, one)
     grown = stage.build("three", [profile('formed: "%s"\n' % number), with_node4()], into="grown") / "three"
@@ -204,6 +225,16 @@ def formed_founder_installed_anew(stage):
     assert json.loads(one.text(RECEIPT))["role"] == "joiner"
     expect_no_keys(one)
     assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
+
+    # Whoever is retired stands in the profile, and in nobody's trust.
+    four.power_cut()
+    await_offline(two, "node4")
+    said = from_desk(stage, b, "site-grown", "retire", "three/node4", "--lost", "0")
+    gone = fingerprint(grown / "node4/server.crt")
+    assert 'note: wrote `retired: {node4: ["%s"]}`' % gone in said, said
+    assert '\nretired:\n  node4: ["%s"]\n' % gone in (stage.folder / "site-grown/cluster.yaml").read_text()
+    assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
+    assert "error[C012]: the host `node4` is retired" in from_desk(stage, b, "site-grown", "status")
 
 
 @test

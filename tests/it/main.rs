@@ -1,7 +1,7 @@
 //! The integration tests, a module a subject. They are one program, because each would link the whole library anew.
 //!
 //! `cargo nextest run -E 'test(golden)'` runs one module, as does `cargo test --test it golden`. With `LXSEED_BLESS=1`
-//! the tests of `golden`, `mistakes`, `reports` and `schema` write the files that they compare with, which are then
+//! the tests of `golden`, `living`, `mistakes`, `reports` and `schema` write the files that they compare with, which are then
 //! reviewed like code.
 
 #![allow(
@@ -17,6 +17,7 @@ mod ci_recipes;
 mod cloud;
 mod dependencies;
 mod desk;
+mod edit;
 mod foreign;
 mod forged;
 mod formed;
@@ -28,6 +29,7 @@ mod good;
 mod incremental;
 mod kills;
 mod layout;
+mod living;
 mod media;
 mod mistakes;
 mod mutants;

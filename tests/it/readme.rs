@@ -41,6 +41,9 @@ fn blocks() -> Vec<Block> {
     blocks
 }
 
+/// Verbs that ask machines, or change what they are.
+const ASK_MACHINES: [&str; 6] = ["status", "verify", "admit", "retire", "plan", "apply"];
+
 #[test]
 fn a_newcomer_gets_through_it_in_an_empty_folder() {
     let dir = temp_dir();
@@ -73,6 +76,12 @@ fn a_newcomer_gets_through_it_in_an_empty_folder() {
             .strip_prefix("cargo run --release -- ")
             .or_else(|| command.strip_prefix("lxseed "))
             .unwrap_or_else(|| panic!("no test runs `{command}`"));
+        // Of those that ask machines, only that they are there.
+        let verb = args.split_whitespace().next().unwrap();
+        let args = match ASK_MACHINES.contains(&verb) {
+            true => format!("{verb} --help"),
+            false => args.to_owned(),
+        };
         let run = lxseed(args.split_whitespace())
             .dir(dir.path())
             .without_secret()

@@ -26,7 +26,7 @@ fn check(site: &Site, options: &[&str]) -> Run {
     lxseed(arguments).dir(site.parent()).run()
 }
 
-fn expect_file(name: &str, text: &str) {
+pub(crate) fn expect_file(name: &str, text: &str) {
     let path = root().join(name);
     if std::env::var_os("LXSEED_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -48,10 +48,10 @@ fn each_format_says_the_same_of_the_same_site() {
             // The rules are those of the reference, which is a file of its own.
             let mut log: serde_json::Value = serde_json::from_str(&shown).unwrap();
             let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array_mut().unwrap();
-            assert_eq!(rules.len(), lxseed::check::rules().len());
+            assert_eq!(rules.len(), lxseed::report::rules().len());
             for result in log["runs"][0]["results"].as_array().unwrap() {
                 let at = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-                assert_eq!(lxseed::check::rules()[at].code, result["ruleId"]);
+                assert_eq!(lxseed::report::rules()[at].code, result["ruleId"]);
             }
             log["runs"][0]["tool"]["driver"]["rules"] = serde_json::json!([]);
             shown = serde_json::to_string_pretty(&log).unwrap() + "\n";
@@ -272,8 +272,8 @@ fn wrong_usage_is_exit_code_2() {
 #[test]
 fn every_rule_is_explained_with_both_its_examples() {
     let list = lxseed(["explain", "--list"]).run().expect_exit(0).expect_stderr("");
-    assert_eq!(list.stdout.lines().count(), lxseed::check::rules().len());
-    for rule in lxseed::check::rules() {
+    assert_eq!(list.stdout.lines().count(), lxseed::report::rules().len());
+    for rule in lxseed::report::rules() {
         assert!(
             list.stdout.contains(&format!("{}  {} ", rule.code, rule.slug)),
             "{list}"

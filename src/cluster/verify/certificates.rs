@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::super::status::end;
-use super::{View, few};
+use super::{View, few, fingerprint};
 use crate::finding::{Findings, Rule, rules};
 use crate::source::Span;
 
@@ -97,10 +97,9 @@ fn people(view: &View<'_>, findings: &mut Findings) {
     let found = view.seen.cluster.iter().flat_map(|cluster| &cluster.certificates);
     let declared = &view.wish.cluster.admin.lxd_certificates;
     for known in found.filter(|known| known.kind == "client") {
-        let Some(person) = declared
-            .iter()
-            .find(|person| end(&person.pem).is_some() && same(&person.pem, &known.fingerprint))
-        else {
+        let mut owners = declared.iter();
+        let owner = owners.find(|person| fingerprint(&person.pem).as_ref() == Some(&known.fingerprint));
+        let Some(person) = owner else {
             continue;
         };
         let Some((rule, end)) = broken(&known.pem, view.now) else {
@@ -120,9 +119,4 @@ fn people(view: &View<'_>, findings: &mut Findings) {
         let help = "put a new one in the profile in its place, and let it in: lxseed apply";
         findings.add(rule, view.places.person(&person.name), message, help);
     }
-}
-
-fn same(pem: &str, fingerprint: &str) -> bool {
-    let certificate = crate::trust::ClientCertificate::parse(pem);
-    certificate.is_ok_and(|certificate| certificate.fingerprint() == fingerprint)
 }

@@ -1,7 +1,6 @@
 //! An example of each rule: one change of the good cluster that breaks it.
 
-use std::sync::OnceLock;
-
+use serde_json::Value;
 use time::Duration;
 use time::macros::datetime;
 
@@ -9,7 +8,6 @@ use super::super::seen::{Answer, Certificate, Identity, Member, Pool};
 use super::world::{Good, World};
 use super::{certificates, hosts, pools, seeds, trust, versions};
 use crate::check::Checked;
-use crate::check::example::differing_lines;
 use crate::finding::Rule;
 
 /// A change of the good cluster that breaks one rule.
@@ -34,29 +32,62 @@ impl Example {
         self.rule.code == rule.code
     }
 
-    /// What is found of the broken cluster.
+    /// What is found of the broken cluster, and what is other in the good one.
     #[must_use]
-    pub fn check(self) -> Option<Checked> {
+    pub fn show(self) -> Option<Shown> {
         let good = Good::new()?;
         let mut world = good.world.clone();
         (self.breaks)(&mut world);
-        Some(good.verified(&world))
-    }
-
-    /// What of the broken cluster and of the good one is different, as data.
-    #[must_use]
-    pub fn lines(self) -> (String, String) {
-        static GOOD: OnceLock<Option<World>> = OnceLock::new();
-        let Some(good) = GOOD.get_or_init(|| Good::new().map(|good| good.world)) else {
-            return Default::default();
+        let (right, broken) = (facts(&good.world), facts(&world));
+        let beside = |own: &[String], other: &[String]| -> String {
+            let lines = own.iter().filter(|line| !other.contains(line));
+            lines.map(|line| format!("{line}\n")).collect()
         };
-        let mut broken = good.clone();
-        (self.breaks)(&mut broken);
-        // Plain data; there is nothing in it that JSON cannot say.
-        let text = |world: &World| serde_json::to_string_pretty(world).unwrap_or_default();
-        let (good, broken) = (text(good), text(&broken));
-        (differing_lines(&broken, &good), differing_lines(&good, &broken))
+        Some(Shown {
+            broken: beside(&broken, &right),
+            good: beside(&right, &broken),
+            checked: good.verified(&world),
+        })
     }
+}
+
+/// An example as it is shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// What the broken cluster shows and the good one does not: a line for each value.
+    pub broken: String,
+    /// What the good one shows instead.
+    pub good: String,
+    /// What is found of the broken one.
+    pub checked: Checked,
+}
+
+/// A line for each value, with the way to it.
+fn facts(world: &World) -> Vec<String> {
+    fn walk(way: &str, value: &Value, lines: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    walk(&format!("{way} {key}"), value, lines);
+                }
+            }
+            Value::Array(list) => {
+                for value in list {
+                    let own = ["name", "member", "pool"].map(|key| value.get(key).and_then(Value::as_str));
+                    let own: Vec<&str> = own.into_iter().flatten().collect();
+                    let way = format!("{way} {}", own.join("/"));
+                    walk(way.trim_end(), value, lines);
+                }
+            }
+            Value::Null => {}
+            Value::String(text) => lines.push(format!("{}: {text}", way.trim_start())),
+            other => lines.push(format!("{}: {other}", way.trim_start())),
+        }
+    }
+    let mut lines = Vec::new();
+    // Plain data; there is nothing in it that JSON cannot say.
+    walk("", &serde_json::to_value(world).unwrap_or_default(), &mut lines);
+    lines
 }
 
 const REFUSED: &str = "no route to host";

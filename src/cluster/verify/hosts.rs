@@ -1,5 +1,7 @@
 //! Which declared hosts are members, and why the others are not.
 
+use std::collections::BTreeMap;
+
 use super::super::seen::{Answer, Identity};
 use super::super::status::State;
 use super::{HostView, View, few};
@@ -155,20 +157,34 @@ fn whole_cluster(view: &View<'_>, findings: &mut Findings) -> Explained {
         findings.add(&NO_MAJORITY, place, message, help);
     } else if !silent.is_empty() && !view.seen.is_answered() {
         explained.silent = true;
-        let reasons: Vec<&str> = view
-            .hosts()
-            .filter(is_silent)
-            .filter_map(|host| host.status.message.as_deref())
-            .collect();
-        let message = format!("no host of {name} answers");
+        let message = format!("no host of {name} answers: {}", silence(view));
         let help = format!(
-            "{}; switch the hosts on, or ask from a desk in {}",
-            few(&reasons),
+            "switch the hosts on, or ask from a desk that reaches {}",
             view.wish.cluster.network.subnet
         );
         findings.add(&NOBODY_ANSWERS, place, message, help);
     }
     explained
+}
+
+/// What the network says of those that are silent.
+fn silence(view: &View<'_>) -> String {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for host in view.hosts().filter(is_silent) {
+        let reason = match host.answer {
+            Answer::Silent(why) => why,
+            _ => "on, and no LXD listens",
+        };
+        by_reason
+            .entry(reason)
+            .or_default()
+            .push(host.status.address.ip().to_string());
+    }
+    let groups = by_reason.iter();
+    let groups: Vec<String> = groups
+        .map(|(reason, hosts)| format!("{} ({reason})", few(hosts)))
+        .collect();
+    groups.join("; ")
 }
 
 fn of_host(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
@@ -183,9 +199,15 @@ fn of_host(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
         }
         State::Stopped => stopped(view, host, findings),
         State::Offline => {
-            let why = match message {
-                "" => String::new(),
-                why => format!(": {why}"),
+            let members = view.seen.cluster.iter().flat_map(|cluster| &cluster.members);
+            let record = members
+                .filter(|member| member.name == name)
+                .map(|member| member.message.as_str());
+            let mut why: Vec<&str> = record.chain([message]).filter(|why| !why.is_empty()).collect();
+            why.dedup();
+            let why = match why.is_empty() {
+                true => String::new(),
+                false => format!(": {}", why.join("; ")),
             };
             let help = format!(
                 "switch it on, or see what keeps its LXD from running; if it is gone for good with all that is on its pools: lxseed retire \

@@ -22,7 +22,8 @@ use crate::check::{Checked, Places};
 use crate::finding::{Family, Findings, Rule};
 use crate::model::{Cluster, Host};
 use crate::seed::{ClusterKeys, HostKeys};
-pub use example::Example;
+use crate::trust::ClientCertificate;
+pub use example::{Example, Shown};
 
 /// What all rules of this room are about.
 pub(crate) static FAMILY: Family = Family::new('L', "The living cluster");
@@ -142,6 +143,12 @@ impl<'a> HostView<'a> {
             _ => None,
         }
     }
+}
+
+/// The SHA-256 of a certificate; none if it is no certificate.
+fn fingerprint(pem: &str) -> Option<String> {
+    let certificate = ClientCertificate::parse(pem).ok()?;
+    Some(certificate.fingerprint().to_owned())
 }
 
 /// A few names of many.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::seen::Answer;
-use super::super::status::{State, Undeclared, trusted};
-use super::{HostView, View};
+use super::super::status::{State, Undeclared};
+use super::{HostView, View, fingerprint};
 use crate::finding::{Findings, Rule, rules};
 
 rules! {
@@ -64,15 +64,10 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
     for host in &missing {
         not_trusted(view, *host, findings);
     }
-    for (fingerprint, name) in trusted(view.wish.cluster, view.wish.keys) {
-        let is_person = view
-            .wish
-            .cluster
-            .admin
-            .lxd_certificates
-            .iter()
-            .any(|one| one.name == name);
-        if is_person && !known.contains(fingerprint.as_str()) {
+    for person in &view.wish.cluster.admin.lxd_certificates {
+        let is_known = fingerprint(&person.pem).is_none_or(|own| known.contains(own.as_str()));
+        if !is_known {
+            let name = &person.name;
             let message = format!("the cluster {} does not trust the certificate of {name}", view.name());
             let help = "to let it in: lxseed apply; if it was taken out on purpose, take it out of the profile, too";
             findings.add(&PERSON_NOT_TRUSTED, view.places.person(name), message, help);

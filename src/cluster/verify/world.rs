@@ -9,7 +9,7 @@ use time::macros::datetime;
 use super::super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
-use super::{Wish, verify};
+use super::{Wish, fingerprint, verify};
 use crate::check::{self, Checked};
 use crate::manager::lxd::preseed::source_on_record;
 use crate::model::{Cluster, Site};
@@ -228,8 +228,8 @@ fn certificates(cluster: &Cluster, keys: &ClusterKeys) -> Vec<Certificate> {
     let desk = keys.desk.iter();
     let desk = desk.map(|desk| of(DESK_NAME, "client", &desk.fingerprint, &desk.certificate_pem));
     let people = cluster.admin.lxd_certificates.iter().filter_map(|person| {
-        let certificate = crate::trust::ClientCertificate::parse(&person.pem).ok()?;
-        Some(of(&person.name, "client", certificate.fingerprint(), &person.pem))
+        let fingerprint = fingerprint(&person.pem)?;
+        Some(of(&person.name, "client", &fingerprint, &person.pem))
     });
     hosts.chain(desk).chain(people).collect()
 }
