@@ -77,7 +77,7 @@ def expect_same(before, after, what):
 def on_record(name, host="node3", said="", desk=True):
     expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)", "1 volume (data2/precious)")
     if desk:
-        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s --lost" % (name, host)), said
+        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s" % (name, host)), said
     else:
         expect_all(said, "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
 
