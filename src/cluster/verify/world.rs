@@ -32,6 +32,7 @@ pub(super) struct World {
     /// The instance-ids of the seeds that a build would write.
     pub(super) instances: Vec<String>,
     /// What was seen.
+    #[serde(flatten)]
     pub(super) seen: Seen,
 }
 
