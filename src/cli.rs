@@ -200,9 +200,10 @@ pub(crate) struct BakeArgs {
     /// It has to be yours, with one name and opened by nobody else: who has it open could read the keys. (Of other
     /// users' programs only root can see which files they have open.)
     ///
-    /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk,
-    /// it is put back as it was, and where that fails, too, the message says so. If the program is killed or the power fails, it boots as before or is baked; in the
-    /// first case keys may lie behind its end, so bake it again or remove it.
+    /// It is the image that it was until its beginning is written, last of all. If something fails, as on a full disk, or
+    /// at Ctrl-C it is put back as it was, and where that fails, too, the message says so. If the program is killed by
+    /// force or the power fails, it boots as before or is baked; in the first case keys may lie behind its end, so bake it
+    /// again or remove it.
     #[arg(long)]
     pub(crate) in_place: bool,
     /// Only this cluster or host

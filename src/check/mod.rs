@@ -2,6 +2,7 @@
 
 mod accept;
 mod allow;
+mod edits;
 pub mod example;
 mod fixes;
 mod free_addresses;
@@ -19,6 +20,7 @@ use crate::finding::{Family, Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
 use crate::profile::{self, Profiles, SAMPLE, UNREADABLE};
 use crate::source::{self, Content, Layout, Sources, Span};
+pub use edits::check_with;
 pub use fixes::Fixed;
 pub(crate) use places::Places;
 use registry::Check;

@@ -16,7 +16,7 @@ mod verify;
 
 pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
-pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire};
+pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,

@@ -169,6 +169,20 @@ fn client_note(name: &str) -> String {
     format!("user.lxseed.client.{name}")
 }
 
+/// The fingerprints that are retired under a name once a plan is carried out, for the profile's own list.
+#[must_use]
+pub fn retired(seen: &Seen, plan: &Plan, name: &str) -> Vec<String> {
+    let note = retired_note(name);
+    let planned = plan.steps.iter().find_map(|step| match step {
+        Step::Note { key, value } if *key == note => Some(value),
+        _ => None,
+    });
+    let noted = || seen.cluster.as_ref()?.notes.get(&note);
+    let listed = planned.or_else(noted).map_or("", String::as_str);
+    let fingerprints = listed.split(',').filter(|fingerprint| !fingerprint.is_empty());
+    fingerprints.map(str::to_owned).collect()
+}
+
 /// The tombstone: fingerprints, with commas between them, that no trust list takes again.
 pub(super) fn retired_note(name: &str) -> String {
     format!("user.lxseed.retired.{name}")

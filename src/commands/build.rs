@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::accept::accept;
 use super::build_check::build_check;
 use super::files::Files;
+use super::reach::{self, Seed, Seeds};
 use super::selection::Selection;
 use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, current_folder, keys};
@@ -48,7 +49,11 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
     progress.suspend(|| planner.judge_manifest(args, printer))?;
     let plan = planner.plan(&site)?;
     progress.hosts("writing", plan.hosts_to_render());
-    plan.carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?;
+    let reach: Vec<String> = plan
+        .carry_out(&loaded.secret, &Files::new(images), &stage, &progress)?
+        .iter()
+        .flat_map(|(cluster, seeds)| reach::notes(cluster, seeds, &args.site, "changed"))
+        .collect();
     let rendered = plan.rendered();
     let (clusters, repaired) = plan.into_result();
     let (count, hosts) = (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum());
@@ -63,6 +68,9 @@ pub(super) fn build(args: &BuildArgs, printer: &mut Printer) -> Result<Outcome, 
 
     summary(&site, printer);
     notes(&repaired, &committed, printer);
+    for note in reach {
+        printer.note(note);
+    }
     let what = if committed.changed { "written" } else { "is up to date" };
     printer.line(format_args!(
         "{} {what}: {}, {}, {}; site secret {fingerprint} from {}",
@@ -281,7 +289,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
     fn hosts_to_render(&self) -> usize {
         self.clusters.iter().map(|plan| plan.render.len()).sum()
     }
@@ -292,28 +300,32 @@ impl Plan<'_> {
         rendered.count()
     }
 
-    /// Renders what is to be rendered, and writes of it what the existing tree does not have.
+    /// Renders what is to be rendered, and writes of it what the existing tree does not have. Returns what became of the seeds.
     fn carry_out(
         &self,
         secret: &SiteSecret,
         files: &Files,
         stage: &Stage,
         progress: &Progress,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Vec<(&'a Cluster, Seeds)>, CommandError> {
         let rendered = self.clusters.par_iter().filter(|plan| !plan.render.is_empty());
-        rendered.try_for_each(|plan| {
+        let rendered = rendered.map(|plan| {
             let keys = keys::derive(plan.cluster, secret)?;
             for file in files.cluster(plan.cluster, &keys)? {
                 stage.write(&file)?;
             }
-            plan.render.par_iter().try_for_each(|at| {
-                for file in files.host(plan.cluster, *at, &keys)? {
+            let seeds = plan.render.par_iter().map(|at| {
+                let files = files.host(plan.cluster, *at, &keys)?;
+                let seed = Seed::of(stage.existing(), plan.cluster, *at, &files);
+                for file in files {
                     stage.write(&file)?;
                 }
                 progress.host_done();
-                Ok(())
-            })
-        })
+                Ok((*at, seed))
+            });
+            Ok((plan.cluster, seeds.collect::<Result<_, CommandError>>()?))
+        });
+        rendered.collect()
     }
 
     /// The clusters of the manifest, and the files that were not as they were built.

@@ -11,6 +11,7 @@ use similar::TextDiff;
 
 use super::accept::accept;
 use super::files::Files;
+use super::reach::{self, Seed, Seeds};
 use super::staleness::{Comparison, StaleReason, Status};
 use super::{CommandError, Outcome, keys};
 use crate::cli::DiffArgs;
@@ -36,17 +37,21 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
         comparison: Comparison::new(&existing, &loaded.secret, !args.no_seed_iso),
         secret: &loaded.secret,
         files: Files::new(!args.no_seed_iso),
+        site: &args.site,
         output: &args.output,
     };
-    let mut same = true;
+    let (mut same, mut reach) = (true, Vec::new());
     for clusters in site.clusters.chunks(AT_ONCE) {
         let texts = clusters
             .par_iter()
             .map(|cluster| work.cluster(cluster))
             .collect::<Result<Vec<_>, _>>()?;
-        for text in texts.into_iter().flatten() {
-            same = false;
-            print(&text, printer);
+        for found in texts {
+            for text in found.texts {
+                same = false;
+                print(&text, printer);
+            }
+            reach.extend(found.reach);
         }
     }
     for removed in work.comparison.removed(&site) {
@@ -60,6 +65,9 @@ pub(super) fn diff(args: &DiffArgs, printer: &mut Printer) -> Result<Outcome, Co
     for (path, fault) in existing.own_faults() {
         same = false;
         print(&format!("{} {fault}", args.output.join(path)), printer);
+    }
+    for note in reach {
+        printer.note(note);
     }
     Ok(if same { Outcome::Done } else { Outcome::OutOfDate })
 }
@@ -85,12 +93,22 @@ struct Work<'a> {
     comparison: Comparison<'a>,
     secret: &'a SiteSecret,
     files: Files,
+    site: &'a Utf8Path,
     output: &'a Utf8Path,
 }
 
+/// What a cluster differs in.
+#[derive(Default)]
+struct Found {
+    /// One text a host, and one of the cluster as a whole.
+    texts: Vec<String>,
+    /// What a build would not bring to its machines.
+    reach: Vec<String>,
+}
+
 impl Work<'_> {
-    /// Everything of a cluster that is not what a build would write, one text a host.
-    fn cluster(&self, cluster: &Cluster) -> Result<Vec<String>, CommandError> {
+    /// Everything of a cluster that is not what a build would write.
+    fn cluster(&self, cluster: &Cluster) -> Result<Found, CommandError> {
         let folder = Utf8PathBuf::from(cluster.name.as_str());
         let compared = self
             .comparison
@@ -98,9 +116,12 @@ impl Work<'_> {
                 self.existing.state(paths)
             })?;
         let keys = match compared.status {
-            Status::UpToDate => return Ok(Vec::new()),
+            Status::UpToDate => return Ok(Found::default()),
             Status::Stale(StaleReason::New) => {
-                return Ok(vec![format!("only in the profiles: {folder}")]);
+                return Ok(Found {
+                    texts: vec![format!("only in the profiles: {folder}")],
+                    ..Found::default()
+                });
             }
             Status::Stale(_) => keys::derive(cluster, self.secret)?,
         };
@@ -109,17 +130,23 @@ impl Work<'_> {
             .into_par_iter()
             .map(|at| self.host(cluster, at, &keys))
             .collect::<Result<Vec<_>, CommandError>>()?;
+        let (hosts, seeds): (Vec<String>, Vec<Seed>) = hosts.into_iter().unzip();
         texts.extend(hosts);
         texts.retain(|text| !text.is_empty());
-        Ok(texts)
+        let seeds: Seeds = seeds.into_iter().enumerate().collect();
+        Ok(Found {
+            texts,
+            reach: reach::notes(cluster, &seeds, self.site, "would change"),
+        })
     }
 
-    fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<String, CommandError> {
+    fn host(&self, cluster: &Cluster, at: usize, keys: &ClusterKeys) -> Result<(String, Seed), CommandError> {
         let folder = Utf8Path::new(cluster.name.as_str()).join(cluster.hosts[at].name.as_str());
-        if self.existing.paths(&folder).next().is_none() {
-            return Ok(format!("only in the profiles: {folder}"));
-        }
         let files = self.files.host(cluster, at, keys)?;
+        let seed = Seed::of(self.existing, cluster, at, &files);
+        if self.existing.paths(&folder).next().is_none() {
+            return Ok((format!("only in the profiles: {folder}"), seed));
+        }
         let mut text = self.compare(&files);
         // A file that a later lxseed does not write any more.
         for path in self.existing.paths(&folder) {
@@ -127,7 +154,7 @@ impl Work<'_> {
                 text += &format!("only in {}: {path}\n", self.output);
             }
         }
-        Ok(text)
+        Ok((text, seed))
     }
 
     fn compare(&self, files: &[File]) -> String {

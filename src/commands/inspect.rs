@@ -8,7 +8,7 @@ use lxseed::media::bundled::SNAPS;
 use lxseed::media::cloud_image::{self, Planted};
 use lxseed::media::install_iso::{self, Baked};
 use lxseed::media::{self, SeedImage, SeedSummary, seed_image};
-use lxseed::tree::{self, Author, Inspected};
+use lxseed::tree::{self, Author, Inspected, Manifest};
 use lxseed::trust::SiteSecret;
 
 use super::{CommandError, Outcome, keys};
@@ -86,6 +86,34 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
         manifest.version,
         manifest.secret_fingerprint,
     ));
+    hosts_of(path, manifest, printer);
+    for fault in &found.faults {
+        let (path, fault) = fault;
+        printer.note(format_args!("{} {fault}", path));
+    }
+    for path in &found.extra {
+        printer.note(format_args!("{} was written by no build", path));
+    }
+    let faults = found.faults.len() + found.extra.len();
+    let unproven = is_unproven(found.author, printer);
+    if faults == 0 {
+        printer.line(match found.author {
+            Some(Author::Build) => "every file is as it was built",
+            _ => "every file is as manifest.json has it",
+        });
+        if unproven { Outcome::Findings } else { Outcome::Done }
+    } else {
+        printer.note(format_args!(
+            "{} of {} altered: build again",
+            counted(faults, "file"),
+            path
+        ));
+        Outcome::Findings
+    }
+}
+
+/// A table of each cluster's hosts, of what their seeds say.
+fn hosts_of(path: &Utf8Path, manifest: &Manifest, printer: &mut Printer) {
     let images: HashSet<&Utf8Path> = manifest
         .files
         .iter()
@@ -121,15 +149,11 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
             printer.line(line);
         }
     }
-    for fault in &found.faults {
-        let (path, fault) = fault;
-        printer.note(format_args!("{} {fault}", path));
-    }
-    for path in &found.extra {
-        printer.note(format_args!("{} was written by no build", path));
-    }
-    let faults = found.faults.len() + found.extra.len();
-    let unproven = match found.author {
+}
+
+/// Says what is not known of who wrote the manifest. Gives whether a secret was at hand and did not confirm it.
+fn is_unproven(author: Option<Author>, printer: &mut Printer) -> bool {
+    match author {
         None => {
             printer.note(
                 "note: without the site secret it was not checked who wrote manifest.json: name it with --secret-file",
@@ -148,20 +172,6 @@ fn tree(path: &Utf8Path, found: &Inspected, printer: &mut Printer) -> Outcome {
             );
             true
         }
-    };
-    if faults == 0 {
-        printer.line(match found.author {
-            Some(Author::Build) => "every file is as it was built",
-            _ => "every file is as manifest.json has it",
-        });
-        if unproven { Outcome::Findings } else { Outcome::Done }
-    } else {
-        printer.note(format_args!(
-            "{} of {} altered: build again",
-            counted(faults, "file"),
-            path
-        ));
-        Outcome::Findings
     }
 }
 

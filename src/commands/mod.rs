@@ -1,6 +1,7 @@
-//! One file per verb, and what several verbs share: `accept`, `base_image`, `files`, `fleet`, `keys`, `living`, `selection`, `staleness`.
+//! One file per verb, and what several verbs share: `accept`, `addition`, `base_image`, `files`, `fleet`, `keys`, `living`, `reach`, `replace`, `selection`, `staleness`.
 
 mod accept;
+mod addition;
 mod admit;
 mod apply;
 mod bake;
@@ -17,6 +18,8 @@ mod image;
 mod inspect;
 mod keys;
 mod living;
+mod reach;
+mod replace;
 mod retire;
 mod schema;
 mod secret;
@@ -107,13 +110,11 @@ fn now() -> time::OffsetDateTime {
 
 pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandError> {
     threads::start(cli.jobs)?;
-    // Whatever these make holds keys. An image that is changed in place is another matter: its help says what a kill leaves.
-    let makes_keys = match &cli.command {
-        Command::Bake(args) => !args.in_place,
-        Command::Build(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. }) => true,
-        _ => false,
-    };
-    if makes_keys {
+    // Whatever these make holds keys.
+    if matches!(
+        cli.command,
+        Command::Bake(_) | Command::Build(_) | Command::Image(_) | Command::Secret(SecretCommand::New { .. })
+    ) {
         signals::watch();
     }
     match cli.command {

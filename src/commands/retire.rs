@@ -1,8 +1,10 @@
 //! `lxseed retire`: a host leaves its cluster for good.
 
-use lxseed::cluster::{self, Leaving, RecordsOf};
+use lxseed::cluster::{self, Leaving, Plan, RecordsOf};
+use lxseed::source::Addition;
 
-use super::{CommandError, Outcome, living};
+use super::living::Living;
+use super::{CommandError, Outcome, addition, living};
 use crate::cli::RetireArgs;
 use crate::terminal::printer::Printer;
 
@@ -37,13 +39,33 @@ pub(super) fn retire(args: &RetireArgs, printer: &mut Printer) -> Result<Outcome
         let plan = cluster::retire(&living.cluster, &living.keys, &living.seen, &records, &host, leaving)?;
         if plan.steps.is_empty() {
             printer.line(format_args!("{}/{host}: has left already", living.cluster.name));
+            write_tombstone(args, living, &plan, &host, printer);
             continue;
         }
         living::carry_out(living, &plan, printer)?;
+        write_tombstone(args, living, &plan, &host, printer);
         printer.line(format_args!(
             "{}/{host}: has left; take it out of the profiles, so that no build makes a seed for it",
             living.cluster.name
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Once the host has left: until then its profile is still to be accepted, should this have to be run again.
+fn write_tombstone(args: &RetireArgs, living: &Living, plan: &Plan, host: &str, printer: &mut Printer) {
+    for fingerprint in cluster::retired(&living.seen, plan, host) {
+        let retired = Addition::Item {
+            key: "retired",
+            name: host,
+            item: &fingerprint,
+        };
+        addition::add(
+            &args.site,
+            living.cluster.name.as_str(),
+            &retired,
+            Some("C012"),
+            printer,
+        );
+    }
 }

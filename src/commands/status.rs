@@ -4,11 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use lxseed::cluster::{self, HostStatus, PoolStatus, State, Status, Undeclared, Verdict};
+use lxseed::source::Addition;
 use serde::Serialize;
 
 use super::accept::accept;
 use super::living::{self, Living};
-use super::{CommandError, Outcome, keys};
+use super::{CommandError, Outcome, addition, keys};
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::terminal::printer::Printer;
 use crate::terminal::table::aligned;
@@ -31,12 +32,30 @@ pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome
             .collect();
         if last.as_ref() != Some(&all) {
             show(&all, args, last.is_some(), printer);
+            for status in &all {
+                write_founding(status, args, printer);
+            }
         }
         if !args.watch || printer.is_closed() {
             return Ok(outcome(&all));
         }
         last = Some(all);
         thread::sleep(PAUSE);
+    }
+}
+
+/// Once the cluster stands, its profile says so, and no seed can found another. A single host has nobody to join.
+fn write_founding(status: &Status, args: &StatusArgs, printer: &mut Printer) {
+    if let ([number], None) = (status.foundings.as_slice(), &status.formed)
+        && status.hosts.len() > 1
+        // A database that answers has a majority of its voters: whoever tells of another founding is none of them.
+        && status.through.is_some()
+    {
+        let formed = Addition::Scalar {
+            key: "formed",
+            value: number,
+        };
+        addition::add(&args.site, &status.cluster, &formed, None, printer);
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod iso9660;
 pub mod seed_image;
 mod seed_summary;
 pub mod sums;
+#[cfg(test)]
+mod testing;
 
 use std::fs::File;
 use std::io;

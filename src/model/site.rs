@@ -105,6 +105,9 @@ impl BundledSnap {
 #[serde(transparent)]
 pub struct Cluster {
     parts: ClusterParts,
+    /// Spares that are hosts by now, which no file follows from.
+    #[serde(skip)]
+    declared_spares: Vec<Name>,
 }
 
 /// What all hosts of a cluster share.
@@ -275,6 +278,12 @@ impl Cluster {
         host.name == self.bootstrap && self.formed.is_none()
     }
 
+    /// Whether this host was a spare, and has the keys that are trusted since.
+    #[must_use]
+    pub fn was_spare(&self, host: &Host) -> bool {
+        host.generation == 1 && self.declared_spares.contains(&host.name)
+    }
+
     /// The name under which a fingerprint was retired, if it was.
     #[must_use]
     pub fn retired_as(&self, fingerprint: &str) -> Option<&Name> {
@@ -307,14 +316,15 @@ impl Cluster {
         }
         // A spare that was declared is a host like all others.
         let hosts = &parts.hosts;
-        parts
-            .spares
-            .retain(|spare| hosts.iter().all(|host| host.name != *spare));
+        let (declared_spares, spares) = std::mem::take(&mut parts.spares)
+            .into_iter()
+            .partition(|spare| hosts.iter().any(|host| host.name == *spare));
+        parts.spares = spares;
         let bootstrap = parts.bootstrap.clone();
         parts
             .hosts
             .sort_by(|a, b| (a.name != bootstrap, &a.name).cmp(&(b.name != bootstrap, &b.name)));
-        Ok(Self { parts })
+        Ok(Self { parts, declared_spares })
     }
 
     /// The host that forms the cluster. Hosts are in joining order, so it is the first.

@@ -514,24 +514,10 @@ impl<'a> Fields<'a> {
             }
             return None;
         }
-        let mut missing: Vec<&str> = required(&absent).collect();
+        let missing: Vec<&str> = required(&absent).collect();
         // What is empty was to be filled in.
-        is_open |= entries.is_empty() && !missing.is_empty();
-        // Of a key that nobody knows, one that is missing was most likely meant.
-        let explained = !missing.is_empty() && missing.len() <= strange.len();
-        for key in &strange {
-            let help = match missing.as_slice() {
-                _ if !explained => keys_here(specs),
-                [one] => format!("did you mean `{one}`, which is missing?"),
-                several => format!("did you mean one of those that are missing, {}?", listed(several)),
-            };
-            unknown_key(where_, key, help, findings);
-        }
-        if explained {
-            missing.clear();
-        }
-        missing_keys(node, where_, &missing, findings);
-        is_open |= !strange.is_empty();
+        is_open |= !strange.is_empty() || entries.is_empty() && !missing.is_empty();
+        strange_and_missing(node, where_, specs, (&strange, &missing), findings);
         unread.extend(
             absent
                 .iter()
@@ -564,6 +550,28 @@ impl<'a> Fields<'a> {
             keys: self.specs,
             unread: self.unread,
         }
+    }
+}
+
+/// Reports the keys that nobody knows, and those that are missing unless they were most likely meant by them.
+fn strange_and_missing(
+    node: &Node,
+    where_: Where<'_>,
+    specs: &[FieldSpec],
+    (strange, missing): (&[&Key], &[&str]),
+    findings: &mut Findings,
+) {
+    let explained = !missing.is_empty() && missing.len() <= strange.len();
+    for key in strange {
+        let help = match missing {
+            _ if !explained => keys_here(specs),
+            [one] => format!("did you mean `{one}`, which is missing?"),
+            several => format!("did you mean one of those that are missing, {}?", listed(several)),
+        };
+        unknown_key(where_, key, help, findings);
+    }
+    if !explained {
+        missing_keys(node, where_, missing, findings);
     }
 }
 

@@ -169,17 +169,7 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                let path = error.path().and_then(Utf8Path::from_path).unwrap_or(site).to_owned();
-                if let Some(target) = nowhere(&path) {
-                    if is_meant(site, &path) {
-                        layout.links_to_nothing.push((path, target));
-                    }
-                    continue;
-                }
-                let message = error
-                    .io_error()
-                    .map_or_else(|| "the folders form a loop".to_owned(), ToString::to_string);
-                layout.errors.push((path, message));
+                layout.not_walked(site, &error);
                 continue;
             }
         };
@@ -223,8 +213,15 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             layout.look_into(path, &beginning(path));
         }
     }
+    layout.files = read_profiles(site, found);
+    layout.sort();
+    layout
+}
+
+/// The texts of what the walk has found.
+fn read_profiles(site: &Utf8Path, found: Vec<(Utf8PathBuf, Role, Utf8PathBuf)>) -> Vec<ProfileFile> {
     let real = site.as_std_path().canonicalize().unwrap_or_else(|_| site.into());
-    layout.files = found
+    found
         .into_par_iter()
         .map(|(folder, role, path)| ProfileFile {
             text: read_text(&path, &real),
@@ -232,9 +229,7 @@ pub(crate) fn read_site(site: &Utf8Path) -> Layout {
             role,
             path,
         })
-        .collect();
-    layout.sort();
-    layout
+        .collect()
 }
 
 /// The same for files that are already in memory; their paths start with the site's.
@@ -281,6 +276,21 @@ impl Layout {
     fn sort(&mut self) {
         self.files.sort_by(|a, b| a.path.cmp(&b.path));
         self.snaps.sort_by(|a, b| a.path().cmp(b.path()));
+    }
+
+    /// Notes what the walk could not enter or follow: a link that leads to nothing only where it would be read.
+    fn not_walked(&mut self, site: &Utf8Path, error: &walkdir::Error) {
+        let path = error.path().and_then(Utf8Path::from_path).unwrap_or(site).to_owned();
+        if let Some(target) = nowhere(&path) {
+            if is_meant(site, &path) {
+                self.links_to_nothing.push((path, target));
+            }
+            return;
+        }
+        let message = error
+            .io_error()
+            .map_or_else(|| "the folders form a loop".to_owned(), ToString::to_string);
+        self.errors.push((path, message));
     }
 
     /// The cluster's folder and the role of a profile; what is no profile is noted or passed over.

@@ -44,7 +44,7 @@ fn end(signal: i32) -> ! {
     });
     for path in found.left {
         printer.note(format_args!(
-            "note: {path} could not be deleted and may hold keys: remove it"
+            "note: {path} is left unfinished and may hold keys: remove it"
         ));
     }
     process::exit(128 + signal)

@@ -2,9 +2,11 @@
 machine which is sealed already. Nothing that was ever in use may be erased, forgotten, evicted or founded anew.
 """
 import concurrent.futures
+import hashlib
 import json
 import pathlib
 import re
+import ssl
 import struct
 import subprocess
 import time
@@ -75,7 +77,7 @@ def expect_same(before, after, what):
 def on_record(name, host="node3", said="", desk=True):
     expect_all(said, "%s is on record in the cluster %s" % (host, name), "offline", "1 instance (web1)", "1 volume (data2/precious)")
     if desk:
-        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s --lost" % (name, host)), said
+        assert said.endswith("To give that up: At the desk: lxseed retire %s/%s" % (name, host)), said
     else:
         expect_all(said, "lxc cluster remove --force %s" % host, "lxseed-firstboot trust %s" % host)
 
@@ -162,6 +164,18 @@ def founder_installed_anew(stage):
     assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
 
 
+def fingerprint(path):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(path.read_text())).hexdigest()
+
+
+def from_desk(stage, b, site, verb, *words):
+    """What the program says at a desk on the wire of the hosts, which has the profiles and the secret."""
+    run("ip", "-n", b.wire, "addr", "replace", "10.77.0.200/24", "dev", "wire")
+    done = subprocess.run(["ip", "netns", "exec", b.wire, stage.program, verb, *words, stage.folder / site, "--secret-file",
+                           stage.folder / "secret"], capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
 @test
 def formed_founder_installed_anew(stage):
     """The bootstrap host comes back with blank disks from a seed of the formed cluster: it waits for the others and never
@@ -172,6 +186,13 @@ def formed_founder_installed_anew(stage):
     one, two, three = all_at_once(b)
     assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
     number = expect_one_founding([one, two, three])
+    profile_now = stage.folder / "site-out/cluster.yaml"
+    before = profile_now.read_text()
+    said = from_desk(stage, b, "site-out", "status")
+    assert 'note: wrote `formed: "%s"`' % number in said, said
+    assert profile_now.read_text() == before.replace("spares: [node4]\n", 'spares: [node4]\nformed: "%s"\n' % number), profile_now.read_text()
+    written = profile_now.read_text()
+    assert "wrote" not in from_desk(stage, b, "site-out", "status") and profile_now.read_text() == written
     hasty(two)
     put_records(two, one)
     grown = stage.build("three", [profile('formed: "%s"\n' % number), with_node4()], into="grown") / "three"
@@ -205,41 +226,60 @@ def formed_founder_installed_anew(stage):
     expect_no_keys(one)
     assert trusted(two) == ["node1", "node2", "node3", "node4"], trusted(two)
 
+    # Whoever is retired stands in the profile, and in nobody's trust.
+    four.power_cut()
+    await_offline(two, "node4")
+    said = from_desk(stage, b, "site-grown", "retire", "three/node4", "--lost", "0")
+    gone = fingerprint(grown / "node4/server.crt")
+    assert 'note: wrote `retired: {node4: ["%s"]}`' % gone in said, said
+    assert '\nretired:\n  node4: ["%s"]\n' % gone in (stage.folder / "site-grown/cluster.yaml").read_text()
+    assert trusted(two) == ["node1", "node2", "node3"], trusted(two)
+    assert "error[C012]: the host `node4` is retired" in from_desk(stage, b, "site-grown", "status")
+
 
 @test
 def founder_of_two_installed_anew(stage):
     """Two members, and the one with the only vote is installed anew with blank disks: the survivor keeps its database, also
     over a reboot, and no second cluster is founded, not even by a seed that may found alone."""
+    founder_of_two(stage, may_found_alone=True)
+
+
+@test
+def founder_of_two_with_its_old_stick(stage):
+    """The same with a seed that may found only with others, which has more to wait for."""
+    founder_of_two(stage, may_found_alone=False)
+
+
+def founder_of_two(stage, may_found_alone):
     b = stage.bench("two", speed=20)
     one, two = all_at_once(b)
     put_records(one, two)
-    lone = stage.build("two", edits=[ALONE], into="lone")
+    seed = stage.build("two", edits=[ALONE], into="lone") / "two/node1" if may_found_alone else None
     two.shut_down()
     one.power_cut()
     before, disks = two.database(), two.digests()
-    for seed in (None, lone / "two/node1"):
-        one.reinstall(seed, blank=True)
-        blank = one.digests()
-        two.boot()
-        # A lone founder asks once, and whom it asks has to be there by then.
-        wait(60, "node2 shows the cluster's certificate", lambda: listens(two), pause=0.5)
-        one.boot()
-        one.await_said("the cluster two stands (node2 shows its certificate), but", 90)
-        time.sleep(3)
-        assert "founding the cluster" not in one.journal() and one.api("/1.0/cluster")["enabled"] is False
-        assert one.state() == "running", one.state()
-        assert one.digests() == blank, "a disk of node1 was written to"
-        # The survivor is switched off and on in the presence of the new node1.
-        two.power_cut()
-        # A lone founder would have leave now, if it had not seen that the cluster stands.
-        one.await_said("the cluster two stood when node1 asked (node2 showed its certificate)", 90)
-        assert "founding the cluster" not in one.journal(), "node1 founded a second cluster"
-        two.boot()
-        time.sleep(5)
-        status = two.status()
-        assert status.startswith("NOT DONE: ") and "majority" in status, status
-        two.power_cut()
-        one.power_cut()
+    one.reinstall(seed, blank=True)
+    blank = one.digests()
+    two.boot()
+    # A lone founder asks once, and whom it asks has to be there by then.
+    wait(60, "node2 shows the cluster's certificate", lambda: listens(two), pause=0.5)
+    one.boot()
+    one.await_said("the cluster two stands (node2 shows its certificate), but", 90)
+    time.sleep(3)
+    assert "founding the cluster" not in one.journal() and one.api("/1.0/cluster")["enabled"] is False
+    assert one.state() == "running", one.state()
+    assert one.digests() == blank, "a disk of node1 was written to"
+    # The survivor is switched off and on in the presence of the new node1.
+    two.power_cut()
+    # A lone founder would have leave now, if it had not seen that the cluster stands.
+    one.await_said("the cluster two stood when node1 asked (node2 showed its certificate)", 90)
+    assert "founding the cluster" not in one.journal(), "node1 founded a second cluster"
+    two.boot()
+    time.sleep(5)
+    status = two.status()
+    assert status.startswith("NOT DONE: ") and "majority" in status, status
+    two.power_cut()
+    one.power_cut()
     # A member that waits for its leader writes nothing; its disks were not even mounted.
     after = two.database()
     changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
@@ -454,7 +494,7 @@ def bad_clients(stage):
     for host in b.hosts.values():
         host.await_sealed()
     b.expect_formed()
-    assert trusted(one, "client") == ["desk"], trusted(one, "client")
+    assert trusted(one, "client") == ["desk", "lxseed-desk"], trusted(one, "client")
     for name in ("ended", "unborn", "empty"):
         told = [line for line in one.journal().splitlines() if "the client %s" % name in line and "passed over" in line]
         assert len(told) == 1, "of %s it is said: %s" % (name, told)
@@ -728,7 +768,7 @@ def clients_change(life):
     life.one.lxc("config", "trust", "remove", fingerprint)
     life.given = ["desk", "laptop"]
     (said, _), spent = life.meet(life.both())
-    assert trusted(life.one, "client") == ["laptop"], trusted(life.one, "client")
+    assert trusted(life.one, "client") == ["laptop", "lxseed-desk"], trusted(life.one, "client")
     expect_all(said, "desk was taken out of LXD's trust since it was put there; it is not put back")
     assert not (life.one.upper / "etc/lxseed/trust/clients/aide.crt").exists()
     assert life.one.sealed() and life.two.sealed(), (life.one.state(), life.two.state())
@@ -837,13 +877,15 @@ def another_cluster(life):
                          lambda out: {life.one: out.parent / "four/node1", life.two: out.parent / "four/node2"})
 
 
-SEEDS = (clients_change, host_comes_and_goes, member_is_left_out, another_generation, pool_more, pool_less, another_address,
-         another_name, another_cluster, another_secret)
+# One of each kind: what a member takes over, what it is only told of, keys that are not its own, a place that is not its own.
+SEEDS = (clients_change, host_comes_and_goes, member_is_left_out, pool_more, another_cluster, another_secret)
+# Of each kind all.
+ALL_SEEDS = (*SEEDS, another_generation, pool_less, another_address, another_name)
 
 
 @test
 def seeds_on_sealed(stage):
-    """Every kind of change of a seed planted on a sealed founder and joiner: no private key lies open after a minute, whatever
+    """Each kind of change of a seed planted on a sealed founder and joiner: no private key lies open after a minute, whatever
     the stages say, and nothing changes but what may."""
     life = Life(stage)
     spent = {}
@@ -859,7 +901,7 @@ def seeds_on_sealed(stage):
 
 @test
 def each_seed_by_itself(stage):
-    """The same, each on a cluster of its own, first with the power cut right after the seal and then without."""
+    """The same and more of each kind, each on a cluster of its own, first with the power cut right after the seal and then without."""
     def one(kind):
         life = Life(stage, cut=True)
         first = kind(life)
@@ -869,4 +911,4 @@ def each_seed_by_itself(stage):
         return "%s %.0f" % (kind.__name__.replace("_", "-"), first)
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        return "seconds to the seal: " + ", ".join(pool.map(one, SEEDS))
+        return "seconds to the seal: " + ", ".join(pool.map(one, ALL_SEEDS))

@@ -18,6 +18,8 @@ from steps import EMULATED, emulator  # noqa: E402
 
 SECRET = HERE.parent / "it/support/secret-of-the-tests"
 TESTS = {}
+# Names of the tests that run only when asked.
+LONG = []
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 # Busy machines are slow ones: these bound a hang, they measure nothing.
 BOOT, STEP = 600, 400
@@ -31,6 +33,12 @@ class Failed(Exception):
 
 def test(function):
     TESTS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def long_test(function):
+    test(function)
+    LONG.append(function.__name__.replace("_", "-"))
     return function
 
 
@@ -614,7 +622,7 @@ def grub_starts(stage, medium, number, words, stick):
     stage.disks_are_untouched()
 
 
-@test
+@long_test
 def uefi_cd_starts_what_is_installed(stage):
     """As a CD under OVMF: GRUB starts what was installed by itself, and nothing is written."""
     stage.build()
@@ -651,7 +659,7 @@ def stops(stage, machine, *words):
     stage.disks_are_untouched()
 
 
-@test
+@long_test
 def bios_disk_stops_without_a_host(stage):
     """As a disk under SeaBIOS on a machine that is on no medium: a clear screen, and no disk is written to."""
     machine = stage.start(stage.bake(), "52:54:00:99:99:99", 1, stick=True)

@@ -16,10 +16,8 @@ sys.path.insert(0, str(HERE / "whole"))
 import disks  # noqa: E402
 import scenarios  # noqa: E402
 import whole  # noqa: E402
-from scenarios import FIRMWARE, Machine, must, test  # noqa: E402
+from scenarios import FIRMWARE, Machine, long_test, must, test  # noqa: E402
 
-# Names of the tests that run only when asked.
-LONG = []
 MAC, OS, DATA = "52:54:00:12:34:56", "OS-1", ("LEFT-1", "RIGHT-1")
 OS_BYTES = 12 << 30
 # Of the kernel, for the installed system as well. Without an address of its own, IPv6 waits for a router that is not there.
@@ -31,12 +29,6 @@ TO_PARTMAN, TO_REBOOT, TO_LOGIN = 1500, 6000, 1500
 
 # cdebconf's text frontend waits with one of these.
 ASKED = re.compile(rb"Prompt: '\?' for help|enter to continue")
-
-
-def long_test(function):
-    test(function)
-    LONG.append(function.__name__.replace("_", "-"))
-    return function
 
 
 class Hardware:

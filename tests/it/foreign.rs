@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, FlockOperation, Mode};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{self, Run, Site, lxseed, lxseed_through, root, tool};
 
@@ -216,6 +217,66 @@ fn two_at_once_never_share_an_image() {
         let whole = said.stdout.contains(&host) && said.stdout.contains("for 1 host");
         assert!(whole && !said.stderr.contains("not what was put on it"), "{said}");
     }
+}
+
+/// Ctrl-C and its like put an image that is changed in place back as it was, say so, and end with the status that shells
+/// give them; or the medium was whole already.
+#[test]
+fn a_signal_at_any_instant_leaves_the_image_or_the_medium() {
+    const SIGNALS: [(i32, Signal); 3] = [(130, Signal::INT), (143, Signal::TERM), (129, Signal::HUP)];
+    let Some((site, iso)) = with_iso() else { return };
+    let fresh = fs::read(&iso).unwrap();
+    fs::set_permissions(&iso, fs::Permissions::from_mode(0o640)).unwrap();
+    let words = ["bake", "site", "--iso", "standin.iso", "--in-place", "--unpublished"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxseed"));
+    command.args(words).current_dir(site.parent());
+    command
+        .env("LXSEED_SECRET", support::SECRET)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let begin = Instant::now();
+    assert!(command.status().unwrap().success());
+    let mut whole = begin.elapsed();
+    let medium = fs::read(&iso).unwrap();
+    let (mut hit, mut baked) = (0, 0);
+    for round in 0..24 {
+        // Its own name and file each time, as a copy of the image is.
+        fs::remove_file(&iso).unwrap();
+        fs::write(&iso, &fresh).unwrap();
+        fs::set_permissions(&iso, fs::Permissions::from_mode(0o640)).unwrap();
+        let (code, signal) = SIGNALS[round % SIGNALS.len()];
+        let child = command.spawn().unwrap();
+        // Most of all in its last third, where it is written.
+        std::thread::sleep(whole.mul_f64(0.4 + 0.65 * (round * 7 % 24) as f64 / 24.0));
+        let _ = kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal);
+        let run = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let now = fs::read(&iso).unwrap();
+        let mode = fs::metadata(&iso).unwrap().permissions().mode() & 0o777;
+        let is_medium = now == medium && mode == 0o600;
+        assert!(
+            is_medium || now == fresh && mode == 0o640,
+            "signal {round}: {mode:o}, {said}"
+        );
+        match run.status.code() {
+            Some(0) => assert!(is_medium),
+            Some(ended) => {
+                hit += 1;
+                baked += usize::from(is_medium);
+                assert_eq!(ended, code, "{said}");
+                let words = match is_medium {
+                    true => "interrupted: the output is written\n",
+                    false => "interrupted: the output is as it was\n",
+                };
+                assert!(said.ends_with(words), "signal {round}: {said}");
+            }
+            // Before the program has begun, a signal ends it as it ends any.
+            None => {}
+        }
+        whole = whole.mul_f64(if run.status.success() { 0.9 } else { 1.03 });
+    }
+    eprintln!("24 signals: {hit} ended it, {baked} of them with the medium");
+    assert!(hit > 6, "few were hit: {hit}");
 }
 
 // ---- images that lead elsewhere -------------------------------------------------------------------------------------

@@ -201,3 +201,73 @@ fn a_retired_certificate_is_in_no_seed_again() {
         assert!(run.stderr.contains(&refusal), "{run}");
     }
 }
+
+/// What a build says of a formed cluster: what has not reached its machines, and who is to be let in.
+#[test]
+fn a_build_of_a_formed_cluster_claims_no_more_than_it_does() {
+    let notes = |stderr: &str| -> Vec<String> {
+        let lines = stderr.lines().filter(|line| line.starts_with("note: "));
+        lines.map(ToOwned::to_owned).collect()
+    };
+    let node4 = |site: &Site| {
+        let hosts = fs::read_to_string(site.path().join("hosts/hosts.yaml")).unwrap();
+        let node3 = hosts.split("---\n").last().unwrap();
+        let node4 = node3.replace("node3", "node4").replace("00:03", "00:04");
+        node4.replace("10.13", "10.14").replace("0003}", "0004}")
+    };
+    let site = site();
+    site.build().expect_exit(0);
+    // Of one that is not formed nothing is said.
+    let site = site.replace("cluster.yaml", "gateway: 192.168.10.1\n", "gateway: 192.168.10.2\n");
+    let run = site.build().expect_exit(0);
+    assert_eq!(notes(&run.stderr), [""; 0]);
+
+    let site = with(site, FORMED);
+    let changed = |names: &str, seeds: &str, how: &str| {
+        format!(
+            "note: the {seeds} of {names} {how}: machines that are set up already do not see that; `lxseed plan site --only lab` tells \
+             what has not reached them"
+        )
+    };
+    let diff = lxseed(["diff", "site"]).dir(site.parent()).run().expect_exit(3);
+    assert_eq!(notes(&diff.stderr), [changed("node1", "seed", "would change")]);
+    let run = site.build().expect_exit(0);
+    assert_eq!(notes(&run.stderr), [changed("node1", "seed", "changed")]);
+    // A second time nothing has changed, nor if a file was only damaged.
+    assert_eq!(notes(&site.build().expect_exit(0).stderr), [""; 0]);
+
+    let text = node4(&site);
+    let site = site.file("hosts/node4.yaml", &text);
+    let all = "node1, node2, node3";
+    let new = "note: node4 is new: when it is on, `lxseed admit lab/node4 site` lets it in".to_owned();
+    let diff = lxseed(["diff", "site"]).dir(site.parent()).run().expect_exit(3);
+    assert_eq!(
+        notes(&diff.stderr),
+        [changed(all, "seeds", "would change"), new.clone()]
+    );
+    let run = site.build().expect_exit(0);
+    assert_eq!(notes(&run.stderr), [changed(all, "seeds", "changed"), new]);
+    assert_eq!(notes(&site.build().expect_exit(0).stderr), [""; 0]);
+    // Where nothing was built before, nobody can say what is new.
+    fs::remove_dir_all(site.out()).unwrap();
+    assert_eq!(notes(&site.build().expect_exit(0).stderr), [""; 0]);
+}
+
+/// A spare was trusted before it was declared.
+#[test]
+fn a_spare_that_is_declared_need_not_be_let_in() {
+    let site = with(site(), &format!("spares: [node3]\n{FORMED}"));
+    let hosts = fs::read_to_string(site.path().join("hosts/hosts.yaml")).unwrap();
+    let (others, node3) = hosts.rsplit_once("---\n").unwrap();
+    let allow = "allow: {two-members: a test}\nbootstrap: node1\n";
+    let site = site
+        .replace("cluster.yaml", "bootstrap: node1\n", allow)
+        .file("hosts/hosts.yaml", others);
+    site.build().expect_exit(0);
+    let site = site.file("hosts/node3.yaml", node3);
+    let run = site.build().expect_exit(0);
+    assert!(
+        run.stderr.contains("the seeds of node1, node2 changed") && !run.stderr.contains("admit"),
+        "{run}"
+    );
+}

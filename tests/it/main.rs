@@ -17,6 +17,7 @@ mod ci_recipes;
 mod cloud;
 mod dependencies;
 mod desk;
+mod edit;
 mod foreign;
 mod forged;
 mod formed;

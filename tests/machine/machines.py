@@ -30,7 +30,7 @@ MEMORY = 1024
 # Seconds between two questions to a machine: each costs an emulated one two or three of work, which its boot then lacks.
 ASKING = 8
 # fleet -> the machine whose seed is a FAT image on a disk; all others have the ISO in a drive.
-ON_FAT = {"volumes": "vol2"}
+ON_FAT = {"mirrors": "node3", "volumes": "vol2"}
 # Where the virtio-scsi controller sits on the PCI bus; the sites' by_path names it.
 SCSI_AT = 0x10
 # What a power cut leaves whole: those who write accounts and the machine's identity wait for the disk. cloud-init does not

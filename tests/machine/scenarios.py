@@ -94,6 +94,15 @@ grep -rlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' /var/lib/cloud /run/cloud-init /etc
     assert found == [], "%s: private keys are left in %s" % (machine.name, " ".join(found))
 
 
+def expect_own_seed(machine):
+    """The machine is who its seed says, on whatever medium that lies, and its keys lie nowhere else."""
+    assert machine.sh("hostname").strip() == machine.name
+    instance = re.search(r'^"instance-id": "(.*)"$', (machine.seed / "meta-data").read_text(), re.M)[1]
+    assert machine.sh("cat /var/lib/cloud/data/instance-id").strip() == instance, machine.name
+    medium = machine.json("cat /var/lib/lxseed/receipt.json")["sealed"]["medium_with_keys"]
+    assert machine.sh("lsblk -no FSTYPE " + medium).strip() == ("vfat" if machine.on_fat() else "iso9660"), medium
+
+
 def table(fleet):
     """Seconds from power-on to the end of each stage, per machine."""
     rows = ["    %-8s" % "" + "".join("%10s" % stage for stage in STAGES)]
@@ -133,9 +142,14 @@ def boot_again(fleet, before, machines, seed):
 
 @test("mirrors")
 def power_on(fleet):
-    """3 machines switched on together: cloud-init done without errors, arrays clean, 3/3 ONLINE, both pools, receipts."""
+    """3 machines switched on together, one with its seed on FAT, one cut off when all that cloud-init planted is still empty: cloud-init
+    done without errors, arrays clean, 3/3 ONLINE, both pools, receipts."""
+    cut = list(fleet)[1]
     for machine in fleet:
         machine.power_on()
+    for what in (Emptied, Restart):
+        wait(LONG, "%s meets %s" % (cut.name, what.__name__.lower()), lambda what=what: what.due(cut), 0.1)
+        what.act(cut)
     for machine in fleet:
         machine.await_sealed(LONG)
     fleet.expect_formed()
@@ -145,6 +159,7 @@ def power_on(fleet):
         assert "NoCloud" in source, source
         expect_arrays(machine)
         expect_no_keys(machine)
+        expect_own_seed(machine)
         receipt = machine.json("cat /var/lib/lxseed/receipt.json")
         assert [p["name"] for p in receipt["pools"]] == ["data1", "data2"], receipt["pools"]
         assert receipt["host"] == machine.name and receipt["sealed"]["medium_with_keys"], receipt
@@ -394,11 +409,7 @@ def swapped_disk(fleet):
         expect_cloud_init_done(machine)
         expect_arrays(machine)
         expect_no_keys(machine)
-        assert machine.sh("hostname").strip() == machine.name
-        instance = re.search(r'^"instance-id": "(.*)"$', (machine.seed / "meta-data").read_text(), re.M)[1]
-        assert machine.sh("cat /var/lib/cloud/data/instance-id").strip() == instance, machine.name
-        medium = machine.json("cat /var/lib/lxseed/receipt.json")["sealed"]["medium_with_keys"]
-        assert machine.sh("lsblk -no FSTYPE " + medium).strip() == ("vfat" if machine.on_fat() else "iso9660"), medium
+        expect_own_seed(machine)
 
     fleet.each(look)
     return use_pools(fleet)

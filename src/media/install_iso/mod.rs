@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
@@ -21,11 +22,12 @@ use super::iso9660::{Image, Node};
 use super::{MediaError, path_of, seed_image};
 use crate::foreign;
 use crate::hex;
+use crate::interrupt;
 use crate::seed::{Content, File as Rendered};
 use crate::tree::{MANIFEST, Manifest};
 use crate::trust::SecretBytes;
 
-use skeleton::{Skeleton, Undo};
+use skeleton::{Changes, Disk as _, InSteps, Skeleton, Undo};
 use xorriso::Addition;
 
 pub use boot::Boot;
@@ -162,42 +164,66 @@ impl Session<'_> {
     /// # Errors
     /// If writing fails, or the image does not read back.
     pub fn put(&self, base: Base<'_>, target: &File) -> Result<(), MediaError> {
-        let contents = self.contents()?;
-        self.skeleton.put(base.file, target, &contents, None)?;
+        let changes = self.skeleton.changes(base.file)?;
+        self.skeleton.put(&changes, target, &self.contents()?, false)?;
         self.read_back(target)
     }
 
     /// Puts the fleet on the image itself. It is the image that it was until its beginning is written, last of all.
     ///
     /// # Errors
-    /// If writing fails, or the image does not read back: it is then led back to what it was, as far as that goes.
+    /// If writing fails, or the image does not read back: it is then led back to what it was, as far as that goes. A signal
+    /// that ends the program does the same.
     pub fn put_in_place(&self, base: Base<'_>) -> Result<(), NotPut> {
-        let file = base.file;
         let untouched = |error: MediaError| NotPut {
             error,
             left: Left::AsItWas,
         };
-        let before = file.metadata().map_err(|error| untouched(error.into()))?.permissions();
         let contents = self.contents().map_err(untouched)?;
-        let mut undo = Undo::of(file).map_err(|error| untouched(error.into()))?;
-        // From here on it holds keys.
-        file.set_permissions(Permissions::from_mode(0o600))
-            .map_err(|error| untouched(error.into()))?;
-        let put = self
-            .skeleton
-            .put(file, file, &contents, Some(&mut undo))
-            .and_then(|()| Ok(file.sync_data()?))
-            .and_then(|()| self.read_back(file));
-        let Err(error) = put else { return Ok(()) };
-        let left = match undo.undo(file) {
-            Ok(()) => {
-                // Where it stays private it is as it was all the same.
-                let _: std::io::Result<()> = file.set_permissions(before);
-                Left::AsItWas
-            }
-            Err(left) => left,
+        let begun = || -> Result<_, MediaError> {
+            let before = base.file.metadata()?.permissions();
+            let changes = self.skeleton.changes(base.file)?;
+            let undo = Arc::new(Undo::of(base.file, &changes, &contents)?);
+            Ok((before, changes, undo, base.file.try_clone()?))
         };
-        Err(NotPut { error, left })
+        let (before, changes, undo, again) = begun().map_err(untouched)?;
+        let lead_back = |undo: &Undo, file: &File, before: &Permissions| {
+            undo.undo(file).map(|()| {
+                // Where it stays private it is as it was all the same.
+                let _: std::io::Result<()> = file.set_permissions(before.clone());
+            })
+        };
+        let (undo_again, before_again) = (Arc::clone(&undo), before.clone());
+        let unfinished = interrupt::unfinished(base.path.to_owned(), move || {
+            lead_back(&undo_again, &again, &before_again).map_err(|left| std::io::Error::other(left.words()))
+        });
+        let put = self.put_in_steps(base.file, &changes, &contents);
+        // Not even now may a signal come between.
+        let _working = interrupt::working();
+        let result = match put {
+            Ok(()) => {
+                interrupt::written();
+                Ok(())
+            }
+            Err(error) => Err(NotPut {
+                error,
+                left: lead_back(&undo, base.file, &before).err().unwrap_or(Left::AsItWas),
+            }),
+        };
+        drop(unfinished);
+        result
+    }
+
+    fn put_in_steps(&self, file: &File, changes: &Changes, contents: &[(u64, &[u8])]) -> Result<(), MediaError> {
+        {
+            let _working = interrupt::working();
+            // From here on it holds keys.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        let steps = InSteps(file);
+        self.skeleton.put(changes, &steps, contents, true)?;
+        steps.sync()?;
+        self.read_back(file)
     }
 
     /// Every file with its place, where there is something else of its size by now.

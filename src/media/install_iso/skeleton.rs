@@ -14,6 +14,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::{BLOCK, boot};
+use crate::interrupt;
 use crate::media::MediaError;
 use crate::media::iso9660::Image;
 
@@ -39,6 +40,14 @@ pub(super) struct Skeleton {
 struct Change {
     at: u64,
     length: u64,
+}
+
+/// All of them, in order.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// What decides whether any of it is seen.
+    head: Vec<Change>,
+    rest: Vec<Change>,
 }
 
 impl Skeleton {
@@ -88,30 +97,27 @@ impl Skeleton {
         &self.file
     }
 
-    /// Puts everything that differs from the image on `target`, which holds the image's bytes, and `contents` at their
-    /// places. What decides whether any of it is seen comes last.
+    /// What differs from the image.
     ///
     /// # Errors
-    /// If reading or writing fails. `undo` then leads back.
+    /// If one of the two cannot be read.
+    pub(super) fn changes(&self, image: &File) -> io::Result<Changes> {
+        let (head, rest) = self.differing(image)?.into_iter().partition(|change| change.at < HEAD);
+        Ok(Changes { head, rest })
+    }
+
+    /// Puts the changes on `target`, which holds the image's bytes, and `contents` at their places. What decides whether
+    /// any of it is seen comes last. `in_place` is said of the image itself, which must not end as half of one.
+    ///
+    /// # Errors
+    /// If reading or writing fails. An [`Undo`] then leads back.
     pub(super) fn put(
         &self,
-        image: &File,
+        Changes { head, rest }: &Changes,
         target: &impl Disk,
         contents: &[(u64, &[u8])],
-        undo: Option<&mut Undo>,
+        in_place: bool,
     ) -> Result<(), MediaError> {
-        let (head, rest): (Vec<Change>, Vec<Change>) =
-            self.changes(image)?.into_iter().partition(|change| change.at < HEAD);
-        let in_place = undo.is_some();
-        if let Some(undo) = undo {
-            let contents = contents.iter().map(|(at, bytes)| Change {
-                at: *at,
-                length: bytes.len() as u64,
-            });
-            for change in contents.chain(rest.iter().copied()).chain(head.iter().copied()) {
-                undo.keep(image, change)?;
-            }
-        }
         let put = |changes: &[Change]| -> io::Result<()> {
             let mut bytes = Vec::new();
             for change in changes {
@@ -127,7 +133,7 @@ impl Skeleton {
             // A disk that is full shows before anything is changed.
             target.reserve(self.original, length)?;
         }
-        put(&rest)?;
+        put(rest)?;
         target.resize(length)?;
         for (at, bytes) in contents {
             target.put(bytes, *at)?;
@@ -135,11 +141,11 @@ impl Skeleton {
         if in_place {
             target.sync()?;
         }
-        Ok(put(&head)?)
+        Ok(put(head)?)
     }
 
     /// What xorriso changed, in order. It is no part of what was not taken along: that stays on the image.
-    fn changes(&self, image: &File) -> io::Result<Vec<Change>> {
+    fn differing(&self, image: &File) -> io::Result<Vec<Change>> {
         let length = self.file.metadata()?.len();
         let mut changes: Vec<Change> = Vec::new();
         let (mut new, mut old) = (vec![0; STEP as usize], vec![0; STEP as usize]);
@@ -210,6 +216,35 @@ impl Disk for File {
     }
 }
 
+/// An image that is changed in steps which no signal cuts in two, and of which none is taken after a signal.
+pub(super) struct InSteps<'a>(pub(super) &'a File);
+
+impl Disk for InSteps<'_> {
+    fn put(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let _working = interrupt::working();
+        self.0.put(bytes, at)
+    }
+
+    fn resize(&self, length: u64) -> io::Result<()> {
+        let _working = interrupt::working();
+        self.0.resize(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let _working = interrupt::working();
+        self.0.sync()
+    }
+
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        let _working = interrupt::working();
+        self.0.reserve(from, to)
+    }
+
+    fn holds(&self, bytes: &[u8], at: u64) -> bool {
+        self.0.holds(bytes, at)
+    }
+}
+
 /// What a change in place that failed has left of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
@@ -243,11 +278,23 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    pub(super) fn of(image: &File) -> io::Result<Self> {
-        Ok(Self {
+    /// Of what the changes and contents would write over.
+    ///
+    /// # Errors
+    /// If the image cannot be read.
+    pub(super) fn of(image: &File, changes: &Changes, contents: &[(u64, &[u8])]) -> io::Result<Self> {
+        let mut undo = Self {
             length: image.metadata()?.len(),
             kept: Vec::new(),
-        })
+        };
+        let contents = contents.iter().map(|(at, bytes)| Change {
+            at: *at,
+            length: bytes.len() as u64,
+        });
+        for change in contents.chain(changes.rest.iter().chain(&changes.head).copied()) {
+            undo.keep(image, change)?;
+        }
+        Ok(undo)
     }
 
     fn keep(&mut self, image: &File, change: Change) -> io::Result<()> {
@@ -321,12 +368,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-
-    fn file(bytes: &[u8]) -> File {
-        let file = tempfile::tempfile().unwrap();
-        file.write_all_at(bytes, 0).unwrap();
-        file
-    }
+    use crate::media::testing::file;
 
     fn bytes(file: &File) -> Vec<u8> {
         let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
@@ -361,10 +403,10 @@ mod tests {
         let content = [9; 5000];
         let at = 290 * BLOCK as usize;
         expected[at..at + 5000].copy_from_slice(&content);
-        let mut undo = Undo::of(&target).unwrap();
-        skeleton
-            .put(&before, &target, &[(at as u64, &content)], Some(&mut undo))
-            .unwrap();
+        let contents = [(at as u64, &content[..])];
+        let changes = skeleton.changes(&before).unwrap();
+        let undo = Undo::of(&target, &changes, &contents).unwrap();
+        skeleton.put(&changes, &target, &contents, true).unwrap();
         assert!(bytes(&target) == expected);
         undo.undo(&target).unwrap();
         assert!(bytes(&target) == image);
@@ -441,9 +483,10 @@ mod tests {
                     fails_at,
                     lasting,
                 };
-                let mut undo = Undo::of(&faulty.file).unwrap();
+                let changes = skeleton.changes(&file(&image)).unwrap();
+                let undo = Undo::of(&faulty.file, &changes, &contents).unwrap();
                 let put = skeleton
-                    .put(&file(&image), &faulty, &contents, Some(&mut undo))
+                    .put(&changes, &faulty, &contents, true)
                     .and_then(|()| Ok(faulty.sync()?));
                 if put.is_ok() {
                     calls = fails_at;
