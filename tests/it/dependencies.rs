@@ -24,8 +24,45 @@ fn list(text: &str, head: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every package that is part of the program, its tests or its build on Linux.
-fn packages() -> Vec<Value> {
+/// What must not be there.
+fn banned(text: &str) -> Vec<String> {
+    let (_, list) = text.split_once("\ndeny = [").unwrap();
+    let names = list.lines().filter_map(|line| line.trim().strip_prefix("{ crate = \""));
+    names.map(|line| line.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// The programs that deny.toml lets a banned one in for.
+fn wrappers(text: &str, banned: &str) -> Vec<String> {
+    let line = text
+        .lines()
+        .find(|line| line.contains(&format!("{{ crate = \"{banned}\"")));
+    let (_, names) = line.unwrap().split_once("wrappers = [").unwrap_or_default();
+    names.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The names of the packages that need a package.
+fn dependents(metadata: &Value, name: &str) -> Vec<String> {
+    let id = |package: &&Value| package["name"] == name;
+    let ids = metadata["packages"].as_array().unwrap().iter().filter(id);
+    let ids: Vec<&Value> = ids.map(|package| &package["id"]).collect();
+    let nodes = metadata["resolve"]["nodes"].as_array().unwrap().iter();
+    let needs = |node: &&Value| {
+        node["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|id| ids.contains(&id))
+    };
+    let needing: Vec<&Value> = nodes.filter(needs).map(|node| &node["id"]).collect();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let packages = packages.filter(|package| needing.contains(&&package["id"]));
+    packages
+        .map(|package| package["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Every package that is part of the program, its tests or its build on Linux, and who needs whom.
+fn metadata() -> Value {
     let words = [
         "metadata",
         "--locked",
@@ -36,8 +73,7 @@ fn packages() -> Vec<Value> {
         "x86_64-unknown-linux-gnu",
     ];
     let said = Run::of(Command::new(env!("CARGO")).args(words).current_dir(root())).expect_exit(0);
-    let metadata: Value = serde_json::from_str(&said.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    serde_json::from_str(&said.stdout).unwrap()
 }
 
 /// Whether a licence expression (SPDX) can be met by what is allowed.
@@ -83,7 +119,7 @@ fn one<'a>(words: &'a [&'a str], allowed: &[String]) -> (bool, &'a [&'a str]) {
 #[test]
 fn licences_sources_and_bans_are_kept() {
     let text = deny_toml();
-    let (allowed, banned) = (list(&text, "allow"), list(&text, "deny"));
+    let (allowed, banned) = (list(&text, "allow"), banned(&text));
     assert!(
         allowed.contains(&"MIT".to_owned()) && banned.contains(&"cc".to_owned()),
         "{allowed:?} {banned:?}"
@@ -101,7 +137,8 @@ fn licences_sources_and_bans_are_kept() {
         assert_eq!(is_met(expression, &allowed), met, "{expression}");
     }
     let mut wrong = Vec::new();
-    for package in packages() {
+    let metadata = metadata();
+    for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
         match package["license"].as_str() {
             Some(license) if is_met(license, &allowed) => {}
@@ -113,7 +150,11 @@ fn licences_sources_and_bans_are_kept() {
             source => wrong.push(format!("{name}: from {source:?}")),
         }
         if banned.iter().any(|banned| banned == name) {
-            wrong.push(format!("{name}: banned"));
+            let wrappers = wrappers(&text, name);
+            let needing = dependents(&metadata, name);
+            if needing.iter().any(|needing| !wrappers.contains(needing)) || needing.is_empty() {
+                wrong.push(format!("{name}: banned, and needed by {needing:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
