@@ -62,10 +62,15 @@ fn main() -> io::Result<()> {
     first_boot(&root)
 }
 
-/// Bare, and a level of indentation is one space: a machine runs it, and a person reads it there in need only.
+/// Bare, and a level of indentation is one space: a machine runs it, and a person reads it there in need only. Not less than one: what
+/// stands in quotes may be Python.
 fn shallow(script: &str) -> String {
     let mut shallow = String::new();
     for (kind, line) in bare::lines(&bare::without_comments(script)) {
+        // The first one ends the block of variables.
+        if kind == bare::Kind::Shell && line.starts_with("# ---- ") && line != "# ---- common" {
+            continue;
+        }
         let text = line.trim_start_matches(' ');
         let spaces = line.len() - text.len();
         shallow.extend((0..if kind == bare::Kind::Text { spaces } else { spaces / 4 }).map(|_| ' '));
@@ -84,7 +89,7 @@ fn first_boot(root: &Path) -> io::Result<()> {
     let into = env::var_os("OUT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
     let mut gzip = Vec::new();
     let options = zopfli::Options {
-        iteration_count: NonZeroU64::MIN,
+        iteration_count: NonZeroU64::MIN.saturating_add(14),
         ..zopfli::Options::default()
     };
     zopfli::compress(options, zopfli::Format::Gzip, shallow(&text).as_bytes(), &mut gzip)?;
