@@ -21,10 +21,10 @@ class Desk:
         self.site, self.secret = stage.folder / ("site-" + into), stage.folder / secret
         subprocess.run(["ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
 
-    def call(self, *words, secret=None, seconds=60):
-        """Exit code and all that was said."""
+    def call(self, *words, secret=None, seconds=60, errors=subprocess.STDOUT):
+        """Exit code and all that was said; without what stands on standard error for ERRORS=DEVNULL."""
         done = subprocess.run(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file",
-                               str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                               text=True, check=False, cwd=self.stage.folder, timeout=seconds,
                               env={"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C"})
         return done.returncode, done.stdout
@@ -36,7 +36,7 @@ class Desk:
 
     def status(self, code):
         """The one cluster, as --format json tells of it."""
-        clusters = json.loads(self.must(code, "status", self.site, "--format", "json"))["clusters"]
+        clusters = json.loads(self.must(code, "status", self.site, "--format", "json", errors=subprocess.DEVNULL))["clusters"]
         assert len(clusters) == 1, clusters
         return clusters[0]
 
@@ -46,7 +46,8 @@ class Desk:
     def until(self, what, expected, seconds=60):
         """Waits until the hosts have these states."""
         def there():
-            clusters = json.loads(self.call("status", self.site, "--format", "json")[1])["clusters"]
+            said = self.call("status", self.site, "--format", "json", errors=subprocess.DEVNULL)[1]
+            clusters = json.loads(said)["clusters"]
             return [host["state"] for host in clusters[0]["hosts"]] == expected
 
         wait(seconds, what, there)
@@ -130,7 +131,7 @@ def seen_from_the_desk(stage):
 
 
 def findings(desk, code):
-    return json.loads(desk.must(code, "verify", desk.site, "--format", "json"))["findings"]
+    return json.loads(desk.must(code, "verify", desk.site, "--format", "json", errors=subprocess.DEVNULL))["findings"]
 
 
 @test
