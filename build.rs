@@ -62,13 +62,26 @@ fn main() -> io::Result<()> {
     first_boot(&root)
 }
 
-/// Bare, and a level of indentation is one space: a machine runs it, and a person reads it there in need only.
+/// Bare, without the shell's indentation, and with a space for a level of Python's: a machine runs it, and a person reads it there in
+/// need only.
 fn shallow(script: &str) -> String {
     let mut shallow = String::new();
+    let mut quoted = false;
     for (kind, line) in bare::lines(&bare::without_comments(script)) {
         let text = line.trim_start_matches(' ');
         let spaces = line.len() - text.len();
-        shallow.extend((0..if kind == bare::Kind::Text { spaces } else { spaces / 4 }).map(|_| ' '));
+        let kept = match kind {
+            bare::Kind::Text => spaces,
+            bare::Kind::Shell if !quoted => 0,
+            bare::Kind::Shell | bare::Kind::Python => spaces / 4,
+        };
+        if kind == bare::Kind::Shell {
+            quoted = match line.split_once("py '").or_else(|| line.split_once("-c '")) {
+                Some((_, program)) if !quoted => !program.contains('\''),
+                _ => quoted && !line.replace("'\"'\"'", "").contains('\''),
+            };
+        }
+        shallow.extend((0..kept).map(|_| ' '));
         shallow.push_str(text);
         shallow.push('\n');
     }
@@ -84,7 +97,7 @@ fn first_boot(root: &Path) -> io::Result<()> {
     let into = env::var_os("OUT_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
     let mut gzip = Vec::new();
     let options = zopfli::Options {
-        iteration_count: NonZeroU64::MIN,
+        iteration_count: NonZeroU64::MIN.saturating_add(4),
         ..zopfli::Options::default()
     };
     zopfli::compress(options, zopfli::Format::Gzip, shallow(&text).as_bytes(), &mut gzip)?;

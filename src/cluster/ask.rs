@@ -298,6 +298,11 @@ struct Space {
     total: u64,
 }
 
+/// LXD cannot tell how full an LVM thin pool is while nothing on it is in use, as after a reboot.
+fn is_untold(why: &Unanswered) -> bool {
+    matches!(why, Unanswered::Refused { text, .. } if text == "Not supported")
+}
+
 /// A pool on the member that is asked. Without `target` a clustered LXD leaves out what is a member's own.
 async fn member_pool(member: &str, pool: &PoolRecord, connection: &Connection) -> MemberPool {
     let name = &pool.name;
@@ -310,7 +315,7 @@ async fn member_pool(member: &str, pool: &PoolRecord, connection: &Connection) -
     let trouble = record
         .as_ref()
         .err()
-        .or(resources.as_ref().err())
+        .or(resources.as_ref().err().filter(|why| !is_untold(why)))
         .map(ToString::to_string);
     let space = resources.ok().map(|resources| resources.space);
     MemberPool {

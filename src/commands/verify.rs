@@ -3,6 +3,7 @@
 use lxseed::check::Checked;
 use lxseed::cluster::{self, Wish};
 use lxseed::finding::{Findings, Severity};
+use lxseed::model::{Cluster, ClusterParts};
 use lxseed::report::{Options, Report};
 use lxseed::seed::Renderer;
 
@@ -42,9 +43,20 @@ pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome
 
 fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<Findings, CommandError> {
     let Living { cluster, keys, seen } = one;
-    let instances: Vec<String> = (0..cluster.hosts.len())
-        .map(|at| renderer.instance_id(cluster, at, keys))
-        .collect::<Result<_, _>>()?;
+    // With the number of the founding written into the profile the founder's seed is another one, and says nothing new to it.
+    let founding = Cluster::new(ClusterParts {
+        formed: None,
+        ..(**cluster).clone()
+    })?;
+    let instances: Vec<Vec<String>> = (0..cluster.hosts.len())
+        .map(|at| {
+            let mut instances = vec![renderer.instance_id(cluster, at, keys)?];
+            if cluster.formed.is_some() && cluster.hosts[at].name == cluster.bootstrap {
+                instances.push(renderer.instance_id(&founding, at, keys)?);
+            }
+            Ok(instances)
+        })
+        .collect::<Result<_, CommandError>>()?;
     let wish = Wish {
         cluster,
         keys,

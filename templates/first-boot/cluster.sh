@@ -186,7 +186,7 @@ not_never() {
 
 early_way() {
     if has_desk; then
-        at_desk status "$CLUSTER"
+        at_desk status
     else
         echo "there: lxseed-firstboot status"
     fi
@@ -196,7 +196,7 @@ why_not_there() {
     local name state detail
     if [[ $BOOTSTRAP = "$HOST" ]]; then
         printf '%s' "the cluster $CLUSTER is formed, so $HOST founds none, and none of the $((${#MEMBERS[@]} - 1)) other hosts shows" \
-            " its certificate: switch its members on (at the desk: lxseed status $CLUSTER)"
+            " its certificate: switch its members on (at the desk: lxseed status)"
         return 0
     fi
     while IFS=$'\t' read -r name state detail; do
@@ -289,8 +289,15 @@ say_pools_not_there() {
     lacking=$(pools_not_there)
     if [[ -n $lacking ]]; then
         say_once pools-said "$lacking" "the profile has the pools $(words_list "${POOL_NAMES[@]}"), and the cluster $CLUSTER has" \
-            "$(pool_list): ${lacking}is in no cluster yet. Its volume is made and left empty; to add it: 'lxc storage create' with" \
-            "--target for each member, then once without"
+            "$(pool_list): ${lacking}is in no cluster yet. Its volume is made and left empty; to add it: $(way_to_add_pools)"
+    fi
+}
+
+way_to_add_pools() {
+    if has_desk; then
+        at_desk "apply, once every member has its new seed"
+    else
+        echo "'lxc storage create' with --target for each member, then once without"
     fi
 }
 

@@ -6,6 +6,7 @@
 #
 # user.lxseed.first-boot        of an LXD in no cluster: STATE STAGE MESSAGE; STATE is working, waiting or stopped
 # user.lxseed.first-boot.NAME   of a member, in the cluster's: waiting, stopped, or "done seal" once all is complete
+# user.lxseed.ready.NAME.POOL   where a pool that the cluster does not have yet may be made on this member
 # user.lxseed.sealed.NAME       the instance of cloud-init whose keys were removed; not there while another seed's lie open
 
 DESK_NAME='lxseed-desk'
@@ -100,6 +101,30 @@ tell_done() {
             mark told-done "$(instance)"
             rm -f "$RUN/told"
         fi
+    fi
+}
+
+# Which volumes wait for a pool that the cluster does not have: the desk can have it made of what the guard here has passed, and of
+# nothing else.
+tell_ready() {
+    local pool i words=() value any='' name
+    can_tell && marked joined || return 0
+    name=$(member_name)
+    for i in "${!POOL_NAMES[@]}"; do
+        pool=${POOL_NAMES[$i]}
+        value=''
+        if ! cluster_has_pool "$pool"; then
+            volume_read "${POOL_VOLUMES[$i]}"
+            [[ $V_STATE != ready ]] || value=$V_SOURCE
+        fi
+        any+=$value
+        words+=("user.lxseed.ready.$name.$pool" "$value")
+    done
+    if [[ -z $any && ! -e $STATE/marks/told-ready ]] || [[ ${words[*]} = "$(cat "$STATE/marks/told-ready" 2>/dev/null)" ]]; then
+        return 0
+    fi
+    if set_words "${words[@]}"; then
+        mark told-ready "${words[*]}"
     fi
 }
 

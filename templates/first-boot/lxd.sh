@@ -138,7 +138,7 @@ guard() {
     if [[ -n $stranger && -z $same$friend ]]; then
         text="the cluster $F_CLUSTER (asked $stranger) does not trust this machine's certificate any more: it was retired there, or its"
         text+=" keys were rotated."
-        ! has_desk || text+=" $(at_desk status "$F_CLUSTER")"
+        ! has_desk || text+=" $(at_desk status)"
         # LXD is started all the same: it can do nothing there, and here somebody may want what is on its disks.
         say "$text" >&2
         printf '%s: %s\n' "$STAGE" "$text" | put "$STATE/problem" 0644

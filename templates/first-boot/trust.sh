@@ -187,7 +187,7 @@ let_in() {
 
 give_up() {
     if has_desk; then
-        at_desk retire "$CLUSTER/$1 --lost"
+        at_desk retire "$CLUSTER/$1"
     else
         echo "lxc cluster remove --force $1 (on a member), then there: lxseed-firstboot trust $1"
     fi

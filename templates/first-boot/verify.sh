@@ -9,6 +9,7 @@ stage_verify() {
     wait_for 180 1 "this member to be online" online || later "the cluster does not see $HOST online"
     read_own_pools
     check_pools
+    tell_ready
     if marked founded; then
         # On a first day they come within a minute and some seconds for each; who does not is looked for seldom.
         if ! wait_for "$quick" 1 "all ${#MEMBERS[@]} members" all_let_in &&

@@ -427,7 +427,7 @@ subprocess.run(["/usr/sbin/sshd", "-f", "/dev/null", "-h", "/run/host_key", "-o"
 def from_the_desk(stage, b, desk):
     """With out/ and the administrator's own key alone: `lxc cluster list` over HTTPS, pinned, without a prompt."""
     hosts = list(b.hosts.values())
-    assert trusted(hosts[0], "client") == ["desk"], trusted(hosts[0], "client")
+    assert trusted(hosts[0], "client") == ["desk", "lxseed-desk"], trusted(hosts[0], "client")
     run("ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire")
     environment = {"LXD_CONF": str(desk), "PATH": "%s:/usr/bin:/bin" % (b.tree / "usr/bin"), "HOME": str(desk)}
     lxc, ssh = readme_desk(hosts[0].values["ADDRESS"][0])

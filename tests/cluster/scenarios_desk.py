@@ -149,7 +149,7 @@ def told_to_the_desk(stage):
 
     # With node2 there would be a majority.
     one.boot()
-    one.await_said("node2 has not got past its disks (At the desk: lxseed status three)")
+    one.await_said("node2 has not got past its disks (At the desk: lxseed status)")
     time.sleep(2)
     assert "founding the cluster" not in one.journal(), one.journal()[-600:]
     wait(10, "node1 tells for whom it waits", lambda: desk.told(one).startswith(
@@ -258,7 +258,7 @@ def retired(desk, one, gone, other):
     gone.boot()
     wait(60, "%s says so" % gone.name, gone.problem)
     expect_all(gone.problem(), "the cluster three (asked node1) does not trust this machine's certificate any more: it was retired there, "
-               "or its keys were rotated. At the desk: lxseed status three")
+               "or its keys were rotated. At the desk: lxseed status")
     assert gone.status() == "STOPPED at " + gone.problem(), gone.status()
     assert trusted(one) == ["node1", "node2"], trusted(one)
     # Another generation is another machine, and what the desk has let in later than the seed was made stays.

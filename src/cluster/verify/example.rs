@@ -39,16 +39,24 @@ impl Example {
         let mut world = good.world.clone();
         (self.breaks)(&mut world);
         let (right, broken) = (facts(&good.world), facts(&world));
-        let beside = |own: &[String], other: &[String]| -> String {
-            let lines = own.iter().filter(|line| !other.contains(line));
-            lines.map(|line| format!("{line}\n")).collect()
-        };
         Some(Shown {
             broken: beside(&broken, &right),
             good: beside(&right, &broken),
             checked: good.verified(&world),
         })
     }
+}
+
+/// The lines that the other one has not, the first of them if they are many.
+fn beside(own: &[String], other: &[String]) -> String {
+    const MANY: usize = 12;
+    let lines: Vec<&String> = own.iter().filter(|line| !other.contains(line)).collect();
+    let shown = if lines.len() > MANY { MANY - 2 } else { lines.len() };
+    let mut text: String = lines[..shown].iter().map(|line| format!("{line}\n")).collect();
+    if shown < lines.len() {
+        text += &format!("(and {} more)\n", lines.len() - shown);
+    }
+    text
 }
 
 /// An example as it is shown.
@@ -62,18 +70,21 @@ pub struct Shown {
     pub checked: Checked,
 }
 
+/// What the entries of a list are called by. It is in the way to each of their values.
+const CALLED: [&str; 3] = ["name", "member", "pool"];
+
 /// A line for each value, with the way to it.
 fn facts(world: &World) -> Vec<String> {
     fn walk(way: &str, value: &Value, lines: &mut Vec<String>) {
         match value {
             Value::Object(map) => {
-                for (key, value) in map {
+                for (key, value) in map.iter().filter(|(key, _)| !CALLED.contains(&key.as_str())) {
                     walk(&format!("{way} {key}"), value, lines);
                 }
             }
             Value::Array(list) => {
                 for value in list {
-                    let own = ["name", "member", "pool"].map(|key| value.get(key).and_then(Value::as_str));
+                    let own = CALLED.map(|key| value.get(key).and_then(Value::as_str));
                     let own: Vec<&str> = own.into_iter().flatten().collect();
                     let way = format!("{way} {}", own.join("/"));
                     walk(way.trim_end(), value, lines);

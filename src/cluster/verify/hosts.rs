@@ -132,9 +132,12 @@ fn whole_cluster(view: &View<'_>, findings: &mut Findings) -> Explained {
             ),
             Some(_) => format!("LXD on {} does not know the desk of {name}", few(&unknown)),
         };
+        let first = match view.wish.keys.desk {
+            None => "take `desk: none` out, and build; then on a member",
+            Some(_) => "on a member",
+        };
         let help = format!(
-            "on a member: lxc config trust add lxseed-desk.crt, with out/{name}/desk.crt of the build copied there under that name; of a \
-             cluster that shall not be asked take `verify` out"
+            "{first}: lxc config trust add lxseed-desk.crt, with out/{name}/desk.crt of the build copied there under that name"
         );
         findings.add(&DESK_NOT_KNOWN, view.places.desk, message, help);
     }

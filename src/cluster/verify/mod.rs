@@ -48,8 +48,9 @@ pub struct Wish<'a> {
     pub cluster: &'a Cluster,
     /// Its keys.
     pub keys: &'a ClusterKeys,
-    /// By host, in the order of the profile: the instance-id of the seed that a build would write.
-    pub instances: &'a [String],
+    /// By host, in the order of the profile: the instance-ids of the seed that a build would write, and of others that say the
+    /// same to a machine that has followed them.
+    pub instances: &'a [Vec<String>],
 }
 
 /// Holds what was seen against what is declared. The profiles are those that the cluster was read from.

@@ -144,7 +144,7 @@ fn source(view: &View<'_>, own: &MemberPool, findings: &mut Findings) {
         Some(expected) if expected != own.source => (
             &POOL_ON_ANOTHER_SOURCE,
             format!(
-                "the pool {} of {} lies on {}, and {expected} would be the declared volume {}",
+                "the pool {} of {} lies on {}; of the declared volume {} LXD would have put down {expected}",
                 own.pool, own.member, own.source, pool.volume
             ),
         ),

@@ -32,11 +32,11 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
     }
     let mut older: Vec<&str> = Vec::new();
     let hosts = view.hosts().zip(view.wish.instances);
-    for (host, instance) in hosts.filter(|(host, _)| host.is_member() && host.server().is_some()) {
+    for (host, instances) in hosts.filter(|(host, _)| host.is_member() && host.server().is_some()) {
         let sealed = found.notes.get(&format!("{SEALED}{}", host.name()));
         match sealed.map(|sealed| sealed.trim()).filter(|sealed| !sealed.is_empty()) {
             None => not_sealed(view, host, findings),
-            Some(sealed) if sealed != instance => older.push(host.host.name.as_str()),
+            Some(sealed) if instances.iter().all(|instance| instance != sealed) => older.push(host.host.name.as_str()),
             Some(_) => {}
         }
     }

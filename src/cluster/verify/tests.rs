@@ -129,6 +129,14 @@ fn a_machine_that_waits_or_stopped_is_told_in_its_own_words() {
 #[test]
 fn a_cluster_of_an_earlier_lxseed_has_no_word_of_its_seals() {
     assert_eq!(codes(|world| world.cluster(|cluster| cluster.notes.clear())), [""; 0]);
+    // The founder's is another one as soon as the founding is in the profile.
+    assert_eq!(
+        codes(|world| {
+            world.note("user.lxseed.sealed.node1", "node1-0b64d1fa2c7785e9");
+            world.instances[0].push("node1-0b64d1fa2c7785e9".to_owned());
+        }),
+        [""; 0]
+    );
     // All of them are of one change.
     let all = |world: &mut World| {
         for name in ["node1", "node2", "node3"] {

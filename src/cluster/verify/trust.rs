@@ -173,7 +173,7 @@ fn not_trusted(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
                 .to_owned()
         }
         (true, true) => format!(
-            "on another member: lxc config trust add {name}.crt --type=server, with out/{}/server.crt copied there under that name",
+            "on another member: lxc config trust add server.crt --type=server --name={name}, with out/{}/server.crt of the build copied there",
             view.full(name)
         ),
         (false, _) => format!("to let it in: lxseed admit {}", view.full(name)),

@@ -30,8 +30,9 @@ pub(super) struct World {
     #[serde(serialize_with = "day")]
     pub(super) now: OffsetDateTime,
     /// The instance-ids of the seeds that a build would write.
-    pub(super) instances: Vec<String>,
+    pub(super) instances: Vec<Vec<String>>,
     /// What was seen.
+    #[serde(flatten)]
     pub(super) seen: Seen,
 }
 
@@ -113,7 +114,9 @@ impl Good {
             hosts: hosts.collect::<Option<_>>()?,
         };
         let hosts = cluster.hosts.iter();
-        let instances: Vec<String> = hosts.map(|host| format!("{}-5c2f0d8a91b7e364", host.name)).collect();
+        let instances: Vec<Vec<String>> = hosts
+            .map(|host| vec![format!("{}-5c2f0d8a91b7e364", host.name)])
+            .collect();
         let world = World {
             now: NOW,
             seen: seen(cluster, &keys, &instances),
@@ -141,12 +144,12 @@ impl Good {
     }
 }
 
-fn seen(cluster: &Cluster, keys: &ClusterKeys, instances: &[String]) -> Seen {
+fn seen(cluster: &Cluster, keys: &ClusterKeys, instances: &[Vec<String>]) -> Seen {
     let founding = cluster.formed.clone().unwrap_or_default();
     let names = || cluster.hosts.iter().map(|host| host.name.to_string());
     let mut notes = BTreeMap::from([("user.lxseed.founding".to_owned(), founding.clone())]);
     for (name, instance) in names().zip(instances) {
-        notes.insert(format!("user.lxseed.sealed.{name}"), instance.clone());
+        notes.insert(format!("user.lxseed.sealed.{name}"), instance.concat());
     }
     let server = Server {
         version: "5.0.2".to_owned(),
