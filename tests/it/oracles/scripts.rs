@@ -287,6 +287,14 @@ fn without_comments(bash: &Path, python: &Path, script: &[u8]) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
+/// Whether a line is the same, but for a level of indentation within quotes, which is one space on the machine and four
+/// for a reader: in a program in Python none may be lost.
+fn same_line(carried: &str, beside: &str) -> bool {
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    carried == beside
+        || (carried.trim_start_matches(' ') == beside.trim_start_matches(' ') && spaces(carried) == spaces(beside) / 4)
+}
+
 /// What a person reads in the tree is what the machine gets: user-data carries the same bytes, and of the script
 /// everything but its comments.
 #[test]
@@ -324,13 +332,23 @@ fn user_data_carries_the_files_beside_it() {
         for script in scripts {
             let name = Path::new(&script.path).file_name().unwrap().to_str().unwrap();
             let beside = host.read(name);
+            let carried = without_comments(&bash, &python, &script.content);
+            let beside_lines = without_comments(&bash, &python, &beside);
             assert_eq!(
-                without_comments(&bash, &python, &script.content),
-                without_comments(&bash, &python, &beside),
+                carried.len(),
+                beside_lines.len(),
                 "{}: {} is not {name}",
                 host.name,
                 script.path
             );
+            for (ours, beside) in carried.iter().zip(&beside_lines) {
+                assert!(
+                    same_line(ours, beside),
+                    "{}: {}: {ours:?} is not {beside:?}",
+                    host.name,
+                    script.path
+                );
+            }
             assert!(
                 script.content.len() < beside.len() * 4 / 5,
                 "{}: {} has its comments",
