@@ -675,3 +675,6 @@ fn new_pool(plan: &mut Plan, found: &ClusterSeen, pool: &str, driver: &'static s
         driver,
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,3 +273,29 @@ def a_pool_more(stage):
     said = desk.must(3, "apply", desk.site)
     assert "the pool data3 is not declared, and 1 instances and volumes are on it" in said and "volume photos" in said, said
     assert "photos" in one.lxc("storage", "volume", "list", "data3", "--format", "csv")
+
+
+@test
+def replaced_after_a_fire(stage):
+    """A member is gone with what was on it: its number is typed, the new machine has other keys under the old name, and joins."""
+    b = stage.bench("three", speed=20)
+    one, two, three = all_at_once(b)
+    desk = Desk(stage, b)
+    three.lxc("storage", "volume", "create", "data1", "photos", "--target", "node3")
+    three.power_cut()
+    desk.until("node3 is missed", ["online", "online", "offline"])
+    desk.must(0, "retire", "three/node3", desk.site, "--lost", "1")
+    # As docs/life.md says: other keys, a build, the new seed, one verb.
+    hosts = desk.site / "hosts/hosts.yaml"
+    hosts.write_text(hosts.read_text().replace("name: node3\n", "name: node3\ngeneration: 2\n"))
+    out = stage.folder / "again"
+    desk.must(0, "build", desk.site, "-o", out)
+    three.reinstall(out / "three/node3", blank=True)
+    three.boot()
+    three.await_said("lxseed admit three/node3", 90)
+    desk.must(0, "admit", "three/node3", desk.site)
+    three.await_sealed()
+    b.expect_formed()
+    wait(30, "all is as declared", lambda: desk.call("status", desk.site)[0] == 0)
+    assert trusted(one) == ["node1", "node2", "node3"], trusted(one)
+    assert "photos" not in one.lxc("storage", "volume", "list", "data1", "--format", "csv")

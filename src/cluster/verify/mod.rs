@@ -9,7 +9,7 @@ mod pools;
 mod seeds;
 mod trust;
 mod versions;
-mod world;
+pub(super) mod world;
 
 #[cfg(test)]
 mod tests;

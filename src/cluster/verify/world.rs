@@ -25,15 +25,15 @@ const NOW: OffsetDateTime = datetime!(2026-12-01 12:00 UTC);
 
 /// All that is held against the profiles.
 #[derive(Clone, Serialize)]
-pub(super) struct World {
+pub(in crate::cluster) struct World {
     /// When.
     #[serde(serialize_with = "day")]
-    pub(super) now: OffsetDateTime,
+    pub(in crate::cluster) now: OffsetDateTime,
     /// The instance-ids of the seeds that a build would write.
-    pub(super) instances: Vec<Vec<String>>,
+    pub(in crate::cluster) instances: Vec<Vec<String>>,
     /// What was seen.
     #[serde(flatten)]
-    pub(super) seen: Seen,
+    pub(in crate::cluster) seen: Seen,
 }
 
 fn day<S: Serializer>(now: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -41,24 +41,24 @@ fn day<S: Serializer>(now: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::E
 }
 
 impl World {
-    pub(super) fn host(&mut self, at: usize) -> &mut Answer {
+    pub(in crate::cluster) fn host(&mut self, at: usize) -> &mut Answer {
         &mut self.seen.hosts[at].answer
     }
 
-    pub(super) fn server(&mut self, at: usize) -> Option<&mut Server> {
+    pub(in crate::cluster) fn server(&mut self, at: usize) -> Option<&mut Server> {
         match &mut self.seen.hosts[at].answer {
             Answer::Server(_, server) => Some(server),
             _ => None,
         }
     }
 
-    pub(super) fn cluster(&mut self, change: impl FnOnce(&mut ClusterSeen)) {
+    pub(in crate::cluster) fn cluster(&mut self, change: impl FnOnce(&mut ClusterSeen)) {
         if let Some(cluster) = &mut self.seen.cluster {
             change(cluster);
         }
     }
 
-    pub(super) fn member(&mut self, at: usize, status: &str, message: &str) {
+    pub(in crate::cluster) fn member(&mut self, at: usize, status: &str, message: &str) {
         self.cluster(|cluster| {
             status.clone_into(&mut cluster.members[at].status);
             message.clone_into(&mut cluster.members[at].message);
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// A host of the cluster that was never in it.
-    pub(super) fn never_joined(&mut self, at: usize, answer: Answer) {
+    pub(in crate::cluster) fn never_joined(&mut self, at: usize, answer: Answer) {
         *self.host(at) = answer;
         let name = self.seen.hosts[at].name.clone();
         self.cluster(|cluster| {
@@ -76,7 +76,7 @@ impl World {
         });
     }
 
-    pub(super) fn note(&mut self, key: &str, value: &str) {
+    pub(in crate::cluster) fn note(&mut self, key: &str, value: &str) {
         self.cluster(|cluster| {
             cluster.notes.insert(key.to_owned(), value.to_owned());
         });
@@ -84,16 +84,16 @@ impl World {
 }
 
 /// The profiles of the example, what they come to, and what a good cluster of them shows.
-pub(super) struct Good {
-    pub(super) profiles: Checked,
-    pub(super) site: Site,
-    pub(super) keys: ClusterKeys,
-    pub(super) world: World,
+pub(in crate::cluster) struct Good {
+    pub(in crate::cluster) profiles: Checked,
+    pub(in crate::cluster) site: Site,
+    pub(in crate::cluster) keys: ClusterKeys,
+    pub(in crate::cluster) world: World,
 }
 
 impl Good {
     /// None if the example itself is broken, which a test would have shown.
-    pub(super) fn new() -> Option<Self> {
+    pub(in crate::cluster) fn new() -> Option<Self> {
         let profiles = check::example::formed();
         let site = profiles.accept().ok()?;
         let cluster = site.clusters.first()?;
@@ -131,7 +131,7 @@ impl Good {
     }
 
     /// What is found of a world.
-    pub(super) fn verified(self, world: &World) -> Checked {
+    pub(in crate::cluster) fn verified(self, world: &World) -> Checked {
         let found = self.site.clusters.first().map(|cluster| {
             let wish = Wish {
                 cluster,

@@ -1,0 +1,373 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::super::verify::world::{Good, World};
+use super::*;
+
+/// A good cluster after a change of what is seen of it.
+struct Case {
+    good: Good,
+    world: World,
+}
+
+impl Case {
+    fn new(change: impl FnOnce(&mut World)) -> Self {
+        let good = Good::new().unwrap();
+        let mut world = good.world.clone();
+        change(&mut world);
+        Self { good, world }
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.good.site.clusters[0]
+    }
+
+    fn name(&self, at: usize) -> &str {
+        self.cluster().hosts[at].name.as_str()
+    }
+
+    fn fingerprint(&self, at: usize) -> &str {
+        &self.good.keys.hosts[at].server.fingerprint
+    }
+
+    fn admit(&self, name: &str) -> Result<Plan, Refusal> {
+        admit(self.cluster(), &self.good.keys, &self.world.seen, name)
+    }
+
+    fn retire(&self, at: usize, records: &Records, leaving: Leaving) -> Result<Plan, Refusal> {
+        let name = self.name(at);
+        retire(
+            self.cluster(),
+            &self.good.keys,
+            &self.world.seen,
+            records,
+            name,
+            leaving,
+        )
+    }
+
+    fn plan(&self) -> Result<Plan, Refusal> {
+        plan(self.cluster(), &self.good.keys, &self.world.seen, &BTreeMap::new())
+    }
+}
+
+fn last() -> (usize, String, String) {
+    let good = Case::new(|_| {});
+    let at = good.cluster().hosts.len() - 1;
+    (at, good.name(at).to_owned(), good.fingerprint(at).to_owned())
+}
+
+fn silent() -> Answer {
+    Answer::Silent("timed out".to_owned())
+}
+
+fn kinds(plan: &Plan) -> Vec<&'static str> {
+    let kinds = plan.steps.iter().map(|step| match step {
+        Step::Trust { .. } => "trust",
+        Step::Distrust { .. } => "distrust",
+        Step::Note { value, .. } if value.is_empty() => "forget",
+        Step::Note { .. } => "note",
+        Step::Evacuate { .. } => "evacuate",
+        Step::Remove { lost: true, .. } => "remove lost",
+        Step::Remove { lost: false, .. } => "remove",
+        Step::DeclarePool { .. } => "declare",
+        Step::MakePool { .. } => "make",
+    });
+    kinds.collect()
+}
+
+/// The host that comes last was never a member, and is not trusted.
+fn newcomer(world: &mut World) {
+    let (at, name, _) = last();
+    world.never_joined(at, silent());
+    world.cluster(|cluster| cluster.certificates.retain(|known| known.name != name));
+}
+
+fn records() -> Records {
+    Records {
+        instances: vec!["web1".to_owned()],
+        volumes: vec!["data1/photos".to_owned()],
+    }
+}
+
+#[test]
+fn a_good_cluster_has_nothing_to_do() {
+    let case = Case::new(|_| {});
+    assert_eq!(case.plan().unwrap(), Plan::default());
+    assert_eq!(case.admit(case.name(0)).unwrap(), Plan::default());
+}
+
+#[test]
+fn a_newcomer_is_trusted_before_it_is_noted() {
+    let (_, name, fingerprint) = last();
+    let case = Case::new(newcomer);
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust", "note"]);
+    assert_eq!(kinds(&case.plan().unwrap()), ["trust", "note"]);
+    // Cut off between the two: what is left is the note.
+    let case = Case::new(|world| {
+        let (at, ..) = last();
+        world.never_joined(at, silent());
+    });
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["note"]);
+    // A person took it out: apply leaves it, admit puts it back.
+    let case = Case::new(|world| {
+        newcomer(world);
+        world.note(&format!("user.lxseed.server.{name}"), &fingerprint);
+    });
+    let plan = case.plan().unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].why.contains("by hand"),
+        "{plan:?}"
+    );
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust"]);
+    // Its keys were changed before it came: the old ones go first, since LXD wants each name once.
+    let case = Case::new(|world| {
+        newcomer(world);
+        world.cluster(|cluster| {
+            let mut old = cluster.certificates[0].clone();
+            (old.name, old.fingerprint) = (name.clone(), "00".repeat(32));
+            cluster.certificates.push(old);
+        });
+    });
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["distrust", "trust", "note"]);
+    assert!(case.admit("nobody").unwrap_err().why.contains("declares no host"));
+}
+
+#[test]
+fn nobody_is_let_in_under_the_name_of_a_member_or_of_the_dead() {
+    let (at, name, fingerprint) = last();
+    let case = Case::new(|world| world.member(at, "Offline", "No heartbeat"));
+    let refused = case.admit(&name).unwrap_err();
+    assert!(
+        refused.why.contains("on record, offline") && refused.why.contains("lxseed retire"),
+        "{refused}"
+    );
+    let case = Case::new(|world| {
+        newcomer(world);
+        world.note(
+            &format!("user.lxseed.retired.{name}"),
+            &format!("{},{fingerprint}", "11".repeat(32)),
+        );
+    });
+    assert!(case.admit(&name).unwrap_err().why.contains("was retired"));
+    let plan = case.plan().unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].why.contains("was retired"),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn nothing_is_changed_of_what_is_not_this_cluster() {
+    let (_, name, _) = last();
+    let two = Case::new(|world| world.seen.foundings[1].number = "0".repeat(16));
+    let other = Case::new(|world| {
+        for founding in &mut world.seen.foundings {
+            founding.number = "0".repeat(16);
+        }
+    });
+    let silent = Case::new(|world| world.seen.cluster = None);
+    for (case, why) in [
+        (two, "different foundings"),
+        (other, "another cluster"),
+        (silent, "no member of"),
+    ] {
+        let all = [
+            case.plan().unwrap_err(),
+            case.admit(&name).unwrap_err(),
+            case.retire(1, &Records::default(), Leaving::Empty).unwrap_err(),
+        ];
+        assert!(all.iter().all(|refusal| refusal.why.contains(why)), "{all:?}");
+    }
+}
+
+#[test]
+fn who_has_something_on_it_stays() {
+    let (at, ..) = last();
+    let here = Case::new(|_| {});
+    let gone = Case::new(|world| world.member(at, "Offline", "No heartbeat"));
+    let refused = |case: &Case, records: &Records, leaving| case.retire(at, records, leaving).unwrap_err();
+    let listed = records().listed();
+    for leaving in [Leaving::Empty, Leaving::Evacuate] {
+        assert_eq!(refused(&here, &records(), leaving).records, listed);
+        let refusal = refused(&gone, &records(), leaving);
+        assert!(
+            refusal.why.contains("--lost 2") && refusal.records == listed,
+            "{refusal:?}"
+        );
+    }
+    assert!(refused(&here, &records(), Leaving::Lost(2)).why.contains("is not lost"));
+    for said in [0, 1, 3] {
+        assert_eq!(refused(&gone, &records(), Leaving::Lost(said)).records, listed);
+    }
+    assert!(
+        here.retire(0, &Records::default(), Leaving::Empty)
+            .unwrap_err()
+            .why
+            .contains("bootstrap")
+    );
+    let alone = Case::new(|world| world.cluster(|cluster| cluster.members.retain(|member| member.name != last().1)));
+    let alone_of_one = Case::new(|world| {
+        let name = here.name(1).to_owned();
+        world.cluster(|cluster| cluster.members.retain(|member| member.name == name));
+    });
+    assert!(alone.retire(1, &Records::default(), Leaving::Empty).is_ok());
+    let refusal = alone_of_one.retire(1, &Records::default(), Leaving::Empty).unwrap_err();
+    assert!(refusal.why.contains("last member"), "{refusal}");
+}
+
+#[test]
+fn a_tombstone_comes_before_everything_and_is_there_once() {
+    let (at, name, fingerprint) = last();
+    let note = format!("user.lxseed.server.{name}");
+    let case = Case::new(|world| world.note(&note, &fingerprint));
+    let plan = case.retire(at, &Records::default(), Leaving::Empty).unwrap();
+    assert_eq!(kinds(&plan), ["note", "remove", "distrust", "forget", "forget"]);
+    let bury = Step::Note {
+        key: format!("user.lxseed.retired.{name}"),
+        value: fingerprint.clone(),
+    };
+    assert_eq!(plan.steps[0], bury);
+    // Cut off after the member went: the rest is what is left.
+    let case = Case::new(|world| {
+        newcomer(world);
+        world.note(&format!("user.lxseed.retired.{name}"), &fingerprint);
+        world.note(&note, &fingerprint);
+    });
+    let plan = case.retire(at, &Records::default(), Leaving::Empty).unwrap();
+    assert_eq!(kinds(&plan), ["forget"]);
+    let instances = Records {
+        volumes: Vec::new(),
+        ..records()
+    };
+    let here = Case::new(|_| {});
+    let plan = here.retire(at, &instances, Leaving::Evacuate).unwrap();
+    assert_eq!(kinds(&plan)[..3], ["note", "evacuate", "remove"]);
+    let gone = Case::new(|world| world.member(at, "Offline", "No heartbeat"));
+    let plan = gone.retire(at, &records(), Leaving::Lost(2)).unwrap();
+    assert_eq!(kinds(&plan)[..2], ["note", "remove lost"]);
+}
+
+/// The cluster lacks its first pool; so many of its members have told that a volume is ready for it.
+fn lacking(ready: usize, world: &mut World) {
+    world.cluster(|cluster| {
+        let pool = cluster.pools.remove(0).name;
+        cluster.member_pools.retain(|on_it| on_it.pool != pool);
+        for member in &cluster.members[..ready] {
+            let key = format!("user.lxseed.ready.{}.{pool}", member.name);
+            cluster.notes.insert(key, "/dev/disk/by-id/ata-1".to_owned());
+        }
+    });
+}
+
+#[test]
+fn a_pool_is_made_when_every_members_own_guard_has_passed_a_volume() {
+    let count = last().0 + 1;
+    for ready in 0..count {
+        let plan = Case::new(|world| lacking(ready, world)).plan().unwrap();
+        assert!(plan.steps.is_empty(), "{plan:?}");
+        assert!(plan.left[0].why.contains("has no disk ready"), "{plan:?}");
+    }
+    let plan = Case::new(|world| lacking(count, world)).plan().unwrap();
+    let mut whole = vec!["declare"; count];
+    whole.push("make");
+    assert_eq!(kinds(&plan), whole);
+    let plan = Case::new(|world| {
+        lacking(count, world);
+        world.member(count - 1, "Offline", "No heartbeat");
+    });
+    let plan = plan.plan().unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].why.contains("is offline"),
+        "{plan:?}"
+    );
+    // Cut off after the first: LXD has that one on record.
+    let plan = Case::new(|world| {
+        let mut pool = None;
+        world.cluster(|cluster| pool = Some(cluster.pools[0].clone()));
+        lacking(count, world);
+        world.cluster(|cluster| {
+            let mut pending = pool.unwrap();
+            "Pending".clone_into(&mut pending.status);
+            let mut on_it = cluster.member_pools[0].clone();
+            on_it.pool.clone_from(&pending.name);
+            cluster.members[0].name.clone_into(&mut on_it.member);
+            "/dev/disk/by-id/ata-1".clone_into(&mut on_it.source);
+            cluster.member_pools.push(on_it);
+            cluster.pools.push(pending);
+        });
+    });
+    assert_eq!(kinds(&plan.plan().unwrap()), whole[1..]);
+}
+
+#[test]
+fn a_pool_that_is_not_declared_stays_with_what_is_on_it() {
+    let case = Case::new(|world| {
+        world.cluster(|cluster| {
+            let mut more = cluster.pools[0].clone();
+            "scratch".clone_into(&mut more.name);
+            cluster.pools.push(more);
+        });
+    });
+    let used = BTreeMap::from([("scratch".to_owned(), records())]);
+    let plan = plan(case.cluster(), &case.good.keys, &case.world.seen, &used).unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].records == records().listed(),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn people_follow_the_profile_and_what_a_person_did_stays() {
+    let case = Case::new(|_| {});
+    let person = case.cluster().admin.lxd_certificates[0].name.clone();
+    let own = Certified::parse(&case.cluster().admin.lxd_certificates[0].pem).unwrap();
+    let note = format!("user.lxseed.client.{person}");
+    let without = |world: &mut World| {
+        world.cluster(|cluster| {
+            cluster
+                .certificates
+                .retain(|known| known.fingerprint != own.fingerprint)
+        });
+    };
+    assert_eq!(kinds(&Case::new(without).plan().unwrap()), ["trust", "note"]);
+    let plan = Case::new(|world| {
+        without(world);
+        world.note(&note, &own.fingerprint);
+    });
+    let plan = plan.plan().unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].why.contains("by hand"),
+        "{plan:?}"
+    );
+    // Let in by lxseed once, and not declared any more.
+    let plan = Case::new(|world| {
+        world.cluster(|cluster| {
+            let mut old = cluster.certificates[0].clone();
+            (old.name, old.kind, old.fingerprint) = ("ann".to_owned(), "client".to_owned(), "22".repeat(32));
+            cluster.certificates.push(old);
+        });
+        world.note("user.lxseed.client.ann", &"22".repeat(32));
+    });
+    assert_eq!(kinds(&plan.plan().unwrap()), ["distrust", "forget"]);
+    // Whom nobody but a person let in is left alone here; status tells of it.
+    let plan = Case::new(|world| {
+        world.cluster(|cluster| {
+            let mut stranger = cluster.certificates[0].clone();
+            (stranger.name, stranger.kind, stranger.fingerprint) =
+                ("x".to_owned(), "client".to_owned(), "33".repeat(32));
+            cluster.certificates.push(stranger);
+        });
+    });
+    assert_eq!(plan.plan().unwrap(), Plan::default());
+}
+
+#[test]
+fn lxds_own_list_of_proxy_exceptions_gets_the_new_addresses() {
+    let case = Case::new(|world| world.note(PROXY_EXCEPTIONS, "example.org, 192.168.10.11"));
+    let plan = case.plan().unwrap();
+    let [Step::Note { key, value }] = plan.steps.as_slice() else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(key, PROXY_EXCEPTIONS);
+    assert!(value.starts_with("example.org, 192.168.10.11,192.168.10.12"), "{value}");
+}
