@@ -46,13 +46,13 @@ pub(crate) enum Command {
     /// exit 1 if anything, 4 if nobody answers
     Verify(VerifyArgs),
     /// Let a declared host into its cluster, through any member that lives
-    Admit(AdmitArgs),
+    Admit(HostArgs),
     /// Take a host out of its cluster for good, and its certificates out of LXD's trust
     Retire(RetireArgs),
     /// Show what of the profiles has not reached the clusters, and what apply would do; exit 3 if anything
-    Plan(ApplyArgs),
+    Plan(ClustersArgs),
     /// Bring to the clusters what plan shows; nothing that holds data is ever removed
-    Apply(ApplyArgs),
+    Apply(ClustersArgs),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -87,13 +87,20 @@ pub(crate) struct CheckArgs {
     /// Make the edits that are sure in the profiles, print them, and report what is left
     #[arg(long)]
     pub(crate) fix: bool,
-    /// How to report: text on standard error, all others on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: Format,
     /// Also list, for a review, who gets in and which disks may be overwritten; text and json
     #[arg(long)]
     pub(crate) summary: bool,
-    /// Refuse the site on warnings, too
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// How findings are reported, and which.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// How to report: text on standard error, all others on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+    /// Exit 1 on warnings, too
     #[arg(long)]
     pub(crate) strict: bool,
     /// Show errors only: no warnings, no closing line
@@ -278,86 +285,61 @@ pub(crate) struct InspectArgs {
     pub(crate) secret: SecretArgs,
 }
 
+/// Clusters whose machines are asked.
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
+pub(crate) struct ClustersArgs {
     /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
     #[arg(default_value = "profiles")]
     pub(crate) site: Utf8PathBuf,
     /// Only this cluster
     #[arg(long, value_name = "CLUSTER")]
     pub(crate) only: Option<String>,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+/// A host whose cluster is asked.
+#[derive(Debug, Args)]
+pub(crate) struct HostArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
+    #[arg(default_value = "profiles")]
+    pub(crate) site: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) secret: SecretArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) clusters: ClustersArgs,
     /// How to tell it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: StatusFormat,
     /// Look again every two seconds, and tell when something has changed
     #[arg(long)]
     pub(crate) watch: bool,
-    #[command(flatten)]
-    pub(crate) secret: SecretArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
-    #[arg(default_value = "profiles")]
-    pub(crate) site: Utf8PathBuf,
-    /// Only this cluster
-    #[arg(long, value_name = "CLUSTER")]
-    pub(crate) only: Option<String>,
-    /// How to report: text on standard error, all others on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: Format,
-    /// Exit 1 on warnings, too
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Show errors only: no warnings, no closing line
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
-    /// Show at most this many findings, 0 for all [default: 20 of a text on a terminal, else all]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_findings: Option<usize>,
     #[command(flatten)]
-    pub(crate) secret: SecretArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct AdmitArgs {
-    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
-    pub(crate) host: String,
-    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
-    #[arg(default_value = "profiles")]
-    pub(crate) site: Utf8PathBuf,
+    pub(crate) clusters: ClustersArgs,
     #[command(flatten)]
-    pub(crate) secret: SecretArgs,
+    pub(crate) report: ReportArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RetireArgs {
-    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
-    pub(crate) host: String,
-    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
-    #[arg(default_value = "profiles")]
-    pub(crate) site: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
     /// Move its instances to the other members first
     #[arg(long, conflicts_with = "lost")]
     pub(crate) evacuate: bool,
     /// The machine is gone for good, and with it this many instances and volumes that are on record for it
     #[arg(long, value_name = "N")]
     pub(crate) lost: Option<usize>,
-    #[command(flatten)]
-    pub(crate) secret: SecretArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ApplyArgs {
-    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it
-    #[arg(default_value = "profiles")]
-    pub(crate) site: Utf8PathBuf,
-    /// Only this cluster
-    #[arg(long, value_name = "CLUSTER")]
-    pub(crate) only: Option<String>,
-    #[command(flatten)]
-    pub(crate) secret: SecretArgs,
 }
 
 /// How the state of machines is told.

@@ -6,9 +6,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::ask::{AskError, block_on, connections, read};
+use super::ask::{AskError, block_on, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
 use super::plan::{Plan, Step};
+use super::seen::Member;
 use crate::model::Cluster;
 use crate::seed::ClusterKeys;
 
@@ -58,23 +59,27 @@ pub fn apply(
     let names = cluster.hosts.iter().map(|host| host.name.as_str());
     let hosts: Vec<(&str, &Connection)> = names.zip(&connections).collect();
     block_on(async {
+        // Who has answered is asked first the next time: a host that is off costs its time-out once.
+        let mut first = 0;
         for (at, step) in plan.steps.iter().enumerate() {
             let done = || match (at, plan.steps.len()) {
                 (0, _) => "nothing before it was changed; run it again".to_owned(),
                 (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            one_step(&hosts, step).await.map_err(|trouble| match trouble {
-                None => ApplyError::NobodyAnswers {
-                    cluster: cluster.name.to_string(),
-                    done: done(),
-                },
-                Some((member, why)) => ApplyError::Step {
-                    member,
-                    step: step.to_string(),
-                    why: why.to_string(),
-                    done: done(),
-                },
-            })?;
+            one_step(&hosts, &mut first, step)
+                .await
+                .map_err(|trouble| match trouble {
+                    None => ApplyError::NobodyAnswers {
+                        cluster: cluster.name.to_string(),
+                        done: done(),
+                    },
+                    Some((member, why)) => ApplyError::Step {
+                        member,
+                        step: step.to_string(),
+                        why: why.to_string(),
+                        done: done(),
+                    },
+                })?;
             told(step);
         }
         Ok(())
@@ -88,7 +93,11 @@ const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Carries out one step; the error has the member that was asked, if there was one.
-async fn one_step(hosts: &[(&str, &Connection)], step: &Step) -> Result<(), Option<(String, Unanswered)>> {
+async fn one_step(
+    hosts: &[(&str, &Connection)],
+    first: &mut usize,
+    step: &Step,
+) -> Result<(), Option<(String, Unanswered)>> {
     // The one that leaves may be the one that was asked before.
     let leaving = match step {
         Step::Remove { member, .. } | Step::Evacuate { member } => member.as_str(),
@@ -100,12 +109,16 @@ async fn one_step(hosts: &[(&str, &Connection)], step: &Step) -> Result<(), Opti
     );
     let mut tries = 1;
     loop {
-        let trouble = match answering(hosts, leaving).await {
+        let trouble = match answering(hosts, *first, leaving).await {
             None => None,
-            Some((member, connection)) => match carry_out(connection, step, tries > 1).await {
-                Ok(()) => return Ok(()),
-                Err(why) => Some((member.to_owned(), why)),
-            },
+            Some((at, members)) => {
+                *first = at;
+                let (name, connection) = hosts[at];
+                match carry_out(connection, step, &members, tries > 1).await {
+                    Ok(()) => return Ok(()),
+                    Err(why) => Some((name.to_owned(), why)),
+                }
+            }
         };
         let passes = match &trouble {
             None => true,
@@ -123,20 +136,23 @@ async fn one_step(hosts: &[(&str, &Connection)], step: &Step) -> Result<(), Opti
     }
 }
 
-/// The first member whose database answers; another one than `leaving`, if there is one.
-async fn answering<'a>(hosts: &[(&'a str, &'a Connection)], leaving: &str) -> Option<(&'a str, &'a Connection)> {
-    for (name, connection) in hosts.iter().filter(|(name, _)| *name != leaving) {
-        let members = read::<Vec<Value>>(connection, "/1.0/cluster/members?recursion=1").await;
-        if members.is_ok_and(|members| !members.is_empty()) {
-            return Some((name, connection));
+/// A member whose database answers, and who is on record: the first one from `first` on, and another one than `leaving`.
+async fn answering(hosts: &[(&str, &Connection)], first: usize, leaving: &str) -> Option<(usize, Vec<Member>)> {
+    let from_first = (first..hosts.len()).chain(0..first);
+    for at in from_first.filter(|at| hosts[*at].0 != leaving) {
+        if let Ok(members) = members(hosts[at].1).await
+            && !members.is_empty()
+        {
+            return Some((at, members));
         }
     }
     None
 }
 
-async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<(), Unanswered> {
+async fn carry_out(connection: &Connection, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
     let post =
         |path: String, body: Value| async move { connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await };
+    let on_record = |name: &str| members.iter().find(|member| member.name == name);
     match step {
         Step::Trust {
             name,
@@ -144,15 +160,16 @@ async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<
             fingerprint,
             certificate,
         } => {
-            if again {
+            let path = format!("/1.0/certificates/{fingerprint}");
+            let is_there = connection.get(&path).await.is_ok();
+            // It has joined by now, or another desk was quicker.
+            if is_there && (!again || on_record(name).is_some()) {
+                return Ok(());
+            }
+            if is_there {
                 // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know
                 // it until it is written once more.
-                let path = format!("/1.0/certificates/{fingerprint}");
-                gone_is_done(
-                    connection
-                        .change(Method::DELETE, &path, &json!({}), ANSWER_TIMEOUT)
-                        .await,
-                )?;
+                delete(connection, &path, ANSWER_TIMEOUT).await?;
             }
             let body = json!({"type": type_, "name": name, "certificate": certificate, "restricted": false});
             connection
@@ -160,12 +177,7 @@ async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<
                 .await
         }
         Step::Distrust { fingerprint, .. } => {
-            let path = format!("/1.0/certificates/{fingerprint}");
-            gone_is_done(
-                connection
-                    .change(Method::DELETE, &path, &json!({}), ANSWER_TIMEOUT)
-                    .await,
-            )
+            delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
         }
         Step::Note { key, value } => {
             let body = json!({"config": {key: value}});
@@ -175,11 +187,20 @@ async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<
             let path = format!("/1.0/cluster/members/{member}/state");
             post(path, json!({"action": "evacuate"})).await
         }
-        Step::Remove { member, lost } => {
-            let force = if *lost { "?force=1" } else { "" };
-            let path = format!("/1.0/cluster/members/{member}{force}");
-            gone_is_done(connection.change(Method::DELETE, &path, &json!({}), WORK_TIMEOUT).await)
+        Step::Remove { member, lost: false } => {
+            delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await
         }
+        Step::Remove { member, lost: true } => match on_record(member) {
+            // What was decided was decided of one that is away.
+            Some(found) if found.status != "Offline" => Err(Unanswered::Refused {
+                code: 409,
+                text: format!("{member} is {} again, and was not removed", found.status.to_lowercase()),
+            }),
+            _ => {
+                let path = format!("/1.0/cluster/members/{member}?force=1");
+                delete(connection, &path, WORK_TIMEOUT).await
+            }
+        },
         Step::DeclarePool {
             pool,
             driver,
@@ -195,9 +216,9 @@ async fn carry_out(connection: &Connection, step: &Step, again: bool) -> Result<
     }
 }
 
-/// Removing a member takes its certificate along, as LXD does by itself.
-fn gone_is_done(answer: Result<(), Unanswered>) -> Result<(), Unanswered> {
-    match answer {
+/// What is gone already is done: LXD takes a member's certificate along by itself.
+async fn delete(connection: &Connection, path: &str, limit: Duration) -> Result<(), Unanswered> {
+    match connection.change(Method::DELETE, path, &json!({}), limit).await {
         Err(Unanswered::Refused { code: 404, .. }) => Ok(()),
         other => other,
     }

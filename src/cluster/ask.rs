@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::connection::{Connection, Unanswered};
-use super::plan::PROXY_EXCEPTIONS;
+use super::notes::{FOUNDING, NOTES, PROXY_EXCEPTIONS};
 use super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
@@ -26,12 +26,6 @@ pub enum AskError {
     #[error("cannot ask the hosts: {0}")]
     Runtime(#[from] std::io::Error),
 }
-
-/// What lxseed's keys in LXD's configuration begin with.
-const NOTES: &str = "user.lxseed.";
-
-/// The number of the founding.
-const FOUNDING: &str = "user.lxseed.founding";
 
 /// Looks at all hosts of a cluster from the desk. Takes some seconds at the most, whoever is off.
 ///
@@ -123,11 +117,13 @@ async fn one_host(connection: &Connection) -> (Answer, Option<Vec<Member>>) {
     if !clustered {
         return (answer, None);
     }
-    let records = read::<Vec<MemberRecord>>(connection, "/1.0/cluster/members?recursion=1").await;
-    let members = records
-        .ok()
-        .map(|records| records.into_iter().map(Member::from).collect());
-    (answer, members)
+    (answer, members(connection).await.ok())
+}
+
+/// All members that the cluster has on record.
+pub(super) async fn members(connection: &Connection) -> Result<Vec<Member>, Unanswered> {
+    let records = read::<Vec<MemberRecord>>(connection, "/1.0/cluster/members?recursion=1").await?;
+    Ok(records.into_iter().map(Member::from).collect())
 }
 
 async fn answer(connection: &Connection) -> Answer {

@@ -8,6 +8,7 @@
 mod apply;
 mod ask;
 mod connection;
+mod notes;
 mod plan;
 mod records;
 mod seen;
@@ -20,7 +21,7 @@ pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired}
 pub use records::{RecordsOf, records};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
-    Stage, Told,
+    Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
 pub use verify::{Example, Shown, Wish, verify};

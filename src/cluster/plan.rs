@@ -6,10 +6,13 @@ use std::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::seen::{Answer, Certificate, ClusterSeen, Identity, Member, Records, Seen};
+use super::notes::{Of, PROXY_EXCEPTIONS, ready};
+use super::seen::{Answer, Certificate, ClusterSeen, HostSeen, Identity, Member, Records, Seen};
 use crate::encoding::base64;
-use crate::model::{Cluster, Host};
+use crate::model::{Cluster, Host, Pool};
 use crate::seed::ClusterKeys;
+use crate::target::Driver;
+use crate::target::lxd::overwrites_by_zpool;
 use crate::trust::{ClientCertificate, DESK_NAME, KeyPair};
 
 /// The one call by which something changes.
@@ -158,21 +161,10 @@ fn refuse_to_lose(records: &Records, why: String) -> Result<(), Refusal> {
     })
 }
 
-/// The key under which the fingerprint stands that lxseed put into LXD's trust for a host. What stands here and is gone
-/// from LXD's trust was taken out by a person.
-fn server_note(name: &str) -> String {
-    format!("user.lxseed.server.{name}")
-}
-
-/// The same of an administrator.
-fn client_note(name: &str) -> String {
-    format!("user.lxseed.client.{name}")
-}
-
 /// The fingerprints that are retired under a name once a plan is carried out, for the profile's own list.
 #[must_use]
 pub fn retired(seen: &Seen, plan: &Plan, name: &str) -> Vec<String> {
-    let note = retired_note(name);
+    let note = Of::Retired.key(name);
     let planned = plan.steps.iter().find_map(|step| match step {
         Step::Note { key, value } if *key == note => Some(value),
         _ => None,
@@ -181,16 +173,6 @@ pub fn retired(seen: &Seen, plan: &Plan, name: &str) -> Vec<String> {
     let listed = planned.or_else(noted).map_or("", String::as_str);
     let fingerprints = listed.split(',').filter(|fingerprint| !fingerprint.is_empty());
     fingerprints.map(str::to_owned).collect()
-}
-
-/// The tombstone: fingerprints, with commas between them, that no trust list takes again.
-pub(super) fn retired_note(name: &str) -> String {
-    format!("user.lxseed.retired.{name}")
-}
-
-/// Where a member tells which volume of its own is ready for a pool that the cluster does not have yet.
-fn ready_note(member: &str, pool: &str) -> String {
-    format!("user.lxseed.ready.{member}.{pool}")
 }
 
 fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
@@ -223,7 +205,7 @@ fn member<'a>(found: &'a ClusterSeen, name: &str) -> Option<&'a Member> {
 }
 
 fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
-    let text = found.notes.get(&retired_note(name)).map_or("", String::as_str);
+    let text = found.notes.get(&Of::Retired.key(name)).map_or("", String::as_str);
     text.split(',')
         .filter(|fingerprint| !fingerprint.is_empty())
         .map(str::to_owned)
@@ -330,7 +312,7 @@ impl Plan {
                 certificate: own.base64.clone(),
             });
         }
-        self.note(found, server_note(name), &own.fingerprint);
+        self.note(found, Of::Server.key(name), &own.fingerprint);
     }
 
     /// Members speak to one another past a proxy. Each has the addresses of its own seed in its daemon's environment; where
@@ -352,9 +334,6 @@ impl Plan {
         }
     }
 }
-
-/// LXD's own list of hosts that are reached without a proxy.
-pub(super) const PROXY_EXCEPTIONS: &str = "core.proxy_ignore_hosts";
 
 /// How a host leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -406,19 +385,20 @@ pub fn retire(
             cluster.name
         ));
     }
-    let mut plan = Plan::default();
-    if let Some(member) = record {
-        leave(&mut plan, member, records, &label, leaving)?;
-    }
     // The tombstone comes first: from here on no trust list puts the certificate back, whatever is cut off.
     let mut fingerprints = tombstone(found, name);
     fingerprints.extend(own);
     fingerprints.extend(trusted.iter().map(|known| known.fingerprint.clone()));
     fingerprints.sort();
     fingerprints.dedup();
-    let mut bury = Plan::default();
-    bury.note(found, retired_note(name), &fingerprints.join(","));
-    plan.steps.splice(0..0, bury.steps);
+    let mut plan = Plan::default();
+    plan.note(found, Of::Retired.key(name), &fingerprints.join(","));
+    if let Some(member) = record {
+        leave(&mut plan, member, records, &label, leaving)?;
+        if matches!(leaving, Leaving::Lost(_)) {
+            is_gone(seen, name)?;
+        }
+    }
     if let Some(member) = record {
         plan.steps.push(Step::Remove {
             member: member.name.clone(),
@@ -429,20 +409,30 @@ pub fn retire(
         name: known.name.clone(),
         fingerprint: known.fingerprint.clone(),
     }));
-    let about = |key: &&String| {
-        let rest = key.strip_prefix("user.lxseed.").unwrap_or_default();
-        ["server.", "sealed.", "first-boot."]
-            .iter()
-            .any(|kind| rest.strip_prefix(kind) == Some(name))
-            || rest
-                .strip_prefix("ready.")
-                .and_then(|rest| rest.split_once('.'))
-                .is_some_and(|(of, _)| of == name)
-    };
+    let own_keys = [Of::Server, Of::Sealed, Of::FirstBoot].map(|of| of.key(name));
+    let ready = Of::Ready.key(name) + ".";
+    let about = |key: &&String| own_keys.contains(key) || key.starts_with(&ready);
     for key in found.notes.keys().filter(about) {
         plan.note(found, key.clone(), "");
     }
     Ok(plan)
+}
+
+/// Whether nobody who has the cluster's key answers at a host's address: LXD misses a member that is only cut off from the
+/// others as well, and says so for some seconds of one that has just come back.
+fn is_gone(seen: &Seen, name: &str) -> Result<(), Refusal> {
+    let host = seen.hosts.iter().find(|host| host.name == name);
+    match host.map(|host| &host.answer) {
+        Some(
+            Answer::Server(Identity::Cluster, _)
+            | Answer::Hangs(Identity::Cluster)
+            | Answer::Untrusted(Identity::Cluster),
+        ) => refuse(format!(
+            "{name} answers under the cluster's certificate: it is not gone, whatever the other members say. Bring it back, or switch it off \
+             first"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn leave(plan: &mut Plan, member: &Member, records: &Records, label: &str, leaving: Leaving) -> Result<(), Refusal> {
@@ -501,7 +491,7 @@ pub fn plan(
     servers(&mut plan, cluster, keys, seen, found);
     clients(&mut plan, cluster, keys, found);
     plan.proxy_exceptions(cluster, found);
-    pools(&mut plan, cluster, found, used);
+    pools(&mut plan, cluster, seen, found, used);
     for stranger in &found.members {
         if declared(cluster, keys, &stranger.name).is_none() {
             let (name, label) = (&stranger.name, format!("{}/{}", cluster.name, stranger.name));
@@ -514,37 +504,47 @@ pub fn plan(
 }
 
 fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, found: &ClusterSeen) {
-    for ((host, own), asked) in cluster.hosts.iter().zip(&keys.hosts).zip(&seen.hosts) {
+    for (host, asked) in cluster.hosts.iter().zip(&seen.hosts) {
         let name = host.name.as_str();
-        match member(found, name) {
-            Some(member) if matches!(asked.answer, Answer::Server(Identity::Own, _)) => {
-                plan.left.push(Left::from(format!(
-                    "{name} is on record, {}, and the machine was installed anew: nothing is decided for it here (lxseed status)",
-                    member.status.to_lowercase()
-                )));
-            }
-            Some(_) => {}
-            None => newcomer(plan, cluster, found, name, &(&own.server).into()),
+        if let Some(member) = member(found, name)
+            && matches!(asked.answer, Answer::Server(Identity::Own, _))
+        {
+            plan.left.push(Left::from(format!(
+                "{name} is on record, {}, and the machine was installed anew: nothing is decided for it here (lxseed status)",
+                member.status.to_lowercase()
+            )));
         }
     }
-    for (spare, pem) in cluster.spares.iter().zip(&keys.spares) {
-        if let Some(own) = Certified::parse(pem) {
-            newcomer(plan, cluster, found, spare.as_str(), &own);
+    let hosts = cluster.hosts.iter().zip(&keys.hosts);
+    let hosts = hosts.map(|(host, keys)| (&host.name, Some(Certified::from(&keys.server))));
+    let spares = cluster.spares.iter().zip(&keys.spares);
+    let spares = spares.map(|(spare, pem)| (spare, Certified::parse(pem)));
+    for (name, own) in hosts.chain(spares) {
+        if let (None, Some(own)) = (member(found, name.as_str()), own) {
+            newcomer(plan, cluster, found, name.as_str(), &own);
         }
     }
 }
 
+/// Somebody who may come, and whom nobody has taken out. What a person has decided of its name since is left alone.
 fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified) {
     let label = format!("{}/{name}", cluster.name);
+    let mut others = found.certificates.iter();
     if tombstone(found, name).contains(&own.fingerprint) {
         plan.left.push(Left::from(format!(
             "{name} was retired: take it out of the profile, or raise its `generation`"
         )));
     } else if trusts(found, &own.fingerprint, "server") {
         // It may come.
-    } else if found.notes.get(&server_note(name)) == Some(&own.fingerprint) {
+    } else if found.notes.get(&Of::Server.key(name)) == Some(&own.fingerprint) {
         plan.left.push(Left::from(format!(
             "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
+        )));
+    } else if let Some(other) = others.find(|known| known.kind == "server" && known.name == name) {
+        // Of two profiles nobody can tell which is the older one.
+        plan.left.push(Left::from(format!(
+            "{name} is trusted under another certificate ({:.12}) than this profile's: `lxseed admit {label}` puts this one in its place",
+            other.fingerprint
         )));
     } else {
         plan.trust_server(found, name, own);
@@ -560,7 +560,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
         .filter_map(|person| Some((person.name.as_str(), Certified::parse(&person.pem)?)));
     let wanted: Vec<(&str, Certified)> = desk.chain(people).collect();
     for (name, own) in &wanted {
-        let (key, fingerprint) = (client_note(name), &own.fingerprint);
+        let (key, fingerprint) = (Of::Client.key(name), &own.fingerprint);
         if found.certificates.iter().any(|known| known.fingerprint == *fingerprint) {
             // Let in by hand, it is taken out by hand.
         } else if found.notes.get(&key) == Some(fingerprint) {
@@ -579,7 +579,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
     }
     // What lxseed let in and nobody declares any more.
     for (key, fingerprint) in &found.notes {
-        let Some(name) = key.strip_prefix("user.lxseed.client.") else {
+        let Some(name) = key.strip_prefix(&Of::Client.head()) else {
             continue;
         };
         if wanted.iter().any(|(_, own)| own.fingerprint == *fingerprint) {
@@ -601,7 +601,7 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
     }
 }
 
-fn pools(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, used: &BTreeMap<String, Records>) {
+fn pools(plan: &mut Plan, cluster: &Cluster, seen: &Seen, found: &ClusterSeen, used: &BTreeMap<String, Records>) {
     for pool in &cluster.pools {
         let record = found.pools.iter().find(|known| known.name == pool.name);
         match record {
@@ -611,69 +611,98 @@ fn pools(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, used: &BTreeMa
                 known.driver,
                 pool.driver.word()
             ))),
-            Some(known) if known.status == "Created" => {}
-            _ => new_pool(plan, found, pool.name.as_str(), pool.driver.word(), record.is_some()),
+            Some(known) if known.status == "Created" => forget_ready(plan, found, &pool.name),
+            _ => new_pool(plan, seen, found, pool, record.is_some()),
         }
     }
     for known in &found.pools {
         if cluster.pools.iter().any(|pool| pool.name == known.name) {
             continue;
         }
-        let records = used.get(&known.name).map_or_else(Vec::new, Records::listed);
-        let why = match records.len() {
-            0 => format!(
-                "the pool {} is not declared, and no pool is ever removed (nothing is on it: `lxc storage delete {}` would do it)",
-                known.name, known.name
-            ),
-            count => format!(
-                "the pool {} is not declared, and {count} instances and volumes are on it",
-                known.name
-            ),
+        let name = &known.name;
+        let why = match used.get(name).map(Records::count) {
+            None => "what is on it could not be asked".to_owned(),
+            Some(0) => format!("no instance and no volume is on it: `lxc storage delete {name}` would do it"),
+            Some(1) => "1 instance or volume is on it".to_owned(),
+            Some(count) => format!("{count} instances and volumes are on it"),
         };
-        plan.left.push(Left { why, records });
+        plan.left.push(Left {
+            why: format!("the pool {name} is not declared, and no pool is ever removed; {why}"),
+            records: used.get(name).map_or_else(Vec::new, Records::listed),
+        });
     }
 }
 
 /// A pool is made where every member has told that its own guard has passed a volume for it.
-fn new_pool(plan: &mut Plan, found: &ClusterSeen, pool: &str, driver: &'static str, begun: bool) {
+fn new_pool(plan: &mut Plan, seen: &Seen, found: &ClusterSeen, pool: &Pool, begun: bool) {
+    let (name, driver) = (&pool.name, pool.driver.word());
     let mut steps = Vec::new();
     for member in &found.members {
         let declared_there = begun
             && found
                 .member_pools
                 .iter()
-                .any(|on_it| on_it.pool == pool && on_it.member == member.name && !on_it.source.is_empty());
+                .any(|on_it| on_it.pool == *name && on_it.member == member.name && !on_it.source.is_empty());
         if declared_there {
             continue;
         }
-        if member.status != "Online" {
-            plan.left.push(Left::from(format!(
-                "the pool {pool} waits: {} is {}, and LXD makes a pool on all members at once",
-                member.name,
-                member.status.to_lowercase()
-            )));
-            return;
+        match may_declare(seen, found, member, pool) {
+            Ok(source) => steps.push(Step::DeclarePool {
+                pool: name.clone(),
+                driver,
+                member: member.name.clone(),
+                source: source.to_owned(),
+            }),
+            Err(why) => {
+                plan.left.push(Left::from(format!("the pool {name} waits: {why}")));
+                return;
+            }
         }
-        let Some(source) = found.notes.get(&ready_note(&member.name, pool)) else {
-            plan.left.push(Left::from(format!(
-                "the pool {pool} waits: {} has no disk ready for it; build, give it its new seed and restart it, then its first boot looks at the \
-                 disks and tells",
-                member.name
-            )));
-            return;
-        };
-        steps.push(Step::DeclarePool {
-            pool: pool.to_owned(),
-            driver,
-            member: member.name.clone(),
-            source: source.clone(),
-        });
     }
     plan.steps.extend(steps);
     plan.steps.push(Step::MakePool {
-        pool: pool.to_owned(),
+        pool: name.clone(),
         driver,
     });
+    forget_ready(plan, found, name);
+}
+
+/// Where a pool may be made on a member, or why it may not yet.
+fn may_declare<'a>(seen: &Seen, found: &'a ClusterSeen, member: &Member, pool: &Pool) -> Result<&'a str, String> {
+    let name = &member.name;
+    if member.status != "Online" {
+        return Err(format!(
+            "{name} is {}, and LXD makes a pool on all members at once",
+            member.status.to_lowercase()
+        ));
+    }
+    let Some(source) = found.notes.get(&ready(name, &pool.name)) else {
+        return Err(format!(
+            "{name} has no disk ready for it; build, give it its new seed and restart it, then its first boot looks at the disks and tells"
+        ));
+    };
+    // The guard has looked at the disk when the machine last started, and nobody has since.
+    let version = seen
+        .hosts
+        .iter()
+        .find(|host| host.name == *name)
+        .and_then(HostSeen::server);
+    let version = version.map_or("", |server| server.version.as_str());
+    if pool.driver == Driver::Zfs && source.starts_with('/') && overwrites_by_zpool(version) {
+        return Err(format!(
+            "LXD {version} of {name} would overwrite whatever lies on {source} by now (`zpool create -f`, before 5.0.3); look at it, and make the \
+             pool by hand: `lxc storage create {} zfs source={source} --target {name}`",
+            pool.name
+        ));
+    }
+    Ok(source)
+}
+
+/// Once LXD has the pool the volumes are its own: whatever becomes of it, nobody makes another one of them unseen.
+fn forget_ready(plan: &mut Plan, found: &ClusterSeen, pool: &str) {
+    for member in &found.members {
+        plan.note(found, ready(&member.name, pool), "");
+    }
 }
 
 #[cfg(test)]

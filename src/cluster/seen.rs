@@ -15,9 +15,6 @@ pub enum Identity {
     Cluster,
 }
 
-/// A stage of the first boot, as the machine names it.
-pub type Stage = String;
-
 /// What the first boot of a machine tells of itself, in the configuration of its LXD or of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -25,7 +22,7 @@ pub struct Told {
     /// `working`, `waiting`, `stopped` or `done`.
     pub state: String,
     /// Where it is.
-    pub stage: Stage,
+    pub stage: String,
     /// What it waits for, or why it stopped, word for word; else empty.
     pub message: String,
 }
@@ -94,6 +91,17 @@ pub struct HostSeen {
     pub address: SocketAddr,
     /// What it answered.
     pub answer: Answer,
+}
+
+impl HostSeen {
+    /// What its LXD says of itself, if it says anything.
+    #[must_use]
+    pub fn server(&self) -> Option<&Server> {
+        match &self.answer {
+            Answer::Server(_, server) => Some(server),
+            _ => None,
+        }
+    }
 }
 
 /// A member on record.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::plan::retired_note;
+use super::notes::{FIRST_BOOT, Of};
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen, Server, Told};
 use crate::model::{Cluster, Host};
 use crate::seed::{ClusterKeys, HostKeys};
@@ -232,10 +232,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
 
 /// What every machine that answers says of itself.
 fn servers(seen: &Seen) -> impl Iterator<Item = &Server> {
-    seen.hosts.iter().filter_map(|host| match &host.answer {
-        Answer::Server(_, server) => Some(server),
-        _ => None,
-    })
+    seen.hosts.iter().filter_map(HostSeen::server)
 }
 
 fn days(pem: &str, now: OffsetDateTime) -> i64 {
@@ -261,10 +258,7 @@ fn host_status(
         .cluster
         .as_ref()
         .and_then(|cluster| cluster.members.iter().find(|member| member.name == name));
-    let server = match &found.answer {
-        Answer::Server(_, server) => Some(server),
-        _ => None,
-    };
+    let server = found.server();
     let told = told(name, found, seen.cluster.as_ref());
     let state = match record {
         // On record and yet in no cluster: the machine was installed anew, and what it says counts.
@@ -305,15 +299,15 @@ fn is_retired(name: &str, keys: &HostKeys, seen: &Seen) -> bool {
     let noted = seen
         .cluster
         .as_ref()
-        .and_then(|found| found.notes.get(&retired_note(name)));
+        .and_then(|found| found.notes.get(&Of::Retired.key(name)));
     noted.is_some_and(|noted| noted.split(',').any(|known| known == keys.server.fingerprint))
 }
 
 /// What the first boot tells: in its own LXD's configuration before it is a member, in the cluster's afterwards.
 pub(super) fn told(name: &str, found: &HostSeen, cluster: Option<&ClusterSeen>) -> Option<Told> {
     let text = match (&found.answer, cluster) {
-        (Answer::Server(Identity::Own, server), _) => server.notes.get("user.lxseed.first-boot"),
-        (_, Some(cluster)) => cluster.notes.get(&format!("user.lxseed.first-boot.{name}")),
+        (Answer::Server(Identity::Own, server), _) => server.notes.get(FIRST_BOOT),
+        (_, Some(cluster)) => cluster.notes.get(&Of::FirstBoot.key(name)),
         _ => None,
     };
     Told::parse(text?)

@@ -4,27 +4,32 @@ use lxseed::cluster::{self, Plan, RecordsOf};
 
 use super::living::{self, Living};
 use super::{CommandError, Outcome};
-use crate::cli::ApplyArgs;
+use crate::cli::ClustersArgs;
 use crate::terminal::printer::Printer;
 
 /// Shows the plan; exit 3 if there is anything that differs.
-pub(super) fn plan(args: &ApplyArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let Some(plans) = plans(args, printer)? else {
-        return Ok(Outcome::Findings);
-    };
-    let mut outcome = Outcome::Done;
-    for (living, plan) in &plans {
-        head(living, plan, printer);
-        living::show(plan, printer);
-        if !plan.steps.is_empty() || !plan.left.is_empty() {
-            outcome = Outcome::OutOfDate;
-        }
-    }
-    Ok(outcome)
+pub(super) fn plan(args: &ClustersArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    each(args, printer, |_, plan, _| {
+        Ok(plan.steps.is_empty() && plan.left.is_empty())
+    })
 }
 
 /// Shows the plan and carries it out; exit 3 if something is left.
-pub(super) fn apply(args: &ApplyArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+pub(super) fn apply(args: &ClustersArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
+    each(args, printer, |living, plan, printer| {
+        if !plan.steps.is_empty() {
+            living::carry_out(living, plan, printer)?;
+        }
+        Ok(plan.left.is_empty())
+    })
+}
+
+/// Shows the plan of each cluster and does something with it, which tells whether nothing differs afterwards.
+fn each(
+    args: &ClustersArgs,
+    printer: &mut Printer,
+    mut work: impl FnMut(&Living, &Plan, &mut Printer) -> Result<bool, CommandError>,
+) -> Result<Outcome, CommandError> {
     let Some(plans) = plans(args, printer)? else {
         return Ok(Outcome::Findings);
     };
@@ -32,10 +37,7 @@ pub(super) fn apply(args: &ApplyArgs, printer: &mut Printer) -> Result<Outcome, 
     for (living, plan) in &plans {
         head(living, plan, printer);
         living::show(plan, printer);
-        if !plan.steps.is_empty() {
-            living::carry_out(living, plan, printer)?;
-        }
-        if !plan.left.is_empty() {
+        if !work(living, plan, printer)? {
             outcome = Outcome::OutOfDate;
         }
     }
@@ -51,7 +53,7 @@ fn head(living: &Living, plan: &Plan, printer: &mut Printer) {
     }
 }
 
-fn plans(args: &ApplyArgs, printer: &mut Printer) -> Result<Option<Vec<(Living, Plan)>>, CommandError> {
+fn plans(args: &ClustersArgs, printer: &mut Printer) -> Result<Option<Vec<(Living, Plan)>>, CommandError> {
     let seen = living::see(&args.site, &args.secret, printer, |site| {
         living::select(args.only.as_deref(), site)
     })?;

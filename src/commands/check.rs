@@ -8,12 +8,12 @@ use super::accept::{counts, draw, findings_at_once};
 use super::fix;
 use super::site::{self, Found};
 use super::{CommandError, Outcome};
-use crate::cli::{CheckArgs, Format};
+use crate::cli::{CheckArgs, Format, ReportArgs};
 use crate::terminal::printer::Printer;
 use crate::terminal::table::counted;
 
 pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    if args.summary && !matches!(args.format, Format::Text | Format::Json) {
+    if args.summary && !matches!(args.report.format, Format::Text | Format::Json) {
         let message = "--summary is for --format text and json; the others have no place for it";
         return Err(CommandError::Usage(message.to_owned()));
     }
@@ -27,23 +27,14 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
         fix::fix(&checked, printer)?;
         checked = check();
     }
-    let options = Options {
-        strict: args.strict,
-        quiet: args.quiet,
-        max_findings: args.max_findings.unwrap_or(match args.format {
-            Format::Text => findings_at_once(),
-            _ => 0,
-        }),
-        brief: args.max_findings.is_none(),
-    };
-    let mut report = Report::of(&checked, options);
+    let mut report = Report::of(&checked, options(&args.report));
     // What is wrong may be who gets in; of a site with errors nothing is told but these.
     if args.summary && checked.count(Severity::Error) + checked.elsewhere() == 0 {
         report = report.with_access(Access::of(&checked.accept()?));
     }
-    show(&report, args.format, printer);
-    if args.format == Format::Text {
-        if !args.quiet {
+    show(&report, args.report.format, printer);
+    if args.report.format == Format::Text {
+        if !args.report.quiet {
             close(&report, checked.elsewhere(), within.as_ref().unwrap_or(&site), printer);
         }
         for line in report.access().flat_map(Access::lines) {
@@ -55,6 +46,19 @@ pub(super) fn check(args: &CheckArgs, printer: &mut Printer) -> Result<Outcome, 
     } else {
         Outcome::Findings
     })
+}
+
+/// What a report holds that was asked for so.
+pub(super) fn options(args: &ReportArgs) -> Options {
+    Options {
+        strict: args.strict,
+        quiet: args.quiet,
+        max_findings: args.max_findings.unwrap_or(match args.format {
+            Format::Text => findings_at_once(),
+            _ => 0,
+        }),
+        brief: args.max_findings.is_none(),
+    }
 }
 
 /// A report in the format that was asked for; a text without the line that ends it.

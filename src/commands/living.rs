@@ -8,8 +8,8 @@ use lxseed::trust::SiteSecret;
 
 use super::accept::accept;
 use super::selection::Selection;
-use super::{CommandError, Outcome, keys};
-use crate::cli::SecretArgs;
+use super::{CommandError, keys};
+use crate::cli::{HostArgs, SecretArgs};
 use crate::terminal::printer::Printer;
 use crate::terminal::table::counted;
 
@@ -73,8 +73,21 @@ pub(super) fn see(
     look(&found, &chosen, &secret).map(Some)
 }
 
+/// The one cluster of a host that is to be changed, seen, and the host's name; nothing if the profiles have errors.
+pub(super) fn see_host(args: &HostArgs, printer: &mut Printer) -> Result<Option<(Living, String)>, CommandError> {
+    let mut host = String::new();
+    let seen = see(&args.site, &args.secret, printer, |site| {
+        let (cluster, name) = host_of(site, &args.host)?;
+        host = name;
+        Ok(vec![cluster])
+    })?;
+    Ok(seen
+        .and_then(|clusters| clusters.into_iter().next())
+        .map(|living| (living, host)))
+}
+
 /// `CLUSTER/HOST`, or a host's name where only one cluster can be meant.
-pub(super) fn host_of(site: &Site, named: &str) -> Result<(String, String), CommandError> {
+fn host_of(site: &Site, named: &str) -> Result<(String, String), CommandError> {
     let usage = |message: String| Err(CommandError::Usage(message));
     let known = || site.clusters.iter().map(|cluster| cluster.name.as_str());
     match (named.split_once('/'), site.clusters.as_slice()) {
@@ -118,11 +131,11 @@ pub(super) fn show(plan: &Plan, printer: &mut Printer) {
 }
 
 /// Carries out a plan, and tells each step that is done.
-pub(super) fn carry_out(living: &Living, plan: &Plan, printer: &mut Printer) -> Result<Outcome, CommandError> {
+pub(super) fn carry_out(living: &Living, plan: &Plan, printer: &mut Printer) -> Result<(), CommandError> {
     cluster::apply(&living.cluster, &living.keys, plan, &mut |step| {
         printer.line(format_args!("  done: {step}"));
     })?;
     let steps = counted(plan.steps.len(), "step");
     printer.line(format_args!("{}: {steps} done", living.cluster.name));
-    Ok(Outcome::Done)
+    Ok(())
 }

@@ -18,12 +18,12 @@ use crate::terminal::table::aligned;
 const PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) fn status(args: &StatusArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let checked = lxseed::check::check(&args.site, super::now());
+    let checked = lxseed::check::check(&args.clusters.site, super::now());
     let Some(site) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };
-    let chosen = living::select(args.only.as_deref(), &site)?;
-    let secret = keys::of_living(&args.secret, &args.site)?;
+    let chosen = living::select(args.clusters.only.as_deref(), &site)?;
+    let secret = keys::of_living(&args.clusters.secret, &args.clusters.site)?;
     let mut last = None;
     loop {
         let all: Vec<Status> = living::look(&site, &chosen, &secret)?
@@ -55,7 +55,7 @@ fn write_founding(status: &Status, args: &StatusArgs, printer: &mut Printer) {
             key: "formed",
             value: number,
         };
-        addition::add(&args.site, &status.cluster, &formed, None, printer);
+        addition::add(&args.clusters.site, &status.cluster, &formed, None, printer);
     }
 }
 

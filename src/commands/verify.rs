@@ -4,26 +4,25 @@ use lxseed::check::Checked;
 use lxseed::cluster::{self, Wish};
 use lxseed::finding::{Findings, Severity};
 use lxseed::model::{Cluster, ClusterParts};
-use lxseed::report::{Options, Report};
+use lxseed::report::Report;
 use lxseed::seed::Renderer;
 
-use super::accept::findings_at_once;
-use super::check::{close, show};
+use super::check::{close, options, show};
 use super::living::{self, Living};
 use super::{CommandError, Outcome, keys};
 use crate::cli::{Format, VerifyArgs};
 use crate::terminal::printer::Printer;
 
 pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let checked = lxseed::check::check(&args.site, super::now());
+    let checked = lxseed::check::check(&args.clusters.site, super::now());
     // What the machines are held against is not known then.
     if checked.count(Severity::Error) > 0 {
         report(&checked, args, printer);
         return Ok(Outcome::Findings);
     }
     let site = checked.accept()?;
-    let chosen = living::select(args.only.as_deref(), &site)?;
-    let secret = keys::of_living(&args.secret, &args.site)?;
+    let chosen = living::select(args.clusters.only.as_deref(), &site)?;
+    let secret = keys::of_living(&args.clusters.secret, &args.clusters.site)?;
     let all = living::look(&site, &chosen, &secret)?;
     let renderer = Renderer::new()?;
     let mut found = Findings::default();
@@ -67,19 +66,10 @@ fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<F
 
 /// Reports, and tells whether all is as declared.
 fn report(checked: &Checked, args: &VerifyArgs, printer: &mut Printer) -> bool {
-    let options = Options {
-        strict: args.strict,
-        quiet: args.quiet,
-        max_findings: args.max_findings.unwrap_or(match args.format {
-            Format::Text => findings_at_once(),
-            _ => 0,
-        }),
-        brief: args.max_findings.is_none(),
-    };
-    let report = Report::of(checked, options);
-    show(&report, args.format, printer);
-    if args.format == Format::Text && !args.quiet {
-        close(&report, 0, &args.site, printer);
+    let report = Report::of(checked, options(&args.report));
+    show(&report, args.report.format, printer);
+    if args.report.format == Format::Text && !args.report.quiet {
+        close(&report, 0, &args.clusters.site, printer);
     }
     report.summary().passed
 }

@@ -192,6 +192,21 @@ impl Track {
     }
 }
 
+/// Whether this version of LXD makes a zpool of a device whatever lies on it. Up to 5.0.2 it says `zpool create -f`
+/// (lxd/storage/drivers/driver_zfs.go); what cannot be read is taken for one that does.
+#[must_use]
+pub(crate) fn overwrites_by_zpool(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-', '+']).map(|number| number.parse::<u32>().ok());
+    let mut next = || numbers.next().flatten();
+    match (next(), next(), next()) {
+        (Some(5), Some(0), patch) => patch.is_none_or(|patch| patch < 3),
+        // The monthly versions between 5.0 and 5.12 had the option still.
+        (Some(5), Some(minor), _) => minor < 12,
+        (Some(major), ..) => major < 5,
+        (None, ..) => true,
+    }
+}
+
 impl Channel {
     /// The channels that can be named, as a regular expression for the schemas.
     pub(crate) fn pattern() -> String {

@@ -48,10 +48,7 @@ converge_step() {
     case $1 in
     seal) stage_seal ;;
     same_member) same_member ;;
-    disks)
-        adopt_pools
-        stage_disks
-        ;;
+    disks) stage_disks ;;
     proxies) bypass_proxies ;;
     pools)
         start_lxd
@@ -85,23 +82,6 @@ same_member() {
         say_once generation "$(fingerprint "$ETC/tls/server.crt")" "the seed has another key for $HOST than the one it is a member" \
             "under (another generation, or another site secret); it keeps that one, and the new key was removed"
     fi
-}
-
-# A volume that was ready, and of which the desk has had a pool made since, is LXD's: it is not asked to be blank any more. Only
-# where LXD says that this member's pool was made on that very volume.
-adopt_pools() {
-    local i source
-    for i in "${!POOL_NAMES[@]}"; do
-        volume_read "${POOL_VOLUMES[$i]}"
-        [[ $V_STATE = ready ]] || continue
-        source=$(API_TIMEOUT=20 lxd_api GET "/1.0/storage-pools/${POOL_NAMES[$i]}?target=$(member_name)" \
-            'd["status"] == "Created" and (d["config"].get("volatile.initial_source") or d["config"].get("source")) or ""' 2>/dev/null) ||
-            continue
-        if [[ -n $source && $source = "$V_SOURCE" ]]; then
-            say "volume ${POOL_VOLUMES[$i]}: LXD has made the pool ${POOL_NAMES[$i]} of it"
-            volume_state "${POOL_VOLUMES[$i]}" made
-        fi
-    done
 }
 
 # What the cluster has and the profile does not is left alone.

@@ -20,6 +20,7 @@ stage_disks() {
     udevadm settle --timeout=60 2>/dev/null || true
     need_disk_tools
     find_slots
+    ! marked joined || adopt_pools
     decide_wipes
     for i in "${!VOLUME_NAMES[@]}"; do
         bring_volume "$i"

@@ -416,6 +416,27 @@ handed_volumes_blank() {
     done
 }
 
+# A volume that was ready, and of which the desk has had a pool made since, is LXD's: it is not asked to be blank any more, nor is a word
+# offered with which it could be emptied. Only where LXD says that this member's pool was made on that very volume.
+adopt_pools() {
+    local i pool source
+    for i in "${!POOL_NAMES[@]}"; do
+        pool=${POOL_NAMES[$i]}
+        volume_read "${POOL_VOLUMES[$i]}"
+        [[ $V_STATE = ready ]] || continue
+        start_lxd
+        read_own_pools
+        cluster_has_pool "$pool" || continue
+        source=$(lxd_api GET "/1.0/storage-pools/$pool?target=$(member_name)" \
+            'd["config"].get("volatile.initial_source") or d["config"].get("source") or ""') ||
+            later "LXD does not say where the pool $pool lies"
+        if [[ $source = "$V_SOURCE" ]]; then
+            say "volume ${POOL_VOLUMES[$i]}: LXD has made the pool $pool of it"
+            volume_state "${POOL_VOLUMES[$i]}" made
+        fi
+    done
+}
+
 # Before that: whether the disks are still the ones that LXD was told of. It runs before the stage disks, and under the name of a
 # place there may be another disk by now.
 judge_handed_volumes() {

@@ -271,7 +271,7 @@ def a_pool_more(stage):
     wait(30, "all is as declared", lambda: desk.call("status", desk.site)[0] == 0)
     stage.build("three")
     said = desk.must(3, "apply", desk.site)
-    assert "the pool data3 is not declared, and 1 instances and volumes are on it" in said and "volume photos" in said, said
+    assert "no pool is ever removed; 1 instance or volume is on it" in said and "volume photos" in said, said
     assert "photos" in one.lxc("storage", "volume", "list", "data3", "--format", "csv")
 
 

@@ -239,7 +239,11 @@ fn a_signal_at_any_instant_leaves_the_image_or_the_medium() {
     let mut whole = begin.elapsed();
     let medium = fs::read(&iso).unwrap();
     let (mut hit, mut baked) = (0, 0);
-    for round in 0..24 {
+    // The first run may have been slow beside other tests, so `whole` is led towards what a run takes by now.
+    for round in 0..96 {
+        if round >= 24 && hit > 6 {
+            break;
+        }
         // Its own name and file each time, as a copy of the image is.
         fs::remove_file(&iso).unwrap();
         fs::write(&iso, &fresh).unwrap();
@@ -275,7 +279,7 @@ fn a_signal_at_any_instant_leaves_the_image_or_the_medium() {
         }
         whole = whole.mul_f64(if run.status.success() { 0.9 } else { 1.03 });
     }
-    eprintln!("24 signals: {hit} ended it, {baked} of them with the medium");
+    eprintln!("signals: {hit} ended it, {baked} of them with the medium");
     assert!(hit > 6, "few were hit: {hit}");
 }
 

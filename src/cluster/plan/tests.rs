@@ -2,6 +2,7 @@
 
 use super::super::verify::world::{Good, World};
 use super::*;
+use crate::model::ClusterParts;
 
 /// A good cluster after a change of what is seen of it.
 struct Case {
@@ -129,6 +130,12 @@ fn a_newcomer_is_trusted_before_it_is_noted() {
         });
     });
     assert_eq!(kinds(&case.admit(&name).unwrap()), ["distrust", "trust", "note"]);
+    // Which of two profiles is the older one, apply cannot know.
+    let plan = case.plan().unwrap();
+    assert!(
+        plan.steps.is_empty() && plan.left[0].why.contains("another certificate"),
+        "{plan:?}"
+    );
     assert!(case.admit("nobody").unwrap_err().why.contains("declares no host"));
 }
 
@@ -154,6 +161,24 @@ fn nobody_is_let_in_under_the_name_of_a_member_or_of_the_dead() {
         plan.steps.is_empty() && plan.left[0].why.contains("was retired"),
         "{plan:?}"
     );
+}
+
+/// A name of this profile's spares is a member's, by another copy of the profile: its certificate stays.
+#[test]
+fn a_member_that_is_a_spare_here_keeps_its_certificate() {
+    let mut case = Case::new(|_| {});
+    let (at, ..) = last();
+    let parts = ClusterParts {
+        hosts: case.cluster().hosts[..at].to_vec(),
+        spares: vec![case.cluster().hosts[at].name.clone()],
+        ..(**case.cluster()).clone()
+    };
+    case.good.site.clusters[0] = Cluster::new(parts).unwrap();
+    case.good.keys.hosts.truncate(at);
+    case.world.seen.hosts.truncate(at);
+    case.good.keys.spares = vec![case.good.keys.cluster.certificate_pem.clone()];
+    let plan = case.plan().unwrap();
+    assert!(plan.steps.is_empty(), "{plan:?}");
 }
 
 #[test]
@@ -184,7 +209,22 @@ fn nothing_is_changed_of_what_is_not_this_cluster() {
 fn who_has_something_on_it_stays() {
     let (at, ..) = last();
     let here = Case::new(|_| {});
-    let gone = Case::new(|world| world.member(at, "Offline", "No heartbeat"));
+    let gone = Case::new(|world| {
+        world.member(at, "Offline", "No heartbeat");
+        *world.host(at) = silent();
+    });
+    // LXD misses it, and it answers: its cable is out on the others' side, or it has just come back.
+    let answers = [Identity::Cluster].map(|own| [None, Some(Answer::Hangs(own)), Some(Answer::Untrusted(own))]);
+    for answer in answers.into_iter().flatten() {
+        let lives = Case::new(|world| {
+            world.member(at, "Offline", "No heartbeat");
+            if let Some(answer) = answer {
+                *world.host(at) = answer;
+            }
+        });
+        let refusal = lives.retire(at, &records(), Leaving::Lost(2)).unwrap_err();
+        assert!(refusal.why.contains("it is not gone"), "{refusal}");
+    }
     let refused = |case: &Case, records: &Records, leaving| case.retire(at, records, leaving).unwrap_err();
     let listed = records().listed();
     for leaving in [Leaving::Empty, Leaving::Evacuate] {
@@ -242,7 +282,10 @@ fn a_tombstone_comes_before_everything_and_is_there_once() {
     let here = Case::new(|_| {});
     let plan = here.retire(at, &instances, Leaving::Evacuate).unwrap();
     assert_eq!(kinds(&plan)[..3], ["note", "evacuate", "remove"]);
-    let gone = Case::new(|world| world.member(at, "Offline", "No heartbeat"));
+    let gone = Case::new(|world| {
+        world.member(at, "Offline", "No heartbeat");
+        *world.host(at) = silent();
+    });
     let plan = gone.retire(at, &records(), Leaving::Lost(2)).unwrap();
     assert_eq!(kinds(&plan)[..2], ["note", "remove lost"]);
 }
@@ -270,7 +313,16 @@ fn a_pool_is_made_when_every_members_own_guard_has_passed_a_volume() {
     let plan = Case::new(|world| lacking(count, world)).plan().unwrap();
     let mut whole = vec!["declare"; count];
     whole.push("make");
+    // What was ready is LXD's then, whatever becomes of the pool.
+    whole.extend(vec!["forget"; count]);
     assert_eq!(kinds(&plan), whole);
+    let left_over = Case::new(|world| {
+        let (mut pools, mut on_it) = (Vec::new(), Vec::new());
+        world.cluster(|cluster| (pools, on_it) = (cluster.pools.clone(), cluster.member_pools.clone()));
+        lacking(count, world);
+        world.cluster(|cluster| (cluster.pools, cluster.member_pools) = (pools, on_it));
+    });
+    assert_eq!(kinds(&left_over.plan().unwrap()), vec!["forget"; count]);
     let plan = Case::new(|world| {
         lacking(count, world);
         world.member(count - 1, "Offline", "No heartbeat");
@@ -299,6 +351,37 @@ fn a_pool_is_made_when_every_members_own_guard_has_passed_a_volume() {
     assert_eq!(kinds(&plan.plan().unwrap()), whole[1..]);
 }
 
+/// LXD up to 5.0.2 makes a zpool of a device whatever has come to lie on it since the guard looked.
+#[test]
+fn no_zpool_is_made_unseen_by_an_lxd_that_overwrites() {
+    let count = last().0 + 1;
+    for (version, makes) in [
+        ("5.0.2", false),
+        ("4.0.10", false),
+        ("", false),
+        ("5.0.3", true),
+        ("5.21.4", true),
+    ] {
+        let mut case = Case::new(|world| {
+            lacking(count, world);
+            for at in 0..count {
+                version.clone_into(&mut world.server(at).unwrap().version);
+            }
+        });
+        let mut pools = case.cluster().pools.clone();
+        pools[0].driver = Driver::Zfs;
+        let parts = ClusterParts {
+            pools,
+            ..(**case.cluster()).clone()
+        };
+        case.good.site.clusters[0] = Cluster::new(parts).unwrap();
+        let plan = case.plan().unwrap();
+        assert_eq!(!plan.steps.is_empty(), makes, "{version}: {plan:?}");
+        let told = plan.left.iter().any(|left| left.why.contains("zpool create -f"));
+        assert_eq!(told, !makes, "{plan:?}");
+    }
+}
+
 #[test]
 fn a_pool_that_is_not_declared_stays_with_what_is_on_it() {
     let case = Case::new(|world| {
@@ -309,11 +392,18 @@ fn a_pool_that_is_not_declared_stays_with_what_is_on_it() {
         });
     });
     let used = BTreeMap::from([("scratch".to_owned(), records())]);
-    let plan = plan(case.cluster(), &case.good.keys, &case.world.seen, &used).unwrap();
+    let plan_of =
+        |used: &BTreeMap<String, Records>| plan(case.cluster(), &case.good.keys, &case.world.seen, used).unwrap();
+    let plan = plan_of(&used);
     assert!(
         plan.steps.is_empty() && plan.left[0].records == records().listed(),
         "{plan:?}"
     );
+    // What could not be asked is not called empty.
+    let plan = plan_of(&BTreeMap::new());
+    assert!(plan.left[0].why.contains("could not be asked"), "{plan:?}");
+    let plan = plan_of(&BTreeMap::from([("scratch".to_owned(), Records::default())]));
+    assert!(plan.left[0].why.contains("lxc storage delete scratch"), "{plan:?}");
 }
 
 #[test]

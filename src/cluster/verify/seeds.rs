@@ -1,11 +1,8 @@
 //! The seeds that the members were made from, and whether their keys are gone from the machines.
 
+use super::super::notes::Of;
 use super::{HostView, View, few};
 use crate::finding::{Findings, Rule, rules};
-
-/// What the seal leaves in the cluster's configuration, before the member's name: the instance-id of the seed whose keys were
-/// removed. Seeds of earlier versions leave none.
-const SEALED: &str = "user.lxseed.sealed.";
 
 rules! {
 pub(super) static KEYS_NOT_SEALED: Rule = Rule::error(
@@ -27,13 +24,13 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
     let Some(found) = &view.seen.cluster else {
         return;
     };
-    if !found.notes.keys().any(|key| key.starts_with(SEALED)) {
+    if !found.notes.keys().any(|key| key.starts_with(&Of::Sealed.head())) {
         return;
     }
     let mut older: Vec<&str> = Vec::new();
     let hosts = view.hosts().zip(view.wish.instances);
     for (host, instances) in hosts.filter(|(host, _)| host.is_member() && host.server().is_some()) {
-        let sealed = found.notes.get(&format!("{SEALED}{}", host.name()));
+        let sealed = found.notes.get(&Of::Sealed.key(host.name()));
         match sealed.map(|sealed| sealed.trim()).filter(|sealed| !sealed.is_empty()) {
             None => not_sealed(view, host, findings),
             Some(sealed) if instances.iter().all(|instance| instance != sealed) => older.push(host.host.name.as_str()),
