@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::ask::{AskError, block_on, connections, members};
+use super::ask::{AskError, block_on, connection, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
 use super::plan::{Plan, Step};
 use super::seen::Member;
@@ -66,20 +66,22 @@ pub fn apply(
                 (0, _) => "nothing before it was changed; run it again".to_owned(),
                 (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            one_step(&hosts, &mut first, step)
-                .await
-                .map_err(|trouble| match trouble {
-                    None => ApplyError::NobodyAnswers {
-                        cluster: cluster.name.to_string(),
-                        done: done(),
-                    },
-                    Some((member, why)) => ApplyError::Step {
-                        member,
-                        step: step.to_string(),
-                        why: why.to_string(),
-                        done: done(),
-                    },
-                })?;
+            let taken = match step {
+                Step::GivePairTo { member, .. } => give_pair_to(cluster, keys, member).await,
+                _ => one_step(&hosts, &mut first, step, keys).await,
+            };
+            taken.map_err(|trouble| match trouble {
+                None => ApplyError::NobodyAnswers {
+                    cluster: cluster.name.to_string(),
+                    done: done(),
+                },
+                Some((member, why)) => ApplyError::Step {
+                    member,
+                    step: step.to_string(),
+                    why: why.to_string(),
+                    done: done(),
+                },
+            })?;
             told(step);
         }
         Ok(())
@@ -97,6 +99,7 @@ async fn one_step(
     hosts: &[(&str, &Connection)],
     first: &mut usize,
     step: &Step,
+    keys: &ClusterKeys,
 ) -> Result<(), Option<(String, Unanswered)>> {
     // The one that leaves may be the one that was asked before.
     let leaving = match step {
@@ -105,7 +108,7 @@ async fn one_step(
     };
     let repeatable = !matches!(
         step,
-        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. }
+        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. } | Step::GivePair { .. }
     );
     let mut tries = 1;
     loop {
@@ -114,7 +117,7 @@ async fn one_step(
             Some((at, members)) => {
                 *first = at;
                 let (name, connection) = hosts[at];
-                match carry_out(connection, step, &members, tries > 1).await {
+                match carry_out(connection, step, keys, &members, tries > 1).await {
                     Ok(()) => return Ok(()),
                     Err(why) => Some((name.to_owned(), why)),
                 }
@@ -149,7 +152,38 @@ async fn answering(hosts: &[(&str, &Connection)], first: usize, leaving: &str) -
     None
 }
 
-async fn carry_out(connection: &Connection, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
+/// The cluster's pair as LXD's API takes it.
+fn pair(keys: &ClusterKeys) -> Result<Value, Unanswered> {
+    let key = std::str::from_utf8(keys.cluster.private_key_pem.expose());
+    let key = key.map_err(|why| Unanswered::Nonsense(why.to_string()))?;
+    Ok(json!({"cluster_certificate": keys.cluster.certificate_pem, "cluster_certificate_key": key}))
+}
+
+/// Gives one member the cluster's pair, which shows another one than its peers and so may have no database to ask. It takes it from
+/// whom it knows for a member, and from 5.21 on from nobody else: the desk says it with that member's own key.
+async fn give_pair_to(cluster: &Cluster, keys: &ClusterKeys, member: &str) -> Result<(), Option<(String, Unanswered)>> {
+    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
+    let Some((host, own)) = hosts.find(|(host, _)| host.name.as_str() == member) else {
+        return Err(None);
+    };
+    let trouble = |why| Some((member.to_owned(), why));
+    let connection = connection(host, own, keys, Some(&own.server));
+    let connection = connection.map_err(|why| trouble(Unanswered::Nonsense(why.to_string())))?;
+    let body = pair(keys).map_err(trouble)?;
+    let connection = connection.as_peer();
+    let given = connection.change(Method::PUT, CLUSTER_PAIR, &body, ANSWER_TIMEOUT);
+    given.await.map_err(trouble)
+}
+
+const CLUSTER_PAIR: &str = "/1.0/cluster/certificate";
+
+async fn carry_out(
+    connection: &Connection,
+    step: &Step,
+    keys: &ClusterKeys,
+    members: &[Member],
+    again: bool,
+) -> Result<(), Unanswered> {
     let post =
         |path: String, body: Value| async move { connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await };
     let on_record = |name: &str| members.iter().find(|member| member.name == name);
@@ -183,6 +217,19 @@ async fn carry_out(connection: &Connection, step: &Step, members: &[Member], aga
             let body = json!({"config": {key: value}});
             connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
         }
+        Step::GivePair { .. } => match members.iter().find(|member| member.status == "Offline") {
+            Some(away) => Err(Unanswered::Refused {
+                code: 409,
+                text: format!("{} is offline by now, and nobody was given the pair", away.name),
+            }),
+            None => {
+                connection
+                    .change(Method::PUT, CLUSTER_PAIR, &pair(keys)?, WORK_TIMEOUT)
+                    .await
+            }
+        },
+        // To that member alone, and not through another one.
+        Step::GivePairTo { .. } => Ok(()),
         Step::Evacuate { member } => {
             let path = format!("/1.0/cluster/members/{member}/state");
             post(path, json!({"action": "evacuate"})).await

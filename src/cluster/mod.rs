@@ -11,6 +11,7 @@ mod connection;
 mod notes;
 mod plan;
 mod records;
+mod rotate;
 mod seen;
 mod status;
 mod verify;
@@ -19,6 +20,7 @@ pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
 pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
+pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,
