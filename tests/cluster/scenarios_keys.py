@@ -1,0 +1,192 @@
+"""Keys of a living cluster are replaced from the desk: the old ones open nothing afterwards, and every member is there all the while."""
+import json
+import subprocess
+import threading
+import time
+
+from bench import Failed, wait
+from scenarios import all_at_once, test
+from scenarios_desk import Desk as Curl
+from scenarios_life import certificate, clients
+from scenarios_verbs import Desk, cut_after, findings, grown
+
+
+class Watch:
+    """Asks every member all the time who is online, until it is stopped."""
+
+    def __init__(self, hosts):
+        self.hosts, self.seen, self.asked, self.ends = hosts, [], 0, threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        while not self.ends.wait(0.3):
+            for host in self.hosts:
+                try:
+                    away = [m["server_name"] for m in host.api("/1.0/cluster/members?recursion=1") if m["status"] != "Online"]
+                except Failed as why:
+                    away = [str(why)]
+                self.asked += 1
+                if away:
+                    self.seen.append((host.name, away))
+
+    def stop(self):
+        self.ends.set()
+        self.thread.join()
+        assert not self.seen and self.asked > len(self.hosts), self.seen
+
+
+def auth(curl, host, pair, pin):
+    """What a client's pair is to a member: trusted or untrusted."""
+    curl.pair = pair
+    return curl.ask(host, pin=pin)["auth"]
+
+
+def pair_of(stage, name):
+    certificate(stage.folder, name)
+    pair = stage.folder / (name + ".pem")
+    pair.write_text((stage.folder / (name + ".key")).read_text() + (stage.folder / (name + ".crt")).read_text())
+    return pair, (stage.folder / (name + ".crt")).read_text()
+
+
+# What a member passes on to another one.
+AS_A_PEER = """
+import http.client, socket, sys
+link = http.client.HTTPConnection("lxd")
+link.sock = socket.socket(socket.AF_UNIX)
+link.sock.connect("/var/snap/lxd/common/lxd/unix.socket")
+link.request("PUT", "/1.0/cluster/certificate", sys.stdin.read(), {"User-Agent": "lxd-cluster-notifier"})
+print(link.getresponse().read().decode())
+"""
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text, (path, old, text)
+    path.write_text(text.replace(old, new))
+
+
+def cut_once(desk, *words):
+    assert cut_after(desk, 1, *words), "%s: nothing done: %s" % (words, desk.call(*words))
+
+
+def cut_after_each(desk, *words):
+    """Cut off after its first step until there is none left; how many there were."""
+    steps = 0
+    while cut_after(desk, 1, *words):
+        steps += 1
+        assert steps < 10, "it does not end"
+    return steps
+
+
+@test
+def keys_rotated(stage):
+    """desk, cluster and clients of a living three, cut off after each step: every member online all the while, the old keys refused by
+    every member, also after a trust list of the day before and a reboot; then a new host joins with its new seed."""
+    old_ann, ann = pair_of(stage, "ann")
+    new_ann, renewed = pair_of(stage, "ann-renewed")
+    b = stage.bench("three", speed=20, edits=[clients(ann=ann)])
+    hosts = one, two, three = all_at_once(b)
+    desk, curl = Desk(stage, b), None
+    subprocess.run(["ip", "-n", b.wire, "addr", "del", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
+    curl = Curl(stage, b)
+    old_desk, old_pin = curl.pair, b.out / "three/cluster.crt"
+    desk.must(0, "status", desk.site)
+    one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
+    one.lxc("storage", "volume", "create", "data2", "photos", "--target", "node3")
+    profile = desk.site / "cluster.yaml"
+    edit(profile, "bootstrap: node1\n", "bootstrap: node1\ngeneration: 1\ndesk: {generation: 1}\n")
+    assert "of generation 1 alone" in desk.must(0, "rotate", "desk", desk.site)
+    assert "of generation 1, as declared" in desk.must(0, "rotate", "cluster", desk.site)
+    watch = Watch(hosts)
+
+    # The desk's key.
+    edit(profile, "desk: {generation: 1}", "desk: {generation: 2}")
+    found = findings(desk, 1)
+    assert [f["code"] for f in found] == ["L003"] and "lxseed rotate desk" in json.dumps(found), found
+    steps = cut_after_each(desk, "rotate", "desk", desk.site)
+    assert "of generation 2 alone" in desk.must(0, "rotate", "desk", desk.site)
+    assert steps == 4, steps
+    assert [auth(curl, host, old_desk, old_pin) for host in hosts] == ["untrusted"] * 3
+    desk.must(0, "status", desk.site)
+
+    # The cluster's pair. One member has it already, as if LXD had been cut off while it passed it on.
+    out = stage.build("three", [clients(ann=ann), ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\ngeneration: 2\n")], into="next")
+    body = {"cluster_certificate": (out / "three/cluster.crt").read_text(),
+            "cluster_certificate_key": b.planted(out / "three/node1", "/etc/lxseed/tls/cluster.key").decode()}
+    edit(profile, "generation: 1\n", "generation: 2\n")
+    found = findings(desk, 1)
+    assert "L032" in [f["code"] for f in found], found
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    three.cable(False)
+    said = desk.must(1, "rotate", "cluster", desk.site)
+    assert "node3 does not answer the desk" in said and "Nothing was changed" in said, said
+    three.cable(True)
+    desk.until("node3 is there", ["online"] * 3)
+    said = three.inside("python3", "-c", AS_A_PEER, input=json.dumps(body))
+    assert '"status_code":200' in said, said
+    said = desk.call("status", desk.site)[1]
+    assert "node1, node2 show the generation before the declared one" in said, said
+    cut_once(desk, "rotate", "cluster", desk.site)
+    assert "every member shows the new pair" in desk.must(0, "rotate", "cluster", desk.site)
+    assert "of generation 2, as declared" in desk.must(0, "rotate", "cluster", desk.site)
+    desk.must(0, "status", desk.site)
+    # In LXD's own way.
+    edit(profile, "generation: 2\nd", "generation: 3\nd")
+    cut_once(desk, "rotate", "cluster", desk.site)
+    assert "of generation 3, as declared" in desk.must(0, "rotate", "cluster", desk.site)
+    desk.must(0, "status", desk.site)
+    edit(profile, "generation: 3\nd", "generation: 1\nd")
+    assert desk.must(4, "status", desk.site).count("shows the certificate") == 3
+    edit(profile, "generation: 1\nd", "generation: 3\nd")
+
+    # A person's.
+    text = profile.read_text()
+    for line in ann.splitlines():
+        text = text.replace("      " + line + "\n", "", 1)
+    profile.write_text(text.replace("    ann: |\n", "    ann: |\n" + "".join("      %s\n" % line for line in renewed.splitlines())))
+    out = stage.folder / "rotated"
+    desk.must(0, "build", desk.site, "-o", out)
+    pin = out / "three/cluster.crt"
+    steps = cut_after_each(desk, "rotate", "clients", desk.site)
+    assert steps == 4, steps
+    assert "and no other" in desk.must(0, "rotate", "clients", desk.site)
+
+    def refused():
+        for host in hosts:
+            assert auth(curl, host, old_desk, pin) == "untrusted", host.name
+            assert auth(curl, host, old_ann, pin) == "untrusted", host.name
+            assert auth(curl, host, new_ann, pin) == "trusted", host.name
+    refused()
+    watch.stop()
+    # A trust list of the day before on the bootstrap host, and a reboot.
+    yesterday = stage.build("three", [clients(ann=ann), ("disks/model.yaml", "name: model\n", "name: model\nslots: {os: {min_size: 1MB}}\n")],
+                            into="yesterday")
+    one.plant(yesterday / "three/node1")
+    for host in (one, two):
+        host.power_cut()
+        host.boot()
+    one.await_sealed()
+    for name in ("ann", "lxseed-desk"):
+        assert "%s was retired at the desk" % name in one.journal(), one.journal()[-2000:]
+    b.expect_formed()
+    refused()
+    one.plant(out / "three/node1")
+    one.power_cut()
+    one.boot()
+    one.await_sealed()
+    b.expect_formed()
+    refused()
+    assert "web1" in one.lxc("list", "--format", "csv")
+    assert "photos" in one.lxc("storage", "volume", "list", "data2", "--format", "csv")
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    # Somebody new.
+    path, old, new = grown(4)
+    edit(desk.site / path, old, new)
+    desk.must(0, "build", desk.site, "-o", out)
+    desk.must(0, "admit", "three/node4", desk.site)
+    four = b.add("node4", out / "three/node4")
+    four.boot()
+    four.await_sealed()
+    b.expect_formed()
+    wait(30, "all is as declared", lambda: desk.call("status", desk.site)[0] == 0)
