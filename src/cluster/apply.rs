@@ -170,7 +170,7 @@ async fn give_pair_to(cluster: &Cluster, keys: &ClusterKeys, member: &str) -> Re
     let connection = connection(host, own, keys, Some(&own.server));
     let connection = connection.map_err(|why| trouble(Unanswered::Nonsense(why.to_string())))?;
     let body = pair(keys).map_err(trouble)?;
-    let connection = connection.as_peer();
+    let connection = connection.into_peer();
     let given = connection.change(Method::PUT, CLUSTER_PAIR, &body, ANSWER_TIMEOUT);
     given.await.map_err(trouble)
 }

@@ -207,7 +207,7 @@ impl Connection {
 
     /// What is asked of LXD then is for it alone: it takes it as one member's word to another and passes it on to none
     /// (lxd/request, UserAgentNotifier, 4.0 to 6).
-    pub(super) fn as_peer(mut self) -> Self {
+    pub(super) fn into_peer(mut self) -> Self {
         self.agent = "lxd-cluster-notifier";
         self
     }

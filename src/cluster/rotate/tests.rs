@@ -190,7 +190,8 @@ fn the_clusters_pair_goes_to_all_at_once_or_to_those_that_were_missed() {
 #[test]
 fn no_pair_goes_out_while_a_member_is_away() {
     let off = |world: &mut World| *world.host(2) = Answer::Silent("timed out".to_owned());
-    let cases: [(&str, &dyn Fn(&mut World)); 4] = [
+    type Change<'a> = &'a dyn Fn(&mut World);
+    let cases: [(&str, Change<'_>); 4] = [
         ("node3 is offline", &|world| world.member(2, "Offline", "")),
         // LXD has not missed it yet.
         ("node3 does not answer the desk", &|world| off(world)),
