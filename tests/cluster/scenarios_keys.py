@@ -6,7 +6,7 @@ import time
 
 from bench import Failed, wait
 from scenarios import all_at_once, test
-from scenarios_desk import Desk as Curl
+from scenarios_desk import Desk as Curl, derived_key
 from scenarios_life import certificate, clients
 from scenarios_verbs import Desk, cut_after, findings, grown
 
@@ -190,3 +190,34 @@ def keys_rotated(stage):
     four.await_sealed()
     b.expect_formed()
     wait(30, "all is as declared", lambda: desk.call("status", desk.site)[0] == 0)
+    leaks(stage, b, desk, curl, out)
+
+
+def leaks(stage, b, desk, curl, out):
+    """The site secret has leaked: the steps change nothing; with the old one beside the new one the desk's key and the cluster's pair are
+    of the new one."""
+    hosts = list(b.hosts.values())
+    number = (desk.site / "cluster.yaml").read_text().split("desk: {generation: ")[1][0]
+    curl.pair.write_text(derived_key(bytes.fromhex(desk.secret.read_text().splitlines()[-1].split()[2]), "three", int(number)) +
+                         (out / "three/desk.crt").read_text())
+    leaked = curl.pair
+    assert auth(curl, hosts[0], leaked, out / "three/cluster.crt") == "trusted"
+    before = hosts[0].dump()
+    said = desk.must(0, "rotate", "all", desk.site)
+    assert "lxseed rotate all %s --old-secret-file %s.leaked" % (desk.site, desk.secret) in said, said
+    assert hosts[0].dump() == before, "steps that are told change something"
+    old = stage.folder / "secret.leaked"
+    desk.secret.rename(old)
+    desk.must(0, "secret", "new")
+    watch = Watch(hosts)
+    assert desk.must(4, "status", desk.site).count("shows the certificate") == 4
+    words = ("rotate", "all", desk.site, "--old-secret-file", old)
+    steps = cut_after_each(desk, *words)
+    assert steps == 5, steps
+    said = desk.must(0, *words)
+    watch.stop()
+    new = stage.folder / "new"
+    desk.must(0, "build", desk.site, "-o", new)
+    assert [auth(curl, host, leaked, new / "three/cluster.crt") for host in hosts] == ["untrusted"] * 4
+    assert desk.states(3) == ["online"] * 4
+    assert desk.must(4, "status", desk.site, secret=old).count("shows the certificate") == 4
