@@ -106,20 +106,24 @@ pub fn rotate_cluster(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen) -> Res
     let (generation, fingerprint) = (cluster.generation, &keys.cluster.fingerprint);
     let mut plan = Plan::default();
     if shows(true).next().is_some() && shows(false).next().is_some() {
-        plan.steps.extend(shows(true).map(|host| Step::GivePairTo {
-            member: host.name.clone(),
-            generation,
-            fingerprint: fingerprint.clone(),
-        }));
+        // Those first that answer.
+        let (answering, hanging): (Vec<&HostSeen>, Vec<&HostSeen>) =
+            shows(true).partition(|host| host.server().is_some());
+        plan.steps
+            .extend(answering.iter().chain(&hanging).map(|host| Step::GivePairTo {
+                member: host.name.clone(),
+                generation,
+                fingerprint: fingerprint.clone(),
+            }));
         let never_came = |name: &str| seen.cluster.as_ref().is_some_and(|found| member(found, name).is_none());
-        let away = seen
+        let silent = seen
             .hosts
             .iter()
             .filter(|host| !is_of_cluster(host) && !never_came(&host.name));
-        plan.left.extend(away.map(|host| {
+        plan.left.extend(silent.chain(hanging).map(|host| {
             Left::from(format!(
-                "{0} does not answer, and may have the earlier pair: such an LXD finds no cluster when it starts. Then copy cluster.crt and \
-                 cluster.key from another member's LXD folder into that of {0}, and restart its LXD",
+                "an LXD with the earlier pair, or with halves of both, finds no cluster when it starts: if {0} does not come to answer, copy \
+                 cluster.crt and cluster.key from another member's LXD folder into that of {0}, and restart its LXD",
                 host.name
             ))
         }));

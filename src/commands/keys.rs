@@ -139,13 +139,13 @@ pub(super) fn of_living(args: &SecretArgs, site: &Utf8Path) -> Result<SiteSecret
     )))
 }
 
-/// Where the site secret of machines that live lies, or would.
-pub(super) fn file(args: &SecretArgs, site: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
+/// Where the site secret of machines that live lies, or would, and where it came from if that is no file.
+pub(super) fn file(args: &SecretArgs, site: &Utf8Path) -> Result<(Utf8PathBuf, Option<Origin>), CommandError> {
     let folder = current_folder()?;
     let loaded = source::load(&secret_options(args), site, &folder)?;
     match loaded.map(|loaded| loaded.origin) {
-        Some(Origin::File(path) | Origin::Created(path)) => Ok(path),
-        _ => Ok(source::default_location(site, &folder)?),
+        Some(Origin::File(path) | Origin::Created(path)) => Ok((path, None)),
+        other => Ok((source::default_location(site, &folder)?, other)),
     }
 }
 

@@ -295,7 +295,7 @@ fn steps(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandErr
         return Ok(Outcome::Findings);
     };
     let chosen = living::select(args.clusters.only.as_deref(), &found)?;
-    let secret = keys::file(&args.clusters.secret, site)?;
+    let (secret, origin) = keys::file(&args.clusters.secret, site)?;
     let leaked = format!("{secret}.leaked");
     let mut number = 0;
     let mut step = |what: &str, how: &str, printer: &mut Printer| {
@@ -308,7 +308,10 @@ fn steps(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandErr
     printer.line("whoever has the site secret has every key; this is the way out, and nothing was changed yet:");
     step(
         "keep the old secret aside, private: the machines have its keys until the last step",
-        &format!("mv {secret} {leaked}"),
+        &match origin {
+            None => format!("mv {secret} {leaked}"),
+            Some(origin) => format!("write what comes from {origin} to {leaked}, a file of mode 0600"),
+        },
         printer,
     );
     step(

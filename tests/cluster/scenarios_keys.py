@@ -30,7 +30,9 @@ class Watch:
                 if away:
                     self.seen.append((host.name, away))
 
-    def stop(self):
+    def stop(self, seconds=0):
+        """After so many seconds more: LXD misses a member after 20."""
+        time.sleep(seconds)
         self.ends.set()
         self.thread.join()
         assert not self.seen and self.asked > len(self.hosts), self.seen
@@ -158,7 +160,7 @@ def keys_rotated(stage):
             assert auth(curl, host, old_ann, pin) == "untrusted", host.name
             assert auth(curl, host, new_ann, pin) == "trusted", host.name
     refused()
-    watch.stop()
+    watch.stop(22)
     # A trust list of the day before on the bootstrap host, and a reboot.
     yesterday = stage.build("three", [clients(ann=ann), ("disks/model.yaml", "name: model\n", "name: model\nslots: {os: {min_size: 1MB}}\n")],
                             into="yesterday")
