@@ -43,6 +43,7 @@ fn keys(cluster: &Cluster, secret: &SiteSecret) -> ClusterKeys {
         spares: Vec::new(),
         hosts: hosts.collect(),
         cluster: secret.lxd_cluster(name, 1).unwrap(),
+        earlier: None,
         desk: Some(secret.lxd_desk(name, 1).unwrap()),
     }
 }

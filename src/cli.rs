@@ -55,6 +55,10 @@ pub(crate) enum Command {
     Plan(ClustersArgs),
     /// Bring to the clusters what plan shows; nothing that holds data is ever removed
     Apply(ClustersArgs),
+    /// Replace keys of living clusters: the new one beside the old one, and the old one out once the new one works. The
+    /// `generation` in the profile is what is wished for: raise it by one first. Cut off anywhere, a second run goes on
+    #[command(subcommand)]
+    Rotate(RotateCommand),
     /// Make or identify the site secret that every key is derived from
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -342,6 +346,33 @@ pub(crate) struct RetireArgs {
     /// The machine is gone for good, and with it this many instances and volumes that are on record for it
     #[arg(long, value_name = "N")]
     pub(crate) lost: Option<usize>,
+}
+
+/// Whose keys are replaced.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RotateCommand {
+    /// The desk's client certificate: raise `desk: {generation: N}` in cluster.yaml first
+    Desk(RotateArgs),
+    /// The cluster's own certificate and key, which every member shows: raise `generation: N` in cluster.yaml first. All members
+    /// have to be there
+    Cluster(RotateArgs),
+    /// Client certificates that lxseed let in and that cluster.yaml does not declare any more, or under the name of which it has
+    /// another one: put that there first
+    Clients(ClustersArgs),
+    /// A member's own key: tells what can be done
+    Host(HostArgs),
+    /// After the site secret has leaked: prints all steps with their commands. With --old-secret-file, does those that are safe from
+    /// the desk
+    All(RotateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    #[command(flatten)]
+    pub(crate) clusters: ClustersArgs,
+    /// The site secret whose keys the machines still have, where the site has a new one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) old_secret_file: Option<Utf8PathBuf>,
 }
 
 /// How the state of machines is told.

@@ -104,6 +104,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             }) => Some(generation.value),
             Some(Desk::Key { generation: None }) | None => Some(1),
         },
+        generation: profile.generation.as_ref().map_or(1, |generation| generation.value),
         formed: profile.formed.as_ref().map(|number| number.value.clone()),
         spares: values(profile.spares.as_ref())
             .iter()

@@ -16,6 +16,8 @@ pub(crate) struct Places {
     pub(crate) channel: Span,
     /// Whether the desk has a key.
     pub(crate) desk: Span,
+    /// The generation of the cluster's own pair.
+    pub(crate) generation: Span,
     /// The number of the founding.
     pub(crate) formed: Span,
     hosts: BTreeMap<String, Span>,
@@ -64,6 +66,7 @@ impl Checked {
             kernel: profile.kernel.as_ref().map_or(name, |kernel| kernel.span),
             channel: channel.map_or(name, |channel| channel.span),
             desk: profile.desk.as_ref().map_or(name, |desk| desk.span),
+            generation: profile.generation.as_ref().map_or(name, |generation| generation.span),
             formed: profile.formed.as_ref().map_or(name, |formed| formed.span),
             hosts: hosts.map(|name| (name.value.clone(), name.span)).collect(),
             pools: keys(entries(profile.pools.as_ref())),

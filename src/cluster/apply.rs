@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::ask::{AskError, block_on, connections, members};
+use super::ask::{AskError, block_on, connection, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
 use super::notes::RETURN;
 use super::plan::{Plan, Step};
@@ -68,20 +68,22 @@ pub fn apply(
                 (0, _) => "nothing before it was changed; run it again".to_owned(),
                 (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            one_step(cluster, keys, &hosts, &mut first, step)
-                .await
-                .map_err(|trouble| match trouble {
-                    None => ApplyError::NobodyAnswers {
-                        cluster: cluster.name.to_string(),
-                        done: done(),
-                    },
-                    Some((member, why)) => ApplyError::Step {
-                        member,
-                        step: step.to_string(),
-                        why: why.to_string(),
-                        done: done(),
-                    },
-                })?;
+            let taken = match step {
+                Step::GivePairTo { member, .. } => give_pair_to(cluster, keys, member).await,
+                _ => one_step(cluster, keys, &hosts, &mut first, step).await,
+            };
+            taken.map_err(|trouble| match trouble {
+                None => ApplyError::NobodyAnswers {
+                    cluster: cluster.name.to_string(),
+                    done: done(),
+                },
+                Some((member, why)) => ApplyError::Step {
+                    member,
+                    step: step.to_string(),
+                    why: why.to_string(),
+                    done: done(),
+                },
+            })?;
             told(step);
         }
         Ok(())
@@ -109,7 +111,7 @@ async fn one_step(
     };
     let repeatable = !matches!(
         step,
-        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. }
+        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. } | Step::GivePair { .. }
     );
     let mut tries = 1;
     loop {
@@ -121,7 +123,7 @@ async fn one_step(
                 let done = match step {
                     Step::TakeVote { member, address } => take_vote(cluster, keys, at, member, address).await,
                     Step::HandKey { host } => hand_key(keys, hosts, host).await,
-                    _ => carry_out(connection, step, &members, tries > 1).await,
+                    _ => carry_out(connection, step, keys, &members, tries > 1).await,
                 };
                 match done {
                     Ok(()) => return Ok(()),
@@ -166,20 +168,24 @@ async fn take_vote(
     member: &str,
     address: &str,
 ) -> Result<(), Unanswered> {
-    let own = cluster.hosts.iter().zip(&keys.hosts);
-    let own = own.filter(|(host, _)| host.name.as_str() == member);
-    let Some((_, own)) = own.last() else {
+    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
+    let Some((_, own)) = hosts.find(|(host, _)| host.name.as_str() == member) else {
         return Err(Unanswered::Nonsense(format!("{member} has no keys")));
     };
-    let to = |endpoint| {
-        let pin = vec![(Identity::Cluster, keys.cluster.certificate_der.clone())];
-        Connection::new(endpoint, pin, Some(&own.server)).map_err(|why| Unanswered::Nonsense(why.to_string()))
+    let to = |at: usize| {
+        let connection = connection(&cluster.hosts[at], &keys.hosts[at], keys, Some(&own.server));
+        connection.map_err(|why| Unanswered::Nonsense(why.to_string()))
     };
-    let leader = votes::leader(&to(cluster.hosts[through].endpoint())?).await?;
-    let endpoint = leader
-        .parse()
-        .map_err(|_| Unanswered::Nonsense(format!("its database is led by {leader:?}, which is no address")))?;
-    votes::make_spare(&to(endpoint)?, address).await
+    let leader = votes::leader(&to(through)?).await?;
+    let Some(at) = cluster
+        .hosts
+        .iter()
+        .position(|host| host.endpoint().to_string() == leader)
+    else {
+        let why = format!("its database is led by {leader}, which is not declared");
+        return Err(Unanswered::Nonsense(why));
+    };
+    votes::make_spare(&to(at)?, address).await
 }
 
 /// Over a connection that is pinned to the host's own certificate: nobody else can read it.
@@ -199,7 +205,38 @@ async fn hand_key(keys: &ClusterKeys, hosts: &[(&str, &Connection)], name: &str)
     host.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
 }
 
-async fn carry_out(connection: &Connection, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
+/// The cluster's pair as LXD's API takes it.
+fn pair(keys: &ClusterKeys) -> Result<Value, Unanswered> {
+    let key = std::str::from_utf8(keys.cluster.private_key_pem.expose());
+    let key = key.map_err(|why| Unanswered::Nonsense(why.to_string()))?;
+    Ok(json!({"cluster_certificate": keys.cluster.certificate_pem, "cluster_certificate_key": key}))
+}
+
+/// Gives one member the cluster's pair, which shows another one than its peers and so may have no database to ask. It takes it from
+/// whom it knows for a member, and from 5.21 on from nobody else: the desk says it with that member's own key.
+async fn give_pair_to(cluster: &Cluster, keys: &ClusterKeys, member: &str) -> Result<(), Option<(String, Unanswered)>> {
+    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
+    let Some((host, own)) = hosts.find(|(host, _)| host.name.as_str() == member) else {
+        return Err(None);
+    };
+    let trouble = |why| Some((member.to_owned(), why));
+    let connection = connection(host, own, keys, Some(&own.server));
+    let connection = connection.map_err(|why| trouble(Unanswered::Nonsense(why.to_string())))?;
+    let body = pair(keys).map_err(trouble)?;
+    let connection = connection.into_peer();
+    let given = connection.change(Method::PUT, CLUSTER_PAIR, &body, ANSWER_TIMEOUT);
+    given.await.map_err(trouble)
+}
+
+const CLUSTER_PAIR: &str = "/1.0/cluster/certificate";
+
+async fn carry_out(
+    connection: &Connection,
+    step: &Step,
+    keys: &ClusterKeys,
+    members: &[Member],
+    again: bool,
+) -> Result<(), Unanswered> {
     let post =
         |path: String, body: Value| async move { connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await };
     let on_record = |name: &str| members.iter().find(|member| member.name == name);
@@ -233,6 +270,19 @@ async fn carry_out(connection: &Connection, step: &Step, members: &[Member], aga
             let body = json!({"config": {key: value}});
             connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
         }
+        Step::GivePair { .. } => match members.iter().find(|member| member.status == "Offline") {
+            Some(away) => Err(Unanswered::Refused {
+                code: 409,
+                text: format!("{} is offline by now, and nobody was given the pair", away.name),
+            }),
+            None => {
+                connection
+                    .change(Method::PUT, CLUSTER_PAIR, &pair(keys)?, WORK_TIMEOUT)
+                    .await
+            }
+        },
+        // To that member alone, and not through another one.
+        Step::GivePairTo { .. } => Ok(()),
         Step::Evacuate { member } => {
             let path = format!("/1.0/cluster/members/{member}/state");
             post(path, json!({"action": "evacuate"})).await

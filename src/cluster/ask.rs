@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::connection::{Connection, Unanswered};
+use super::connection::{Connection, Pin, Unanswered};
 use super::notes::{FOUNDING, NOTES, PROXY_EXCEPTIONS, RETURN};
 use super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
-use crate::model::Cluster;
-use crate::seed::ClusterKeys;
+use crate::model::{Cluster, Host};
+use crate::seed::{ClusterKeys, HostKeys};
+use crate::trust::KeyPair;
 
 /// Nothing could be asked at all.
 #[derive(Debug, Error)]
@@ -40,14 +41,30 @@ pub fn look(cluster: &Cluster, keys: &ClusterKeys) -> Result<Seen, AskError> {
 pub(super) fn connections(cluster: &Cluster, keys: &ClusterKeys) -> Result<Vec<Connection>, AskError> {
     let hosts = cluster.hosts.iter().zip(&keys.hosts);
     hosts
-        .map(|(host, own)| {
-            let known = vec![
-                (Identity::Cluster, keys.cluster.certificate_der.clone()),
-                (Identity::Own, own.server.certificate_der.clone()),
-            ];
-            Ok(Connection::new(host.endpoint(), known, keys.desk.as_ref())?)
-        })
+        .map(|(host, own)| connection(host, own, keys, keys.desk.as_ref()))
         .collect()
+}
+
+/// A connection to a host. A member that has not been given the cluster's declared pair yet shows the one before it, and
+/// no other certificate passes for the cluster's.
+pub(super) fn connection(
+    host: &Host,
+    own: &HostKeys,
+    keys: &ClusterKeys,
+    client: Option<&KeyPair>,
+) -> Result<Connection, AskError> {
+    let pin = |identity, is_earlier, pair: &KeyPair| Pin {
+        identity,
+        is_earlier,
+        der: pair.certificate_der.clone(),
+    };
+    let mut known = vec![
+        pin(Identity::Cluster, false, &keys.cluster),
+        pin(Identity::Own, false, &own.server),
+    ];
+    let earlier = keys.earlier.iter();
+    known.extend(earlier.map(|pair| pin(Identity::Cluster, true, pair)));
+    Ok(Connection::new(host.endpoint(), known, client)?)
 }
 
 /// One thread is enough for whatever waits for the network.
@@ -62,10 +79,12 @@ pub(super) async fn see(cluster: &Cluster, connections: &[Connection]) -> Seen {
         .hosts
         .iter()
         .zip(answers)
-        .map(|(host, answer)| HostSeen {
+        .zip(connections)
+        .map(|((host, answer), connection)| HostSeen {
             name: host.name.to_string(),
             address: host.endpoint(),
             answer,
+            earlier_pair: connection.is_earlier(),
         })
         .collect();
     let asked = hosts.iter().zip(connections).zip(lists);

@@ -32,6 +32,12 @@ pub fn bring_back(cluster: &Cluster, seen: &Seen, name: &str) -> Result<Plan, Re
             )),
         };
     }
+    if let Some(other) = seen.hosts_with_earlier_pair().next() {
+        return refuse(format!(
+            "{other} shows the cluster's pair of the generation before: `lxseed rotate cluster` first, or {name} gets one that its members do not \
+             know"
+        ));
+    }
     let why = match &host.answer {
         Answer::Server(Identity::Own, server) => match waits(server, &label) {
             Ok(()) => return Ok(steps(server, name, &record.url)),
@@ -172,6 +178,7 @@ mod tests {
         refused("lxseed admit", |world, _| {
             world.seen.cluster.as_mut().unwrap().members.pop();
         });
+        refused("rotate cluster", |world, _| world.seen.hosts[0].earlier_pair = true);
         refused("no member of", |world, _| world.seen.cluster = None);
         refused("set it up with its seed", |world, _| {
             *answer(world) = Answer::Silent("timed out".to_owned());

@@ -66,10 +66,23 @@ impl fmt::Display for Unanswered {
     }
 }
 
+/// A certificate that an LXD may show.
+pub(super) struct Pin {
+    /// Whose it is.
+    pub(super) identity: Identity,
+    /// Whether it is the one before the declared one.
+    pub(super) is_earlier: bool,
+    /// Its DER.
+    pub(super) der: Vec<u8>,
+}
+
+/// Which of the certificates an LXD showed: whose, and whether it is the one before the declared one; else its SHA-256.
+type Shown = Result<(Identity, bool), String>;
+
 /// The certificates that an LXD may show, and which one it did.
 struct Pins {
-    known: Vec<(Identity, Vec<u8>)>,
-    shown: Mutex<Option<Result<Identity, String>>>,
+    known: Vec<Pin>,
+    shown: Mutex<Option<Shown>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -90,10 +103,10 @@ impl ServerCertVerifier for Pins {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let known = self.known.iter().find(|(_, der)| der.as_slice() == shown.as_ref());
+        let known = self.known.iter().find(|pin| pin.der.as_slice() == shown.as_ref());
         let seen = known.map_or_else(
             || Err(hex::encode(&Sha256::digest(shown.as_ref()))),
-            |(identity, _)| Ok(*identity),
+            |pin| Ok((pin.identity, pin.is_earlier)),
         );
         let allowed = seen.is_ok();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
@@ -152,15 +165,12 @@ pub(super) struct Connection {
     address: SocketAddr,
     pins: Arc<Pins>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    agent: &'static str,
 }
 
 impl Connection {
     /// Does not connect yet. Without a client certificate LXD tells what it tells everybody.
-    pub(super) fn new(
-        address: SocketAddr,
-        known: Vec<(Identity, Vec<u8>)>,
-        client: Option<&KeyPair>,
-    ) -> Result<Self, rustls::Error> {
+    pub(super) fn new(address: SocketAddr, known: Vec<Pin>, client: Option<&KeyPair>) -> Result<Self, rustls::Error> {
         let provider = Arc::new(ring::default_provider());
         let pins = Arc::new(Pins {
             known,
@@ -192,15 +202,28 @@ impl Connection {
             address,
             pins,
             client: Client::builder(TokioExecutor::new()).build(connector),
+            agent: "lxseed",
         })
+    }
+
+    /// What is asked of LXD then is for it alone: it takes it as one member's word to another and passes it on to none
+    /// (lxd/request, UserAgentNotifier, 4.0 to 6).
+    pub(super) fn into_peer(mut self) -> Self {
+        self.agent = "lxd-cluster-notifier";
+        self
     }
 
     /// Which of the certificates it showed, once it was asked anything.
     pub(super) fn identity(&self) -> Option<Identity> {
-        self.shown().and_then(Result::ok)
+        self.shown().and_then(Result::ok).map(|(identity, _)| identity)
     }
 
-    fn shown(&self) -> Option<Result<Identity, String>> {
+    /// Whether it showed the one before the declared one.
+    pub(super) fn is_earlier(&self) -> bool {
+        matches!(self.shown(), Some(Ok((_, true))))
+    }
+
+    fn shown(&self) -> Option<Shown> {
         self.pins.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -257,6 +280,7 @@ impl Connection {
             .method(method)
             .uri(format!("https://{}{path}", self.address))
             .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, self.agent)
             .body(Full::new(bytes))
             .map_err(|why| nonsense(&why))?;
         let response = match self.client.request(request).await {

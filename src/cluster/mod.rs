@@ -12,6 +12,7 @@ mod connection;
 mod notes;
 mod plan;
 mod records;
+mod rotate;
 mod seen;
 mod status;
 mod verify;
@@ -22,6 +23,7 @@ pub use ask::{AskError, look};
 pub use bring_back::bring_back;
 pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
+pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,

@@ -46,6 +46,23 @@ pub enum Step {
         /// The value; an empty one takes the key away.
         value: String,
     },
+    /// The cluster's own pair is given to all members, by LXD's own call: the member that is asked passes it on to all others,
+    /// and takes it itself once they have it.
+    GivePair {
+        /// Its generation.
+        generation: u32,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
+    /// The same to one member alone, which an earlier call has not reached.
+    GivePairTo {
+        /// The member.
+        member: String,
+        /// Its generation.
+        generation: u32,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
     /// The instances of a member are moved to the others.
     Evacuate {
         /// The member.
@@ -104,6 +121,21 @@ impl fmt::Display for Step {
             }
             Self::Note { key, value } if value.is_empty() => write!(f, "take {key} out of the cluster's configuration"),
             Self::Note { key, value } => write!(f, "set {key} to {value} in the cluster's configuration"),
+            Self::GivePair {
+                generation,
+                fingerprint,
+            } => write!(
+                f,
+                "give every member the cluster's pair of generation {generation} ({fingerprint:.12})"
+            ),
+            Self::GivePairTo {
+                member,
+                generation,
+                fingerprint,
+            } => write!(
+                f,
+                "give {member} the cluster's pair of generation {generation} ({fingerprint:.12})"
+            ),
             Self::Evacuate { member } => write!(f, "move the instances of {member} to the other members"),
             Self::Remove { member, lost: false } => write!(f, "remove the member {member}"),
             Self::Remove { member, lost: true } => {
@@ -194,7 +226,8 @@ pub fn retired(seen: &Seen, plan: &Plan, name: &str) -> Vec<String> {
     fingerprints.map(str::to_owned).collect()
 }
 
-pub(super) fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
+/// Refuses what is not the cluster of the profile, as far as its members have told.
+pub(super) fn same_founding(cluster: &Cluster, seen: &Seen) -> Result<(), Refusal> {
     let numbers: Vec<&str> = seen.foundings.iter().map(|founding| founding.number.as_str()).collect();
     if numbers.windows(2).any(|pair| pair[0] != pair[1]) {
         return refuse(format!(
@@ -210,6 +243,11 @@ pub(super) fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a Cluste
             cluster.name
         ));
     }
+    Ok(())
+}
+
+pub(super) fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
+    same_founding(cluster, seen)?;
     match &seen.cluster {
         Some(found) => Ok(found),
         None => refuse(format!(
@@ -223,7 +261,7 @@ pub(super) fn member<'a>(found: &'a ClusterSeen, name: &str) -> Option<&'a Membe
     found.members.iter().find(|member| member.name == name)
 }
 
-fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
+pub(super) fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
     let text = found.notes.get(&Of::Retired.key(name)).map_or("", String::as_str);
     text.split(',')
         .filter(|fingerprint| !fingerprint.is_empty())
@@ -232,8 +270,8 @@ fn tombstone(found: &ClusterSeen, name: &str) -> Vec<String> {
 }
 
 /// A certificate as LXD's API takes it, and its fingerprint.
-struct Certified {
-    fingerprint: String,
+pub(super) struct Certified {
+    pub(super) fingerprint: String,
     base64: String,
 }
 
@@ -247,7 +285,7 @@ impl From<&KeyPair> for Certified {
 }
 
 impl Certified {
-    fn parse(pem: &str) -> Option<Self> {
+    pub(super) fn parse(pem: &str) -> Option<Self> {
         let certificate = ClientCertificate::parse(pem).ok()?;
         Some(Self {
             fingerprint: certificate.fingerprint().to_owned(),
@@ -257,7 +295,7 @@ impl Certified {
 }
 
 /// A declared host with the keys that were derived for it.
-fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &str) -> Option<(&'a Host, &'a KeyPair)> {
+pub(super) fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &str) -> Option<(&'a Host, &'a KeyPair)> {
     let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
     hosts
         .find(|(host, _)| host.name.as_str() == name)
@@ -295,13 +333,13 @@ pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> 
     Ok(plan)
 }
 
-fn trusts(found: &ClusterSeen, fingerprint: &str, type_: &str) -> bool {
+pub(super) fn trusts(found: &ClusterSeen, fingerprint: &str, type_: &str) -> bool {
     let mut certificates = found.certificates.iter();
     certificates.any(|known| known.fingerprint == fingerprint && known.kind == type_)
 }
 
 impl Plan {
-    fn note(&mut self, found: &ClusterSeen, key: String, value: &str) {
+    pub(super) fn note(&mut self, found: &ClusterSeen, key: String, value: &str) {
         if found.notes.get(&key).map_or("", String::as_str) != value {
             let value = value.to_owned();
             self.steps.push(Step::Note { key, value });
@@ -332,6 +370,39 @@ impl Plan {
             });
         }
         self.note(found, Of::Server.key(name), &own.fingerprint);
+    }
+
+    /// Beside whatever is trusted for the same one: LXD 5.21.5 and later want every name once, and lxseed goes by fingerprints.
+    pub(super) fn trust_client(&mut self, found: &ClusterSeen, name: &str, own: &Certified) {
+        let is_taken = found.certificates.iter().any(|known| known.name == name);
+        self.steps.push(Step::Trust {
+            name: if is_taken {
+                format!("{name}-{:.8}", own.fingerprint)
+            } else {
+                name.to_owned()
+            },
+            type_: "client",
+            fingerprint: own.fingerprint.clone(),
+            certificate: own.base64.clone(),
+        });
+    }
+
+    /// Takes certificates of a client out for good. The tombstone comes first: from here on no trust list, which may be of an
+    /// earlier seed, puts them back, whatever is cut off.
+    pub(super) fn end_client(&mut self, found: &ClusterSeen, name: &str, fingerprints: &[String]) {
+        let mut retired = tombstone(found, name);
+        retired.extend_from_slice(fingerprints);
+        retired.sort();
+        retired.dedup();
+        self.note(found, Of::Retired.key(name), &retired.join(","));
+        let ended = found
+            .certificates
+            .iter()
+            .filter(|known| fingerprints.contains(&known.fingerprint));
+        self.steps.extend(ended.map(|known| Step::Distrust {
+            name: known.name.clone(),
+            fingerprint: known.fingerprint.clone(),
+        }));
     }
 
     /// Members speak to one another past a proxy. Each has the addresses of its own seed in its daemon's environment; where
@@ -570,7 +641,7 @@ fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str,
     }
 }
 
-fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) {
+pub(super) fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &ClusterSeen) {
     let desk = keys.desk.iter().map(|desk| (DESK_NAME, Certified::from(desk)));
     let people = cluster
         .admin
@@ -578,21 +649,29 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
         .iter()
         .filter_map(|person| Some((person.name.as_str(), Certified::parse(&person.pem)?)));
     let wanted: Vec<(&str, Certified)> = desk.chain(people).collect();
+    let is_wanted = |fingerprint: &str| wanted.iter().any(|(_, own)| own.fingerprint == fingerprint);
     for (name, own) in &wanted {
         let (key, fingerprint) = (Of::Client.key(name), &own.fingerprint);
-        if found.certificates.iter().any(|known| known.fingerprint == *fingerprint) {
+        let is_there = found.certificates.iter().any(|known| known.fingerprint == *fingerprint);
+        let noted = found.notes.get(&key);
+        if is_there && noted.is_none_or(|noted| noted == fingerprint) {
             // Let in by hand, it is taken out by hand.
-        } else if found.notes.get(&key) == Some(fingerprint) {
+        } else if tombstone(found, name).contains(fingerprint) && !is_there {
+            plan.left.push(Left::from(format!(
+                "{name} was taken out of LXD's trust for good with this certificate: give it another one, or let it in by hand"
+            )));
+        } else if noted == Some(fingerprint) {
             plan.left.push(Left::from(format!(
                 "{name} was taken out of LXD's trust by hand and is still declared: take it out of `lxd_certificates`, or let it in by hand"
             )));
         } else {
-            plan.steps.push(Step::Trust {
-                name: (*name).to_owned(),
-                type_: "client",
-                fingerprint: fingerprint.clone(),
-                certificate: own.base64.clone(),
-            });
+            if !is_there {
+                plan.trust_client(found, name, own);
+            }
+            // The note comes last: it is what tells a run after a cut of the earlier one.
+            if let Some(earlier) = noted.filter(|earlier| !is_wanted(earlier)) {
+                plan.end_client(found, name, std::slice::from_ref(earlier));
+            }
             plan.note(found, key, fingerprint);
         }
     }
@@ -601,22 +680,11 @@ fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, found: &Clust
         let Some(name) = key.strip_prefix(&Of::Client.head()) else {
             continue;
         };
-        if wanted.iter().any(|(_, own)| own.fingerprint == *fingerprint) {
+        if wanted.iter().any(|(wanted, _)| *wanted == name) || is_wanted(fingerprint) {
             continue;
         }
-        let there = found
-            .certificates
-            .iter()
-            .find(|known| known.fingerprint == *fingerprint);
-        if let Some(there) = there {
-            plan.steps.push(Step::Distrust {
-                name: there.name.clone(),
-                fingerprint: fingerprint.clone(),
-            });
-        }
-        if !wanted.iter().any(|(wanted, _)| *wanted == name) {
-            plan.note(found, key.clone(), "");
-        }
+        plan.end_client(found, name, std::slice::from_ref(fingerprint));
+        plan.note(found, key.clone(), "");
     }
 }
 

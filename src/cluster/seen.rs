@@ -91,6 +91,8 @@ pub struct HostSeen {
     pub address: SocketAddr,
     /// What it answered.
     pub answer: Answer,
+    /// Whether it shows the cluster's pair of the generation before the declared one.
+    pub earlier_pair: bool,
 }
 
 impl HostSeen {
@@ -230,6 +232,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The hosts that show the cluster's pair of the generation before the declared one.
+    pub(super) fn hosts_with_earlier_pair(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.hosts.iter().filter(|host| host.earlier_pair);
+        hosts.map(|host| host.name.as_str())
+    }
+
     /// Whether an LXD of this site answered.
     #[must_use]
     pub fn is_answered(&self) -> bool {

@@ -176,6 +176,8 @@ pub struct Status {
     pub hosts: Vec<HostStatus>,
     /// What is there and not declared.
     pub undeclared: Vec<Undeclared>,
+    /// The hosts that show the cluster's pair of the generation before the declared one.
+    pub earlier_pair: Vec<String>,
     /// Days until the cluster's certificate ends.
     pub certificate_days: i64,
 }
@@ -192,6 +194,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         .cluster
         .as_ref()
         .map_or_else(Vec::new, |found| undeclared(cluster, keys, found));
+    let earlier_pair: Vec<String> = seen.hosts_with_earlier_pair().map(str::to_owned).collect();
     let online = hosts.iter().filter(|host| host.state == State::Online).count();
     let versions: BTreeSet<(&str, usize)> = servers(seen)
         .map(|server| (server.version.as_str(), server.api_extensions))
@@ -206,6 +209,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
                     .all(|pool| pool.trouble.is_none() && pool.driver.is_some())
         })
         && undeclared.is_empty()
+        && earlier_pair.is_empty()
         && numbers
             .iter()
             .all(|number| cluster.formed.as_deref().is_none_or(|formed| formed == *number))
@@ -226,6 +230,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         online,
         hosts,
         undeclared,
+        earlier_pair,
         certificate_days: days(&keys.cluster.certificate_pem, now),
     }
 }

@@ -1,19 +1,18 @@
 //! The site secret of a run, and what is derived from it.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use lxseed::model::{Cluster, Host};
 use lxseed::seed::{ClusterKeys, HostKeys};
 use lxseed::tree::ExistingTree;
-use lxseed::trust::SiteSecret;
-use lxseed::trust::source::{self, Loaded, Origin};
+use lxseed::trust::source::{self, Loaded, Origin, SecretOptions};
+use lxseed::trust::{KeyPair, SiteSecret};
 use rayon::prelude::*;
 
 use super::{CommandError, current_folder, secret_options};
 use crate::cli::SecretArgs;
 use crate::terminal::printer::Printer;
 
-/// Of what no profile gives a generation: the cluster's own certificate, since the running cluster would have to follow, and
-/// spares, which are not declared yet.
+/// Of spares, which are not declared yet, so that no profile gives them another one.
 const FIRST_GENERATION: u32 = 1;
 
 /// All keys of a cluster: the bootstrap host's files name every member's certificate.
@@ -41,7 +40,11 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
     });
     Ok(ClusterKeys {
         spares: spares.collect::<Result<_, CommandError>>()?,
-        cluster: secret.lxd_cluster(name, FIRST_GENERATION)?,
+        cluster: secret.lxd_cluster(name, cluster.generation)?,
+        earlier: match cluster.generation {
+            0 | 1 => None,
+            generation => Some(secret.lxd_cluster(name, generation - 1)?),
+        },
         desk: cluster
             .desk
             .map(|generation| secret.lxd_desk(name, generation))
@@ -49,6 +52,43 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
         hosts,
     })
 }
+
+/// All keys of a cluster whose machines have those of another secret: the cluster's pair and the desk's are the new ones, and what a
+/// machine shows and takes as its own is of the old one.
+pub(super) fn derive_beside(
+    cluster: &Cluster,
+    secret: &SiteSecret,
+    old: &SiteSecret,
+) -> Result<ClusterKeys, CommandError> {
+    let new = derive(cluster, secret)?;
+    let old = derive(cluster, old)?;
+    Ok(ClusterKeys {
+        earlier: Some(old.cluster),
+        hosts: old.hosts,
+        ..new
+    })
+}
+
+/// The certificates by which the desk may have been let in before the declared one, the latest first: of lower generations, or of
+/// another secret that the machines still have keys of.
+pub(super) fn earlier_desks(
+    cluster: &Cluster,
+    secret: &SiteSecret,
+    old: Option<&SiteSecret>,
+) -> Result<Vec<KeyPair>, CommandError> {
+    let declared = cluster.desk.unwrap_or_default();
+    let (secret, last) = match old {
+        Some(old) => (old, declared),
+        None => (secret, declared.saturating_sub(1)),
+    };
+    let generations = (1..=last).rev().take(EARLIER_GENERATIONS);
+    generations
+        .map(|generation| Ok(secret.lxd_desk(cluster.name.as_str(), generation)?))
+        .collect()
+}
+
+/// How many of the desk's earlier keys are tried: each is a look at all hosts.
+const EARLIER_GENERATIONS: usize = 8;
 
 /// Refuses a host whose keys were taken out of the cluster's trust for good. Which generation they were of, the profiles do
 /// not tell.
@@ -97,6 +137,33 @@ pub(super) fn of_living(args: &SecretArgs, site: &Utf8Path) -> Result<SiteSecret
         "there is no site secret at {path}: the machines can be asked with the one alone that they were built with; put it there, or name it \
          with --secret-file"
     )))
+}
+
+/// Where the site secret of machines that live lies, or would, and where it came from if that is no file.
+pub(super) fn file(args: &SecretArgs, site: &Utf8Path) -> Result<(Utf8PathBuf, Option<Origin>), CommandError> {
+    let folder = current_folder()?;
+    let loaded = source::load(&secret_options(args), site, &folder)?;
+    match loaded.map(|loaded| loaded.origin) {
+        Some(Origin::File(path) | Origin::Created(path)) => Ok((path, None)),
+        other => Ok((source::default_location(site, &folder)?, other)),
+    }
+}
+
+/// The site secret that the machines still have keys of, where the site has another one by now.
+pub(super) fn old(file: &Utf8Path, site: &Utf8Path, secret: &SiteSecret) -> Result<SiteSecret, CommandError> {
+    let options = SecretOptions {
+        file: Some(file.to_owned()),
+        ..SecretOptions::default()
+    };
+    let Some(loaded) = source::load(&options, site, &current_folder()?)? else {
+        return Err(CommandError::Refused(format!("there is no site secret at {file}")));
+    };
+    if loaded.secret.fingerprint() == secret.fingerprint() {
+        return Err(CommandError::Refused(format!(
+            "{file} is the site's secret itself: make a new one first (`lxseed rotate all` tells how)"
+        )));
+    }
+    Ok(loaded.secret)
 }
 
 /// The site secret to judge a finished tree by, if there is one: by default it is looked for above the tree, as it is

@@ -46,7 +46,7 @@ pub(super) fn look(site: &Site, chosen: &[String], secret: &SiteSecret) -> Resul
     clusters.collect()
 }
 
-fn clusters<'a>(site: &'a Site, chosen: &[String]) -> impl Iterator<Item = &'a Cluster> {
+pub(super) fn clusters<'a>(site: &'a Site, chosen: &[String]) -> impl Iterator<Item = &'a Cluster> {
     let is_chosen = |cluster: &&Cluster| chosen.iter().any(|name| name == cluster.name.as_str());
     site.clusters.iter().filter(is_chosen)
 }
@@ -58,6 +58,19 @@ pub(super) fn see(
     printer: &mut Printer,
     chosen: impl FnOnce(&Site) -> Result<Vec<String>, CommandError>,
 ) -> Result<Option<Vec<Living>>, CommandError> {
+    let Some((found, chosen, secret)) = to_change(site, secret, printer, chosen)? else {
+        return Ok(None);
+    };
+    look(&found, &chosen, &secret).map(Some)
+}
+
+/// The same, not looked at yet: the site, the names of the chosen clusters, and the site secret.
+pub(super) fn to_change(
+    site: &Utf8Path,
+    secret: &SecretArgs,
+    printer: &mut Printer,
+    chosen: impl FnOnce(&Site) -> Result<Vec<String>, CommandError>,
+) -> Result<Option<(Site, Vec<String>, SiteSecret)>, CommandError> {
     let checked = lxseed::check::check(site, super::now());
     let Some(found) = accept(checked, "", printer)? else {
         return Ok(None);
@@ -70,7 +83,7 @@ pub(super) fn see(
             cluster.name
         )));
     }
-    look(&found, &chosen, &secret).map(Some)
+    Ok(Some((found, chosen, secret)))
 }
 
 /// The one cluster of a host that is to be changed, seen, and the host's name; nothing if the profiles have errors.

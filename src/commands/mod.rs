@@ -22,6 +22,7 @@ mod living;
 mod reach;
 mod replace;
 mod retire;
+mod rotate;
 mod schema;
 mod secret;
 mod selection;
@@ -133,6 +134,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Retire(args) => retire::retire(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),
         Command::Apply(args) => apply::apply(&args, printer),
+        Command::Rotate(command) => rotate::rotate(&command, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {
             output: Some(folder), ..

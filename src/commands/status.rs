@@ -128,6 +128,13 @@ fn text(status: &Status, printer: &mut Printer) {
             printer.line(format_args!("      {line}"));
         }
     }
+    if !status.earlier_pair.is_empty() {
+        printer.line(format_args!(
+            "  not rotated: the cluster's pair, of which {} show{} the generation before the declared one: lxseed rotate cluster",
+            status.earlier_pair.join(", "),
+            if status.earlier_pair.len() == 1 { "s" } else { "" },
+        ));
+    }
     for found in &status.undeclared {
         printer.line(format_args!("  not declared: {}", undeclared(found)));
     }

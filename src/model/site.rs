@@ -54,6 +54,8 @@ pub struct ClusterParts {
     pub admin: Admin,
     /// The generation of the desk's key; none if the desk has none.
     pub desk: Option<u32>,
+    /// The generation of the cluster's own pair.
+    pub generation: u32,
     /// The number of its founding, once it stands: nobody founds it any more.
     pub formed: Option<String>,
     /// Names of hosts to come, whose first keys are trusted already. None of them is a host.

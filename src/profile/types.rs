@@ -65,6 +65,9 @@ record! {
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,
+        /// Raise it by one to give the cluster's own certificate, which every member shows, a new key; `lxseed rotate cluster`
+        /// brings it to the members. 1 unless said otherwise.
+        optional generation: u32 = json!({"minimum": 1, "default": 1}),
         /// The number of the cluster's founding, which `lxseed status` writes here once the cluster stands. From then on no
         /// host's seed can found: the bootstrap host joins like all others. It is no secret.
         optional formed: String = form(&format!("^[0-9a-f]{{{FOUNDING_DIGITS}}}$"), "the number of a founding, sixteen hexadecimal digits", &["5f0c1d2e3b4a6978"]),

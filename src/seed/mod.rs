@@ -65,6 +65,8 @@ pub struct HostKeys {
 pub struct ClusterKeys {
     /// What all members serve once the cluster is formed.
     pub cluster: KeyPair,
+    /// What members show that have not been given that one yet: the pair before it. No seed has it.
+    pub earlier: Option<KeyPair>,
     /// What the desk speaks to members by; none with `desk: none`.
     pub desk: Option<KeyPair>,
     /// One entry per host.

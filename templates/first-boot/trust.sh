@@ -18,7 +18,7 @@ store, config = (json.loads(line) for line in sys.stdin)
 def noted(word):
     return {key.split(".", 3)[3]: value for key, value in config.items() if key.startswith("user.lxseed.%s." % word)}
 
-book, again, retired = noted(kind), noted("rejoin"), noted("retired") if kind == "server" else {}
+book, again, retired = noted(kind), noted("rejoin"), noted("retired")
 stored = {c["fingerprint"]: c for c in store}
 try:
     with open(sys.argv[5]) as file:

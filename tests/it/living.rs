@@ -69,6 +69,46 @@ fn nobody_answers_is_an_exit_status_of_its_own() {
     }
 }
 
+/// Where no machine is nothing is rotated, and what a person has to do is told from the profiles alone.
+#[test]
+fn keys_are_rotated_where_somebody_answers() {
+    let site = site();
+    for kind in ["desk", "cluster", "clients"] {
+        let Some(run) = alone(&site, &["rotate", kind, "site"]) else {
+            return;
+        };
+        let run = run.expect_exit(1).expect_stdout("");
+        assert!(
+            run.stderr.contains("no member of lab answers: nothing was changed"),
+            "{run}"
+        );
+    }
+    let run = alone(&site, &["rotate", "host", "node1", "site"])
+        .unwrap()
+        .expect_exit(1);
+    assert!(run.stderr.contains("nothing was changed"), "{run}");
+    let run = alone(&site, &["rotate", "all", "site"]).unwrap().expect_exit(0);
+    for told in [
+        "lxseed secret new --secret-file ",
+        "lxseed rotate all site --old-secret-file ",
+        "lxseed retire lab/node3 site",
+    ] {
+        assert!(run.stdout.contains(told), "{run}");
+    }
+    let gone = alone(&site, &["rotate", "all", "site", "--old-secret-file", "gone"])
+        .unwrap()
+        .expect_exit(1);
+    assert!(gone.stderr.contains("gone"), "{gone}");
+    // The same secret in another file is no new one.
+    let same = site.parent().join("same");
+    std::fs::write(&same, format!("{}\n", crate::support::SECRET)).unwrap();
+    std::fs::set_permissions(&same, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let run = alone(&site, &["rotate", "all", "site", "--old-secret-file", "same"])
+        .unwrap()
+        .expect_exit(1);
+    assert!(run.stderr.contains("same is the site's secret itself"), "{run}");
+}
+
 #[test]
 fn every_format_of_check_is_one_of_verify() {
     let site = site();

@@ -137,7 +137,8 @@ fn check_and_render(site: &Utf8Path, renderer: &Renderer, secret: &SiteSecret) -
                 .iter()
                 .map(|spare| secret.lxd_server(name, spare.as_str(), 1).unwrap().certificate_pem)
                 .collect(),
-            cluster: secret.lxd_cluster(name, 1).unwrap(),
+            cluster: secret.lxd_cluster(name, cluster.generation).unwrap(),
+            earlier: None,
             desk: cluster
                 .desk
                 .map(|generation| secret.lxd_desk(name, generation).unwrap()),

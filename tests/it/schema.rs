@@ -50,6 +50,7 @@ fn document(kind: Kind) -> Value {
                 "password_hash": "$6$abcdefgh$9.GmWEPYEx.IGZpQ3ZrWmRSMOCpTd4XdxxuM7Al8kdqLZZp3hrVqaRZEwcxLLyDLr3nS3fNwyYbCoMeDVrGc51",
                 "lxd_certificates": {}},
             "desk": {"generation": 1},
+            "generation": 1,
             // `formed` excludes a single host.
             "spares": ["node4"],
             "retired": {"node3": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},

@@ -204,7 +204,7 @@ static GENERATION: Check = Check::error(
     "C006",
     "generation-zero",
     generation,
-    "Generations count from 1; raising the number by one gives a host, or the desk, new keys.",
+    "Generations count from 1; raising the number by one gives a host, the desk, or the cluster itself, new keys.",
 )
 .example(
     &[Edit::Replace(
@@ -228,7 +228,9 @@ fn generation(site: &SiteView<'_>, report: &mut Report<'_>) {
             Desk::None => None,
         });
     let hosts = site.hosts().filter_map(|host| host.host().generation.as_ref());
-    for generation in hosts.chain(desks).filter(|generation| generation.value == 0) {
+    let profiles = site.clusters.iter().filter_map(|cluster| cluster.profile());
+    let own = profiles.filter_map(|profile| profile.generation.as_ref());
+    for generation in hosts.chain(desks).chain(own).filter(|generation| generation.value == 0) {
         report
             .add(
                 generation.span,

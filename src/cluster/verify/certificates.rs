@@ -23,11 +23,34 @@ pub(super) static CERTIFICATE_ENDS: Rule = Rule::warning(
     "LXD refuses a certificate that has ended, and this one does within 90 days. Those that lxseed derives live ten years from the day of the site \
      secret, and so end on one day.",
 );
+
+pub(super) static PAIR_NOT_ROTATED: Rule = Rule::error(
+    "L032",
+    "pair-not-rotated",
+    "The profile gives the cluster's own pair a generation, and a member shows the pair before it. Whoever has the earlier key can pose as the cluster \
+     until every member shows the new one; members that show different ones do not speak to one another.",
+);
 }
 
 pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
     derived(view, findings);
     people(view, findings);
+    not_rotated(view, findings);
+}
+
+fn not_rotated(view: &View<'_>, findings: &mut Findings) {
+    let earlier: Vec<&str> = view.seen.hosts_with_earlier_pair().collect();
+    if earlier.is_empty() {
+        return;
+    }
+    let message = format!(
+        "{} of {} show{} the cluster's pair of the generation before the declared one",
+        few(&earlier),
+        view.name(),
+        if earlier.len() == 1 { "s" } else { "" }
+    );
+    let help = "to give every member the new one: lxseed rotate cluster";
+    findings.add(&PAIR_NOT_ROTATED, view.places.generation, message, help);
 }
 
 /// The rule that a certificate breaks, if it does, and the day on which it ends.

@@ -302,6 +302,10 @@ pub(super) static EXAMPLES: &[Example] = &[
         breaks: |world| world.now = datetime!(2036-11-23 00:00 UTC) - Duration::days(60),
     },
     Example {
+        rule: &certificates::PAIR_NOT_ROTATED,
+        breaks: |world| world.seen.hosts[2].earlier_pair = true,
+    },
+    Example {
         rule: &seeds::KEYS_NOT_SEALED,
         breaks: |world| {
             world.cluster(|cluster| {

@@ -132,9 +132,10 @@ fn whole_cluster(view: &View<'_>, findings: &mut Findings) -> Explained {
             ),
             Some(_) => format!("LXD on {} does not know the desk of {name}", few(&unknown)),
         };
-        let first = match view.wish.keys.desk {
+        let first = match view.wish.cluster.desk {
             None => "take `desk: none` out, and build; then on a member",
-            Some(_) => "on a member",
+            Some(0 | 1) => "on a member",
+            Some(_) => "if it knows an earlier generation of its key: lxseed rotate desk; else on a member",
         };
         let help = format!(
             "{first}: lxc config trust add lxseed-desk.crt, with out/{name}/desk.crt of the build copied there under that name"

@@ -106,7 +106,8 @@ impl Good {
             })
         });
         let keys = ClusterKeys {
-            cluster: secret.lxd_cluster(name, 1).ok()?,
+            cluster: secret.lxd_cluster(name, cluster.generation).ok()?,
+            earlier: None,
             desk: cluster
                 .desk
                 .and_then(|generation| secret.lxd_desk(name, generation).ok()),
@@ -162,6 +163,7 @@ fn seen(cluster: &Cluster, keys: &ClusterKeys, instances: &[Vec<String>]) -> See
         name: host.name.to_string(),
         address: host.endpoint(),
         answer: Answer::Server(Identity::Cluster, server.clone()),
+        earlier_pair: false,
     });
     Seen {
         hosts: hosts.collect(),

@@ -307,6 +307,7 @@ mod tests {
                 lxd_certificates: Vec::new(),
             },
             desk: None,
+            generation: 1,
             formed: None,
             spares: Vec::new(),
             retired: Vec::new(),

@@ -32,6 +32,7 @@ impl Builder {
                     .map(|at| secret.lxd_server("c", &format!("s{at}"), 1).unwrap().certificate_pem)
                     .collect(),
                 cluster: secret.lxd_cluster("c", 1).unwrap(),
+                earlier: None,
                 desk: Some(secret.lxd_desk("c", 1).unwrap()),
                 hosts: (0..hosts).map(host).collect(),
             },
