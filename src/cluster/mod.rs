@@ -11,6 +11,7 @@ mod connection;
 mod notes;
 mod plan;
 mod records;
+mod rescue;
 mod seen;
 mod status;
 mod verify;
@@ -19,6 +20,7 @@ pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
 pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
+pub use rescue::rescue;
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,

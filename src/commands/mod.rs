@@ -20,6 +20,7 @@ mod keys;
 mod living;
 mod reach;
 mod replace;
+mod rescue;
 mod retire;
 mod schema;
 mod secret;
@@ -129,6 +130,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Verify(args) => verify::verify(&args, printer),
         Command::Admit(args) => admit::admit(&args, printer),
         Command::Retire(args) => retire::retire(&args, printer),
+        Command::Rescue(args) => rescue::rescue(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),
         Command::Apply(args) => apply::apply(&args, printer),
         Command::Secret(command) => secret::secret(command, printer),
