@@ -7,6 +7,7 @@
 
 mod apply;
 mod ask;
+mod clock;
 mod connection;
 mod notes;
 mod plan;

@@ -33,10 +33,27 @@ def another_desk(stage, b, desk):
     run("diff", "-r", b.out / "three/node2", folder / "out/three/node2")
 
 
+def never_came(desk, member, name):
+    """A host that is declared, let in, and not seen for longer than `trust_for` is let in no more, until it is admitted again."""
+    desk.must(0, "apply", desk.site)
+    assert name in trusted(member) and "nothing to do" in desk.must(0, "plan", desk.site)
+    key = "user.lxseed.trusted." + name
+    day, fingerprint = member.api("/1.0")["config"][key].split()
+    member.lxc("config", "set", key, "2020%s %s" % (day[4:], fingerprint))
+    assert "[trust-is-over]" in desk.must(1, "verify", desk.site)
+    desk.must(0, "apply", desk.site)
+    assert name not in trusted(member), trusted(member)
+    for verb in ("plan", "apply"):
+        assert "%s did not come within 14 days" % name in desk.must(3, verb, desk.site)
+    assert name not in trusted(member), trusted(member)
+    desk.must(0, "admit", name, desk.site)
+    assert name in trusted(member) and "nothing to do" in desk.must(0, "plan", desk.site)
+
+
 @test
 def quorum_lost(stage):
     """Two of three are gone for good, the founder among them: rescue prints what brings the third one's database back, and it does,
-    with what is on it; the founder's role is moved, the dead are retired, and a new machine joins under the name of one."""
+    with what is on it; the founder's role is moved, the dead are retired, a new machine joins under the name of one, and the one that never comes is not trusted for ever."""
     b = stage.bench("three", speed=20)
     one, two, three = all_at_once(b)
     desk = Desk(stage, b)
@@ -93,3 +110,4 @@ def quorum_lost(stage):
     # The bootstrap host stands first.
     desk.until("node1 is a member", ["online", "online", "off"])
     assert one.receipt()["role"] == "joiner", one.receipt()
+    never_came(desk, three, "node2")

@@ -309,6 +309,7 @@ mod tests {
             desk: None,
             formed: None,
             spares: Vec::new(),
+            trust_for: None,
             retired: Vec::new(),
             hosts: (1..=3).map(|number| host(number, kind)).collect(),
         })
