@@ -13,7 +13,7 @@ use std::{env, fs, io};
 use sha2::{Digest, Sha256};
 
 /// The parts of `lxseed-firstboot` below its block of variables, in the order of the file.
-const FIRST_BOOT: [&str; 17] = [
+const FIRST_BOOT: [&str; 18] = [
     "first-boot/common",
     "first-boot/preflight",
     "first-boot/purge",
@@ -26,6 +26,7 @@ const FIRST_BOOT: [&str; 17] = [
     "first-boot/desk",
     "first-boot/lxd",
     "first-boot/cluster",
+    "first-boot/return",
     "first-boot/trust",
     "first-boot/verify",
     "first-boot/seal",
@@ -62,10 +63,11 @@ fn main() -> io::Result<()> {
     first_boot(&root)
 }
 
-/// Bare, and a level of indentation is one space: a machine runs it, and a person reads it there in need only. Not less than one: what
-/// stands in quotes may be Python.
-fn shallow(script: &str) -> String {
+/// Bare, and without indentation, which a machine does not read. What stands in quotes over several lines may be Python, and keeps one
+/// space for a level of it.
+fn shallow(script: &str) -> io::Result<String> {
     let mut shallow = String::new();
+    let mut open = None;
     for (kind, line) in bare::lines(&bare::without_comments(script)) {
         // The first one ends the block of variables.
         if kind == bare::Kind::Shell && line.starts_with("# ---- ") && line != "# ---- common" {
@@ -73,11 +75,40 @@ fn shallow(script: &str) -> String {
         }
         let text = line.trim_start_matches(' ');
         let spaces = line.len() - text.len();
-        shallow.extend((0..if kind == bare::Kind::Text { spaces } else { spaces / 4 }).map(|_| ' '));
+        let kept = match kind {
+            bare::Kind::Text => spaces,
+            bare::Kind::Shell if open.is_none() => 0,
+            bare::Kind::Shell | bare::Kind::Python => spaces / 4,
+        };
+        if kind == bare::Kind::Shell {
+            open = quote_after(line, open);
+            if line == "}" && open.is_some() {
+                return Err(io::Error::other(format!(
+                    "a quote is open at the end of a function:\n{shallow}"
+                )));
+            }
+        }
+        shallow.extend((0..kept).map(|_| ' '));
         shallow.push_str(text);
         shallow.push('\n');
     }
-    shallow
+    Ok(shallow)
+}
+
+/// The quote that is open at the end of a line of the shell's, by the one that was open at its beginning.
+fn quote_after(line: &str, mut open: Option<char>) -> Option<char> {
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, open) {
+            ('\\', None | Some('"')) => {
+                letters.next();
+            }
+            ('"' | '\'', None) => open = Some(letter),
+            (_, Some(quote)) if quote == letter => open = None,
+            _ => {}
+        }
+    }
+    open
 }
 
 fn first_boot(root: &Path) -> io::Result<()> {
@@ -92,7 +123,7 @@ fn first_boot(root: &Path) -> io::Result<()> {
         iteration_count: NonZeroU64::MIN.saturating_add(14),
         ..zopfli::Options::default()
     };
-    zopfli::compress(options, zopfli::Format::Gzip, shallow(&text).as_bytes(), &mut gzip)?;
+    zopfli::compress(options, zopfli::Format::Gzip, shallow(&text)?.as_bytes(), &mut gzip)?;
     fs::write(into.join("first-boot.gz"), gzip)?;
     fs::write(into.join("first-boot.sh"), text)
 }

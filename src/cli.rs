@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Let a declared host into its cluster, through any member that lives
     Admit(HostArgs),
+    /// Bring a member back, with its pools and what is on them, after its system disk was lost and installed anew
+    Return(HostArgs),
     /// Take a host out of its cluster for good, and its certificates out of LXD's trust
     Retire(RetireArgs),
     /// Where no member's database answers: show what LXD's own recovery is, with the names and addresses of the site; changes

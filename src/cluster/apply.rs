@@ -8,8 +8,10 @@ use thiserror::Error;
 
 use super::ask::{AskError, block_on, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
+use super::notes::RETURN;
 use super::plan::{Plan, Step};
-use super::seen::Member;
+use super::seen::{Identity, Member};
+use super::votes;
 use crate::model::Cluster;
 use crate::seed::ClusterKeys;
 
@@ -66,7 +68,7 @@ pub fn apply(
                 (0, _) => "nothing before it was changed; run it again".to_owned(),
                 (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            one_step(&hosts, &mut first, step)
+            one_step(cluster, keys, &hosts, &mut first, step)
                 .await
                 .map_err(|trouble| match trouble {
                     None => ApplyError::NobodyAnswers {
@@ -94,13 +96,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Carries out one step; the error has the member that was asked, if there was one.
 async fn one_step(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
     hosts: &[(&str, &Connection)],
     first: &mut usize,
     step: &Step,
 ) -> Result<(), Option<(String, Unanswered)>> {
     // The one that leaves may be the one that was asked before.
     let leaving = match step {
-        Step::Remove { member, .. } | Step::Evacuate { member } => member.as_str(),
+        Step::Remove { member, .. } | Step::Evacuate { member } | Step::TakeVote { member, .. } => member.as_str(),
         _ => "",
     };
     let repeatable = !matches!(
@@ -114,7 +118,12 @@ async fn one_step(
             Some((at, members)) => {
                 *first = at;
                 let (name, connection) = hosts[at];
-                match carry_out(connection, step, &members, tries > 1).await {
+                let done = match step {
+                    Step::TakeVote { member, address } => take_vote(cluster, keys, at, member, address).await,
+                    Step::HandKey { host } => hand_key(keys, hosts, host).await,
+                    _ => carry_out(connection, step, &members, tries > 1).await,
+                };
+                match done {
                     Ok(()) => return Ok(()),
                     Err(why) => Some((name.to_owned(), why)),
                 }
@@ -147,6 +156,47 @@ async fn answering(hosts: &[(&str, &Connection)], first: usize, leaving: &str) -
         }
     }
     None
+}
+
+/// Through the host's own certificate, which is a member's: so it may speak to the database, and only it and its like.
+async fn take_vote(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    through: usize,
+    member: &str,
+    address: &str,
+) -> Result<(), Unanswered> {
+    let own = cluster.hosts.iter().zip(&keys.hosts);
+    let own = own.filter(|(host, _)| host.name.as_str() == member);
+    let Some((_, own)) = own.last() else {
+        return Err(Unanswered::Nonsense(format!("{member} has no keys")));
+    };
+    let to = |endpoint| {
+        let pin = vec![(Identity::Cluster, keys.cluster.certificate_der.clone())];
+        Connection::new(endpoint, pin, Some(&own.server)).map_err(|why| Unanswered::Nonsense(why.to_string()))
+    };
+    let leader = votes::leader(&to(cluster.hosts[through].endpoint())?).await?;
+    let endpoint = leader
+        .parse()
+        .map_err(|_| Unanswered::Nonsense(format!("its database is led by {leader:?}, which is no address")))?;
+    votes::make_spare(&to(endpoint)?, address).await
+}
+
+/// Over a connection that is pinned to the host's own certificate: nobody else can read it.
+async fn hand_key(keys: &ClusterKeys, hosts: &[(&str, &Connection)], name: &str) -> Result<(), Unanswered> {
+    let key = String::from_utf8_lossy(keys.cluster.private_key_pem.expose());
+    let body = json!({"config": {RETURN: key}});
+    let Some((_, host)) = hosts.iter().find(|(host, _)| *host == name) else {
+        return Err(Unanswered::Nonsense(format!("{name} is not declared")));
+    };
+    host.get("/1.0").await?;
+    if host.identity() != Some(Identity::Own) {
+        return Err(Unanswered::Refused {
+            code: 409,
+            text: "it is a member by now".to_owned(),
+        });
+    }
+    host.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
 }
 
 async fn carry_out(connection: &Connection, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
@@ -201,6 +251,8 @@ async fn carry_out(connection: &Connection, step: &Step, members: &[Member], aga
                 delete(connection, &path, WORK_TIMEOUT).await
             }
         },
+        // Neither is a matter of the member that is asked for the cluster.
+        Step::TakeVote { .. } | Step::HandKey { .. } => Ok(()),
         Step::DeclarePool {
             pool,
             driver,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::connection::{Connection, Unanswered};
-use super::notes::{FOUNDING, NOTES, PROXY_EXCEPTIONS};
+use super::notes::{FOUNDING, NOTES, PROXY_EXCEPTIONS, RETURN};
 use super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
@@ -184,8 +184,12 @@ fn notes(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let own = config
         .into_iter()
         .filter(|(key, _)| key.starts_with(NOTES) || key == PROXY_EXCEPTIONS);
-    own.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
-        .collect()
+    own.filter_map(|(key, value)| {
+        // What was handed over is nothing to keep, or to show.
+        let value = if key == RETURN { "given" } else { value.as_str()? };
+        Some((key, value.to_owned()))
+    })
+    .collect()
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, header};
+use hyper::upgrade::Upgraded;
+use hyper::{Method, Request, StatusCode, header};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -273,6 +274,30 @@ impl Connection {
                 text: reply.error,
             })
         }
+    }
+
+    /// Turns a connection over to another protocol, with a header of that.
+    pub(super) async fn upgrade(&self, path: &str, protocol: &str, with: (&str, &str)) -> Result<Upgraded, Unanswered> {
+        let nonsense = |why: &dyn fmt::Display| Unanswered::Nonsense(why.to_string());
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("https://{}{path}", self.address))
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, protocol)
+            .header(with.0, with.1)
+            .body(Full::new(Bytes::new()))
+            .map_err(|why| nonsense(&why))?;
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
+            Err(why) => return Err(self.unanswered(&why)),
+        };
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Unanswered::Refused {
+                code: response.status().as_u16(),
+                text: format!("{path} is not open ({})", response.status()),
+            });
+        }
+        hyper::upgrade::on(response).await.map_err(|why| nonsense(&why))
     }
 
     fn unanswered(&self, why: &(dyn std::error::Error + 'static)) -> Unanswered {

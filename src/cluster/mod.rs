@@ -7,6 +7,7 @@
 
 mod apply;
 mod ask;
+mod bring_back;
 mod clock;
 mod connection;
 mod notes;
@@ -16,9 +17,11 @@ mod rescue;
 mod seen;
 mod status;
 mod verify;
+mod votes;
 
 pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
+pub use bring_back::bring_back;
 pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
 pub use rescue::rescue;

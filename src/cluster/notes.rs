@@ -10,6 +10,9 @@ pub(super) const FOUNDING: &str = "user.lxseed.founding";
 /// Of an LXD in no cluster: where its first boot stands.
 pub(super) const FIRST_BOOT: &str = "user.lxseed.first-boot";
 
+/// Of an LXD in no cluster: the cluster's private key, for a member that comes back. It goes with that LXD's database.
+pub(super) const RETURN: &str = "user.lxseed.return";
+
 /// LXD's own list of hosts that are reached without a proxy.
 pub(super) const PROXY_EXCEPTIONS: &str = "core.proxy_ignore_hosts";
 

@@ -60,6 +60,18 @@ pub enum Step {
         /// Whether it is gone, and all that is on record for it is given up.
         lost: bool,
     },
+    /// A member that was installed anew has forgotten what it voted for, and votes no more until its copy of the database is whole.
+    TakeVote {
+        /// The member.
+        member: String,
+        /// Where the database has it: address and port.
+        address: String,
+    },
+    /// A host that comes back gets the cluster's key, which goes at its seal.
+    HandKey {
+        /// The host.
+        host: String,
+    },
     /// A pool is declared for one member. LXD wants this of each before it makes the pool anywhere.
     DeclarePool {
         /// The pool.
@@ -99,6 +111,13 @@ impl fmt::Display for Step {
             Self::Remove { member, lost: true } => {
                 write!(f, "remove the member {member} with all that is on record for it")
             }
+            Self::TakeVote { member, .. } => {
+                write!(
+                    f,
+                    "let {member} have no vote in the database until its copy is whole again"
+                )
+            }
+            Self::HandKey { host } => write!(f, "hand the cluster's key to {host}, to come back with"),
             Self::DeclarePool {
                 pool,
                 driver,
@@ -149,7 +168,7 @@ pub struct Refusal {
     pub records: Vec<String>,
 }
 
-fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         why: why.into(),
         records: Vec::new(),
@@ -177,7 +196,7 @@ pub fn retired(seen: &Seen, plan: &Plan, name: &str) -> Vec<String> {
     fingerprints.map(str::to_owned).collect()
 }
 
-fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
+pub(super) fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
     let numbers: Vec<&str> = seen.foundings.iter().map(|founding| founding.number.as_str()).collect();
     if numbers.windows(2).any(|pair| pair[0] != pair[1]) {
         return refuse(format!(
@@ -202,7 +221,7 @@ fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refu
     }
 }
 
-fn member<'a>(found: &'a ClusterSeen, name: &str) -> Option<&'a Member> {
+pub(super) fn member<'a>(found: &'a ClusterSeen, name: &str) -> Option<&'a Member> {
     found.members.iter().find(|member| member.name == name)
 }
 
@@ -273,8 +292,8 @@ pub fn admit(
             return Ok(Plan::default());
         }
         return refuse(format!(
-            "a member {name} is on record, {}: a machine that was installed anew cannot join under its name; if it is gone for good: `lxseed retire \
-             {label} --lost N`",
+            "a member {name} is on record, {}: a machine that was installed anew cannot join under its name. With its own data disks it comes back: \
+             `lxseed return {label}`; if it is gone for good: `lxseed retire {label} --lost N`",
             member.status.to_lowercase()
         ));
     }
@@ -472,8 +491,8 @@ fn leave(plan: &mut Plan, member: &Member, records: &Records, label: &str, leavi
         _ if away => refuse_to_lose(
             records,
             format!(
-                "{name} is offline, and {counted} on record for it. If the machine is gone for good, with all of that: `lxseed retire {label} \
-                 --lost {count}`"
+                "{name} is offline, and {counted} on record for it. If its data disks are whole, it can come back (`lxseed return {label}`). If the machine \
+                 is gone for good, with all of that: `lxseed retire {label} --lost {count}`"
             ),
         ),
         Leaving::Empty if count > 0 => refuse_to_lose(

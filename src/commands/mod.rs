@@ -6,6 +6,7 @@ mod admit;
 mod apply;
 mod bake;
 mod base_image;
+mod bring_back;
 mod build;
 mod build_check;
 mod check;
@@ -129,6 +130,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Status(args) => status::status(&args, printer),
         Command::Verify(args) => verify::verify(&args, printer),
         Command::Admit(args) => admit::admit(&args, printer),
+        Command::Return(args) => bring_back::bring_back(&args, printer),
         Command::Retire(args) => retire::retire(&args, printer),
         Command::Rescue(args) => rescue::rescue(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),

@@ -64,7 +64,9 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn first_boot(&self, cluster: &Cluster, at: usize) -> Result<Script, ShellError> {
         let mut text = shell::rendered(&self.tera, VALUES, &Values::of(cluster, at))?;
-        let mut gzip = encoding::gzip(text.as_bytes(), Compression::fast());
+        let (heading, values) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let bare = format!("{heading}\n{}", without_comments(values));
+        let mut gzip = encoding::gzip(bare.as_bytes(), Compression::best());
         // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
         gzip.extend(CONSTANT_GZIP);
         text.push_str(CONSTANT);

@@ -2,6 +2,8 @@
 //!
 //! Everything here is in the intersection of cloud-init 18.2 (18.04's install media) and 23.1.2 (its last update).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -78,8 +80,9 @@ struct WriteFileEntry<'a> {
     // Files are written before users are made; an owner that does not exist yet ends the whole list.
     owner: &'a str,
     permissions: &'a str,
-    encoding: &'a str,
-    content: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'a str>,
+    content: Cow<'a, str>,
 }
 
 /// cloud-init writes a file before it sets its mode, so for an instant a key would be open to all. Before it is written

@@ -25,11 +25,15 @@ pub(super) enum Payload<'a> {
 }
 
 impl Payload<'_> {
-    /// The encoding's name, known to cloud-init since long before 18.2, and the text.
-    pub(super) fn encoded(&self) -> (&'static str, String) {
+    /// The encoding's name, known to cloud-init since long before 18.2, and the text. Text has none, as cloud-init warns of a name
+    /// that it does not know; PEM in base64 would be longer by a third, and gzip finds nothing in it.
+    pub(super) fn encoded(&self) -> (Option<&'static str>, Cow<'_, str>) {
         match self {
-            Self::Plain(content) => ("b64", base64(content)),
-            Self::Gzip(content) => ("gz+b64", base64(content)),
+            Self::Plain(content) => match std::str::from_utf8(content) {
+                Ok(text) => (None, text.into()),
+                Err(_) => (Some("b64"), base64(content).into()),
+            },
+            Self::Gzip(content) => (Some("gz+b64"), base64(content).into()),
         }
     }
 }

@@ -21,11 +21,13 @@ stage_disks() {
     need_disk_tools
     find_slots
     ! marked joined || adopt_pools
+    await_return
     decide_wipes
     for i in "${!VOLUME_NAMES[@]}"; do
         bring_volume "$i"
     done
     renew_initramfs
+    come_back
     # The others may count on it now.
     [[ ! -e $LXD_DIR/database ]] || listen
 }
@@ -259,7 +261,7 @@ not_blank() {
     fi
     if [[ -n $ours ]]; then
         text+=" It holds what lxseed or LXD makes as a volume or a pool: $ours. If this host was a member before, that is its data;"
-        text+=" nothing here can bring it back into a cluster, and emptying the disk loses it for good."
+        text+=" it does not come back by itself ($WHY_NOT), and emptying the disk loses it for good."
     fi
     if [[ -n $allowed ]] && ! wipe_fits "$1"; then
         text+=" The profile's 'wipe: $allowed' is for $(wipe_is_for "$1")."

@@ -12,6 +12,9 @@ stage_lxd() {
     bring_tls13
     bypass_proxies
     guard_starts
+    if marked returning; then
+        return 0
+    fi
     mend_cluster_pair
     place_identity
     start_lxd
@@ -215,12 +218,16 @@ check_identity() {
     fi
 }
 
+pair_fits() {
+    py 'import ssl, sys
+ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(sys.argv[1], sys.argv[2])' "$1" "$2" 2>/dev/null
+}
+
 # LXD writes the cluster's certificate and then its key. A power cut between the two leaves a pair that does not fit, and
 # LXD does not start with it. Only the bootstrap host, before it is sealed, has what it takes to mend that.
 mend_cluster_pair() {
     local crt=$LXD_DIR/cluster.crt key=$LXD_DIR/cluster.key
-    if [[ ! -e $ETC/tls/cluster.key || ! -e $crt ]] || py 'import ssl, sys
-ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(sys.argv[1], sys.argv[2])' "$crt" "$key" 2>/dev/null; then
+    if [[ ! -e $ETC/tls/cluster.key || ! -e $crt ]] || pair_fits "$crt" "$key"; then
         return 0
     fi
     say "mending the cluster's key pair, which a power cut left half written"

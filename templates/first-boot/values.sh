@@ -1,10 +1,7 @@
 #!/bin/bash
-# lxseed-firstboot: brings this machine from its first boot to a member of its LXD cluster.
-#
-# Made by lxseed. The variables below are all that differs from machine to machine; everything after them is the same
-# on every host. The machine's copy has no further comments; the one that `lxseed build` leaves beside user-data has them.
-# To read where the machine stands: lxseed-firstboot status. To run one stage by hand: lxseed-firstboot STAGE.
-# `lxseed-firstboot --help` names the stages.
+# lxseed-firstboot: brings this machine from its first boot to a member of its LXD cluster. Made by lxseed.
+# Only the variables below differ from machine to machine. `lxseed build` leaves a copy with comments beside user-data.
+# Where the machine stands: lxseed-firstboot status. What else it can do: lxseed-firstboot --help.
 set -Eeuo pipefail
 
 HOST=<{ host.name }>

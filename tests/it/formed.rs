@@ -37,8 +37,11 @@ fn planted(site: &Site, host: &str) -> BTreeMap<String, String> {
     let text = |file: &Value, key: &str| file[key].as_str().unwrap().to_owned();
     files
         .map(|file| {
-            let bytes = STANDARD.decode(text(file, "content")).unwrap();
-            (text(file, "path"), String::from_utf8_lossy(&bytes).into_owned())
+            let content = match file.get("encoding") {
+                Some(_) => String::from_utf8_lossy(&STANDARD.decode(text(file, "content")).unwrap()).into_owned(),
+                None => text(file, "content"),
+            };
+            (text(file, "path"), content)
         })
         .collect()
 }

@@ -42,7 +42,9 @@ fn blocks() -> Vec<Block> {
 }
 
 /// Verbs that ask machines, or change what they are.
-const ASK_MACHINES: [&str; 7] = ["status", "verify", "rescue", "admit", "retire", "plan", "apply"];
+const ASK_MACHINES: [&str; 8] = [
+    "status", "verify", "rescue", "admit", "return", "retire", "plan", "apply",
+];
 
 #[test]
 fn a_newcomer_gets_through_it_in_an_empty_folder() {

@@ -78,6 +78,8 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
         Step::Remove { lost: false, .. } => "remove",
         Step::DeclarePool { .. } => "declare",
         Step::MakePool { .. } => "make",
+        Step::TakeVote { .. } => "take vote",
+        Step::HandKey { .. } => "hand key",
     });
     kinds.collect()
 }

@@ -213,7 +213,7 @@ fn of_host(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
                 false => format!(": {}", why.join("; ")),
             };
             let help = format!(
-                "switch it on, or see what keeps its LXD from running; if it is gone for good with all that is on its pools: lxseed retire \
+                "switch it on, or see what keeps its LXD from running; if its system disk died: lxseed return {full}; if it is gone for good with all that is on its pools: lxseed retire \
                  {full} --lost N"
             );
             findings.add(

@@ -153,7 +153,11 @@ fn user_data(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String
     let files = value["write_files"].as_sequence().ok_or("no write_files")?;
     for file in files {
         let content = text(file, &["content"])?;
-        ensure(STANDARD.decode(content).is_ok(), "content that is not base64")?;
+        let is_packed = file.get("encoding").is_some();
+        ensure(
+            !is_packed || STANDARD.decode(content).is_ok(),
+            "content that is not base64",
+        )?;
         let mode = text(file, &["permissions"])?;
         ensure(mode.len() == 4 && u32::from_str_radix(&mode, 8).is_ok(), "not a mode")?;
     }

@@ -99,15 +99,16 @@ impl Host {
         let files: Vec<WriteFile> = items
             .iter()
             .map(|item| {
-                let content = STANDARD.decode(text(item, "content")).expect("content is base64");
+                let content = text(item, "content");
                 WriteFile {
                     path: text(item, "path"),
                     owner: text(item, "owner"),
                     permissions: text(item, "permissions"),
-                    content: match &*text(item, "encoding") {
-                        "b64" => content,
-                        "gz+b64" => unpacked(&content),
-                        other => panic!("{}: write_files has encoding {other}", self.name),
+                    // cloud-init's word for plain text is none, and it warns of one that it does not know.
+                    content: match item.get("encoding").and_then(Value::as_str) {
+                        None => content.into_bytes(),
+                        Some("gz+b64") => unpacked(&STANDARD.decode(content).expect("content is base64")),
+                        Some(other) => panic!("{}: write_files has encoding {other}", self.name),
                     },
                 }
             })
