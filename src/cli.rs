@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Return(HostArgs),
     /// Take a host out of its cluster for good, and its certificates out of LXD's trust
     Retire(RetireArgs),
+    /// Where no member's database answers: show what LXD's own recovery is, with the names and addresses of the site; changes
+    /// nothing; exit as status does
+    Rescue(ClustersArgs),
     /// Show what of the profiles has not reached the clusters, and what apply would do; exit 3 if anything
     Plan(ClustersArgs),
     /// Bring to the clusters what plan shows; nothing that holds data is ever removed

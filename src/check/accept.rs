@@ -9,7 +9,7 @@ use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
     Retired, Site, Volume, VolumeKind,
 };
-use crate::profile::{Desk, Spanned, entries};
+use crate::profile::{Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -110,6 +110,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             .iter()
             .map(|name| parsed(name))
             .collect::<Result<_, _>>()?,
+        trust_for: TrustFor::days(profile.trust_for.as_ref().map(|days| days.value)),
         retired: entries(profile.retired.as_ref())
             .iter()
             .map(|(name, fingerprints)| {

@@ -8,10 +8,12 @@
 mod apply;
 mod ask;
 mod bring_back;
+mod clock;
 mod connection;
 mod notes;
 mod plan;
 mod records;
+mod rescue;
 mod rotate;
 mod seen;
 mod status;
@@ -23,6 +25,7 @@ pub use ask::{AskError, look};
 pub use bring_back::bring_back;
 pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
 pub use records::{RecordsOf, records};
+pub use rescue::rescue;
 pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,

@@ -24,6 +24,9 @@ pub(super) enum Of {
     Server,
     /// The same of an administrator.
     Client,
+    /// The day on which the desk first saw that a host may come, and its certificate's fingerprint after a space: with it
+    /// begins the time for which one that never comes is trusted.
+    Trusted,
     /// The tombstone: fingerprints, with commas between them, that no trust list takes again.
     Retired,
     /// Of a member: where its first boot stands.
@@ -40,6 +43,7 @@ impl Of {
         let word = match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::Trusted => "trusted",
             Self::Retired => "retired",
             Self::FirstBoot => "first-boot",
             Self::Sealed => "sealed",

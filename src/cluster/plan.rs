@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 use thiserror::Error;
+use time::OffsetDateTime;
 
+use super::clock;
 use super::notes::{Of, PROXY_EXCEPTIONS, ready};
 use super::seen::{Answer, Certificate, ClusterSeen, HostSeen, Identity, Member, Records, Seen};
 use crate::encoding::base64;
@@ -306,7 +308,13 @@ pub(super) fn declared<'a>(cluster: &'a Cluster, keys: &'a ClusterKeys, name: &s
 ///
 /// # Errors
 /// If no member answers, or a member of that name is on record, or this very certificate was retired.
-pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> Result<Plan, Refusal> {
+pub fn admit(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    seen: &Seen,
+    name: &str,
+    now: OffsetDateTime,
+) -> Result<Plan, Refusal> {
     let found = living(cluster, seen)?;
     let Some((_, own)) = declared(cluster, keys, name) else {
         return refuse(format!("{} declares no host {name}", cluster.name));
@@ -329,6 +337,7 @@ pub fn admit(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> 
     }
     let mut plan = Plan::default();
     plan.trust_server(found, name, &own.into());
+    plan.begin_clock(cluster, found, name, &own.fingerprint, now);
     plan.proxy_exceptions(cluster, found);
     Ok(plan)
 }
@@ -403,6 +412,13 @@ impl Plan {
             name: known.name.clone(),
             fingerprint: known.fingerprint.clone(),
         }));
+    }
+
+    /// From today on.
+    fn begin_clock(&mut self, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &str, now: OffsetDateTime) {
+        if cluster.trust_for.is_some() {
+            self.note(found, Of::Trusted.key(name), &clock::begun(own, now));
+        }
     }
 
     /// Members speak to one another past a proxy. Each has the addresses of its own seed in its daemon's environment; where
@@ -499,7 +515,7 @@ pub fn retire(
         name: known.name.clone(),
         fingerprint: known.fingerprint.clone(),
     }));
-    let own_keys = [Of::Server, Of::Sealed, Of::FirstBoot].map(|of| of.key(name));
+    let own_keys = [Of::Server, Of::Trusted, Of::Sealed, Of::FirstBoot].map(|of| of.key(name));
     let ready = Of::Ready.key(name) + ".";
     let about = |key: &&String| own_keys.contains(key) || key.starts_with(&ready);
     for key in found.notes.keys().filter(about) {
@@ -575,10 +591,11 @@ pub fn plan(
     keys: &ClusterKeys,
     seen: &Seen,
     used: &BTreeMap<String, Records>,
+    now: OffsetDateTime,
 ) -> Result<Plan, Refusal> {
     let found = living(cluster, seen)?;
     let mut plan = Plan::default();
-    servers(&mut plan, cluster, keys, seen, found);
+    servers(&mut plan, cluster, keys, seen, found, now);
     clients(&mut plan, cluster, keys, found);
     plan.proxy_exceptions(cluster, found);
     pools(&mut plan, cluster, seen, found, used);
@@ -593,7 +610,14 @@ pub fn plan(
     Ok(plan)
 }
 
-fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, found: &ClusterSeen) {
+fn servers(
+    plan: &mut Plan,
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    seen: &Seen,
+    found: &ClusterSeen,
+    now: OffsetDateTime,
+) {
     for (host, asked) in cluster.hosts.iter().zip(&seen.hosts) {
         let name = host.name.as_str();
         if let Some(member) = member(found, name)
@@ -611,13 +635,43 @@ fn servers(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, 
     let spares = spares.map(|(spare, pem)| (spare, Certified::parse(pem)));
     for (name, own) in hosts.chain(spares) {
         if let (None, Some(own)) = (member(found, name.as_str()), own) {
-            newcomer(plan, cluster, found, name.as_str(), &own);
+            newcomer(plan, cluster, found, name.as_str(), &own, now);
+        }
+    }
+    let hosts = cluster.hosts.iter().zip(&keys.hosts).zip(&seen.hosts);
+    for ((host, keys), asked) in hosts {
+        let name = host.name.as_str();
+        if member(found, name).is_none() && trusts(found, &keys.server.fingerprint, "server") {
+            await_newcomer(plan, cluster, found, name, &keys.server.fingerprint, &asked.answer, now);
         }
     }
 }
 
+/// A declared host that may come and has not. There is no seed of a spare that could be stolen, so spares may come for ever.
+fn await_newcomer(
+    plan: &mut Plan,
+    cluster: &Cluster,
+    found: &ClusterSeen,
+    name: &str,
+    own: &str,
+    answer: &Answer,
+    now: OffsetDateTime,
+) {
+    if clock::days(found, name, own, now).is_none() {
+        // Since when it is trusted nobody knows: its time begins when that is first seen.
+        plan.begin_clock(cluster, found, name, own, now);
+    } else if clock::is_over(cluster, found, name, own, now).is_some() && !clock::shows_itself(answer) {
+        // Noted and not there: the founder's list does not put it back.
+        plan.note(found, Of::Server.key(name), own);
+        plan.steps.push(Step::Distrust {
+            name: name.to_owned(),
+            fingerprint: own.to_owned(),
+        });
+    }
+}
+
 /// Somebody who may come, and whom nobody has taken out. What a person has decided of its name since is left alone.
-fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified) {
+fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str, own: &Certified, now: OffsetDateTime) {
     let label = format!("{}/{name}", cluster.name);
     let mut others = found.certificates.iter();
     if tombstone(found, name).contains(&own.fingerprint) {
@@ -626,6 +680,10 @@ fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str,
         )));
     } else if trusts(found, &own.fingerprint, "server") {
         // It may come.
+    } else if let Some(days) = clock::is_over(cluster, found, name, &own.fingerprint, now) {
+        plan.left.push(Left::from(format!(
+            "{name} did not come within {days} days, and may not come any more: `lxseed admit {label}` renews that"
+        )));
     } else if found.notes.get(&Of::Server.key(name)) == Some(&own.fingerprint) {
         plan.left.push(Left::from(format!(
             "{name} was taken out of LXD's trust by hand: `lxseed admit {label}` puts it back"
@@ -638,6 +696,9 @@ fn newcomer(plan: &mut Plan, cluster: &Cluster, found: &ClusterSeen, name: &str,
         )));
     } else {
         plan.trust_server(found, name, own);
+        if cluster.hosts.iter().any(|host| host.name.as_str() == name) {
+            plan.begin_clock(cluster, found, name, &own.fingerprint, now);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn admit(args: &HostArgs, printer: &mut Printer) -> Result<Outcome, C
         return Ok(Outcome::Findings);
     };
     let name = &living.cluster.name;
-    let plan = cluster::admit(&living.cluster, &living.keys, &living.seen, &host)?;
+    let plan = cluster::admit(&living.cluster, &living.keys, &living.seen, &host, super::now())?;
     if plan.steps.is_empty() {
         printer.line(format_args!("{name}/{host}: is let in already"));
     } else {

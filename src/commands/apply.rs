@@ -62,7 +62,13 @@ fn plans(args: &ClustersArgs, printer: &mut Printer) -> Result<Option<Vec<(Livin
     };
     let plans = clusters.into_iter().map(|living| {
         let used = cluster::records(&living.cluster, &living.keys, &living.seen, RecordsOf::UndeclaredPools)?;
-        let plan = cluster::plan(&living.cluster, &living.keys, &living.seen, &used.unwrap_or_default())?;
+        let plan = cluster::plan(
+            &living.cluster,
+            &living.keys,
+            &living.seen,
+            &used.unwrap_or_default(),
+            super::now(),
+        )?;
         Ok((living, plan))
     });
     plans.collect::<Result<_, CommandError>>().map(Some)

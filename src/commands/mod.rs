@@ -21,6 +21,7 @@ mod keys;
 mod living;
 mod reach;
 mod replace;
+mod rescue;
 mod retire;
 mod rotate;
 mod schema;
@@ -132,6 +133,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Admit(args) => admit::admit(&args, printer),
         Command::Return(args) => bring_back::bring_back(&args, printer),
         Command::Retire(args) => retire::retire(&args, printer),
+        Command::Rescue(args) => rescue::rescue(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),
         Command::Apply(args) => apply::apply(&args, printer),
         Command::Rotate(command) => rotate::rotate(&command, printer),

@@ -59,7 +59,8 @@ fn write_founding(status: &Status, args: &StatusArgs, printer: &mut Printer) {
     }
 }
 
-fn outcome(all: &[Status]) -> Outcome {
+/// How a run ends that only tells how the machines are.
+pub(super) fn outcome(all: &[Status]) -> Outcome {
     let is = |verdict| move |status: &Status| status.verdict == verdict;
     if all.iter().all(is(Verdict::AsDeclared)) {
         Outcome::Done

@@ -60,6 +60,9 @@ pub struct ClusterParts {
     pub formed: Option<String>,
     /// Names of hosts to come, whose first keys are trusted already. None of them is a host.
     pub spares: Vec<Name>,
+    /// For how many days a declared host that never came is trusted; none for ever. No file follows from it.
+    #[serde(skip)]
+    pub trust_for: Option<u16>,
     /// Hosts that were taken out.
     pub retired: Vec<Retired>,
     /// Its hosts, in any order.

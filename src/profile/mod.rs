@@ -25,4 +25,4 @@ pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
-pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, Volume};
+pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};

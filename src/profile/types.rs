@@ -74,6 +74,9 @@ record! {
         /// Names of hosts that come later. The bootstrap host trusts their first keys from the first day, so that they are
         /// let in without a hand once they are declared in hosts/.
         optional spares: Vec<Spanned<String>> = json!({"items": name()}),
+        /// For how many days a declared host that never came is trusted; `none` for ever. 14 unless said otherwise. Whoever has
+        /// its seed is an administrator of the cluster until then. `lxseed apply` ends it, `lxseed admit` renews it.
+        optional trust_for: TrustFor,
         /// Hosts that were taken out of the cluster, each with the SHA-256 fingerprints of the server certificates that are
         /// never to be trusted again. `lxseed retire` writes it.
         optional retired: Named<Vec<Spanned<String>>> = json!({
@@ -162,6 +165,80 @@ pub(crate) enum Desk {
         /// Its generation, if it is written.
         generation: Option<Spanned<u32>>,
     },
+}
+
+/// `trust_for:` in cluster.yaml: days, or `none`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TrustFor {
+    /// It does not end.
+    Ever,
+    /// So many days.
+    Days(u16),
+}
+
+impl TrustFor {
+    /// Unless said otherwise: within two weeks a machine is set up, or its seed lies somewhere.
+    const USUAL: u16 = 14;
+    /// As long as a certificate is valid.
+    const MOST: u16 = 3650;
+    const EXAMPLE: &'static str = "write a number of days from 1 to 3650, or `trust_for: none`";
+
+    /// The days of a profile; none if it does not end.
+    pub(crate) fn days(written: Option<Self>) -> Option<u16> {
+        match written {
+            None => Some(Self::USUAL),
+            Some(Self::Days(days)) => Some(days),
+            Some(Self::Ever) => None,
+        }
+    }
+}
+
+/// The word of [`TrustFor::Ever`].
+struct NoEnd;
+
+impl FromText for NoEnd {
+    const EXPECTED: &'static str = "`none`, or a number of days such as 14";
+
+    fn from_text(text: &str) -> Result<Self, Misfit> {
+        let similar = did_you_mean(text, ["none"].into_iter());
+        (text == "none")
+            .then_some(Self)
+            .ok_or_else(|| Misfit::from("there is no such choice".to_owned()).suggestion(similar))
+    }
+
+    fn limits() -> Value {
+        json!({"enum": ["none"]})
+    }
+}
+
+impl Lower for TrustFor {
+    fn lower(node: &Node, where_: Where<'_>, findings: &mut Findings) -> Option<Self> {
+        let days = match &node.kind {
+            Kind::Text(_) => return NoEnd::lower(node, where_, findings).map(|NoEnd| Self::Ever),
+            Kind::Unsigned(days) => u16::try_from(*days).ok(),
+            _ => None,
+        };
+        let days = days.filter(|days| (1..=Self::MOST).contains(days));
+        if days.is_none() {
+            wrong_type(
+                node,
+                where_,
+                "a number of days or `none`",
+                Self::EXAMPLE.to_owned(),
+                findings,
+            );
+        }
+        days.map(Self::Days)
+    }
+}
+
+impl Describe for TrustFor {
+    fn schema() -> Value {
+        json!({"anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": Self::MOST},
+            NoEnd::schema(),
+        ], "default": Self::USUAL})
+    }
 }
 
 /// The word of [`Desk::None`].

@@ -68,6 +68,9 @@ pub enum Given {
     Never,
 }
 
+/// Where the snap keeps its databases, the member's own and the cluster's.
+pub const DATABASE: &str = "/var/snap/lxd/common/lxd/database";
+
 /// Stability levels of a channel.
 const RISKS: [&str; 4] = ["stable", "candidate", "beta", "edge"];
 
@@ -239,6 +242,13 @@ impl Channel {
         let numbers = version.strip_prefix(self.track.word());
         numbers.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
             || (!self.is_stable() && version.starts_with("git-"))
+    }
+
+    /// Whether `lxd cluster edit` is run on one member, whose database is then carried to the others (LXD 5.21.3 and
+    /// later); before that it is run on each.
+    #[must_use]
+    pub fn copies_edited_database(&self) -> bool {
+        self.track == Track::V5_21
     }
 
     /// The channel of the same track with what has been released as stable.

@@ -63,7 +63,11 @@ fn nobody_answers_is_an_exit_status_of_its_own() {
             .contains("192.168.10.12 and 192.168.10.13 (on, and no LXD listens)"),
         "{run}"
     );
-    for arguments in [&["status", "site"][..], &["status", "site", "--format", "json"]] {
+    for arguments in [
+        &["status", "site"][..],
+        &["status", "site", "--format", "json"],
+        &["rescue", "site"],
+    ] {
         alone(&site, arguments).unwrap().expect_exit(4);
         beside_machines(&site, arguments).unwrap().expect_exit(4);
     }

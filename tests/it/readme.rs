@@ -42,8 +42,8 @@ fn blocks() -> Vec<Block> {
 }
 
 /// Verbs that ask machines, or change what they are.
-const ASK_MACHINES: [&str; 8] = [
-    "status", "verify", "admit", "return", "retire", "rotate", "plan", "apply",
+const ASK_MACHINES: [&str; 9] = [
+    "status", "verify", "admit", "return", "retire", "rotate", "plan", "apply", "rescue",
 ];
 
 #[test]

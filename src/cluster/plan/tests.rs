@@ -31,7 +31,7 @@ impl Case {
     }
 
     fn admit(&self, name: &str) -> Result<Plan, Refusal> {
-        admit(self.cluster(), &self.good.keys, &self.world.seen, name)
+        admit(self.cluster(), &self.good.keys, &self.world.seen, name, self.world.now)
     }
 
     fn retire(&self, at: usize, records: &Records, leaving: Leaving) -> Result<Plan, Refusal> {
@@ -47,7 +47,13 @@ impl Case {
     }
 
     fn plan(&self) -> Result<Plan, Refusal> {
-        plan(self.cluster(), &self.good.keys, &self.world.seen, &BTreeMap::new())
+        plan(
+            self.cluster(),
+            &self.good.keys,
+            &self.world.seen,
+            &BTreeMap::new(),
+            self.world.now,
+        )
     }
 }
 
@@ -105,14 +111,14 @@ fn a_good_cluster_has_nothing_to_do() {
 fn a_newcomer_is_trusted_before_it_is_noted() {
     let (_, name, fingerprint) = last();
     let case = Case::new(newcomer);
-    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust", "note"]);
-    assert_eq!(kinds(&case.plan().unwrap()), ["trust", "note"]);
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust", "note", "note"]);
+    assert_eq!(kinds(&case.plan().unwrap()), ["trust", "note", "note"]);
     // Cut off between the two: what is left is the note.
     let case = Case::new(|world| {
         let (at, ..) = last();
         world.never_joined(at, silent());
     });
-    assert_eq!(kinds(&case.admit(&name).unwrap()), ["note"]);
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["note", "note"]);
     // A person took it out: apply leaves it, admit puts it back.
     let case = Case::new(|world| {
         newcomer(world);
@@ -123,7 +129,7 @@ fn a_newcomer_is_trusted_before_it_is_noted() {
         plan.steps.is_empty() && plan.left[0].why.contains("by hand"),
         "{plan:?}"
     );
-    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust"]);
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust", "note"]);
     // Its keys were changed before it came: the old ones go first, since LXD wants each name once.
     let case = Case::new(|world| {
         newcomer(world);
@@ -133,7 +139,10 @@ fn a_newcomer_is_trusted_before_it_is_noted() {
             cluster.certificates.push(old);
         });
     });
-    assert_eq!(kinds(&case.admit(&name).unwrap()), ["distrust", "trust", "note"]);
+    assert_eq!(
+        kinds(&case.admit(&name).unwrap()),
+        ["distrust", "trust", "note", "note"]
+    );
     // Which of two profiles is the older one, apply cannot know.
     let plan = case.plan().unwrap();
     assert!(
@@ -141,6 +150,77 @@ fn a_newcomer_is_trusted_before_it_is_noted() {
         "{plan:?}"
     );
     assert!(case.admit("nobody").unwrap_err().why.contains("declares no host"));
+}
+
+/// Of a host that never came: the notes of its trust, and what it answers.
+fn awaited(days: i64, trusted: bool, answer: Answer) -> Case {
+    let (at, name, fingerprint) = last();
+    Case::new(|world| {
+        world.never_joined(at, answer);
+        let day = (world.now - time::Duration::days(days)).date();
+        world.note(&format!("user.lxseed.server.{name}"), &fingerprint);
+        world.note(&format!("user.lxseed.trusted.{name}"), &format!("{day} {fingerprint}"));
+        if !trusted {
+            world.cluster(|cluster| cluster.certificates.retain(|known| known.fingerprint != fingerprint));
+        }
+    })
+}
+
+#[test]
+fn trust_of_a_host_that_never_came_ends_and_is_never_ended_on_a_guess() {
+    let (at, name, fingerprint) = last();
+    let clock = format!("user.lxseed.trusted.{name}");
+    let of = |case: &Case| kinds(&case.plan().unwrap());
+    assert_eq!(of(&awaited(14, true, silent())), Vec::<&str>::new());
+    assert_eq!(of(&awaited(15, true, silent())), ["distrust"]);
+    // The machine is on, and may be about to join.
+    for answer in [Answer::NotListening, Answer::Hangs(Identity::Own)] {
+        assert_eq!(of(&awaited(15, true, answer)), Vec::<&str>::new());
+    }
+    // Whoever ended it, a day later it is known why, and admit begins anew.
+    let case = awaited(16, false, silent());
+    let plan = case.plan().unwrap();
+    assert!(plan.steps.is_empty(), "{plan:?}");
+    assert!(
+        plan.left[0].why.contains("within 14 days") && plan.left[0].why.contains("lxseed admit"),
+        "{plan:?}"
+    );
+    assert_eq!(kinds(&case.admit(&name).unwrap()), ["trust", "note"]);
+    // Nobody knows since when: trusted at the founding, by other keys, or by a note that is none.
+    let strange = [
+        "".to_owned(),
+        "yesterday".to_owned(),
+        format!("2020-01-01 {}", "00".repeat(32)),
+        format!("soon {fingerprint}"),
+    ];
+    for note in strange {
+        let mut case = awaited(500, true, silent());
+        case.world.note(&clock, &note);
+        let plan = case.plan().unwrap();
+        let [Step::Note { key, value }] = plan.steps.as_slice() else {
+            panic!("{note}: {plan:?}");
+        };
+        assert_eq!(
+            (key, value.as_str()),
+            (&clock, format!("2026-12-01 {fingerprint}").as_str())
+        );
+    }
+    // Who is a member, whatever is noted of the day before that.
+    let case = Case::new(|world| world.note(&clock, &format!("2020-01-01 {fingerprint}")));
+    assert_eq!(case.plan().unwrap(), Plan::default());
+    for limit in [None, Some(500)] {
+        let mut case = awaited(400, true, silent());
+        let parts = ClusterParts {
+            trust_for: limit,
+            ..(**case.cluster()).clone()
+        };
+        case.good.site.clusters[0] = Cluster::new(parts).unwrap();
+        assert_eq!(case.plan().unwrap(), Plan::default());
+    }
+    // With the host goes its day.
+    let case = Case::new(|world| world.note(&clock, &format!("2026-11-30 {fingerprint}")));
+    let plan = case.retire(at, &Records::default(), Leaving::Empty).unwrap();
+    assert!(kinds(&plan).ends_with(&["forget"]), "{plan:?}");
 }
 
 #[test]
@@ -396,8 +476,9 @@ fn a_pool_that_is_not_declared_stays_with_what_is_on_it() {
         });
     });
     let used = BTreeMap::from([("scratch".to_owned(), records())]);
-    let plan_of =
-        |used: &BTreeMap<String, Records>| plan(case.cluster(), &case.good.keys, &case.world.seen, used).unwrap();
+    let plan_of = |used: &BTreeMap<String, Records>| {
+        plan(case.cluster(), &case.good.keys, &case.world.seen, used, case.world.now).unwrap()
+    };
     let plan = plan_of(&used);
     assert!(
         plan.steps.is_empty() && plan.left[0].records == records().listed(),

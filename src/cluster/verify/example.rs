@@ -294,6 +294,14 @@ pub(super) static EXAMPLES: &[Example] = &[
         breaks: |world| stranger(world, "prometheus", "metrics"),
     },
     Example {
+        rule: &trust::TRUST_IS_OVER,
+        breaks: |world| {
+            let own = world.fingerprint("node3");
+            world.never_joined(2, Answer::Silent(REFUSED.to_owned()));
+            world.note("user.lxseed.trusted.node3", &format!("2026-11-16 {own}"));
+        },
+    },
+    Example {
         rule: &certificates::CERTIFICATE_ENDED,
         breaks: |world| world.now = datetime!(2036-11-24 08:00 UTC),
     },

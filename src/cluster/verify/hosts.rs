@@ -238,7 +238,7 @@ fn of_host(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
         State::Blocked => {}
         State::Removed if super::versions::is_of_another_founding(view, name) => {}
         // The seed that would let it in is the first that it needs.
-        _ if super::trust::is_to_be_admitted(view, host) => {}
+        _ if super::trust::is_to_be_admitted(view, host) || super::trust::is_over(view, host) => {}
         state => {
             let message = match message {
                 "" => format!("{name} is not a member yet: its first boot is {}", state.word()),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::clock;
 use super::super::seen::Answer;
 use super::super::status::{State, Undeclared};
 use super::{HostView, View, fingerprint};
@@ -49,6 +50,14 @@ pub(super) static METRICS_NOT_DECLARED: Rule = Rule::warning(
     "A certificate of type metrics may read the numbers of all instances and nothing else. A profile cannot declare it, so it is told, and refused \
      by --strict alone.",
 );
+
+pub(super) static TRUST_IS_OVER: Rule = Rule::error(
+    "L033",
+    "trust-is-over",
+    "Whoever has the seed of a host that is trusted is a full administrator of the cluster, and may join it. `trust_for` in cluster.yaml says for how \
+     many days that holds of a host that never comes, 14 unless it says otherwise; the desk notes the day on which it lets a host in, or first sees \
+     that it may come.",
+);
 }
 
 pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
@@ -72,6 +81,15 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
             let help = "to let it in: lxseed apply; if it was taken out on purpose, take it out of the profile, too";
             findings.add(&PERSON_NOT_TRUSTED, view.places.person(name), message, help);
         }
+    }
+    for host in view.hosts().filter(|host| is_over(view, *host)) {
+        let (name, full) = (host.name(), view.full(host.name()));
+        let message = format!(
+            "{name} is trusted, and did not come within {} days",
+            view.wish.cluster.trust_for.unwrap_or_default()
+        );
+        let help = format!("to end it: lxseed apply; if it is still to come: lxseed admit {full}");
+        findings.add(&TRUST_IS_OVER, view.places.host(name), message, help);
     }
     let members: BTreeSet<&str> = found.members.iter().map(|member| member.name.as_str()).collect();
     for undeclared in &view.status.undeclared {
@@ -137,6 +155,17 @@ fn is_not_trusted(view: &View<'_>, host: HostView<'_>) -> bool {
 fn is_trusted(view: &View<'_>, host: HostView<'_>) -> bool {
     let mut found = view.seen.cluster.iter().flat_map(|cluster| &cluster.certificates);
     found.any(|known| known.fingerprint == host.keys.server.fingerprint)
+}
+
+/// Whether a host was to come, and its time is over.
+pub(super) fn is_over(view: &View<'_>, host: HostView<'_>) -> bool {
+    let own = &host.keys.server.fingerprint;
+    view.seen.cluster.as_ref().is_some_and(|found| {
+        found.members.iter().all(|member| member.name != host.name())
+            && is_trusted(view, host)
+            && !clock::shows_itself(host.answer)
+            && clock::is_over(view.wish.cluster, found, host.name(), own, view.now).is_some()
+    })
 }
 
 /// Whether a host is out for no other known reason than that the cluster does not let it in.

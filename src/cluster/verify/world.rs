@@ -76,6 +76,13 @@ impl World {
         });
     }
 
+    /// Of the server certificate that is trusted under a name.
+    pub(in crate::cluster) fn fingerprint(&self, name: &str) -> String {
+        let mut known = self.seen.cluster.iter().flat_map(|cluster| &cluster.certificates);
+        let own = known.find(|known| known.name == name);
+        own.map_or_else(String::new, |own| own.fingerprint.clone())
+    }
+
     pub(in crate::cluster) fn note(&mut self, key: &str, value: &str) {
         self.cluster(|cluster| {
             cluster.notes.insert(key.to_owned(), value.to_owned());

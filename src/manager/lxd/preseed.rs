@@ -310,6 +310,7 @@ mod tests {
             generation: 1,
             formed: None,
             spares: Vec::new(),
+            trust_for: None,
             retired: Vec::new(),
             hosts: (1..=3).map(|number| host(number, kind)).collect(),
         })
