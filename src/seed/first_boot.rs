@@ -64,8 +64,10 @@ impl Scripts {
     /// The whole `lxseed-firstboot` of one host.
     pub(super) fn first_boot(&self, cluster: &Cluster, at: usize) -> Result<Script, ShellError> {
         let mut text = shell::rendered(&self.tera, VALUES, &Values::of(cluster, at))?;
-        let (heading, values) = text.split_once("\n\n").unwrap_or((&text, ""));
-        let bare = format!("{heading}\n{}", without_comments(values));
+        // What it is stands in its second line; the rest of the comments is for who reads the copy beside user-data.
+        let mut lines = text.splitn(3, '\n');
+        let heading = [lines.next().unwrap_or(""), lines.next().unwrap_or("")].join("\n");
+        let bare = format!("{heading}\n{}", without_comments(lines.next().unwrap_or("")));
         let mut gzip = encoding::gzip(bare.as_bytes(), Compression::best());
         // Python's gzip, which cloud-init unpacks it with, takes one member after the other (RFC 1952, 2.2).
         gzip.extend(CONSTANT_GZIP);

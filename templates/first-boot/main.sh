@@ -11,8 +11,7 @@ usage: lxseed-firstboot                    run all stages, and wait for what is 
        lxseed-firstboot status             where this machine stands, and what its LXD says
        lxseed-firstboot trust NAME [FILE]  let the host NAME into the cluster; FILE is its server.crt from out/
 
-Exit: 0 done, $TRY_AGAIN to be tried again, $NEEDS_A_PERSON a person has to decide. Run as the service lxseed-firstboot it starts at
-boot and goes on until the work for this seed is complete; see 'journalctl -u lxseed-firstboot'.
+Exit: 0 done, $TRY_AGAIN to be tried again, $NEEDS_A_PERSON a person has to decide. The service of that name runs it at boot.
 USAGE
 }
 

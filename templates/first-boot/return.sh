@@ -124,12 +124,28 @@ own_volume() {
     volume=${POOL_VOLUMES[$i]}
     kind=${VOLUME_KINDS[$(index_of "$volume" "${VOLUME_NAMES[@]}")]}
     serials=$(for slot in $(slots_of_pool "$i"); do serial "${SLOT_DISK[$slot]}"; done | paste -sd' ')
+    if [[ ${POOL_DRIVERS[$i]} = zfs ]]; then
+        own_zpool "$i"
+    fi
     case $kind in
     device) device=$(stable_path "${SLOT_DISK[$(slots_of_pool "$i")]}") ;;
     mirror) device=/dev/md/$volume ;;
     zfs_mirror) device=$1 ;;
     esac
     volume_write "$volume" made "$device" "$device" "$serials"
+}
+
+# The system that died had a hostid of its own, perhaps, and never exported the pool: nobody but who knows that it is gone may import it
+# by force, and LXD does not. From then on it is this system's. By its GUID: there may be another one of that name.
+own_zpool() {
+    local slot tool
+    slot=$(slots_of_pool "$1")
+    look_into "${SLOT_DISK[${slot##*$'\n'}]}"
+    for tool in $(zpool_tools); do
+        if quietly timeout 120 "$tool" import -f -N -d /dev/disk/by-id "$(layer part | sed -n 's/^zpool\t\([0-9]*\).*/\1/p')"; then
+            return 0
+        fi
+    done
 }
 
 # comes_back DATABASE ADDRESS: from the member list as a living member has it. dqlite founds a database of its own in an empty folder
