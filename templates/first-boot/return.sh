@@ -8,7 +8,7 @@
 # returning: the desk has said so, and the cluster's key is here. It goes once LXD is that member.
 
 # Why what is on the disks does not come back by itself.
-WHY_NOT='no member of its cluster could be asked'
+WHY_NOT='its cluster could not be asked'
 
 # Returns at once but on a member that is on record, away, and has its pools here; then once the desk says so.
 await_return() {
@@ -29,7 +29,7 @@ await_return() {
     own=$(sql global "SELECT p.name || ' ' || driver || ' ' || value FROM storage_pools_config JOIN storage_pools p ON p.id = storage_pool_id \
 WHERE node_id = (SELECT id FROM nodes WHERE name = '$HOST') AND key = CASE driver WHEN 'zfs' THEN 'zfs.pool_name' \
 WHEN 'lvm' THEN 'lvm.vg_name' ELSE 'source' END" '[r[0] for r in list(d.values())[0][0]["rows"]]') ||
-        later "the cluster does not list this host's pools: ${own#\? }"
+        later "the cluster does not list its pools: ${own#\? }"
     WHY_NOT=$(not_as_on_record "$own")
     if [[ -n $WHY_NOT ]]; then
         WHY_NOT="of what the cluster $CLUSTER has on record for $HOST, $WHY_NOT"
@@ -48,7 +48,7 @@ WHEN 'lvm' THEN 'lvm.vg_name' ELSE 'source' END" '[r[0] for r in list(d.values()
         spent=$((spent + 3))
     done
     put "$ETC/tls/cluster.key" 0600 <<<"$key"
-    pair_fits "$ETC/tls/cluster.crt" "$ETC/tls/cluster.key" || later "the key that the desk has sent is not the cluster's"
+    pair_fits "$ETC/tls/cluster.crt" "$ETC/tls/cluster.key" || later "this is not the cluster's key"
     read_founding
     while read -r pool _; do
         own_volume "$pool"
@@ -185,7 +185,7 @@ come_back() {
             rm -rf "$STATE/volumes"
             unmark returning
             decide_on_record
-            later "$HOST is not on record any more"
+            later "$HOST is not on record"
         fi
         for table in raft_nodes certificates; do
             told+=$(sql "local" "SELECT * FROM $table" 'json.dumps(list(d.values())[0][0])')$'\n' || later "the cluster does not list its members"
@@ -194,7 +194,7 @@ come_back() {
         stop_lxd
         # The key came through it.
         [[ ! -d $LXD_DIR/database/global ]] || find "$LXD_DIR/database/global" -type f -exec shred -u {} +
-        py "$PY_RETURN" "$LXD_DIR/database" "$(at_port "$ADDRESS")" <<<"${told%$'\n'}" || later "LXD's own database cannot be written"
+        py "$PY_RETURN" "$LXD_DIR/database" "$(at_port "$ADDRESS")" <<<"${told%$'\n'}" || later "$LXD_DIR/database cannot be written"
         sync "$LXD_DIR"/database/*
         put "$LXD_DIR/cluster.key" 0600 <"$ETC/tls/cluster.key"
         put "$LXD_DIR/cluster.crt" 0644 <"$ETC/tls/cluster.crt"
