@@ -4,8 +4,9 @@ import os
 import re
 import subprocess
 import threading
+import time
 
-from bench import run, wait
+from bench import Failed, run, wait
 from scenarios import HERE, all_at_once, test, trusted
 from scenarios_life import DATA3
 
@@ -62,6 +63,52 @@ def shown(text):
     return "".join(re.sub(" +", " ", line).rstrip() + "\n" for line in text.splitlines())
 
 
+UNSTABLE = {"certificate-days": 3650, "free": 1, "total": 2, "kernel": "KERNEL", "lxd": "LXD", "formed": "NUMBER"}
+
+
+def steady(value):
+    """An answer in JSON without what changes from run to run."""
+    if isinstance(value, dict):
+        return {key: UNSTABLE[key] if key in UNSTABLE and item is not None else ["NUMBER"] * len(item) if key == "foundings" else steady(item)
+                for key, item in value.items()}
+    if isinstance(value, list):
+        return [steady(item) for item in value]
+    return plain(value) if isinstance(value, str) else value
+
+
+def plain(text):
+    for what, instead in ((r"\b[0-9a-f]{64}\b", "FINGERPRINT"), (r"\b(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{12}\b", "FINGERPRINT"), (r"/dev/loop\d+", "/dev/loopN"),
+                          (r"heartbeat for \S+ \([^)]*\)", "heartbeat for TIME"), (r"\S*/site-out\b", "site")):
+        text = re.sub(what, instead, text)
+    return text
+
+
+def golden(desk, name, secret=None):
+    """What status and verify say of a state, as text and as JSON, is what tests/cluster/golden has, within half a minute: members hear of
+    one another by heartbeats. LXSEED_BLESS=1 writes it there."""
+    def said():
+        ask = lambda *words, **options: desk.call(*words, desk.site, secret=secret, **options)[1]
+        told = {"status": plain(shown(ask("status", errors=subprocess.DEVNULL))), "verify": plain(ask("verify"))}
+        for verb in ("status", "verify"):
+            known = json.loads(ask(verb, "--format", "json", errors=subprocess.DEVNULL))
+            told[verb + ".json"] = json.dumps(steady(known), indent=1, sort_keys=True) + "\n"
+        return {HERE / "golden" / ("%s.%s" % (name, kind)): text for kind, text in told.items()}
+
+    if os.environ.get("LXSEED_BLESS"):
+        (HERE / "golden").mkdir(exist_ok=True)
+        for path, text in said().items():
+            path.write_text(text)
+    until = time.monotonic() + 30
+    while True:
+        other = ["%s is another text (LXSEED_BLESS=1 takes it):\n%s" % (path, text) for path, text in said().items()
+                 if not path.exists() or path.read_text() != text]
+        if not other:
+            return
+        if time.monotonic() > until:
+            raise Failed("\n".join(other))
+        time.sleep(1)
+
+
 def grown(count):
     """The edit that declares as many hosts in the site of three."""
     more = (SITES / "five/hosts/hosts.yaml").read_text().split("---\nname: node4")[1].split("---\n")
@@ -79,10 +126,17 @@ def seen_from_the_desk(stage):
     run("mke2fs", "-q", "-F", three.loops["d1"])
     said = desk.must(4, "status", desk.site)
     assert said.count("nobody answers at") == 3 and "0 of 3 members online" in said, said
-    for host in (one, two, three):
+    two.cable(True)
+    two.boot()
+    two.await_said("waiting: the bootstrap host node1 does not answer", 90)
+    desk.until("node2 waits", ["off", "waiting", "off"])
+    golden(desk, "waits")
+    for host in (one, three):
         host.cable(True)
         host.boot()
     desk.until("node3 stops, the others are members", ["online", "online", "stopped"], 150)
+    wait(240, "the others are sealed", lambda: one.sealed() and two.sealed())
+    golden(desk, "stopped")
     found = desk.status(3)
     # Word for word what its own console has.
     stopped = found["hosts"][2]
@@ -101,11 +155,13 @@ def seen_from_the_desk(stage):
         "".join((host % (name, address)).replace("  ", " ") for name, address in
                 (("node1", "10.77.0.11"), ("node2", "10.77.0.12"), ("node3", "10.77.0.13"))), said
     assert "nothing to do" in desk.must(0, "plan", desk.site)
+    golden(desk, "whole")
     # With another secret every one of them is somebody else's.
     other = stage.folder / "other"
     run(stage.program, "secret", "new", "--secret-file", other)
     said = desk.must(4, "status", desk.site, secret=other)
     assert said.count("shows the certificate") == 3, said
+    golden(desk, "another-secret", secret=other)
     # Somebody is trusted whom no profile names.
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1", "-nodes", "-days", "30", "-subj",
         "/CN=stranger", "-keyout", stage.folder / "stranger.key", "-out", stage.folder / "stranger.crt")
@@ -116,11 +172,13 @@ def seen_from_the_desk(stage):
     assert "not declared: a trusted client certificate, stranger" in said, said
     found = findings(desk, 1)
     assert len(found) == 1 and "stranger" in found[0]["message"], found
+    golden(desk, "stranger")
     # The founder is off: another one tells of it.
     one.power_cut()
     one.cable(False)
     desk.until("node1 is missed", ["offline", "online", "online"])
-    assert desk.status(3)["through"] == "node2"
+    wait(30, "node2 tells of it", lambda: desk.status(3)["through"] == "node2")
+    golden(desk, "founder-off")
     # No majority any more.
     two.power_cut()
     two.cable(False)
@@ -128,6 +186,10 @@ def seen_from_the_desk(stage):
     assert "no majority of its voters" in said and "no member could be asked" in said, said
     refused = desk.must(1, "apply", desk.site)
     assert "no member of three answers" in refused, refused
+    golden(desk, "no-majority")
+    three.power_cut()
+    three.cable(False)
+    golden(desk, "all-off")
 
 
 def findings(desk, code):
