@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::ask::{AskError, block_on, connection, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
 use super::notes::RETURN;
-use super::plan::{Plan, Step};
 use super::seen::{Identity, Member};
+use super::step::{Plan, Step};
 use super::votes;
 use crate::model::Cluster;
 use crate::seed::ClusterKeys;
@@ -58,8 +58,11 @@ pub fn apply(
     told: &mut dyn FnMut(&Step),
 ) -> Result<(), ApplyError> {
     let connections = connections(cluster, keys)?;
-    let names = cluster.hosts.iter().map(|host| host.name.as_str());
-    let hosts: Vec<(&str, &Connection)> = names.zip(&connections).collect();
+    let desk = Desk {
+        cluster,
+        keys,
+        connections: &connections,
+    };
     block_on(async {
         // Who has answered is asked first the next time: a host that is off costs its time-out once.
         let mut first = 0;
@@ -68,11 +71,7 @@ pub fn apply(
                 (0, _) => "nothing before it was changed; run it again".to_owned(),
                 (at, all) => format!("{at} of {all} steps are done, and a second run goes on from there"),
             };
-            let taken = match step {
-                Step::GivePairTo { member, .. } => give_pair_to(cluster, keys, member).await,
-                _ => one_step(cluster, keys, &hosts, &mut first, step).await,
-            };
-            taken.map_err(|trouble| match trouble {
+            desk.step(step, &mut first).await.map_err(|trouble| match trouble {
                 None => ApplyError::NobodyAnswers {
                     cluster: cluster.name.to_string(),
                     done: done(),
@@ -96,224 +95,215 @@ const TRIES: usize = 6;
 /// A database that has lost its leader has another one after seconds.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Carries out one step; the error has the member that was asked, if there was one.
-async fn one_step(
-    cluster: &Cluster,
-    keys: &ClusterKeys,
-    hosts: &[(&str, &Connection)],
-    first: &mut usize,
-    step: &Step,
-) -> Result<(), Option<(String, Unanswered)>> {
-    // The one that leaves may be the one that was asked before.
-    let leaving = match step {
-        Step::Remove { member, .. } | Step::Evacuate { member } | Step::TakeVote { member, .. } => member.as_str(),
-        _ => "",
-    };
-    let repeatable = !matches!(
-        step,
-        Step::Evacuate { .. } | Step::DeclarePool { .. } | Step::MakePool { .. } | Step::GivePair { .. }
-    );
-    let mut tries = 1;
-    loop {
-        let trouble = match answering(hosts, *first, leaving).await {
-            None => None,
-            Some((at, members)) => {
-                *first = at;
-                let (name, connection) = hosts[at];
-                let done = match step {
-                    Step::TakeVote { member, address } => take_vote(cluster, keys, at, member, address).await,
-                    Step::HandKey { host } => hand_key(keys, hosts, host).await,
-                    _ => carry_out(connection, step, keys, &members, tries > 1).await,
-                };
-                match done {
-                    Ok(()) => return Ok(()),
-                    Err(why) => Some((name.to_owned(), why)),
-                }
-            }
-        };
-        let passes = match &trouble {
-            None => true,
-            Some((_, Unanswered::Refused { code, .. })) => *code >= 500,
-            Some((_, why)) => matches!(
-                why,
-                Unanswered::Hangs | Unanswered::Silent(_) | Unanswered::NotListening
-            ),
-        };
-        if !passes || !repeatable || tries == TRIES {
-            return Err(trouble);
-        }
-        tries += 1;
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// A member whose database answers, and who is on record: the first one from `first` on, and another one than `leaving`.
-async fn answering(hosts: &[(&str, &Connection)], first: usize, leaving: &str) -> Option<(usize, Vec<Member>)> {
-    let from_first = (first..hosts.len()).chain(0..first);
-    for at in from_first.filter(|at| hosts[*at].0 != leaving) {
-        if let Ok(members) = members(hosts[at].1).await
-            && !members.is_empty()
-        {
-            return Some((at, members));
-        }
-    }
-    None
-}
-
-/// Through the host's own certificate, which is a member's: so it may speak to the database, and only it and its like.
-async fn take_vote(
-    cluster: &Cluster,
-    keys: &ClusterKeys,
-    through: usize,
-    member: &str,
-    address: &str,
-) -> Result<(), Unanswered> {
-    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
-    let Some((_, own)) = hosts.find(|(host, _)| host.name.as_str() == member) else {
-        return Err(Unanswered::Nonsense(format!("{member} has no keys")));
-    };
-    let to = |at: usize| {
-        let connection = connection(&cluster.hosts[at], &keys.hosts[at], keys, Some(&own.server));
-        connection.map_err(|why| Unanswered::Nonsense(why.to_string()))
-    };
-    let leader = votes::leader(&to(through)?).await?;
-    let Some(at) = cluster
-        .hosts
-        .iter()
-        .position(|host| host.endpoint().to_string() == leader)
-    else {
-        let why = format!("its database is led by {leader}, which is not declared");
-        return Err(Unanswered::Nonsense(why));
-    };
-    votes::make_spare(&to(at)?, address).await
-}
-
-/// Over a connection that is pinned to the host's own certificate: nobody else can read it.
-async fn hand_key(keys: &ClusterKeys, hosts: &[(&str, &Connection)], name: &str) -> Result<(), Unanswered> {
-    let key = String::from_utf8_lossy(keys.cluster.private_key_pem.expose());
-    let body = json!({"config": {RETURN: key}});
-    let Some((_, host)) = hosts.iter().find(|(host, _)| *host == name) else {
-        return Err(Unanswered::Nonsense(format!("{name} is not declared")));
-    };
-    host.get("/1.0").await?;
-    if host.identity() != Some(Identity::Own) {
-        return Err(Unanswered::Refused {
-            code: 409,
-            text: "it is a member by now".to_owned(),
-        });
-    }
-    host.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
-}
-
-/// The cluster's pair as LXD's API takes it.
-fn pair(keys: &ClusterKeys) -> Result<Value, Unanswered> {
-    let key = std::str::from_utf8(keys.cluster.private_key_pem.expose());
-    let key = key.map_err(|why| Unanswered::Nonsense(why.to_string()))?;
-    Ok(json!({"cluster_certificate": keys.cluster.certificate_pem, "cluster_certificate_key": key}))
-}
-
-/// Gives one member the cluster's pair, which shows another one than its peers and so may have no database to ask. It takes it from
-/// whom it knows for a member, and from 5.21 on from nobody else: the desk says it with that member's own key.
-async fn give_pair_to(cluster: &Cluster, keys: &ClusterKeys, member: &str) -> Result<(), Option<(String, Unanswered)>> {
-    let mut hosts = cluster.hosts.iter().zip(&keys.hosts);
-    let Some((host, own)) = hosts.find(|(host, _)| host.name.as_str() == member) else {
-        return Err(None);
-    };
-    let trouble = |why| Some((member.to_owned(), why));
-    let connection = connection(host, own, keys, Some(&own.server));
-    let connection = connection.map_err(|why| trouble(Unanswered::Nonsense(why.to_string())))?;
-    let body = pair(keys).map_err(trouble)?;
-    let connection = connection.into_peer();
-    let given = connection.change(Method::PUT, CLUSTER_PAIR, &body, ANSWER_TIMEOUT);
-    given.await.map_err(trouble)
-}
-
 const CLUSTER_PAIR: &str = "/1.0/cluster/certificate";
 
-async fn carry_out(
-    connection: &Connection,
-    step: &Step,
-    keys: &ClusterKeys,
-    members: &[Member],
-    again: bool,
-) -> Result<(), Unanswered> {
-    let post =
-        |path: String, body: Value| async move { connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await };
-    let on_record = |name: &str| members.iter().find(|member| member.name == name);
-    match step {
-        Step::Trust {
-            name,
-            type_,
-            fingerprint,
-            certificate,
-        } => {
-            let path = format!("/1.0/certificates/{fingerprint}");
-            let is_there = connection.get(&path).await.is_ok();
-            // It has joined by now, or another desk was quicker.
-            if is_there && (!again || on_record(name).is_some()) {
-                return Ok(());
+/// What has to be known to carry out a step.
+struct Desk<'a> {
+    cluster: &'a Cluster,
+    keys: &'a ClusterKeys,
+    /// One for each declared host, in their order.
+    connections: &'a [Connection],
+}
+
+impl Desk<'_> {
+    /// Carries out one step; the error has the member that was asked, if there was one.
+    async fn step(&self, step: &Step, first: &mut usize) -> Result<(), Option<(String, Unanswered)>> {
+        // The one that leaves may be the one that was asked before.
+        let leaving = match step {
+            Step::Remove { member, .. } | Step::Evacuate { member } | Step::TakeVote { member, .. } => member.as_str(),
+            _ => "",
+        };
+        let repeatable = !matches!(
+            step,
+            Step::Evacuate { .. }
+                | Step::DeclarePool { .. }
+                | Step::MakePool { .. }
+                | Step::GivePair { .. }
+                | Step::GivePairTo { .. }
+        );
+        let mut tries = 1;
+        loop {
+            let through = match step {
+                // It shows another pair than its peers, and may have no database to be asked through.
+                Step::GivePairTo { member, .. } => self.position(member).map(|at| (at, Vec::new())),
+                _ => self.answering(*first, leaving).await,
+            };
+            let trouble = match through {
+                None => None,
+                Some((at, members)) => {
+                    *first = at;
+                    match self.carry_out(at, step, &members, tries > 1).await {
+                        Ok(()) => return Ok(()),
+                        Err(why) => Some((self.cluster.hosts[at].name.to_string(), why)),
+                    }
+                }
+            };
+            let passes = match &trouble {
+                None => true,
+                Some((_, Unanswered::Refused { code, .. })) => *code >= 500,
+                Some((_, why)) => matches!(
+                    why,
+                    Unanswered::Hangs | Unanswered::Silent(_) | Unanswered::NotListening
+                ),
+            };
+            if !passes || !repeatable || tries == TRIES {
+                return Err(trouble);
             }
-            if is_there {
-                // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know
-                // it until it is written once more.
-                delete(connection, &path, ANSWER_TIMEOUT).await?;
+            tries += 1;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.cluster.hosts.iter().position(|host| host.name.as_str() == name)
+    }
+
+    /// A member whose database answers, and who is on record: the first one from `first` on, and another one than `leaving`.
+    async fn answering(&self, first: usize, leaving: &str) -> Option<(usize, Vec<Member>)> {
+        let from_first = (first..self.connections.len()).chain(0..first);
+        for at in from_first.filter(|at| self.cluster.hosts[*at].name.as_str() != leaving) {
+            if let Ok(members) = members(&self.connections[at]).await
+                && !members.is_empty()
+            {
+                return Some((at, members));
             }
-            let body = json!({"type": type_, "name": name, "certificate": certificate, "restricted": false});
-            connection
-                .change(Method::POST, "/1.0/certificates", &body, ANSWER_TIMEOUT)
-                .await
         }
-        Step::Distrust { fingerprint, .. } => {
-            delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
-        }
-        Step::Note { key, value } => {
-            let body = json!({"config": {key: value}});
-            connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
-        }
-        Step::GivePair { .. } => match members.iter().find(|member| member.status == "Offline") {
-            Some(away) => Err(Unanswered::Refused {
+        None
+    }
+
+    /// A connection to a host with the pair of a member: there are things that LXD takes from no client.
+    fn as_member(&self, at: usize, member: &str) -> Result<Connection, Unanswered> {
+        let Some(own) = self.position(member).map(|own| &self.keys.hosts[own].server) else {
+            return Err(Unanswered::Nonsense(format!("{member} is not declared")));
+        };
+        let connection = connection(&self.cluster.hosts[at], &self.keys.hosts[at], self.keys, Some(own));
+        connection.map_err(|why| Unanswered::Nonsense(why.to_string()))
+    }
+
+    /// Whom the member that is asked calls the leader of the database is the one that can take a vote.
+    async fn take_vote(&self, through: usize, member: &str, address: &str) -> Result<(), Unanswered> {
+        let leader = votes::leader(&self.as_member(through, member)?).await?;
+        let mut hosts = self.cluster.hosts.iter();
+        let Some(at) = hosts.position(|host| host.endpoint().to_string() == leader) else {
+            let why = format!("its database is led by {leader}, which is not declared");
+            return Err(Unanswered::Nonsense(why));
+        };
+        votes::make_spare(&self.as_member(at, member)?, address).await
+    }
+
+    /// Over a connection that is pinned to the host's own certificate: nobody else can read it.
+    async fn hand_key(&self, name: &str, members: &[Member]) -> Result<(), Unanswered> {
+        let Some(host) = self.position(name).map(|at| &self.connections[at]) else {
+            return Err(Unanswered::Nonsense(format!("{name} is not declared")));
+        };
+        host.get("/1.0").await?;
+        let is_away = |member: &Member| member.name == name && member.status == "Offline";
+        if host.identity() != Some(Identity::Own) || !members.iter().any(is_away) {
+            return Err(Unanswered::Refused {
                 code: 409,
-                text: format!("{} is offline by now, and nobody was given the pair", away.name),
-            }),
-            None => {
+                text: format!("{name} is a member that is there by now, or none any more"),
+            });
+        }
+        let body = json!({"config": {RETURN: self.cluster_key()?}});
+        host.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
+    }
+
+    fn cluster_key(&self) -> Result<&str, Unanswered> {
+        let key = std::str::from_utf8(self.keys.cluster.private_key_pem.expose());
+        key.map_err(|why| Unanswered::Nonsense(why.to_string()))
+    }
+
+    /// The cluster's pair as LXD's API takes it.
+    fn pair(&self) -> Result<Value, Unanswered> {
+        let certificate = &self.keys.cluster.certificate_pem;
+        Ok(json!({"cluster_certificate": certificate, "cluster_certificate_key": self.cluster_key()?}))
+    }
+
+    async fn carry_out(&self, at: usize, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
+        let connection = &self.connections[at];
+        let post = |path: String, body: Value| async move {
+            connection.change(Method::POST, &path, &body, WORK_TIMEOUT).await
+        };
+        let on_record = |name: &str| members.iter().find(|member| member.name == name);
+        match step {
+            Step::Trust {
+                name,
+                type_,
+                fingerprint,
+                certificate,
+            } => {
+                let path = format!("/1.0/certificates/{fingerprint}");
+                let is_there = connection.get(&path).await.is_ok();
+                // It has joined by now, or another desk was quicker.
+                if is_there && (!again || on_record(name).is_some()) {
+                    return Ok(());
+                }
+                if is_there {
+                    // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know
+                    // it until it is written once more.
+                    delete(connection, &path, ANSWER_TIMEOUT).await?;
+                }
+                let body = json!({"type": type_, "name": name, "certificate": certificate, "restricted": false});
                 connection
-                    .change(Method::PUT, CLUSTER_PAIR, &pair(keys)?, WORK_TIMEOUT)
+                    .change(Method::POST, "/1.0/certificates", &body, ANSWER_TIMEOUT)
                     .await
             }
-        },
-        // To that member alone, and not through another one.
-        Step::GivePairTo { .. } => Ok(()),
-        Step::Evacuate { member } => {
-            let path = format!("/1.0/cluster/members/{member}/state");
-            post(path, json!({"action": "evacuate"})).await
-        }
-        Step::Remove { member, lost: false } => {
-            delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await
-        }
-        Step::Remove { member, lost: true } => match on_record(member) {
-            // What was decided was decided of one that is away.
-            Some(found) if found.status != "Offline" => Err(Unanswered::Refused {
-                code: 409,
-                text: format!("{member} is {} again, and was not removed", found.status.to_lowercase()),
-            }),
-            _ => {
-                let path = format!("/1.0/cluster/members/{member}?force=1");
-                delete(connection, &path, WORK_TIMEOUT).await
+            Step::Distrust { fingerprint, .. } => {
+                delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
             }
-        },
-        // Neither is a matter of the member that is asked for the cluster.
-        Step::TakeVote { .. } | Step::HandKey { .. } => Ok(()),
-        Step::DeclarePool {
-            pool,
-            driver,
-            member,
-            source,
-        } => {
-            let body = json!({"name": pool, "driver": driver, "config": {"source": source}});
-            post(format!("/1.0/storage-pools?target={member}"), body).await
-        }
-        Step::MakePool { pool, driver } => {
-            post("/1.0/storage-pools".to_owned(), json!({"name": pool, "driver": driver})).await
+            Step::Note { key, value } => {
+                let body = json!({"config": {key: value}});
+                connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
+            }
+            Step::GivePair { .. } => match members.iter().find(|member| member.status == "Offline") {
+                Some(away) => Err(Unanswered::Refused {
+                    code: 409,
+                    text: format!("{} is offline by now, and nobody was given the pair", away.name),
+                }),
+                None => {
+                    connection
+                        .change(Method::PUT, CLUSTER_PAIR, &self.pair()?, WORK_TIMEOUT)
+                        .await
+                }
+            },
+            // It takes it from whom it knows for a member, and from 5.21 on from nobody else.
+            Step::GivePairTo { member, .. } => {
+                let peer = self.as_member(at, member)?.into_peer();
+                peer.change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
+                    .await
+            }
+            Step::Evacuate { member } => {
+                let path = format!("/1.0/cluster/members/{member}/state");
+                post(path, json!({"action": "evacuate"})).await
+            }
+            Step::Remove { member, lost: false } => {
+                delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await
+            }
+            Step::Remove { member, lost: true } => match on_record(member) {
+                // What was decided was decided of one that is away.
+                Some(found) if found.status != "Offline" => Err(Unanswered::Refused {
+                    code: 409,
+                    text: format!("{member} is {} again, and was not removed", found.status.to_lowercase()),
+                }),
+                _ => {
+                    let path = format!("/1.0/cluster/members/{member}?force=1");
+                    delete(connection, &path, WORK_TIMEOUT).await
+                }
+            },
+            Step::TakeVote { member, address } => self.take_vote(at, member, address).await,
+            Step::HandKey { host } => self.hand_key(host, members).await,
+            Step::DeclarePool {
+                pool,
+                driver,
+                member,
+                source,
+            } => {
+                let body = json!({"name": pool, "driver": driver, "config": {"source": source}});
+                post(format!("/1.0/storage-pools?target={member}"), body).await
+            }
+            Step::MakePool { pool, driver } => {
+                post("/1.0/storage-pools".to_owned(), json!({"name": pool, "driver": driver})).await
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Deciding how a member whose system disk died comes back with its pools. Pure, as all that decides.
 
-use super::notes::RETURN;
-use super::plan::{Plan, Refusal, Step, living, member, refuse};
+use super::notes::{FIRST_BOOT, RETURN};
+use super::plan::{living, member};
 use super::seen::{Answer, Identity, Seen, Server, Told};
-use crate::cluster::notes::FIRST_BOOT;
+use super::step::{Plan, Refusal, Step, refuse};
 use crate::model::Cluster;
 
 /// Brings a member back that was installed anew beside its own data disks: its vote in the database goes until its copy is whole

@@ -14,23 +14,27 @@ mod notes;
 mod plan;
 mod records;
 mod rescue;
+mod retire;
 mod rotate;
 mod seen;
 mod status;
+mod step;
 mod verify;
 mod votes;
 
 pub use apply::{ApplyError, apply};
 pub use ask::{AskError, look};
 pub use bring_back::bring_back;
-pub use plan::{Leaving, Left, Plan, Refusal, Step, admit, plan, retire, retired};
+pub use plan::{admit, plan};
 pub use records::{RecordsOf, records};
 pub use rescue::rescue;
+pub use retire::{Leaving, retire, retired};
 pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,
 };
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
+pub use step::{Left, Plan, Refusal, Step};
 pub use verify::{Example, Shown, Wish, verify};
 pub(crate) use verify::{FAMILY, rules};

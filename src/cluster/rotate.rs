@@ -2,10 +2,9 @@
 //! is known to work.
 
 use super::notes::Of;
-use super::plan::{
-    Certified, Left, Plan, Refusal, Step, clients, living, member, refuse, same_founding, tombstone, trusts,
-};
+use super::plan::{Certified, clients, living, member, same_founding, tombstone, trusts};
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen};
+use super::step::{Left, Plan, Refusal, Step, refuse};
 use crate::model::Cluster;
 use crate::seed::ClusterKeys;
 use crate::trust::{DESK_NAME, KeyPair};

@@ -32,7 +32,8 @@ struct Node {
 pub(super) async fn leader(member: &Connection) -> Result<String, Unanswered> {
     within(async {
         let mut link = open(member).await?;
-        let mut answer = Words(call(&mut link, LEADER, &[0]).await?);
+        let answer = call(&mut link, LEADER, &[0]).await?;
+        let mut answer = Words(&answer);
         answer.number()?;
         match answer.text()? {
             none if none.is_empty() => Err(nonsense("the database has no leader at this moment")),
@@ -47,7 +48,8 @@ pub(super) async fn leader(member: &Connection) -> Result<String, Unanswered> {
 pub(super) async fn make_spare(leader: &Connection, address: &str) -> Result<(), Unanswered> {
     within(async {
         let mut link = open(leader).await?;
-        let mut answer = Words(call(&mut link, CLUSTER, &[WITH_ROLES]).await?);
+        let answer = call(&mut link, CLUSTER, &[WITH_ROLES]).await?;
+        let mut answer = Words(&answer);
         let count = answer.number()?;
         for _ in 0..count {
             let node = Node {
@@ -101,7 +103,7 @@ async fn call(
     let mut body = vec![0; count as usize * 8];
     link.read_exact(&mut body).await.map_err(|why| lost(&why))?;
     if head[4] == FAILURE {
-        let mut words = Words(body);
+        let mut words = Words(&body);
         let code = words.number()?;
         return Err(Unanswered::Refused {
             // As a trouble that may pass: an election, or a change that is under way.
@@ -113,16 +115,15 @@ async fn call(
 }
 
 /// What is left of an answer.
-struct Words(Vec<u8>);
+struct Words<'a>(&'a [u8]);
 
-impl Words {
+impl Words<'_> {
     fn number(&mut self) -> Result<u64, Unanswered> {
         let Some((word, rest)) = self.0.split_first_chunk::<8>() else {
             return Err(nonsense("the database's answer is too short"));
         };
-        let number = u64::from_le_bytes(*word);
-        self.0 = rest.to_vec();
-        Ok(number)
+        self.0 = rest;
+        Ok(u64::from_le_bytes(*word))
     }
 
     fn text(&mut self) -> Result<String, Unanswered> {
@@ -131,7 +132,7 @@ impl Words {
             return Err(nonsense("the database's answer has a text without an end"));
         };
         let text = String::from_utf8_lossy(&self.0[..end]).into_owned();
-        self.0.drain(..self.0.len().min((end / 8 + 1) * 8));
+        self.0 = self.0.get((end / 8 + 1) * 8..).unwrap_or_default();
         Ok(text)
     }
 }
@@ -155,13 +156,13 @@ mod tests {
         let mut body = 3_u64.to_le_bytes().to_vec();
         body.extend(b"10.77.0.13:8443\0");
         body.extend(7_u64.to_le_bytes());
-        let mut words = Words(body);
+        let mut words = Words(&body);
         assert_eq!(words.number().unwrap(), 3);
         assert_eq!(words.text().unwrap(), "10.77.0.13:8443");
         assert_eq!(words.number().unwrap(), 7);
         assert!(words.number().is_err() && words.text().is_err());
-        assert!(Words(b"no end".to_vec()).text().is_err());
-        assert_eq!(Words(b"short\0".to_vec()).text().unwrap(), "short");
+        assert!(Words(b"no end").text().is_err());
+        assert_eq!(Words(b"short\0").text().unwrap(), "short");
     }
 
     #[tokio::test]

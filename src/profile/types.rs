@@ -193,6 +193,13 @@ impl TrustFor {
     }
 }
 
+/// The one word of a key that takes something else, too.
+fn only_none(text: &str) -> Result<(), Misfit> {
+    let similar = did_you_mean(text, ["none"].into_iter());
+    let misfit = || Misfit::from("there is no such choice".to_owned()).suggestion(similar);
+    (text == "none").then_some(()).ok_or_else(misfit)
+}
+
 /// The word of [`TrustFor::Ever`].
 struct NoEnd;
 
@@ -200,10 +207,7 @@ impl FromText for NoEnd {
     const EXPECTED: &'static str = "`none`, or a number of days such as 14";
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let similar = did_you_mean(text, ["none"].into_iter());
-        (text == "none")
-            .then_some(Self)
-            .ok_or_else(|| Misfit::from("there is no such choice".to_owned()).suggestion(similar))
+        only_none(text).map(|()| Self)
     }
 
     fn limits() -> Value {
@@ -248,10 +252,7 @@ impl FromText for NoDesk {
     const EXPECTED: &'static str = "`none`, or a mapping such as {generation: 2}";
 
     fn from_text(text: &str) -> Result<Self, Misfit> {
-        let similar = did_you_mean(text, ["none"].into_iter());
-        (text == "none")
-            .then_some(Self)
-            .ok_or_else(|| Misfit::from("there is no such choice".to_owned()).suggestion(similar))
+        only_none(text).map(|()| Self)
     }
 
     fn limits() -> Value {

@@ -48,11 +48,12 @@ impl Scripts {
             include_str!("../../templates/first-boot/values.sh"),
             shell::escape,
         )?;
+        let unit = without_comments(UNIT);
         Ok(Self {
             tera,
             unit: Script {
-                gzip: encoding::gzip(UNIT.as_bytes(), Compression::best()),
-                text: UNIT.to_owned(),
+                gzip: encoding::gzip(unit.as_bytes(), Compression::best()),
+                text: unit,
             },
             bootcmd: Bootcmd {
                 prepare: without_comments(include_str!("../../templates/first-boot/prepare.sh")),

@@ -147,13 +147,14 @@ await_cluster() {
 }
 
 # Two majorities of the declared hosts share a host, so a cluster that ever had one cannot be missed. Whoever answers under
-# a third certificate may be a member of a cluster whose certificate was replaced: then nobody can know.
+# a third certificate may be a member of a cluster whose certificate was replaced: then nobody can know, and one that may found alone
+# cannot either.
 may_found() {
     local name state never=1
     while IFS=$'\t' read -r name state _; do
         case $state in
         never) never=$((never + 1)) ;;
-        other) [[ $ALONE = yes ]] || return 1 ;;
+        other) return 1 ;;
         esac
     done <<<"$1"
     [[ $ALONE = yes ]] || ((never * 2 > ${#MEMBERS[@]}))
@@ -325,7 +326,7 @@ read_record() {
         answer=$(ask GET '/1.0/cluster/members?recursion=1' \
             "[m['status'] + ' ' + m['url'].split('//')[-1] for m in d if m['server_name'] == '$HOST']") ||
             later "the cluster $CLUSTER stands ($PEER shows its certificate), but it does not list its members (${answer#\? }): is" \
-                "a majority of them on?"
+                "a majority of them on? $(! has_desk || at_desk rescue)"
         read -r RECORD RECORD_AT <<<"$answer" || true
         if [[ $RECORD != Online ]] || ((SECONDS - began >= 40)); then
             return 0

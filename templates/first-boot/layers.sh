@@ -8,6 +8,7 @@
 #   on TEXT                  a thing that is there, in words
 #   id TEXT                  what makes it that very thing: UUIDs and names
 #   ours TEXT                what lxseed or LXD may have made as a volume or a pool
+#   host NAME                the host that last wrote to it, where it says so
 #   part KIND UUID NAME      what may reach over several disks
 #   region OFFSET LENGTH     where a thing lies, the outer before the inner
 read -r -d '' PY_LAYERS <<'PY' || true
@@ -67,6 +68,8 @@ def md(at, length, where, depth):
         # Installers number their arrays; lxseed's have their volume's name.
         if not re.match(r"[0-9]*\Z", volume):
             say("ours", "the md array %s%s" % (volume, " of the host " + host if host else ""))
+            if host:
+                say("host", host)
         if begin < length:
             walk(at + begin, min(span or length, length - begin), "the md array " + name, depth + 1)
 
@@ -109,6 +112,8 @@ def zfs(at, length, where):
         there("ZFS pool " + name, where)
         say("id", "zpool %s %s %s" % (identity, name, found.get("guid", 0)))
         say("ours", "the zpool " + name)
+        if "hostname" in found:
+            say("host", found["hostname"])
         if identity:
             say("part", "zpool", str(identity), name)
 
@@ -176,6 +181,8 @@ def metadata(at, header):
             continue
         for name, group in groups.items():
             if isinstance(group, dict) and isinstance(group.get("id"), str):
+                if groups.get("creation_host"):
+                    say("host", clean(str(groups["creation_host"])))
                 return clean(name), group
     return None, None
 

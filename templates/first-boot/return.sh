@@ -8,7 +8,7 @@
 # returning: the desk has said so, and the cluster's key is here. It goes once LXD is that member.
 
 # Why what is on the disks does not come back by itself.
-WHY_NOT='its cluster could not be asked'
+WHY_NOT='that takes a desk, and a cluster that answers'
 
 # Returns at once but on a member that is on record, away, and has its pools here; then once the desk says so.
 await_return() {
@@ -28,7 +28,7 @@ await_return() {
     fi
     own=$(sql global "SELECT p.name || ' ' || driver || ' ' || value FROM storage_pools_config JOIN storage_pools p ON p.id = storage_pool_id \
 WHERE node_id = (SELECT id FROM nodes WHERE name = '$HOST') AND key = CASE driver WHEN 'zfs' THEN 'zfs.pool_name' \
-WHEN 'lvm' THEN 'lvm.vg_name' ELSE 'source' END" '[r[0] for r in list(d.values())[0][0]["rows"]]') ||
+WHEN 'lvm' THEN 'lvm.vg_name' ELSE 'source' END ORDER BY p.name" '[r[0] for r in list(d.values())[0][0]["rows"]]') ||
         later "the cluster does not list its pools: ${own#\? }"
     WHY_NOT=$(not_as_on_record "$own")
     if [[ -n $WHY_NOT ]]; then
@@ -47,7 +47,8 @@ WHEN 'lvm' THEN 'lvm.vg_name' ELSE 'source' END" '[r[0] for r in list(d.values()
         sleep 3
         spent=$((spent + 3))
     done
-    put "$ETC/tls/cluster.key" 0600 <<<"$key"
+    # Not by `<<<`, for which bash writes a file.
+    printf '%s\n' "$key" | put "$ETC/tls/cluster.key" 0600
     pair_fits "$ETC/tls/cluster.crt" "$ETC/tls/cluster.key" || later "this is not the cluster's key"
     read_founding
     while read -r pool _; do
@@ -85,8 +86,9 @@ holds_pools() {
     return "$found"
 }
 
-# What of the pools on record is not here, in words. LXD knows a btrfs by its UUID, a zpool and a volume group by their name, and a folder
-# by its path. The other half of a mirror may be a new disk.
+# What of the pools on record is not here, in words. LXD knows a btrfs by its UUID, but a zpool and a volume group by their name and a
+# folder by its path, which are the same on every member: those have to be this host's by what else they say, or lie on a disk that
+# the profile knows by more than its place. The other half of a mirror may be a new disk.
 not_as_on_record() {
     local pool driver value i slot wanted on here differs=''
     while read -r pool driver value; do
@@ -104,7 +106,9 @@ not_as_on_record() {
         on='' here=''
         for slot in $(slots_of_pool "$i"); do
             look_into "${SLOT_DISK[$slot]}"
-            if tr '\t' ' ' <"$RUN/layers" | grep "^$wanted" >/dev/null; then
+            if ! layer host | grep -vxF "$HOST" >/dev/null &&
+                [[ $driver != dir || ${SLOT_BY[$slot]} != by_path || -n $(layer host) ]] &&
+                tr '\t' ' ' <"$RUN/layers" | grep "^$wanted" >/dev/null; then
                 here=yes
             elif [[ -n $(layer on) ]]; then
                 on=yes
@@ -177,11 +181,13 @@ come_back() {
     marked returning || return 0
     if [[ ! -e $LXD_DIR/cluster.crt ]]; then
         if ! find_peer "$(survey)" || ! trusted_by_peer; then
-            later "the cluster $CLUSTER does not answer"
+            later "the cluster $CLUSTER does not answer. $(at_desk status)"
         fi
         read_record
         if [[ $RECORD != Offline ]]; then
             # Given up at the desk meanwhile, or a second machine.
+            overwrite "$ETC/tls/cluster.key"
+            printf '{"config": {"user.lxseed.return": ""}}' | lxd_api PATCH /1.0 >"$RUN/answer" || true
             rm -rf "$STATE/volumes"
             unmark returning
             decide_on_record

@@ -23,8 +23,8 @@ def swap(host):
     held.unlink()
 
 
-def waits_for_return(host):
-    host.await_said("To bring it back with them: At the desk: lxseed return three/%s" % host.name, 90)
+def waits_for_return(host, cluster="three"):
+    host.await_said("To bring it back with them: At the desk: lxseed return %s/%s" % (cluster, host.name), 90)
 
 
 def leads(host):
@@ -43,13 +43,13 @@ def leads(host):
     wait(60, "%s leads" % host.name, leader, pause=3)
 
 
-def expect_whole(b, host, before):
+def expect_whole(b, host, before, vote=True):
     """The member is what it was: its data, its rows, its vote; and no key lies where none did."""
     host.await_sealed()
     b.expect_formed()
     assert host.inside("cat", PHOTOS).strip() == "wedding-photos"
     assert "web1" in host.lxc("list", "--format", "csv", "-c", "n")
-    wait(60, "%s has a vote" % host.name, lambda: "database" in str(host.api("/1.0/cluster/members/%s" % host.name)["roles"]))
+    wait(60, "%s has a vote" % host.name, lambda: not vote or "database" in str(host.api("/1.0/cluster/members/%s" % host.name)["roles"]))
     for one in b.hosts.values():
         said = one.dump()
         lost = [line for line in before if line not in said and "user.lxseed." not in line]
@@ -92,6 +92,30 @@ def comes_back_after_10000_writes(stage):
     expect_whole(b, one, before)
     leads(one)
     expect_whole(b, one, before)
+
+
+@test
+def comes_back_of_two(stage):
+    """The lab's size: the joiner, which has no vote, comes back; of the founder, which has the only one, the verb says that nobody answers."""
+    b = stage.bench("two", speed=20)
+    one, two = all_at_once(b)
+    desk = Desk(stage, b)
+    hasty(one)
+    put_records(one, two)
+    before = one.dump()
+    two.power_cut()
+    two.reinstall()
+    two.boot()
+    waits_for_return(two, "two")
+    desk.must(0, "return", "two/node2", desk.site, seconds=310)
+    expect_whole(b, two, before, vote=False)
+    digests = one.digests()
+    one.power_cut()
+    one.reinstall()
+    one.boot()
+    one.await_said("is a majority of them on? At the desk: lxseed rescue", 90)
+    assert "no member of two answers" in desk.must(1, "return", "two/node1", desk.site)
+    assert one.digests() == digests
 
 
 @test

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Run, Site, lxseed, lxseed_through, skip, temp_dir, tool};
+use crate::support::{Run, Site, lxseed, lxseed_through, skip, temp_dir, tool, tool_of_root};
 use tempfile::TempDir;
 
 const FILES: [&str; 3] = ["meta-data", "network-config", "user-data"];
@@ -137,12 +137,6 @@ fn dosfstools_and_mtools_agree_on_the_fat_image() {
             assert!(found == fs::read(host.join(name)).unwrap(), "{name} of {path}");
         }
     }
-}
-
-/// Debian keeps it out of a user's `PATH`.
-fn tool_of_root(name: &str) -> Option<PathBuf> {
-    let path = Path::new("/usr/sbin").join(name);
-    if path.exists() { Some(path) } else { tool(name) }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::super::retire::{Leaving, retire};
 use super::super::verify::world::{Good, World};
 use super::*;
 use crate::model::ClusterParts;

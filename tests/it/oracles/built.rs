@@ -118,7 +118,7 @@ impl Host {
     }
 }
 
-fn unpacked(members: &[u8]) -> Vec<u8> {
+pub(super) fn unpacked(members: &[u8]) -> Vec<u8> {
     let mut content = Vec::new();
     let mut gzip = flate2::read::MultiGzDecoder::new(members);
     gzip.read_to_end(&mut content).expect("content is gzip");

@@ -388,6 +388,12 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The same of one that Debian keeps out of a user's `PATH`.
+pub(crate) fn tool_of_root(name: &str) -> Option<PathBuf> {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.exists() { Some(path) } else { tool(name) }
+}
+
 /// Notes that the running test cannot test anything and why; with `CI=true` that is a failure.
 pub(crate) fn skip(why: &str) {
     assert!(
