@@ -52,6 +52,14 @@ pub static BIONIC: Release = Release {
         default_rounds: 5000,
         rounds: 1000..=999_999_999,
     },
+    // tzdata's NEWS since 2020a, which the media of 18.04.5 and 18.04.6 have. Where the rules became others with the name, the older
+    // one has the same time but for those.
+    newer_zones: &[
+        ("America/Ciudad_Juarez", "America/Ojinaga"),
+        ("America/Coyhaique", "America/Punta_Arenas"),
+        ("Europe/Kyiv", "Europe/Kiev"),
+        ("Pacific/Kanton", "Pacific/Enderbury"),
+    ],
     // Of the server image; useradd fails where a group of the name exists.
     accounts: &[
         "root",

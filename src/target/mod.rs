@@ -61,6 +61,8 @@ pub struct Release {
     pub openssh: OpenSsh,
     /// What follows from its C library for password hashes.
     pub crypt: Crypt,
+    /// Names of time zones that its install media do not know yet, each with one of the same time that they know.
+    pub newer_zones: &'static [(&'static str, &'static str)],
     /// Accounts and groups that a fresh system has.
     pub accounts: &'static [&'static str],
     /// In bytes: below it the system and what the first boot adds to it cannot be.
