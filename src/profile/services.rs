@@ -17,7 +17,7 @@ pub(super) fn zone() -> Value {
 /// A locale's name, as an editor knows it.
 pub(super) fn locale() -> Value {
     form(
-        r"^(C|[a-z]{2,3}_[A-Z]{2})\.UTF-8$",
+        r"^(C\.UTF-8|[a-z]{2,3}_[A-Z]{2}(\.UTF-8)?)$",
         "a language, a country and UTF-8, such as de_DE.UTF-8",
         &["en_US.UTF-8", "de_DE.UTF-8", "C.UTF-8"],
     )

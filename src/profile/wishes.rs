@@ -91,7 +91,10 @@ const WISHES: &[(&[&str], &str)] = &[
     ),
     (&["dhcp", "dhcp4", "dhcp6"], DHCP),
     (&["users", "accounts", "groups", "sudo", "root", "shell"], LOGINS),
-    (&["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"], TIME),
+    (
+        &["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"],
+        TIME,
+    ),
     (&["keyboard", "keyboard_layout"], KEYBOARD),
     (
         &[

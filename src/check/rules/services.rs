@@ -12,6 +12,7 @@ use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
 use crate::profile::{Ntp, Spanned, did_you_mean, quoted, scalar};
 use crate::source::Span;
+use crate::target::Locales;
 
 pub(super) static CHECKS: &[&Check] = &[
     &UNKNOWN_ZONE,
@@ -123,42 +124,35 @@ static INVALID_LOCALE: Check = Check::error(
     &[Edit::Replace(CLUSTER, ADMIN, "locale: de_DE.UTF-8\nadmin:\n")],
 );
 
-/// The locale as its file is called, if it can be told which was meant.
-fn locale_meant(text: &str) -> Option<String> {
+/// The name of the locale that was meant, if it can be told which.
+fn locale_meant(text: &str, locales: &Locales) -> Option<String> {
     // The euro sign is in UTF-8 without being asked for. Other modifiers are part of a name that locale-gen and LANG write in two ways.
     let text = text.strip_suffix("@euro").unwrap_or(text);
-    let (text, charset) = text
-        .split_once('.')
-        .map_or((text, "UTF-8"), |(text, charset)| (text, charset));
+    let (place, charset) = text.split_once('.').unwrap_or((text, "UTF-8"));
     if !charset.replace('-', "").eq_ignore_ascii_case("utf8") {
         return None;
     }
-    if matches!(text, "C" | "POSIX") {
-        return Some("C.UTF-8".to_owned());
+    if matches!(place, "C" | "POSIX") {
+        return locales.named("C");
     }
-    let (language, country) = text.split_once(['_', '-'])?;
-    let is_code = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let fits = (is_code(language, 2) || is_code(language, 3)) && is_code(country, 2);
-    fits.then(|| {
-        format!(
-            "{}_{}.UTF-8",
-            language.to_ascii_lowercase(),
-            country.to_ascii_uppercase()
-        )
-    })
+    let place = place.replace('-', "_");
+    locales.named(locales.places().find(|known| known.eq_ignore_ascii_case(&place))?)
 }
 
 fn invalid_locale(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for locale in site.profiles().filter_map(|profile| profile.locale.as_ref()) {
-        let meant = locale_meant(&locale.value);
+    for profile in site.profiles() {
+        let (Some(locale), Some(release)) = (&profile.locale, release(profile)) else {
+            continue;
+        };
+        let meant = locale_meant(&locale.value, release.locales);
         if meant.as_ref() == Some(&locale.value) {
             continue;
         }
-        let message = format!("{} is not a locale of UTF-8", quoted(&locale.value));
+        let message = format!("{} has no locale {} of UTF-8", release.version, quoted(&locale.value));
         match meant {
             Some(meant) => report
-                .add(locale.span, message, format!("write `locale: {meant}`"))
-                .label("written otherwise")
+                .add(locale.span, message, format!("did you mean `{meant}`?"))
+                .label("not in its list")
                 .fix(locale.span, scalar(&meant)),
             None => report
                 .add(
@@ -166,7 +160,7 @@ fn invalid_locale(site: &SiteView<'_>, report: &mut Report<'_>) {
                     message,
                     "write language, country and character set, such as `de_DE.UTF-8` or `en_GB.UTF-8`",
                 )
-                .label("not a locale"),
+                .label("not in its list"),
         };
     }
 }
@@ -402,6 +396,7 @@ fn time_server_without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::bionic::BIONIC;
 
     #[test]
     fn what_was_meant_is_told() {
@@ -411,7 +406,9 @@ mod tests {
             ("de-DE", Some("de_DE.UTF-8")),
             ("de_DE@euro", Some("de_DE.UTF-8")),
             ("sr_RS@latin", None),
-            ("aa_ER.UTF-8@saaho", None),
+            ("en_IN.UTF-8", Some("en_IN")),
+            ("en_IN", Some("en_IN")),
+            ("dde_DE.UTF-8", None),
             ("C", Some("C.UTF-8")),
             ("POSIX", Some("C.UTF-8")),
             ("de_DE.ISO-8859-1", None),
@@ -419,7 +416,7 @@ mod tests {
             ("de", None),
             ("", None),
         ] {
-            assert_eq!(locale_meant(text).as_deref(), meant, "{text}");
+            assert_eq!(locale_meant(text, BIONIC.locales).as_deref(), meant, "{text}");
         }
         for (text, meant) in [
             ("ntp://ntp.example.org/", Some("ntp.example.org")),

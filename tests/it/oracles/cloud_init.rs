@@ -143,7 +143,10 @@ fn a_time_zone_is_set() {
                 .env("PYTHONDONTWRITEBYTECODE", "1"),
         )
         .expect_exit(0);
-        assert_eq!(fs::read_to_string(etc.path().join("timezone")).unwrap(), format!("{zone}\n"));
+        assert_eq!(
+            fs::read_to_string(etc.path().join("timezone")).unwrap(),
+            format!("{zone}\n")
+        );
         let link = fs::read_link(etc.path().join("localtime")).unwrap();
         assert_eq!(link, Path::new("/usr/share/zoneinfo").join(zone));
     }
