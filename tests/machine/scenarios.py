@@ -156,6 +156,8 @@ def power_on(fleet):
         expect_arrays(machine)
         expect_no_keys(machine)
         expect_own_seed(machine)
+        assert machine.sh("readlink /etc/localtime; cat /etc/timezone /etc/systemd/timesyncd.conf.d/lxseed.conf").splitlines() == [
+            "/usr/share/zoneinfo/Europe/Berlin", "Europe/Berlin", "[Time]", "NTP=10.77.0.1"]
         receipt = machine.json("cat /var/lib/lxseed/receipt.json")
         assert [p["name"] for p in receipt["pools"]] == ["data1", "data2"], receipt["pools"]
         assert receipt["host"] == machine.name and receipt["sealed"]["medium_with_keys"], receipt
