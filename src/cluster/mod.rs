@@ -17,6 +17,7 @@ mod rescue;
 mod retire;
 mod rotate;
 mod seen;
+mod ssh;
 mod status;
 mod step;
 mod verify;
@@ -34,6 +35,7 @@ pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,
 };
+pub use ssh::{Ssh, SshError};
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
 pub use step::{Left, Plan, Refusal, Step};
 pub use verify::{Example, Shown, Wish, verify};
