@@ -144,3 +144,24 @@ def upgraded(stage):
     assert made == ["refresh lxd --revision=26900"] * len(made) and len(made) == 4, made
     expect_all(desk.must(0, *WISH, desk.site), "every member has revision 26900 of 5.0/candidate: nothing to do")
     assert refreshes(b) == made, refreshes(b)
+    evacuated(b, desk, one, two)
+
+
+def evacuated(b, desk, one, two):
+    """Cut off while one member is evacuated; the second run brings its instances back, and leaves alone whom a person has evacuated."""
+    def members():
+        return {member["server_name"]: member["status"] for member in one.api("/1.0/cluster/members?recursion=1")}
+
+    def notes():
+        return [key for key in one.api("/1.0")["config"] if "evacuated" in key]
+
+    wish = ("upgrade", "--channel", "5.0/edge", desk.site)
+    begun = desk.begin(*wish, "--evacuate")
+    first, = wait(120, "one is refreshed", lambda: [host for host in b.hosts.values() if snap(host)[0] == 26950])
+    begun.send_signal(signal.SIGKILL)
+    begun.communicate()
+    said = desk.must(0, *wish)
+    expect_all(said, "  done: bring the instances of %s back to it" % first.name, "every member has revision 26950 of 5.0/edge, and answers")
+    assert set(members().values()) == {"Online"} and notes() == [], (members(), notes())
+    assert one.api("/1.0/instances/web1")["location"] == two.name, one.api("/1.0/instances/web1")
+    expect_all(desk.must(0, *wish), "every member has revision 26950 of 5.0/edge: nothing to do")
