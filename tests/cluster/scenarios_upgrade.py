@@ -46,11 +46,18 @@ def with_key(stage):
     return ("cluster.yaml", known, (stage.folder / "id.pub").read_text().strip())
 
 
-def let_in(b):
+def formed(stage):
+    """A cluster of three with something in it, whose hosts let the desk in."""
+    b = stage.bench("three", speed=20, edits=[with_key(stage)])
     hosts = b.add_all()
     for host in hosts:
         host.setting("sshd", "yes")
-    return hosts
+        host.boot()
+    for host in hosts:
+        host.await_sealed()
+    b.expect_formed()
+    put_records(hosts[0], hosts[1])
+    return b, Person(stage, b), hosts
 
 
 def back_with(b, host, key):
@@ -86,15 +93,7 @@ def lasting(host):
 def upgraded(stage):
     """Three members get another LXD, one after the other, cut off after the first and stopped at the second; all of them before, where one
     is off, has another SSH host key, does not let one in, or would go back. Instances and pools are the same, and so are the holds."""
-    b = stage.bench("three", speed=20, edits=[with_key(stage)])
-    desk = Person(stage, b)
-    one, two, three = let_in(b)
-    for host in (one, two, three):
-        host.boot()
-    for host in (one, two, three):
-        host.await_sealed()
-    b.expect_formed()
-    put_records(one, two)
+    b, desk, (one, two, three) = formed(stage)
     records, before = lasting(one), extensions(one)
     # What it refuses, it refuses before anything is touched.
     expect_all(desk.must(2, "upgrade", "--channel", "6/stable", desk.site), "asks for kernel 6.8")
@@ -144,11 +143,12 @@ def upgraded(stage):
     assert made == ["refresh lxd --revision=26900"] * len(made) and len(made) == 4, made
     expect_all(desk.must(0, *WISH, desk.site), "every member has revision 26900 of 5.0/candidate: nothing to do")
     assert refreshes(b) == made, refreshes(b)
-    evacuated(b, desk, one, two)
 
 
-def evacuated(b, desk, one, two):
-    """Cut off while one member is evacuated; the second run brings its instances back, and leaves alone whom a person has evacuated."""
+@test
+def upgraded_evacuated(stage):
+    """Cut off while one member is evacuated and has another LXD: the second run, which evacuates nobody, brings its instances back."""
+    b, desk, (one, two, three) = formed(stage)
     def members():
         return {member["server_name"]: member["status"] for member in one.api("/1.0/cluster/members?recursion=1")}
 
@@ -157,7 +157,7 @@ def evacuated(b, desk, one, two):
 
     wish = ("upgrade", "--channel", "5.0/edge", desk.site)
     begun = desk.begin(*wish, "--evacuate")
-    first, = wait(120, "one is refreshed", lambda: [host for host in b.hosts.values() if snap(host)[0] == 26950])
+    first, = wait(120, "one is refreshed", lambda: [host for host in (one, two, three) if snap(host)[0] == 26950])
     begun.send_signal(signal.SIGKILL)
     begun.communicate()
     said = desk.must(0, *wish)

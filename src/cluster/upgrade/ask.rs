@@ -95,6 +95,39 @@ struct RoleRecord {
     roles: Vec<String>,
 }
 
+/// Whether instances are on their way from or to a member: an evacuation goes on in LXD when whoever asked for it is gone.
+pub(super) fn is_moving(cluster: &Cluster, keys: &ClusterKeys) -> Result<bool, AskError> {
+    let connections = connections(cluster, keys)?;
+    block_on(async {
+        for connection in &connections {
+            // By state, each with a list.
+            let Ok(found) = read::<BTreeMap<String, Vec<Operation>>>(connection, "/1.0/operations?recursion=1").await
+            else {
+                continue;
+            };
+            return found.values().flatten().any(Operation::is_move);
+        }
+        false
+    })
+}
+
+/// A piece of work that LXD has taken on, and its own words for it (lxd/db/operationtype, 4.16 to 6).
+#[derive(Deserialize)]
+struct Operation {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    status_code: u16,
+}
+
+impl Operation {
+    /// 103 is a running one.
+    fn is_move(&self) -> bool {
+        let words = ["Evacuating cluster member", "Restoring cluster member"];
+        self.status_code == 103 && words.contains(&self.description.as_str())
+    }
+}
+
 async fn roles(cluster: &Cluster, connections: &[Connection], seen: &Seen) -> BTreeMap<String, Role> {
     let through = seen.cluster.as_ref().map(|found| found.through.as_str());
     let at = cluster

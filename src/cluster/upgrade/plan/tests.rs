@@ -93,12 +93,12 @@ impl Case {
         let newest = self.hosts.iter().flatten().map(OnHost::revision).max();
         let all = self.hosts.iter().flatten().all(|host| Some(host.revision()) == newest);
         let good = self.good.world.seen.hosts.clone();
-        for at in 0..self.hosts.len() {
+        for (at, good) in good.into_iter().enumerate() {
             let is_newest = Some(self.on(at).revision()) == newest;
             let goes_on = !self.waits || is_together || !is_newest;
             self.on(at).waits = !goes_on && (!all || self.on(at).waits);
             self.world.seen.hosts[at].answer = match goes_on {
-                true => good[at].answer.clone(),
+                true => good.answer,
                 false => Answer::Hangs(Identity::Cluster),
             };
         }
