@@ -1,10 +1,12 @@
 """Another LXD on every member of a living cluster, over ssh: real LXD daemons, a real sshd, and a snap that is none."""
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
 
+import snaps
 from bench import run, wait
 from scenarios import test
 from scenarios_life import expect_all, expect_same, put_records
@@ -58,6 +60,12 @@ def formed(stage):
     b.expect_formed()
     put_records(hosts[0], hosts[1])
     return b, Person(stage, b), hosts
+
+
+def given(host, name):
+    """The files of carried snaps that it was given, in order."""
+    calls = [call.split() for call in host.text("/var/log/snap-calls").splitlines()]
+    return [pathlib.Path(call[1]).name for call in calls if call[0] in ("ack", "install") and call[1].endswith(name)]
 
 
 def back_with(b, host, key):
@@ -165,3 +173,26 @@ def upgraded_evacuated(stage):
     assert set(members().values()) == {"Online"} and notes() == [], (members(), notes())
     assert one.api("/1.0/instances/web1")["location"] == two.name, one.api("/1.0/instances/web1")
     expect_all(desk.must(0, *wish), "every member has revision 26950 of 5.0/edge: nothing to do")
+
+
+@test
+def upgraded_from_files(stage):
+    """Where the profile carries the snaps, they come from the desk, each with what it stands on, and nothing of them is left behind."""
+    b, desk, (one, two, three) = formed(stage)
+    for host in (one, two, three):
+        host.inside("sh", "-c", "echo 1000 >/etc/bench/store-fails")
+    made = desk.site / "snaps"
+    snaps.make(made, "snapd", 20092, "2.60.3")
+    snaps.make(made, "core22", 1122, "20231123")
+    snaps.make(made, "lxd", 26900, "5.0.3-80aeff7", "core22", "gzip")
+    text = (desk.site / "cluster.yaml").read_text()
+    (desk.site / "cluster.yaml").write_text(text.replace("lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable"))
+    expect_all(desk.must(1, *WISH, desk.site), "put those of 5.0/candidate into that folder")
+    said = desk.must(0, "upgrade", "--channel", "5.0/stable", desk.site)
+    expect_all(said, "install lxd_26900.snap on node1, from the desk", "every member has revision 26900 of 5.0/stable, and answers")
+    for host in (one, two, three):
+        assert snap(host)[0] == 26900 and given(host, ".snap") == ["snapd_20092.snap", "core22_1122.snap", "lxd_26900.snap"], given(host, ".snap")
+        assert given(host, ".assert") == ["snapd_20092.assert", "core22_1122.assert", "lxd_26900.assert"], given(host, ".assert")
+        assert host.inside("ls", "/var/lib/lxseed/snaps").split() == [], host.inside("ls", "/var/lib/lxseed/snaps")
+    b.expect_formed()
+    expect_all(desk.must(0, "upgrade", "--channel", "5.0/stable", desk.site), "nothing to do")
