@@ -374,6 +374,26 @@ fn a_pool_that_the_next_track_cannot_open_is_no_way_on() {
     case.refused("runs Linux 4.15.0-213-generic: its pools would not open any more");
 }
 
+/// Between the last refresh and the first answer nobody tells who is a member.
+#[test]
+fn who_never_came_holds_nobody_up() {
+    let mut case = Case::new();
+    let silent = Answer::Silent("timed out".to_owned());
+    case.hosts[1] = Err("node2 is not reached over ssh".to_owned());
+    *case.world.host(1) = silent;
+    case.world.seen.cluster = None;
+    case.refused("node2 is not reached over ssh");
+    for at in [0, 2] {
+        case.on(at).snaps.insert("lxd".to_owned(), NEW);
+        case.on(at).waits = at == 0;
+        *case.world.host(at) = Answer::Hangs(Identity::Cluster);
+    }
+    let plan = case.plan().unwrap();
+    let name = case.name(2);
+    assert_eq!(plan.steps[0], UpgradeStep::Await { member: name });
+    assert!(plan.steps.contains(&UpgradeStep::AwaitAll));
+}
+
 #[test]
 fn one_that_is_not_back_is_waited_for_before_the_next() {
     let mut case = Case::new();
