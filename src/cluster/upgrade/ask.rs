@@ -23,8 +23,8 @@ const STORE: Duration = Duration::from_secs(150);
 /// So many `ssh` at a time.
 const AT_A_TIME: usize = 16;
 
-/// A line for each thing: a word, and the rest. That LXD waits is in its log alone, and counts from the daemon's start on; what it did
-/// before is in there, too.
+/// A line for each thing: a word, and the rest. That LXD waits is in its log alone ("Wait for other cluster nodes to upgrade their versions"
+/// up to 5.0, "members to align" in 5.21), and counts from the daemon's start on; what it did before is in there, too.
 const SNAPS: &str = r#"
 PATH=$PATH:/snap/bin
 export LC_ALL=C
@@ -38,7 +38,7 @@ echo "unit $(systemctl show -p ActiveState $unit | sed 's/.*=//')"
 tail -n 3 $lxd/logs/lxd.log 2>/dev/null | sed 's/^/log /'
 pid=$(systemctl show -p MainPID $unit | sed 's/.*=//')
 age=$(ps -o etimes= -p "${pid:-0}" | tr -d ' ')
-said=$(tail -n 100 $lxd/logs/lxd.log 2>/dev/null | grep -E 'other cluster (nodes|members) to upgrade' | tail -n 1)
+said=$(tail -n 100 $lxd/logs/lxd.log 2>/dev/null | grep -E 'other cluster (nodes|members) to (upgrade|align)' | tail -n 1)
 at=$(printf '%s\n' "$said" | sed -nE 's/^t(ime)?="?([^" ]+).*/\2/p')
 if [ -n "$age" ] && [ -n "$at" ]; then
     [ "$(date -d "$at" +%s)" -lt $(($(date +%s) - age - 1)) ] || echo "waits yes"
