@@ -79,8 +79,8 @@ pub enum UpgradeError {
     },
 }
 
-/// snapd does one thing with a snap at a time: what an earlier run has begun is let come to its end. On 18.04 snapd's words are English
-/// under this locale.
+/// snapd does one thing with a snap at a time, and what it is at is let come to its end: what an earlier run has begun, or LXD itself,
+/// whose snap refreshes a member that finds itself behind the others (LXD_CLUSTER_UPDATE), in the channel that it follows.
 const REFRESH_TO: &str = r#"
 PATH=$PATH:/snap/bin
 export LC_ALL=C
