@@ -116,6 +116,7 @@ impl Desk<'_> {
         let repeatable = !matches!(
             step,
             Step::Evacuate { .. }
+                | Step::Restore { .. }
                 | Step::DeclarePool { .. }
                 | Step::MakePool { .. }
                 | Step::GivePair { .. }
@@ -272,9 +273,14 @@ impl Desk<'_> {
                 peer.change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
                     .await
             }
-            Step::Evacuate { member } => {
-                let path = format!("/1.0/cluster/members/{member}/state");
-                post(path, json!({"action": "evacuate"})).await
+            Step::Evacuate { member } | Step::Restore { member } => {
+                let is_evacuation = matches!(step, Step::Evacuate { .. });
+                let action = if is_evacuation { "evacuate" } else { "restore" };
+                post(
+                    format!("/1.0/cluster/members/{member}/state"),
+                    json!({"action": action}),
+                )
+                .await
             }
             Step::Remove { member, lost: false } => {
                 delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await

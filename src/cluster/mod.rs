@@ -17,8 +17,10 @@ mod rescue;
 mod retire;
 mod rotate;
 mod seen;
+mod ssh;
 mod status;
 mod step;
+mod upgrade;
 mod verify;
 mod votes;
 
@@ -34,7 +36,11 @@ pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,
 };
+pub use ssh::{Ssh, SshError};
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
 pub use step::{Left, Plan, Refusal, Step};
+pub use upgrade::{
+    Build, UpgradeError, UpgradePlan, UpgradeSeen, UpgradeStep, UpgradeWish, plan_upgrade, see_upgrade, upgrade_step,
+};
 pub use verify::{Example, Shown, Wish, verify};
 pub(crate) use verify::{FAMILY, rules};

@@ -31,6 +31,7 @@ mod site;
 mod staleness;
 mod status;
 mod threads;
+mod upgrade;
 mod verify;
 
 use thiserror::Error;
@@ -38,7 +39,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
-use lxseed::cluster::{ApplyError, AskError, Refusal};
+use lxseed::cluster::{ApplyError, AskError, Refusal, UpgradeError};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -81,6 +82,8 @@ pub(crate) enum CommandError {
     Ask(#[from] AskError),
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     #[error(transparent)]
     Unwanted(#[from] Refusal),
     #[error("cannot tell the current folder: {0}")]
@@ -136,6 +139,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Rescue(args) => rescue::rescue(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),
         Command::Apply(args) => apply::apply(&args, printer),
+        Command::Upgrade(args) => upgrade::upgrade(&args, printer),
         Command::Rotate(command) => rotate::rotate(&command, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {

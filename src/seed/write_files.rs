@@ -39,7 +39,7 @@ impl Payload<'_> {
 }
 
 /// One line per host, under its name and its address.
-pub(super) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
+pub(crate) fn known_hosts(cluster: &Cluster, keys: &ClusterKeys) -> String {
     let lines = cluster
         .hosts
         .iter()

@@ -83,6 +83,7 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
         Step::MakePool { .. } => "make",
         Step::TakeVote { .. } => "take vote",
         Step::HandKey { .. } => "hand key",
+        Step::Restore { .. } => "restore",
     });
     kinds.collect()
 }
