@@ -6,14 +6,16 @@ use hyper::Method;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::ask::{AskError, block_on, connection, connections, members};
+use super::ask::{AskError, answers_to, block_on, connection, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
+use super::host_keys::Machine;
 use super::notes::RETURN;
-use super::seen::{Identity, Member};
+use super::seen::{Answer, Identity, Member, Seen};
 use super::step::{Plan, Step};
 use super::votes;
 use crate::model::Cluster;
 use crate::seed::ClusterKeys;
+use crate::trust::KeyPair;
 
 /// What LXD does with disks or instances may take this long.
 const WORK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -57,10 +59,57 @@ pub fn apply(
     plan: &Plan,
     told: &mut dyn FnMut(&Step),
 ) -> Result<(), ApplyError> {
+    carry_out(cluster, keys, None, plan, told)
+}
+
+/// The same for a plan that has steps on a machine itself.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_on(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: &Machine<'_>,
+    plan: &Plan,
+    told: &mut dyn FnMut(&Step),
+) -> Result<(), ApplyError> {
+    carry_out(cluster, keys, Some(machine), plan, told)
+}
+
+/// The members that take a pair which a member had before, though it is out of the trust: they were not told.
+///
+/// # Errors
+/// If nothing can be asked at all.
+pub fn takers(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: &Machine<'_>,
+    seen: &Seen,
+) -> Result<Vec<String>, AskError> {
     let connections = connections(cluster, keys)?;
     let desk = Desk {
         cluster,
         keys,
+        machine: Some(machine),
+        connections: &connections,
+    };
+    let known = seen.cluster.iter().flat_map(|found| &found.certificates);
+    let known: Vec<&str> = known.map(|known| known.fingerprint.as_str()).collect();
+    block_on(desk.takers(machine, &known))?
+}
+
+fn carry_out(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: Option<&Machine<'_>>,
+    plan: &Plan,
+    told: &mut dyn FnMut(&Step),
+) -> Result<(), ApplyError> {
+    let connections = connections(cluster, keys)?;
+    let desk = Desk {
+        cluster,
+        keys,
+        machine,
         connections: &connections,
     };
     block_on(async {
@@ -95,12 +144,20 @@ const TRIES: usize = 6;
 /// A database that has lost its leader has another one after seconds.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// Members hear of a change one after the other; this is how often it is looked whether all have.
+const LOOKS: usize = 30;
+
+/// Between two looks.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
 const CLUSTER_PAIR: &str = "/1.0/cluster/certificate";
 
 /// What has to be known to carry out a step.
 struct Desk<'a> {
     cluster: &'a Cluster,
     keys: &'a ClusterKeys,
+    /// The one whose own keys are replaced, where they are.
+    machine: Option<&'a Machine<'a>>,
     /// One for each declared host, in their order.
     connections: &'a [Connection],
 }
@@ -120,6 +177,8 @@ impl Desk<'_> {
                 | Step::MakePool { .. }
                 | Step::GivePair { .. }
                 | Step::GivePairTo { .. }
+                | Step::GiveServer { .. }
+                | Step::GiveSsh { .. }
         );
         let mut tries = 1;
         loop {
@@ -134,7 +193,13 @@ impl Desk<'_> {
                     *first = at;
                     match self.carry_out(at, step, &members, tries > 1).await {
                         Ok(()) => return Ok(()),
-                        Err(why) => Some((self.cluster.hosts[at].name.to_string(), why)),
+                        Err(why) => {
+                            let asked = match step {
+                                Step::GiveServer { host, .. } | Step::GiveSsh { host, .. } => host.clone(),
+                                _ => self.cluster.hosts[at].name.to_string(),
+                            };
+                            Some((asked, why))
+                        }
                     }
                 }
             };
@@ -219,6 +284,127 @@ impl Desk<'_> {
         Ok(json!({"cluster_certificate": certificate, "cluster_certificate_key": self.cluster_key()?}))
     }
 
+    fn machine_of(&self, host: &str) -> Result<&Machine<'_>, Unanswered> {
+        let own = self.machine.filter(|machine| machine.name == host);
+        own.ok_or_else(|| Unanswered::Other(format!("the way to the machine {host} is not known")))
+    }
+
+    /// Once every member takes the new pair; a member that is not told it in time would be shut out.
+    async fn give_server(&self, at: usize, host: &str, fingerprint: &str) -> Result<(), Unanswered> {
+        let machine = self.machine_of(host)?;
+        for tried in 0..LOOKS {
+            let deaf = self.refusing(machine.server(), host).await?;
+            if deaf.is_empty() {
+                break;
+            }
+            if tried + 1 == LOOKS {
+                let why = format!("its new certificate is not taken yet by {}", deaf.join(", "));
+                return Err(Unanswered::Other(why));
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+            // LXD tells its peers after it has written a certificate down; where that failed they hear of it with the next change.
+            let path = format!("/1.0/certificates/{fingerprint}");
+            let record = self.connections[at].get(&path).await?;
+            let name = record["name"].as_str().unwrap_or(host);
+            self.name(at, name, fingerprint).await?;
+        }
+        machine
+            .give_server()
+            .map_err(|why| Unanswered::Other(format!("{why}")))?;
+        let own = self.position(host).unwrap_or(at);
+        for _ in 0..LOOKS {
+            let there = members(&self.connections[own]).await.is_ok_and(|members| {
+                let own = members.iter().find(|member| member.name == host);
+                own.is_some_and(|own| !matches!(own.status.as_str(), "Offline" | "Blocked"))
+            });
+            if there {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+        let why = format!("{host} has its new pair, and the others miss it still: `lxseed status` tells");
+        Err(Unanswered::Other(why))
+    }
+
+    /// The members that do not take a pair, but for the one that it belongs to, which may be just starting.
+    async fn refusing(&self, pair: &KeyPair, host: &str) -> Result<Vec<String>, Unanswered> {
+        let Some((_, members)) = self.answering(0, host).await.or(self.answering(0, "").await) else {
+            return Err(Unanswered::Other("no member answers any more".to_owned()));
+        };
+        let answers = answers_to(self.cluster, self.keys, pair).await;
+        let answers = answers.map_err(|why| Unanswered::Other(why.to_string()))?;
+        let takes = |name: &str| {
+            let mut answers = answers.iter();
+            answers.any(|(own, answer)| own == name && matches!(answer, Answer::Server(Identity::Cluster, _)))
+        };
+        let others = members.into_iter().map(|member| member.name);
+        Ok(others.filter(|name| name != host && !takes(name)).collect())
+    }
+
+    /// Under the name that it has already nothing changes, and every member reads the list anew all the same.
+    async fn name(&self, at: usize, name: &str, fingerprint: &str) -> Result<(), Unanswered> {
+        let path = format!("/1.0/certificates/{fingerprint}");
+        let body = json!({"name": name});
+        self.connections[at]
+            .change(Method::PATCH, &path, &body, ANSWER_TIMEOUT)
+            .await
+    }
+
+    /// Until no member takes an earlier pair.
+    async fn await_refusal(&self, at: usize, name: &str, fingerprint: &str) -> Result<(), Unanswered> {
+        let Some(machine) = self.machine else {
+            return Ok(());
+        };
+        let mut takers = Vec::new();
+        for _ in 0..LOOKS {
+            let found = self.takers(machine, &[]).await;
+            takers = found.map_err(|why| Unanswered::Other(why.to_string()))?;
+            if takers.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+            self.name(at, name, fingerprint).await?;
+        }
+        Err(Unanswered::Other(format!(
+            "its earlier pair is still taken by {}",
+            takers.join(", ")
+        )))
+    }
+
+    /// Who takes an earlier pair of a member, but for those that are trusted.
+    async fn takers(&self, machine: &Machine<'_>, trusted: &[&str]) -> Result<Vec<String>, AskError> {
+        let mut takers = Vec::new();
+        for pair in machine
+            .earlier()
+            .filter(|pair| !trusted.contains(&pair.fingerprint.as_str()))
+        {
+            let answers = answers_to(self.cluster, self.keys, pair).await?;
+            let taking = answers
+                .into_iter()
+                .filter(|(_, answer)| matches!(answer, Answer::Server(Identity::Cluster, _)));
+            takers.extend(taking.map(|(name, _)| name));
+        }
+        takers.sort();
+        takers.dedup();
+        Ok(takers)
+    }
+
+    /// As itself, or as another member where its own keys of the declared generation have not reached it yet.
+    async fn give_pair_to(&self, at: usize, member: &str) -> Result<(), Unanswered> {
+        let others = self.cluster.hosts.iter().map(|host| host.name.as_str());
+        let mut last = Ok(());
+        for name in std::iter::once(member).chain(others.filter(|name| *name != member)) {
+            let peer = self.as_member(at, name)?.into_peer();
+            last = peer
+                .change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
+                .await;
+            if !matches!(last, Err(Unanswered::Refused { code: 401 | 403, .. })) {
+                break;
+            }
+        }
+        last
+    }
+
     async fn carry_out(&self, at: usize, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
         let connection = &self.connections[at];
         let post = |path: String, body: Value| async move {
@@ -251,6 +437,15 @@ impl Desk<'_> {
             Step::Distrust { fingerprint, .. } => {
                 delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
             }
+            Step::GiveServer { host, fingerprint, .. } => self.give_server(at, host, fingerprint).await,
+            Step::GiveSsh { host, .. } => {
+                let machine = self.machine_of(host)?;
+                machine.give_ssh().map_err(|why| Unanswered::Other(format!("{why}")))
+            }
+            Step::Name { name, fingerprint } => {
+                self.name(at, name, fingerprint).await?;
+                self.await_refusal(at, name, fingerprint).await
+            }
             Step::Note { key, value } => {
                 let body = json!({"config": {key: value}});
                 connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
@@ -267,11 +462,7 @@ impl Desk<'_> {
                 }
             },
             // It takes it from whom it knows for a member, and from 5.21 on from nobody else.
-            Step::GivePairTo { member, .. } => {
-                let peer = self.as_member(at, member)?.into_peer();
-                peer.change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
-                    .await
-            }
+            Step::GivePairTo { member, .. } => self.give_pair_to(at, member).await,
             Step::Evacuate { member } => {
                 let path = format!("/1.0/cluster/members/{member}/state");
                 post(path, json!({"action": "evacuate"})).await

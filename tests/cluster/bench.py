@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parent / "common"))
 from steps import Failed, run, variables, wait  # noqa: E402
 
 STAND_INS = ("bench/bin/systemctl", "stand-in/snap", "bench/bin/sleep", "bench/bin/timedatectl", "bench/bin/uname",
-             "bench/bin/update-initramfs")
+             "bench/bin/update-initramfs", "bench/bin/sudo")
 STAGES = ("preflight", "purge", "snapd", "lxd", "disks", "cluster", "verify", "seal")
 DISK_BYTES = 512 * 1024 * 1024
 

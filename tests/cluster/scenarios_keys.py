@@ -1,10 +1,13 @@
 """Keys of a living cluster are replaced from the desk: the old ones open nothing afterwards, and every member is there all the while."""
 import json
+import os
+import re
+import subprocess
 import threading
 import time
 
-from bench import wait
-from scenarios import ALONE, all_at_once, test
+from bench import run, wait
+from scenarios import ALONE, HERE, all_at_once, test
 from scenarios_desk import Desk as Curl, derived_key
 from scenarios_life import certificate, clients
 from scenarios_verbs import Desk, cut_after, findings, grown
@@ -252,3 +255,167 @@ def old_stick_after_rotation(stage):
     time.sleep(5)
     assert not one.noted("founded") and "founding the cluster" not in one.journal(), one.journal()[-600:]
     assert two.lxd_runs() and before, "node2 went down"
+
+
+def administrator(stage):
+    """A key of the person at the desk, the edit that lets it in, and the folder of an `ssh` that has it."""
+    folder = stage.folder / "person"
+    folder.mkdir()
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f", folder / "id")
+    ssh = folder / "ssh"
+    ssh.write_text('#!/bin/sh\nexec /usr/bin/ssh -F none -i %s "$@"\n' % (folder / "id"))
+    ssh.chmod(0o755)
+    listed = re.search(r"ssh_authorized_keys: (.*)\n", (HERE / "sites/three/cluster.yaml").read_text()).group(1)
+    return ("cluster.yaml", listed, json.dumps([(folder / "id.pub").read_text().strip()])), folder
+
+
+def seed_pair(stage, b, seed, name):
+    """A member's own pair, as a seed brings it."""
+    pair = stage.folder / (name + ".pem")
+    pair.write_bytes(b"".join(b.planted(seed, "/etc/lxseed/tls/server." + kind) for kind in ("key", "crt")))
+    return pair
+
+
+def power_cut_when(host, moment, desk, *words):
+    """The verb runs, and the host loses its power at that moment of its machine; then it comes back."""
+    verb = subprocess.Popen(["ip", "netns", "exec", desk.b.wire, desk.stage.program, *map(str, words), "--secret-file", desk.secret],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            env={**os.environ, "PATH": desk.path})
+    lxd, until = host.folder / "lxd", time.monotonic() + 60
+    while not moment(lxd):
+        assert verb.poll() is None and time.monotonic() < until, "the moment did not come: %s" % verb.communicate()[0]
+        time.sleep(0.002)
+    host.power_cut()
+    said = verb.communicate(timeout=90)[0]
+    assert verb.returncode == 1 and "over ssh" in said, said
+    host.boot()
+    wait(30, "sshd of %s" % host.name, lambda: ":22 " in host.inside("ss", "-Hltn"))
+
+
+@test
+def host_key_rotated(stage):
+    """A joiner and the founder of a living three get other keys of their own over ssh, cut off after each step and with power cuts inside
+    of them: the others answer all the while, the old pairs open nothing on any member, also after scripts, reboots and old sticks."""
+    edit_key, person = administrator(stage)
+    b = stage.bench("three", speed=20, edits=[edit_key])
+    for host in b.add_all():
+        host.setting("sshd", "yes")
+        host.boot()
+    hosts = one, two, three = list(b.hosts.values())
+    for host in hosts:
+        host.await_sealed()
+    b.expect_formed()
+    curl, desk = Curl(stage, b), Desk(stage, b)
+    desk.must(0, "status", desk.site)
+    one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
+    pin = b.out / "three/cluster.crt"
+    old = {host.name: seed_pair(stage, b, host.seed, "old-" + host.name) for host in hosts}
+    assert [auth(curl, host, old["node2"], pin) for host in hosts] == ["trusted"] * 3
+    profile = desk.site / "hosts/hosts.yaml"
+    assert "of generation 1 alone" in desk.must(0, "rotate", "host", "three/node2", desk.site)
+    edit(profile, "name: node2\n", "name: node2\ngeneration: 2\n")
+    out = stage.folder / "rotated"
+    desk.must(0, "build", desk.site, "-o", out)
+
+    def unrotated(name):
+        rotate = "lxseed rotate host three/%s" % name
+        assert rotate in desk.must(3, "status", desk.site)
+        assert rotate in desk.must(3, "plan", desk.site)
+        found = findings(desk, 1)
+        assert [f["code"] for f in found if f["code"] != "L031"] == ["L034"] and rotate in json.dumps(found), found
+
+    # Who cannot log in learns it before anything is changed, and so does who would leave a member behind.
+    unrotated("node2")
+    before = one.dump()
+    said = desk.must(1, "rotate", "host", "three/node2", desk.site)
+    assert "node2 does not let you in as ops" in said, said
+    desk.path = "%s:%s" % (person, desk.path)
+    two.inside("touch", "/etc/bench/sudo-asks")
+    assert "cannot become root on node2" in desk.must(1, "rotate", "host", "three/node2", desk.site)
+    two.inside("rm", "/etc/bench/sudo-asks")
+    three.cable(False)
+    said = desk.must(1, "rotate", "host", "three/node2", desk.site)
+    assert "node3 does not answer the desk" in said and "Nothing was changed" in said, said
+    three.cable(True)
+    desk.until("node3 is there", ["online"] * 3)
+    assert one.dump() == before, "what is refused changes something"
+
+    # A joiner, killed after each step.
+    watch = Watch([one, three])
+    words = ("rotate", "host", "three/node2", desk.site)
+    assert cut_after(desk, 1, *words)
+    unrotated("node2")
+    assert [auth(curl, host, old["node2"], pin) for host in hosts] == ["trusted"] * 3
+    power_cut_when(two, lambda lxd: (lxd / "server.crt.lxseed").exists(), desk, *words)
+    desk.until("node2 is back", ["online"] * 3)
+    unrotated("node2")
+    steps = cut_after_each(desk, *words)
+    assert 4 <= steps <= 7, steps
+    said = desk.must(0, *words)
+    assert "of generation 2 alone" in said, said
+    watch.stop()
+    new = {"node2": seed_pair(stage, b, out / "three/node2", "new-node2")}
+
+    def refused():
+        for host in hosts:
+            for name, pair in new.items():
+                assert auth(curl, host, old[name], pin) == "untrusted", (host.name, name)
+                assert auth(curl, host, pair, pin) == "trusted", (host.name, name)
+
+    refused()
+    desk.must(0, "status", desk.site)
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    assert not findings(desk, 0)
+
+    # The founder, which was given its new stick before: sshd follows that, LXD does not.
+    edit(profile, "name: node1\n", "name: node1\ngeneration: 2\n")
+    desk.must(0, "build", desk.site, "-o", out)
+    new["node1"] = seed_pair(stage, b, out / "three/node1", "new-node1")
+    one.plant(out / "three/node1")
+    one.power_cut()
+    one.boot()
+    one.await_sealed()
+    assert "the seed has another key for node1" in one.journal(), one.journal()[-600:]
+    desk.until("node1 is back", ["online"] * 3)
+    unrotated("node1")
+    certificate_of = b.planted(out / "three/node1", "/etc/lxseed/tls/server.crt")
+    watch = Watch([two, three])
+    words = ("rotate", "host", "three/node1", desk.site)
+    power_cut_when(one, lambda lxd: (lxd / "server.crt").read_bytes() == certificate_of, desk, *words)
+    desk.until("node1 is back", ["online"] * 3)
+    unrotated("node1")
+    steps = cut_after_each(desk, *words)
+    assert 3 <= steps <= 6, steps
+    assert "of generation 2 alone" in desk.must(0, *words)
+    watch.stop()
+    refused()
+
+    # Scripts, old sticks, and reboots of all at once.
+    for host in hosts:
+        host.firstboot()
+    one.firstboot("cluster")
+    for host in hosts:
+        host.plant(b.out / "three" / host.name)
+        host.power_cut()
+    for host in hosts:
+        host.boot()
+    b.expect_formed()
+    for host in hosts:
+        host.await_sealed()
+    assert "node2 was retired at the desk" in one.journal(), one.journal()[-2000:]
+    one.firstboot("cluster")
+    refused()
+    # The stick of the first day has brought the founder's SSH host key of that day along.
+    said = desk.must(0, *words)
+    assert "1. give sshd on node1" in said and "2. " not in said, said
+    refused()
+    desk.must(0, "build", desk.site, "-o", out)
+    for host in (one, two):
+        known = run("ip", "netns", "exec", b.wire, person / "ssh", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=%s" % (out / "three/known_hosts"),
+                    "-o", "StrictHostKeyChecking=yes", "ops@" + host.values["ADDRESS"][0], "hostname")
+        assert known == host.name + "\n", known
+    assert "web1" in one.lxc("list", "--format", "csv")
+    desk.until("all are there", ["online"] * 3)
+    desk.must(0, "status", desk.site)
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    assert not findings(desk, 0)

@@ -20,6 +20,7 @@ class Desk:
     def __init__(self, stage, b, into="out", secret="secret"):
         self.stage, self.b = stage, b
         self.site, self.secret = stage.folder / ("site-" + into), stage.folder / secret
+        self.path = os.environ["PATH"]
         subprocess.run(["ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
 
     def call(self, *words, secret=None, seconds=60, errors=subprocess.STDOUT):
@@ -27,7 +28,7 @@ class Desk:
         done = subprocess.run(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file",
                                str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                               text=True, check=False, cwd=self.stage.folder, timeout=seconds,
-                              env={"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C"})
+                              env={"PATH": self.path, "HOME": "/root", "LC_ALL": "C"})
         return done.returncode, done.stdout
 
     def must(self, code, *words, **options):
@@ -275,7 +276,8 @@ def grows_and_shrinks(stage):
 def cut_after(desk, steps, *words):
     """The verb is killed as soon as it has told of so many steps; whether it came that far."""
     process = subprocess.Popen(["ip", "netns", "exec", desk.b.wire, desk.stage.program, *map(str, words), "--secret-file", desk.secret],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               env={**os.environ, "PATH": desk.path})
     told = 0
     for line in process.stdout:
         told += line.startswith("  done: ")
