@@ -319,12 +319,16 @@ def host_key_rotated(stage):
 
     def unrotated(name):
         rotate = "lxseed rotate host three/%s" % name
+
+        def found():
+            told = desk.call("verify", desk.site, "--format", "json", errors=subprocess.DEVNULL)[1]
+            return [f["code"] for f in json.loads(told)["findings"] if f["code"] != "L031"] == ["L034"] and rotate in told
+        # A machine that was just switched on is not there at once.
+        wait(60, "verify tells of %s" % name, found)
         assert rotate in desk.must(3, "status", desk.site)
         assert rotate in desk.must(3, "plan", desk.site)
-        found = findings(desk, 1)
-        assert [f["code"] for f in found if f["code"] != "L031"] == ["L034"] and rotate in json.dumps(found), found
 
-    # Who cannot log in learns it before anything is changed, and so does who would leave a member behind.
+    # Who cannot log in, or become root, learns it before anything is changed.
     unrotated("node2")
     before = one.dump()
     said = desk.must(1, "rotate", "host", "three/node2", desk.site)
@@ -333,11 +337,6 @@ def host_key_rotated(stage):
     two.inside("touch", "/etc/bench/sudo-asks")
     assert "cannot become root on node2" in desk.must(1, "rotate", "host", "three/node2", desk.site)
     two.inside("rm", "/etc/bench/sudo-asks")
-    three.cable(False)
-    said = desk.must(1, "rotate", "host", "three/node2", desk.site)
-    assert "node3 does not answer the desk" in said and "Nothing was changed" in said, said
-    three.cable(True)
-    desk.until("node3 is there", ["online"] * 3)
     assert one.dump() == before, "what is refused changes something"
 
     # A joiner, killed after each step.
@@ -350,7 +349,7 @@ def host_key_rotated(stage):
     desk.until("node2 is back", ["online"] * 3)
     unrotated("node2")
     steps = cut_after_each(desk, *words)
-    assert 4 <= steps <= 7, steps
+    assert 4 <= steps <= 7, (steps, desk.last)
     said = desk.must(0, *words)
     assert "of generation 2 alone" in said, said
     watch.stop()
@@ -385,7 +384,7 @@ def host_key_rotated(stage):
     desk.until("node1 is back", ["online"] * 3)
     unrotated("node1")
     steps = cut_after_each(desk, *words)
-    assert 3 <= steps <= 6, steps
+    assert 3 <= steps <= 6, (steps, desk.last)
     assert "of generation 2 alone" in desk.must(0, *words)
     watch.stop()
     refused()
@@ -419,3 +418,8 @@ def host_key_rotated(stage):
     desk.must(0, "status", desk.site)
     assert "nothing to do" in desk.must(0, "plan", desk.site)
     assert not findings(desk, 0)
+    # Not where a member would be left behind, also when LXD has not missed it yet.
+    edit(profile, "name: node3\n", "name: node3\ngeneration: 2\n")
+    two.cable(False)
+    said = desk.must(1, "rotate", "host", "three/node3", desk.site)
+    assert "node2 does not answer the desk" in said and "Nothing was changed" in said, said

@@ -276,10 +276,11 @@ def grows_and_shrinks(stage):
 def cut_after(desk, steps, *words):
     """The verb is killed as soon as it has told of so many steps; whether it came that far."""
     process = subprocess.Popen(["ip", "netns", "exec", desk.b.wire, desk.stage.program, *map(str, words), "--secret-file", desk.secret],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                env={**os.environ, "PATH": desk.path})
-    told = 0
+    told, desk.last = 0, ""
     for line in process.stdout:
+        desk.last += line
         told += line.startswith("  done: ")
         if told == steps:
             break
