@@ -12,9 +12,10 @@ trap '' HUP PIPE
 
 LXD=/var/snap/lxd/common/lxd
 TLS=/etc/lxseed/tls
-UNIT=snap.lxd.daemon
+JOINED=/var/lib/lxseed/marks/joined
+UNIT=snap.lxd.daemon.service
 # Before those of the first boot: its guard asks the other members with the new pair.
-DROP=/etc/systemd/system/$UNIT.service.d/00-lxseed-keys.conf
+DROP=/etc/systemd/system/$UNIT.d/00-lxseed-keys.conf
 
 stop() {
     echo "$*" >&2
@@ -63,13 +64,23 @@ DROP
     systemctl reload "$UNIT" || systemctl start "$UNIT" || stop "LXD cannot be restarted (systemctl status $UNIT)"
     await_exchange
     timeout 330 /snap/bin/lxd waitready --timeout=300 || stop "LXD has its new pair, and is not ready after 300 s (journalctl -u $UNIT)"
+    for_first_boot
     rm "$DROP"
     systemctl daemon-reload
-    # What the first boot takes for this machine's own.
+}
+
+# What the first boot takes for this machine's own, and that no seed is the one any more with whose keys this host has joined: also
+# the stick of the first day meets a member then, and is sealed and followed as every later one is.
+for_first_boot() {
     if [ -e "$TLS/server.crt" ]; then
         beside "$TLS/server.crt" 0644 "$public"
         mv "$TLS/server.crt.lxseed" "$TLS/server.crt"
         sync "$TLS"
+    fi
+    if [ -e "$JOINED" ]; then
+        beside "$JOINED" 0644 "$(echo "with keys that were replaced" | base64)"
+        mv "$JOINED.lxseed" "$JOINED"
+        sync "${JOINED%/*}"
     fi
 }
 
