@@ -92,15 +92,47 @@ def cut_after_each(desk, *words):
     return steps
 
 
+def administrator(stage):
+    """A key of the person at the desk, the edit that lets it in, and the folder of an `ssh` that has it."""
+    folder = stage.folder / "person"
+    folder.mkdir()
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f", folder / "id")
+    ssh = folder / "ssh"
+    ssh.write_text('#!/bin/sh\nexec /usr/bin/ssh -F none -i %s "$@"\n' % (folder / "id"))
+    ssh.chmod(0o755)
+    listed = re.search(r"ssh_authorized_keys: (.*)\n", (HERE / "sites/three/cluster.yaml").read_text()).group(1)
+    return ("cluster.yaml", listed, json.dumps([(folder / "id.pub").read_text().strip()])), folder
+
+
+def seed_pair(stage, b, seed, name):
+    """A member's own pair, as a seed brings it."""
+    pair = stage.folder / (name + ".pem")
+    pair.write_bytes(b"".join(b.planted(seed, "/etc/lxseed/tls/server." + kind) for kind in ("key", "crt")))
+    return pair
+
+
+def formed_with_ssh(b):
+    """All at once, as in `all_at_once`; their sshd lets the administrator in."""
+    for host in b.add_all():
+        host.setting("sshd", "yes")
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+    return list(b.hosts.values())
+
+
 @test
 def keys_rotated(stage):
     """desk, cluster and clients of a living three, cut off after each step: every member online all the while, the old keys refused by
     every member, also after a trust list of the day before and a reboot; then a new host joins with its new seed."""
     old_ann, ann = pair_of(stage, "ann")
     new_ann, renewed = pair_of(stage, "ann-renewed")
-    b = stage.bench("three", speed=20, edits=[clients(ann=ann)])
-    hosts = one, two, three = all_at_once(b)
+    edit_key, person = administrator(stage)
+    b = stage.bench("three", speed=20, edits=[clients(ann=ann), edit_key])
+    hosts = one, two, three = formed_with_ssh(b)
     curl, desk = Curl(stage, b), Desk(stage, b)
+    desk.path = "%s:%s" % (person, desk.path)
     old_desk, old_pin = curl.pair, b.out / "three/cluster.crt"
     desk.must(0, "status", desk.site)
     one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
@@ -122,7 +154,7 @@ def keys_rotated(stage):
     desk.must(0, "status", desk.site)
 
     # The cluster's pair. One member has it already, as if LXD had been cut off while it passed it on.
-    out = stage.build("three", [clients(ann=ann), ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\ngeneration: 2\n")], into="next")
+    out = stage.build("three", [clients(ann=ann), edit_key, ("cluster.yaml", "bootstrap: node1\n", "bootstrap: node1\ngeneration: 2\n")], into="next")
     body = {"cluster_certificate": (out / "three/cluster.crt").read_text(),
             "cluster_certificate_key": b.planted(out / "three/node1", "/etc/lxseed/tls/cluster.key").decode()}
     edit(profile, "generation: 1\n", "generation: 2\n")
@@ -174,7 +206,7 @@ def keys_rotated(stage):
     desk.until("node3 is there", ["online"] * 3)
     edit(profile, "generation: 4\nd", "generation: 3\nd")
     # A trust list of the day before on the bootstrap host, and a reboot.
-    yesterday = stage.build("three", [clients(ann=ann), ("disks/model.yaml", "name: model\n", "name: model\nslots: {os: {min_size: 1MB}}\n")],
+    yesterday = stage.build("three", [clients(ann=ann), edit_key, ("disks/model.yaml", "name: model\n", "name: model\nslots: {os: {min_size: 1MB}}\n")],
                             into="yesterday")
     one.plant(yesterday / "three/node1")
     for host in (one, two):
@@ -200,6 +232,7 @@ def keys_rotated(stage):
     desk.must(0, "build", desk.site, "-o", out)
     desk.must(0, "admit", "three/node4", desk.site)
     four = b.add("node4", out / "three/node4")
+    four.setting("sshd", "yes")
     four.boot()
     four.await_sealed()
     b.expect_formed()
@@ -208,8 +241,8 @@ def keys_rotated(stage):
 
 
 def leaks(stage, b, desk, curl, out):
-    """The site secret has leaked: the steps change nothing; with the old one beside the new one the desk's key and the cluster's pair are
-    of the new one."""
+    """The site secret has leaked: the steps change nothing; with the old one beside the new one the desk's key, the cluster's pair, and
+    what each member has of its own are of the new one."""
     hosts = list(b.hosts.values())
     number = (desk.site / "cluster.yaml").read_text().split("desk: {generation: ")[1][0]
     curl.pair.write_text(derived_key(bytes.fromhex(desk.secret.read_text().splitlines()[-1].split()[2]), "three", int(number)) +
@@ -226,14 +259,21 @@ def leaks(stage, b, desk, curl, out):
     watch = Watch(hosts)
     assert desk.must(4, "status", desk.site).count("shows the certificate") == 4
     words = ("rotate", "all", desk.site, "--old-secret-file", old)
-    steps = cut_after_each(desk, *words)
-    assert 2 <= steps <= 5, steps
-    said = desk.must(0, *words)
+    owns = {host.name: seed_pair(stage, b, out / "three" / host.name, "leaked-" + host.name) for host in hosts}
+    # The desk's key and the cluster's pair, with every member there.
+    for _ in range(3):
+        cut_once(desk, *words)
     watch.stop()
+    said = desk.must(0, *words, seconds=300)
+    assert said.count("every member takes its new key, and none an earlier one") >= 3, said
+    said = desk.must(0, *words)
+    assert said.count("alone") >= 5 and "done:" not in said, said
     new = stage.folder / "new"
     desk.must(0, "build", desk.site, "-o", new)
     assert [auth(curl, host, leaked, new / "three/cluster.crt") for host in hosts] == ["untrusted"] * 4
-    assert desk.states(3) == ["online"] * 4
+    for name, pair in owns.items():
+        assert [auth(curl, host, pair, new / "three/cluster.crt") for host in hosts] == ["untrusted"] * 4, name
+    assert desk.states(0) == ["online"] * 4
     assert desk.must(4, "status", desk.site, secret=old).count("shows the certificate") == 4
 
 
@@ -255,25 +295,6 @@ def old_stick_after_rotation(stage):
     time.sleep(5)
     assert not one.noted("founded") and "founding the cluster" not in one.journal(), one.journal()[-600:]
     assert two.lxd_runs() and before, "node2 went down"
-
-
-def administrator(stage):
-    """A key of the person at the desk, the edit that lets it in, and the folder of an `ssh` that has it."""
-    folder = stage.folder / "person"
-    folder.mkdir()
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f", folder / "id")
-    ssh = folder / "ssh"
-    ssh.write_text('#!/bin/sh\nexec /usr/bin/ssh -F none -i %s "$@"\n' % (folder / "id"))
-    ssh.chmod(0o755)
-    listed = re.search(r"ssh_authorized_keys: (.*)\n", (HERE / "sites/three/cluster.yaml").read_text()).group(1)
-    return ("cluster.yaml", listed, json.dumps([(folder / "id.pub").read_text().strip()])), folder
-
-
-def seed_pair(stage, b, seed, name):
-    """A member's own pair, as a seed brings it."""
-    pair = stage.folder / (name + ".pem")
-    pair.write_bytes(b"".join(b.planted(seed, "/etc/lxseed/tls/server." + kind) for kind in ("key", "crt")))
-    return pair
 
 
 def power_cut_when(host, moment, desk, *words):
@@ -298,13 +319,7 @@ def host_key_rotated(stage):
     of them: the others answer all the while, the old pairs open nothing on any member, also after scripts, reboots and old sticks."""
     edit_key, person = administrator(stage)
     b = stage.bench("three", speed=20, edits=[edit_key])
-    for host in b.add_all():
-        host.setting("sshd", "yes")
-        host.boot()
-    hosts = one, two, three = list(b.hosts.values())
-    for host in hosts:
-        host.await_sealed()
-    b.expect_formed()
+    hosts = one, two, three = formed_with_ssh(b)
     curl, desk = Curl(stage, b), Desk(stage, b)
     desk.must(0, "status", desk.site)
     one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
