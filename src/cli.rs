@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lxseed::target::lxd::Channel;
 
 /// From host and disk profiles to unattended Ubuntu 18.04 machines that come up as one LXD cluster.
 #[derive(Debug, Parser)]
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     Plan(ClustersArgs),
     /// Bring to the clusters what plan shows; nothing that holds data is ever removed
     Apply(ClustersArgs),
+    /// Bring LXD of a channel to every member, one after the other, over ssh as the profile's administrator: in LXD's own order, and on to
+    /// the next only once the one before it is back. Cut off anywhere, a second run goes on
+    Upgrade(UpgradeArgs),
     /// Replace keys of living clusters: the new one beside the old one, and the old one out once the new one works. The
     /// `generation` in the profile is what is wished for: raise it by one first. Cut off anywhere, a second run goes on
     #[command(subcommand)]
@@ -349,6 +353,19 @@ pub(crate) struct RetireArgs {
     /// The machine is gone for good, and with it this many instances and volumes that are on record for it
     #[arg(long, value_name = "N")]
     pub(crate) lost: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// The channel of the lxd snap that the members shall follow, such as 5.21/stable
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) channel: Channel,
+    #[command(flatten)]
+    pub(crate) clusters: ClustersArgs,
+    /// Move the instances of each member to the others first, as far as these can take them, and back at the end: they are stopped for
+    /// that, which a refresh by itself does not do
+    #[arg(long)]
+    pub(crate) evacuate: bool,
 }
 
 /// Whose keys are replaced.

@@ -173,6 +173,7 @@ impl Desk<'_> {
         let repeatable = !matches!(
             step,
             Step::Evacuate { .. }
+                | Step::Restore { .. }
                 | Step::DeclarePool { .. }
                 | Step::MakePool { .. }
                 | Step::GivePair { .. }
@@ -466,6 +467,10 @@ impl Desk<'_> {
             Step::Evacuate { member } => {
                 let path = format!("/1.0/cluster/members/{member}/state");
                 post(path, json!({"action": "evacuate"})).await
+            }
+            Step::Restore { member } => {
+                let path = format!("/1.0/cluster/members/{member}/state");
+                post(path, json!({"action": "restore"})).await
             }
             Step::Remove { member, lost: false } => {
                 delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await

@@ -22,6 +22,7 @@ mod seen;
 mod ssh;
 mod status;
 mod step;
+mod upgrade;
 mod verify;
 mod votes;
 
@@ -42,5 +43,8 @@ pub use seen::{
 pub use ssh::{Ssh, SshError};
 pub use status::{HostStatus, PoolStatus, State, Status, Undeclared, Verdict, status};
 pub use step::{Left, Plan, Refusal, Step};
+pub use upgrade::{
+    Build, UpgradeError, UpgradePlan, UpgradeSeen, UpgradeStep, UpgradeWish, plan_upgrade, see_upgrade, upgrade_step,
+};
 pub use verify::{Example, Shown, Wish, verify};
 pub(crate) use verify::{FAMILY, rules};

@@ -33,6 +33,8 @@ pub(super) enum Of {
     FirstBoot,
     /// The instance-id of the seed whose keys were removed. Seeds of earlier versions leave none.
     Sealed,
+    /// The member is, or was about to be, evacuated by an upgrade, which restores it.
+    Evacuated,
     /// Which volume of a member is ready for a pool that the cluster does not have; the pool's name follows.
     Ready,
 }
@@ -47,6 +49,7 @@ impl Of {
             Self::Retired => "retired",
             Self::FirstBoot => "first-boot",
             Self::Sealed => "sealed",
+            Self::Evacuated => "evacuated",
             Self::Ready => "ready",
         };
         format!("{NOTES}{word}.")

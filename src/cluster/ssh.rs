@@ -5,8 +5,10 @@
 //! file of known hosts, no DNS and no connection that is open already is believed instead.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -178,15 +180,42 @@ impl<'a> Ssh<'a> {
         input: &[u8],
         within: Duration,
     ) -> Result<Vec<u8>, SshError> {
+        let stdin = match input {
+            [] => Stdio::null(),
+            _ => child::input(input).map_err(SshError::Start)?,
+        };
+        self.run_on(host, script, args, stdin, within)
+    }
+
+    /// The same with a file as standard input, which may be large.
+    pub(super) fn send(
+        &self,
+        host: &str,
+        script: &'static str,
+        args: &[&str],
+        file: File,
+        within: Duration,
+    ) -> Result<Vec<u8>, SshError> {
+        self.run_on(host, script, args, file.into(), within)
+    }
+
+    fn run_on(
+        &self,
+        host: &str,
+        script: &'static str,
+        args: &[&str],
+        stdin: Stdio,
+        within: Duration,
+    ) -> Result<Vec<u8>, SshError> {
         let Some(host) = self.cluster.hosts.iter().find(|known| known.name.as_str() == host) else {
             return Err(SshError::NotDeclared(host.to_owned()));
         };
         let mut command = child::command(&self.program);
-        command.args(self.options(host)).arg("--").arg(host.address.to_string());
-        command.arg(remote(script, args, within).map_err(SshError::Start)?);
-        if !input.is_empty() {
-            command.stdin(child::input(input).map_err(SshError::Start)?);
-        }
+        command
+            .args(self.options(host))
+            .args(["--", &host.address.to_string()])
+            .arg(remote(script, args, within).map_err(SshError::Start)?)
+            .stdin(stdin);
         let limit = Limit {
             time: within.saturating_add(WAY),
             stdout: ANSWER_MAX,

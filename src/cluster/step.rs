@@ -84,6 +84,11 @@ pub enum Step {
         /// The member.
         member: String,
     },
+    /// The instances of a member that was evacuated come back to it.
+    Restore {
+        /// The member.
+        member: String,
+    },
     /// A member is taken off the record.
     Remove {
         /// The member.
@@ -173,6 +178,7 @@ impl fmt::Display for Step {
                 )
             }
             Self::Evacuate { member } => write!(f, "move the instances of {member} to the other members"),
+            Self::Restore { member } => write!(f, "bring the instances of {member} back to it"),
             Self::Remove { member, lost: false } => write!(f, "remove the member {member}"),
             Self::Remove { member, lost: true } => {
                 write!(f, "remove the member {member} with all that is on record for it")

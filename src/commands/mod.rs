@@ -32,6 +32,7 @@ mod site;
 mod staleness;
 mod status;
 mod threads;
+mod upgrade;
 mod verify;
 
 use thiserror::Error;
@@ -39,7 +40,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
-use lxseed::cluster::{ApplyError, AskError, Refusal, SshError};
+use lxseed::cluster::{ApplyError, AskError, Refusal, SshError, UpgradeError};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -84,6 +85,8 @@ pub(crate) enum CommandError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Ssh(#[from] SshError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     #[error(transparent)]
     Unwanted(#[from] Refusal),
     #[error("cannot write the host keys that ssh shall believe: {0}")]
@@ -141,6 +144,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
         Command::Rescue(args) => rescue::rescue(&args, printer),
         Command::Plan(args) => apply::plan(&args, printer),
         Command::Apply(args) => apply::apply(&args, printer),
+        Command::Upgrade(args) => upgrade::upgrade(&args, printer),
         Command::Rotate(command) => rotate::rotate(&command, printer),
         Command::Secret(command) => secret::secret(command, printer),
         Command::Schema {

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::{Driver, KernelFacts, Release, Version};
 
 /// Tracks of the LXD snap. A cluster forms without a password or token only where the server certificate of a member
-/// can be trusted beforehand: LXD 4.0.6 and later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// can be trusted beforehand: LXD 4.0.6 and later. The newer is the greater, and an LXD goes up by one of them at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Track {
     /// 4.0 LTS: no strict preseed decoding, security fixes only.
     V4_0,
@@ -85,7 +85,22 @@ pub struct Channel {
 impl Track {
     const ALL: [(Self, &str); 3] = [(Self::V4_0, "4.0"), (Self::V5_0, "5.0"), (Self::V5_21, "5.21")];
 
-    fn word(self) -> &'static str {
+    /// The track that a version such as `5.0.3-babaaf8`, or a channel such as `5.0/stable/ubuntu-18.04`, belongs to.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let is_of = |track: &str| {
+            let rest = text.strip_prefix(track);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '/']))
+        };
+        Self::ALL.iter().find_map(|(track, word)| is_of(word).then_some(*track))
+    }
+
+    /// The next one.
+    pub(crate) fn next(self) -> Option<Self> {
+        let mut tracks = Self::ALL.iter().map(|(track, _)| *track);
+        tracks.find(|track| *track > self)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
         Self::ALL
             .iter()
             .find(|(track, _)| *track == self)

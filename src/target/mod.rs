@@ -36,6 +36,18 @@ pub fn newest() -> &'static Release {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u16, pub u16);
 
+impl Version {
+    /// The version of a kernel that is named as Ubuntu names its own: 5.4.0-150-generic.
+    pub(crate) fn of_kernel(kernel: &str) -> Option<Self> {
+        let (numbers, build) = kernel.split_once('-')?;
+        let (build, flavour) = build.split_once('-')?;
+        let mut numbers = numbers.split('.');
+        let version = Self(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+        let rest = (numbers.next(), numbers.next(), build.parse::<u32>().is_ok());
+        (rest == (Some("0"), None, true) && !flavour.is_empty()).then_some(version)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
@@ -220,6 +232,21 @@ mod tests {
             for kernel in Kernel::ALL {
                 assert_eq!(release.kernel(*kernel).kernel, *kernel);
             }
+        }
+    }
+
+    #[test]
+    fn kernels_of_ubuntu_are_told_from_others() {
+        for (name, version) in [
+            ("5.4.0-150-generic", Some(Version(5, 4))),
+            ("4.15.0-213-lowlatency", Some(Version(4, 15))),
+            ("5.15.0-91-generic-64k", Some(Version(5, 15))),
+            ("6.18.44-fc-v657", None),
+            ("5.4.17-2136.el8", None),
+            ("5.4.0", None),
+            ("", None),
+        ] {
+            assert_eq!(Version::of_kernel(name), version, "{name}");
         }
     }
 }

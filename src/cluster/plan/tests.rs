@@ -85,6 +85,7 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
         Step::HandKey { .. } => "hand key",
         Step::GiveServer { .. } | Step::GiveSsh { .. } => "give host keys",
         Step::Name { .. } => "name",
+        Step::Restore { .. } => "restore",
     });
     kinds.collect()
 }

@@ -177,7 +177,7 @@ fn kernel(view: &View<'_>, findings: &mut Findings) {
     let others: Vec<(&str, &str)> = view
         .hosts()
         .filter_map(|host| Some((host.host.name.as_str(), host.server()?.kernel.as_str())))
-        .filter(|(_, kernel)| of_ubuntu(kernel).is_some_and(|version| version != declared.linux))
+        .filter(|(_, kernel)| Version::of_kernel(kernel).is_some_and(|version| version != declared.linux))
         .collect();
     let Some((_, running)) = others.first() else {
         return;
@@ -194,34 +194,4 @@ fn kernel(view: &View<'_>, findings: &mut Findings) {
     findings
         .add(&ANOTHER_KERNEL, view.places.kernel, message, help)
         .label("declared");
-}
-
-/// The version of a kernel that is named as Ubuntu names its own: 5.4.0-150-generic.
-fn of_ubuntu(kernel: &str) -> Option<Version> {
-    let (numbers, build) = kernel.split_once('-')?;
-    let (build, flavour) = build.split_once('-')?;
-    let mut numbers = numbers.split('.');
-    let version = Version(numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    let rest = (numbers.next(), numbers.next(), build.parse::<u32>().is_ok());
-    (rest == (Some("0"), None, true) && !flavour.is_empty()).then_some(version)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kernels_of_ubuntu_are_told_from_others() {
-        for (name, version) in [
-            ("5.4.0-150-generic", Some(Version(5, 4))),
-            ("4.15.0-213-lowlatency", Some(Version(4, 15))),
-            ("5.15.0-91-generic-64k", Some(Version(5, 15))),
-            ("6.18.44-fc-v657", None),
-            ("5.4.17-2136.el8", None),
-            ("5.4.0", None),
-            ("", None),
-        ] {
-            assert_eq!(of_ubuntu(name), version, "{name}");
-        }
-    }
 }
