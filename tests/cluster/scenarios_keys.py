@@ -1,16 +1,14 @@
 """Keys of a living cluster are replaced from the desk: the old ones open nothing afterwards, and every member is there all the while."""
 import json
-import os
-import re
 import subprocess
 import threading
 import time
 
 from bench import run, wait
-from scenarios import ALONE, HERE, all_at_once, test
+from scenarios import ALONE, all_at_once, test
 from scenarios_desk import Desk as Curl, derived_key
 from scenarios_life import certificate, clients
-from scenarios_verbs import Desk, cut_after, findings, grown
+from scenarios_verbs import Desk, Person, cut_after, findings, grown, let_in, with_key
 
 
 # A round of heartbeats that is under way when LXD takes another pair of the cluster's has the earlier one to its end (5.0.2: "Failed
@@ -92,18 +90,6 @@ def cut_after_each(desk, *words):
     return steps
 
 
-def administrator(stage):
-    """A key of the person at the desk, the edit that lets it in, and the folder of an `ssh` that has it."""
-    folder = stage.folder / "person"
-    folder.mkdir()
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f", folder / "id")
-    ssh = folder / "ssh"
-    ssh.write_text('#!/bin/sh\nexec /usr/bin/ssh -F none -i %s "$@"\n' % (folder / "id"))
-    ssh.chmod(0o755)
-    listed = re.search(r"ssh_authorized_keys: (.*)\n", (HERE / "sites/three/cluster.yaml").read_text()).group(1)
-    return ("cluster.yaml", listed, json.dumps([(folder / "id.pub").read_text().strip()])), folder
-
-
 def seed_pair(stage, b, seed, name):
     """A member's own pair, as a seed brings it."""
     pair = stage.folder / (name + ".pem")
@@ -113,8 +99,7 @@ def seed_pair(stage, b, seed, name):
 
 def formed_with_ssh(b):
     """All at once, as in `all_at_once`; their sshd lets the administrator in."""
-    for host in b.add_all():
-        host.setting("sshd", "yes")
+    for host in let_in(b):
         host.boot()
     for host in b.hosts.values():
         host.await_sealed()
@@ -128,11 +113,10 @@ def keys_rotated(stage):
     every member, also after a trust list of the day before and a reboot; then a new host joins with its new seed."""
     old_ann, ann = pair_of(stage, "ann")
     new_ann, renewed = pair_of(stage, "ann-renewed")
-    edit_key, person = administrator(stage)
+    edit_key = with_key(stage)
     b = stage.bench("three", speed=20, edits=[clients(ann=ann), edit_key])
     hosts = one, two, three = formed_with_ssh(b)
-    curl, desk = Curl(stage, b), Desk(stage, b)
-    desk.path = "%s:%s" % (person, desk.path)
+    curl, desk = Curl(stage, b), Person(stage, b)
     old_desk, old_pin = curl.pair, b.out / "three/cluster.crt"
     desk.must(0, "status", desk.site)
     one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
@@ -299,9 +283,7 @@ def old_stick_after_rotation(stage):
 
 def power_cut_when(host, moment, desk, *words):
     """The verb runs, and the host loses its power at that moment of its machine; then it comes back."""
-    verb = subprocess.Popen(["ip", "netns", "exec", desk.b.wire, desk.stage.program, *map(str, words), "--secret-file", desk.secret],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            env={**os.environ, "PATH": desk.path})
+    verb = desk.begin(*words)
     lxd, until = host.folder / "lxd", time.monotonic() + 60
     while not moment(lxd):
         assert verb.poll() is None and time.monotonic() < until, "the moment did not come: %s" % verb.communicate()[0]
@@ -317,10 +299,9 @@ def power_cut_when(host, moment, desk, *words):
 def host_key_rotated(stage):
     """A joiner and the founder of a living three get other keys of their own over ssh, cut off after each step and with power cuts inside
     of them: the others answer all the while, the old pairs open nothing on any member, also after scripts, reboots and old sticks."""
-    edit_key, person = administrator(stage)
-    b = stage.bench("three", speed=20, edits=[edit_key])
+    b = stage.bench("three", speed=20, edits=[with_key(stage)])
     hosts = one, two, three = formed_with_ssh(b)
-    curl, desk = Curl(stage, b), Desk(stage, b)
+    curl, desk = Curl(stage, b), Person(stage, b)
     desk.must(0, "status", desk.site)
     one.lxc("init", "--empty", "web1", "--storage", "data1", "--target", "node2")
     pin = b.out / "three/cluster.crt"
@@ -346,9 +327,11 @@ def host_key_rotated(stage):
     # Who cannot log in, or become root, learns it before anything is changed.
     unrotated("node2")
     before = one.dump()
+    config = desk.config.read_text()
+    desk.config.write_text("")
     said = desk.must(1, "rotate", "host", "three/node2", desk.site)
     assert "node2 does not let you in as ops" in said, said
-    desk.path = "%s:%s" % (person, desk.path)
+    desk.config.write_text(config)
     two.inside("touch", "/etc/bench/sudo-asks")
     assert "cannot become root on node2" in desk.must(1, "rotate", "host", "three/node2", desk.site)
     two.inside("rm", "/etc/bench/sudo-asks")
@@ -425,7 +408,7 @@ def host_key_rotated(stage):
     refused()
     desk.must(0, "build", desk.site, "-o", out)
     for host in (one, two):
-        known = run("ip", "netns", "exec", b.wire, person / "ssh", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=%s" % (out / "three/known_hosts"),
+        known = run("ip", "netns", "exec", b.wire, "ssh", "-F", desk.config, "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=%s" % (out / "three/known_hosts"),
                     "-o", "StrictHostKeyChecking=yes", "ops@" + host.values["ADDRESS"][0], "hostname")
         assert known == host.name + "\n", known
     assert "web1" in one.lxc("list", "--format", "csv")
