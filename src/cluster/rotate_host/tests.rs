@@ -189,8 +189,9 @@ fn an_exchange_that_was_not_seen_to_its_end_is_done_again() {
 
 #[test]
 fn nothing_is_begun_that_would_leave_a_member_behind() {
+    type Change = fn(&mut World);
     let raised = Raised::new();
-    let cases: [(&str, fn(&mut World)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("node3 is offline", |world| world.member(2, "Offline", "")),
         ("node3 does not answer the desk", |world| {
             *world.host(2) = Answer::Silent("timed out".to_owned());
