@@ -7,9 +7,9 @@ use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
-    Retired, Site, Volume, VolumeKind,
+    Retired, Services, Site, Volume, VolumeKind,
 };
-use crate::profile::{Desk, Spanned, TrustFor, entries};
+use crate::profile::{self, Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -97,6 +97,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                 })
                 .collect::<Result<_, ModelError>>()?,
         },
+        services: services(profile),
         desk: match profile.desk.as_ref().map(|desk| &desk.value) {
             Some(Desk::None) => None,
             Some(Desk::Key {
@@ -122,6 +123,17 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             .collect::<Result<_, ModelError>>()?,
         hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
     })
+}
+
+fn services(profile: &profile::Cluster) -> Services {
+    let ntp = profile.ntp.as_ref().map(|ntp| &ntp.value);
+    // timesyncd has one list: a pool is a name like any other to it.
+    let sources = ntp.map(|ntp| [values(ntp.servers.as_ref()), values(ntp.pools.as_ref())].concat());
+    Services {
+        timezone: profile.timezone.as_ref().map(|zone| zone.value.clone()),
+        locale: profile.locale.as_ref().map(|locale| locale.value.clone()),
+        ntp: sources.unwrap_or_default(),
+    }
 }
 
 fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {

@@ -354,13 +354,14 @@ impl Desk<'_> {
             },
             // It takes it from whom it knows for a member, and from 5.21 on from nobody else.
             Step::GivePairTo { member, .. } => self.give_pair_to(at, member).await,
-            Step::Evacuate { member } => {
-                let path = format!("/1.0/cluster/members/{member}/state");
-                post(path, json!({"action": "evacuate"})).await
-            }
-            Step::Restore { member } => {
-                let path = format!("/1.0/cluster/members/{member}/state");
-                post(path, json!({"action": "restore"})).await
+            Step::Evacuate { member } | Step::Restore { member } => {
+                let is_evacuation = matches!(step, Step::Evacuate { .. });
+                let action = if is_evacuation { "evacuate" } else { "restore" };
+                post(
+                    format!("/1.0/cluster/members/{member}/state"),
+                    json!({"action": action}),
+                )
+                .await
             }
             Step::Remove { member, lost: false } => {
                 delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await

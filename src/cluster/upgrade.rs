@@ -3,7 +3,7 @@
 //! LXD's own order (lxd/db/cluster/open.go, lxd/daemon.go, 4.0 to 6): an LXD that starts writes its schema's and API's numbers into the
 //! cluster's database, and while another member has lower ones it waits, its database's part running and its API answering 503; the
 //! others go on. When the last has the same numbers it brings the schema forward and tells the others, who also look by themselves
-//! each minute. A member with lower numbers than another does not start any more, and a schema does not go back. So all have to be
+//! each minute. A member with lower numbers than another does not start any more (up to 5.0) or waits, too (5.21), and a schema does not go back. So all have to be
 //! there before the first is touched, and once the first has been, the only way is on.
 //!
 //! Nothing is kept of how far it came but the names of members that were evacuated: [`see_upgrade`] asks each host anew what it has,

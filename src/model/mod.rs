@@ -11,5 +11,5 @@ pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{
     Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
-    Retired, Site, Volume,
+    Retired, Services, Site, Volume,
 };

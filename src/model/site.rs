@@ -52,6 +52,8 @@ pub struct ClusterParts {
     pub pools: Vec<Pool>,
     /// Who may log in.
     pub admin: Admin,
+    /// What its machines are told of the world around them.
+    pub services: Services,
     /// The generation of the desk's key; none if the desk has none.
     pub desk: Option<u32>,
     /// The generation of the cluster's own pair.
@@ -128,6 +130,17 @@ pub struct Network {
     pub search: Vec<String>,
     /// LXD's network for instances.
     pub overlay: Overlay,
+}
+
+/// What machines are told of the world around them. What is absent stays as the release has it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Services {
+    /// A name of the time zone database.
+    pub timezone: Option<String>,
+    /// As in `LANG`.
+    pub locale: Option<String>,
+    /// Names and addresses of time servers, in order; none if it is the release's own.
+    pub ntp: Vec<String>,
 }
 
 /// A storage pool that every member has.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
+use super::services::{self, Ntp};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -17,7 +18,7 @@ use crate::target::lxd::Channel;
 const LABEL: &str = "^[a-z][a-z0-9_-]{0,23}$";
 
 /// A text of that form, what an editor says of others (a keyword of its own for that), and examples.
-fn form(pattern: &str, expected: &str, examples: &[&str]) -> Value {
+pub(super) fn form(pattern: &str, expected: &str, examples: &[&str]) -> Value {
     json!({"pattern": pattern, "patternErrorMessage": format!("write {expected}"), "examples": examples})
 }
 
@@ -62,6 +63,15 @@ record! {
         required pools: Named<Pool> = labelled(),
         /// Who may log in.
         required admin: Admin,
+        /// The machines' time zone, as `timedatectl list-timezones` prints it; `Etc/UTC` unless said otherwise. A machine that is
+        /// set up already takes it from a new seed alone.
+        optional timezone: String = services::zone(),
+        /// The machines' language, country and character set, as in `LANG`; the image's own, which is English, unless said
+        /// otherwise. The installer speaks English. A machine that is set up already takes it from a new seed alone.
+        optional locale: String = services::locale(),
+        /// Whom the machines ask for the time; Ubuntu's own servers unless said otherwise. A machine that is set up already
+        /// takes it from a new seed alone.
+        optional ntp: Ntp,
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,

@@ -13,8 +13,9 @@ const MIRROR: &str = "lxseed has no key for a mirror: packages come from Ubuntu'
 const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host; one that a DHCP server reserves can be written just so";
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
-const TIME: &str = "lxseed has no key for time servers: the machines ask Ubuntu's own";
-const PLACE: &str = "lxseed has no key for it: the machines are set to UTC, en_US and a US keyboard";
+const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
+const KEYBOARD: &str =
+    "lxseed has no key for it: consoles have a US keyboard; the time zone is `timezone: …`, the language `locale: …`";
 const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu and LXD and nothing else; do the rest over SSH once the machines are up";
 const CARDS: &str =
     "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
@@ -56,6 +57,8 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["leader", "first", "seed"], "bootstrap"),
     (&["bays", "drives"], "slots"),
     (&["founding", "founded", "bootstrapped", "initialized"], "formed"),
+    (&["time_zone", "tz", "zone", "zoneinfo"], "timezone"),
+    (&["language", "lang", "locales"], "locale"),
     (&["spare", "standby", "stand_by", "reserve", "future_hosts"], "spares"),
     (
         &[
@@ -88,11 +91,11 @@ const WISHES: &[(&[&str], &str)] = &[
     ),
     (&["dhcp", "dhcp4", "dhcp6"], DHCP),
     (&["users", "accounts", "groups", "sudo", "root", "shell"], LOGINS),
-    (&["ntp", "ntp_servers", "timeservers", "time_servers", "chrony"], TIME),
     (
-        &["timezone", "locale", "language", "keyboard", "keyboard_layout"],
-        PLACE,
+        &["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"],
+        TIME,
     ),
+    (&["keyboard", "keyboard_layout"], KEYBOARD),
     (
         &[
             "packages",

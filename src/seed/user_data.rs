@@ -33,10 +33,14 @@ struct UserData<'a> {
     // cloud-init 18.2 points grub-pc at the first of /dev/sda, /dev/vda …, wherever the system is; with several disks a
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timezone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locale: Option<&'a str>,
     // Runs at every boot, before the modules that plant anything.
     bootcmd: [&'a [&'a str]; 3],
     write_files: Vec<WriteFileEntry<'a>>,
-    runcmd: [[&'a str; 3]; 1],
+    runcmd: [[Cow<'a, str>; 3]; 1],
 }
 
 #[derive(Serialize)]
@@ -93,6 +97,10 @@ const CLOSE: [&str; 5] = ["install", "-d", "-m", "0700", "/etc/lxseed/tls"];
 /// malformed item keeps cloud-init 18.2 from writing any of them.
 const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboot.service && systemctl start --no-block lxseed-firstboot.service";
 
+/// Before [`START`], since the first boot waits for the clock: timesyncd runs long before cloud-init has written whom to ask.
+/// Where something else keeps the clock it does not run, and is not started.
+const ASK_AGAIN: &str = "systemctl try-restart systemd-timesyncd.service; ";
+
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
     cluster: &Cluster,
@@ -105,6 +113,11 @@ pub(super) fn user_data(
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
     let mac = host.mac.to_string();
+    let services = &cluster.services;
+    let start = match services.ntp.is_empty() {
+        true => START.into(),
+        false => [ASK_AGAIN, START].concat().into(),
+    };
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -129,6 +142,8 @@ pub(super) fn user_data(
             preserve_sources_list: true,
         },
         grub_dpkg: GrubDpkg { enabled: false },
+        timezone: services.timezone.as_deref(),
+        locale: services.locale.as_deref(),
         bootcmd: [
             &CLOSE,
             &[
@@ -154,7 +169,7 @@ pub(super) fn user_data(
                 }
             })
             .collect(),
-        runcmd: [["sh", "-c", START]],
+        runcmd: [["sh".into(), "-c".into(), start]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
     yaml::to_string_below("#cloud-config\n", &document)

@@ -54,6 +54,12 @@ fn retired(cluster: &Cluster) -> String {
     fingerprints.map(|fingerprint| format!("{fingerprint}\n")).collect()
 }
 
+/// A drop-in of timesyncd, which keeps the clock. cloud-init's own `ntp` would install the package ntp instead, up
+/// to 18.2, and its choice among clients came afterwards.
+fn time_servers(names: &[String]) -> String {
+    format!("[Time]\nNTP={}\n", names.join(" "))
+}
+
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -93,6 +99,13 @@ pub(super) fn write_files<'a>(
     ];
     if let Some(desk) = &keys.desk {
         files.push(open("/etc/lxseed/desk.crt", "0644", &desk.certificate_pem));
+    }
+    if !cluster.services.ntp.is_empty() {
+        files.push(WriteFile {
+            path: "/etc/systemd/timesyncd.conf.d/lxseed.conf".to_owned(),
+            permissions: "0644",
+            content: Payload::Plain(time_servers(&cluster.services.ntp).into_bytes().into()),
+        });
     }
     if cluster.founds(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));

@@ -1,5 +1,6 @@
 //! Ubuntu 18.04 LTS, bionic.
 
+use super::locales::GLIBC_2_27;
 use super::lxd::Track;
 use super::{Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version};
 
@@ -52,6 +53,15 @@ pub static BIONIC: Release = Release {
         default_rounds: 5000,
         rounds: 1000..=999_999_999,
     },
+    locales: &GLIBC_2_27,
+    // tzdata's NEWS since 2020a, which the media of 18.04.5 and 18.04.6 have. Where the rules became others with the name, the older
+    // one has the same time but for those.
+    newer_zones: &[
+        ("America/Ciudad_Juarez", "America/Ojinaga"),
+        ("America/Coyhaique", "America/Punta_Arenas"),
+        ("Europe/Kyiv", "Europe/Kiev"),
+        ("Pacific/Kanton", "Pacific/Enderbury"),
+    ],
     // Of the server image; useradd fails where a group of the name exists.
     accounts: &[
         "root",

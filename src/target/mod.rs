@@ -5,6 +5,7 @@
 
 pub mod bionic;
 mod date;
+mod locales;
 pub mod lxd;
 mod word;
 
@@ -73,6 +74,10 @@ pub struct Release {
     pub openssh: OpenSsh,
     /// What follows from its C library for password hashes.
     pub crypt: Crypt,
+    /// What its C library has locales for.
+    pub locales: &'static Locales,
+    /// Names of time zones that its install media do not know yet, each with one of the same time that they know.
+    pub newer_zones: &'static [(&'static str, &'static str)],
     /// Accounts and groups that a fresh system has.
     pub accounts: &'static [&'static str],
     /// In bytes: below it the system and what the first boot adds to it cannot be.
@@ -85,6 +90,35 @@ pub struct Release {
     pub server_images: &'static [Published],
     /// The file to start from where a machine is imaged.
     pub cloud_image: &'static str,
+}
+
+/// The locales of UTF-8 of a C library. Languages that came after UTF-8 have it without saying so.
+#[derive(Debug)]
+pub struct Locales {
+    /// `de_DE` of `de_DE.UTF-8`, with blanks between them.
+    with_charset: &'static str,
+    /// `en_IN`, likewise, whose name is without `.UTF-8`.
+    bare: &'static str,
+}
+
+impl Locales {
+    /// What the locale of a language and a country, `de_DE`, is called.
+    #[must_use]
+    pub fn named(&self, place: &str) -> Option<String> {
+        let is_in = |list: &str| list.split(' ').any(|known| known == place);
+        if is_in(self.with_charset) {
+            Some(format!("{place}.UTF-8"))
+        } else {
+            is_in(self.bare).then(|| place.to_owned())
+        }
+    }
+
+    /// Languages and countries.
+    pub fn places(&self) -> impl Iterator<Item = &'static str> {
+        [self.with_charset, self.bare]
+            .into_iter()
+            .flat_map(|list| list.split(' '))
+    }
 }
 
 /// A kernel of a release.

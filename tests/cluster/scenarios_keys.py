@@ -8,7 +8,7 @@ from bench import run, wait
 from scenarios import ALONE, all_at_once, test
 from scenarios_desk import Desk as Curl, derived_key
 from scenarios_life import certificate, clients
-from scenarios_verbs import Desk, Person, cut_after, findings, grown, let_in, with_key
+from scenarios_verbs import Desk, Person, cut_after, findings, formed_with_ssh, grown, with_key
 
 
 # A round of heartbeats that is under way when LXD takes another pair of the cluster's has the earlier one to its end (5.0.2: "Failed
@@ -95,16 +95,6 @@ def seed_pair(stage, b, seed, name):
     pair = stage.folder / (name + ".pem")
     pair.write_bytes(b"".join(b.planted(seed, "/etc/lxseed/tls/server." + kind) for kind in ("key", "crt")))
     return pair
-
-
-def formed_with_ssh(b):
-    """All at once, as in `all_at_once`; their sshd lets the administrator in."""
-    for host in let_in(b):
-        host.boot()
-    for host in b.hosts.values():
-        host.await_sealed()
-    b.expect_formed()
-    return list(b.hosts.values())
 
 
 @test

@@ -1,14 +1,30 @@
 """Another LXD on every member of a living cluster, over ssh: real LXD daemons, a real sshd, and a snap that is none."""
 import json
+import pathlib
 import re
 import signal
 
+import snaps
 from bench import wait
 from scenarios import test
 from scenarios_life import expect_all, expect_same, put_records
-from scenarios_verbs import Person, let_in, with_key
+from scenarios_verbs import Person, formed_with_ssh, with_key
 
 WISH = ("upgrade", "--channel", "5.0/candidate")
+
+
+def formed(stage):
+    """A cluster of three with something in it, whose hosts let the desk in."""
+    b = stage.bench("three", speed=20, edits=[with_key(stage)])
+    hosts = formed_with_ssh(b)
+    put_records(hosts[0], hosts[1])
+    return b, Person(stage, b), hosts
+
+
+def given(host, name):
+    """The files of carried snaps that it was given, in order."""
+    calls = [call.split() for call in host.text("/var/log/snap-calls").splitlines()]
+    return [pathlib.Path(call[1]).name for call in calls if call[0] in ("ack", "install") and call[1].endswith(name)]
 
 
 def back_with(b, host, key):
@@ -44,15 +60,7 @@ def lasting(host):
 def upgraded(stage):
     """Three members get another LXD, one after the other, cut off after the first and stopped at the second; all of them before, where one
     is off, has another SSH host key, does not let one in, or would go back. Instances and pools are the same, and so are the holds."""
-    b = stage.bench("three", speed=20, edits=[with_key(stage)])
-    desk = Person(stage, b)
-    one, two, three = let_in(b)
-    for host in (one, two, three):
-        host.boot()
-    for host in (one, two, three):
-        host.await_sealed()
-    b.expect_formed()
-    put_records(one, two)
+    b, desk, (one, two, three) = formed(stage)
     records, before = lasting(one), extensions(one)
     # What it refuses, it refuses before anything is touched.
     expect_all(desk.must(2, "upgrade", "--channel", "6/stable", desk.site), "asks for kernel 6.8")
@@ -102,11 +110,12 @@ def upgraded(stage):
     assert made == ["refresh lxd --revision=26900"] * len(made) and len(made) == 4, made
     expect_all(desk.must(0, *WISH, desk.site), "every member has revision 26900 of 5.0/candidate: nothing to do")
     assert refreshes(b) == made, refreshes(b)
-    evacuated(b, desk, one, two)
 
 
-def evacuated(b, desk, one, two):
-    """Cut off while one member is evacuated; the second run brings its instances back, and leaves alone whom a person has evacuated."""
+@test
+def upgraded_evacuated(stage):
+    """Cut off while one member is evacuated and has another LXD: the second run, which evacuates nobody, brings its instances back."""
+    b, desk, (one, two, three) = formed(stage)
     def members():
         return {member["server_name"]: member["status"] for member in one.api("/1.0/cluster/members?recursion=1")}
 
@@ -115,7 +124,7 @@ def evacuated(b, desk, one, two):
 
     wish = ("upgrade", "--channel", "5.0/edge", desk.site)
     begun = desk.begin(*wish, "--evacuate")
-    first, = wait(120, "one is refreshed", lambda: [host for host in b.hosts.values() if snap(host)[0] == 26950])
+    first, = wait(120, "one is refreshed", lambda: [host for host in (one, two, three) if snap(host)[0] == 26950])
     begun.send_signal(signal.SIGKILL)
     begun.communicate()
     said = desk.must(0, *wish)
@@ -123,3 +132,26 @@ def evacuated(b, desk, one, two):
     assert set(members().values()) == {"Online"} and notes() == [], (members(), notes())
     assert one.api("/1.0/instances/web1")["location"] == two.name, one.api("/1.0/instances/web1")
     expect_all(desk.must(0, *wish), "every member has revision 26950 of 5.0/edge: nothing to do")
+
+
+@test
+def upgraded_from_files(stage):
+    """Where the profile carries the snaps, they come from the desk, each with what it stands on, and nothing of them is left behind."""
+    b, desk, (one, two, three) = formed(stage)
+    for host in (one, two, three):
+        host.inside("sh", "-c", "echo 1000 >/etc/bench/store-fails")
+    made = desk.site / "snaps"
+    snaps.make(made, "snapd", 20092, "2.60.3")
+    snaps.make(made, "core22", 1122, "20231123")
+    snaps.make(made, "lxd", 26900, "5.0.3-80aeff7", "core22", "gzip")
+    text = (desk.site / "cluster.yaml").read_text()
+    (desk.site / "cluster.yaml").write_text(text.replace("lxd: {channel: 5.0/stable", "lxd: {offline: {snaps: snaps}, channel: 5.0/stable"))
+    expect_all(desk.must(1, *WISH, desk.site), "put those of 5.0/candidate into that folder")
+    said = desk.must(0, "upgrade", "--channel", "5.0/stable", desk.site)
+    expect_all(said, "install lxd_26900.snap on node1, from the desk", "every member has revision 26900 of 5.0/stable, and answers")
+    for host in (one, two, three):
+        assert snap(host)[0] == 26900 and given(host, ".snap") == ["snapd_20092.snap", "core22_1122.snap", "lxd_26900.snap"], given(host, ".snap")
+        assert given(host, ".assert") == ["snapd_20092.assert", "core22_1122.assert", "lxd_26900.assert"], given(host, ".assert")
+        assert host.inside("ls", "/var/lib/lxseed/snaps").split() == [], host.inside("ls", "/var/lib/lxseed/snaps")
+    b.expect_formed()
+    expect_all(desk.must(0, "upgrade", "--channel", "5.0/stable", desk.site), "nothing to do")

@@ -85,11 +85,15 @@ def with_key(stage):
     return ("cluster.yaml", known, (stage.folder / "id.pub").read_text().strip())
 
 
-def let_in(b):
-    hosts = b.add_all()
-    for host in hosts:
+def formed_with_ssh(b):
+    """All at once, as in `all_at_once`; their sshd lets the administrator in."""
+    for host in b.add_all():
         host.setting("sshd", "yes")
-    return hosts
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+    return list(b.hosts.values())
 
 
 def shown(text):

@@ -73,6 +73,23 @@ fn nobody_answers_is_an_exit_status_of_its_own() {
     }
 }
 
+/// Nobody's LXD is refreshed unless all members are there, and to no LXD that the machines cannot run.
+#[test]
+fn an_upgrade_wants_everybody() {
+    let site = site();
+    let Some(run) = alone(&site, &["upgrade", "--channel", "5.0/candidate", "site"]) else {
+        return;
+    };
+    let run = run.expect_exit(1).expect_stdout("");
+    assert!(
+        run.stderr
+            .contains("nothing was changed: LXD goes on only with all members, and "),
+        "{run}"
+    );
+    let run = alone(&site, &["upgrade", "--channel", "6/stable", "site"]).unwrap();
+    assert!(run.expect_exit(2).stderr.contains("track 6 asks for kernel 6.8"));
+}
+
 /// Where no machine is nothing is rotated, and what a person has to do is told from the profiles alone.
 #[test]
 fn keys_are_rotated_where_somebody_answers() {

@@ -42,8 +42,8 @@ fn blocks() -> Vec<Block> {
 }
 
 /// Verbs that ask machines, or change what they are.
-const ASK_MACHINES: [&str; 9] = [
-    "status", "verify", "admit", "return", "retire", "rotate", "plan", "apply", "rescue",
+const ASK_MACHINES: [&str; 10] = [
+    "status", "verify", "admit", "return", "retire", "rotate", "plan", "apply", "rescue", "upgrade",
 ];
 
 #[test]

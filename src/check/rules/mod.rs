@@ -21,6 +21,7 @@ mod network;
 pub(super) mod offline;
 pub(super) mod release;
 mod resolver;
+mod services;
 mod sizes;
 mod slots;
 mod subnet;
@@ -50,6 +51,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     ),
     (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
+    (Family::new('T', "Time and place"), &[services::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),

@@ -25,7 +25,8 @@ pub(super) static CHECKS: &[&Check] = &[
 
 const NAMESERVERS: &str = "nameservers: [192.168.10.1]";
 
-fn is_domain(text: &str) -> bool {
+/// Whether a text can be a name on the network; an address is none.
+pub(super) fn is_domain(text: &str) -> bool {
     let label_fits = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -151,7 +152,7 @@ fn unusable_nameserver(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Reports every value of a list whose key is there before.
-fn repeats<'a, T: 'a>(
+pub(super) fn repeats<'a, T: 'a>(
     list: impl IntoIterator<Item = &'a Spanned<T>>,
     key: impl Fn(&T) -> String,
     what: &str,

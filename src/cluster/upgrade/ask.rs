@@ -23,8 +23,8 @@ const STORE: Duration = Duration::from_secs(150);
 /// So many `ssh` at a time.
 const AT_A_TIME: usize = 16;
 
-/// A line for each thing: a word, and the rest. That LXD waits is in its log alone, and counts from the daemon's start on; what it did
-/// before is in there, too.
+/// A line for each thing: a word, and the rest. That LXD waits is in its log alone ("Wait for other cluster nodes to upgrade their versions"
+/// up to 5.0, "members to align" in 5.21), and counts from the daemon's start on; what it did before is in there, too.
 const SNAPS: &str = r#"
 PATH=$PATH:/snap/bin
 export LC_ALL=C
@@ -38,7 +38,7 @@ echo "unit $(systemctl show -p ActiveState $unit | sed 's/.*=//')"
 tail -n 3 $lxd/logs/lxd.log 2>/dev/null | sed 's/^/log /'
 pid=$(systemctl show -p MainPID $unit | sed 's/.*=//')
 age=$(ps -o etimes= -p "${pid:-0}" | tr -d ' ')
-said=$(tail -n 100 $lxd/logs/lxd.log 2>/dev/null | grep -E 'other cluster (nodes|members) to upgrade' | tail -n 1)
+said=$(tail -n 100 $lxd/logs/lxd.log 2>/dev/null | grep -E 'other cluster (nodes|members) to (upgrade|align)' | tail -n 1)
 at=$(printf '%s\n' "$said" | sed -nE 's/^t(ime)?="?([^" ]+).*/\2/p')
 if [ -n "$age" ] && [ -n "$at" ]; then
     [ "$(date -d "$at" +%s)" -lt $(($(date +%s) - age - 1)) ] || echo "waits yes"
@@ -93,6 +93,39 @@ struct RoleRecord {
     database: bool,
     #[serde(default)]
     roles: Vec<String>,
+}
+
+/// Whether instances are on their way from or to a member: an evacuation goes on in LXD when whoever asked for it is gone.
+pub(super) fn is_moving(cluster: &Cluster, keys: &ClusterKeys) -> Result<bool, AskError> {
+    let connections = connections(cluster, keys)?;
+    block_on(async {
+        for connection in &connections {
+            // By state, each with a list.
+            let Ok(found) = read::<BTreeMap<String, Vec<Operation>>>(connection, "/1.0/operations?recursion=1").await
+            else {
+                continue;
+            };
+            return found.values().flatten().any(Operation::is_move);
+        }
+        false
+    })
+}
+
+/// A piece of work that LXD has taken on, and its own words for it (lxd/db/operationtype, 4.16 to 6).
+#[derive(Deserialize)]
+struct Operation {
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    status_code: u16,
+}
+
+impl Operation {
+    /// 103 is a running one.
+    fn is_move(&self) -> bool {
+        let words = ["Evacuating cluster member", "Restoring cluster member"];
+        self.status_code == 103 && words.contains(&self.description.as_str())
+    }
 }
 
 async fn roles(cluster: &Cluster, connections: &[Connection], seen: &Seen) -> BTreeMap<String, Role> {

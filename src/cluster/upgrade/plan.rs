@@ -139,7 +139,7 @@ fn members<'a>(
             strangers[0]
         ));
     }
-    let mut members = Vec::new();
+    let (mut members, mut unknown) = (Vec::new(), Vec::new());
     let each = cluster.hosts.iter().zip(&seen.hosts).zip(&seen.seen.hosts);
     for ((host, on), found) in each {
         let name = host.name.as_str();
@@ -148,7 +148,14 @@ fn members<'a>(
             not_a_member(cluster, found, notes)?;
             continue;
         }
-        let on = reached(cluster, found, on)?;
+        let on = match reached(cluster, found, on) {
+            // While all wait for all nobody tells whether it is a member at all.
+            Err(why) if known.is_none() && matches!(found.answer, Answer::Silent(_)) => {
+                unknown.push(why);
+                continue;
+            }
+            reached => reached?,
+        };
         let told = told(name, found, known).filter(|told| told.state == "stopped");
         if let Some(problem) = on.problem.clone().or(told.map(|told| told.message)) {
             return refuse(format!(
@@ -173,6 +180,9 @@ fn members<'a>(
         || members.iter().any(|member| member.on.waits)
         || members.windows(2).any(|pair| pair[0].on.age() != pair[1].on.age());
     if members.is_empty() || (known.is_none() && !is_under_way) {
+        if let Some(why) = unknown.pop() {
+            return Err(why);
+        }
         return refuse(format!(
             "no member of {} answers from its database: nothing was changed. lxseed rescue --only {} tells what can be done",
             cluster.name, cluster.name

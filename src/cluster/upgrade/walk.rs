@@ -10,7 +10,7 @@ use super::super::ask::{AskError, look};
 use super::super::seen::{Answer, Identity, Seen, Server};
 use super::super::ssh::{Ssh, SshError};
 use super::super::step::Plan;
-use super::ask::on_host;
+use super::ask::{is_moving, on_host};
 use super::{OnHost, UpgradeStep};
 use crate::foreign;
 use crate::model::{BundledSnap, Cluster};
@@ -50,6 +50,14 @@ pub enum UpgradeError {
         path: String,
         /// Why.
         why: String,
+    },
+    /// Instances are on their way still.
+    #[error("instances of {cluster} are on their way between members, and were for {} s: lxc operation list, on a member, shows them", .within.as_secs())]
+    Moves {
+        /// The cluster.
+        cluster: String,
+        /// How long it was waited for.
+        within: Duration,
     },
     /// A member is not back in time.
     #[error("LXD on {member} did not come back within {} s: {how}", .within.as_secs())]
@@ -124,6 +132,7 @@ pub fn upgrade_step(
             Ok(apply(cluster, keys, &plan, &mut |_| {})?)
         }
         UpgradeStep::Refresh { member, revision } => {
+            await_moves(cluster, keys)?;
             let revision = revision.to_string();
             ssh.run(member, REFRESH_TO, &[revision.as_str()], &[], REFRESH)?;
             Ok(())
@@ -133,7 +142,10 @@ pub fn upgrade_step(
             ssh.run(member, FOLLOW, &[channel.as_str()], &[], Duration::from_secs(150))?;
             Ok(())
         }
-        UpgradeStep::Carry { member, snap } => carry(cluster, ssh, member, snap),
+        UpgradeStep::Carry { member, snap } => {
+            await_moves(cluster, keys)?;
+            carry(cluster, ssh, member, snap)
+        }
         UpgradeStep::Await { member } => await_member(cluster, keys, ssh, member),
         UpgradeStep::AwaitAll => await_all(cluster, keys, ssh),
     }
@@ -156,6 +168,21 @@ fn carry(cluster: &Cluster, ssh: &Ssh<'_>, member: &str, stem: &str) -> Result<(
         ssh.send(member, PUT, &[name.as_str()], file, TRANSFER)?;
     }
     ssh.run(member, INSTALL, &[stem], &[], REFRESH)?;
+    Ok(())
+}
+
+/// An LXD that is stopped while an instance is on its way leaves half of it in two places.
+fn await_moves(cluster: &Cluster, keys: &ClusterKeys) -> Result<(), UpgradeError> {
+    let begin = Instant::now();
+    while is_moving(cluster, keys)? {
+        if begin.elapsed() > TOGETHER {
+            return Err(UpgradeError::Moves {
+                cluster: cluster.name.to_string(),
+                within: TOGETHER,
+            });
+        }
+        thread::sleep(PAUSE);
+    }
     Ok(())
 }
 

@@ -132,8 +132,9 @@ fn skew(view: &View<'_>, findings: &mut Findings) {
     }
     let message = format!("the hosts of {} run different LXDs: {}", view.name(), few(&groups));
     let help = format!(
-        "bring all of them to one version, the newest there is: snap refresh lxd --channel={} on each",
-        view.wish.cluster.channel
+        "bring all of them to the newest that one has: lxseed upgrade --channel {} --only {}",
+        view.wish.cluster.channel,
+        view.name()
     );
     let finding = findings.add(&VERSION_SKEW, view.places.channel, message, help);
     // Where all have the same but a few, the few are shown.
@@ -164,7 +165,8 @@ fn track(view: &View<'_>, findings: &mut Findings) {
         few(&names)
     );
     let help = format!(
-        "declare the track that runs, or bring the hosts to the declared one if it is the newer: snap refresh lxd --channel={channel} on each"
+        "declare the track that runs, or bring the hosts to the declared one if it is the newer: lxseed upgrade --channel {channel} --only {}",
+        view.name()
     );
     findings
         .add(&ANOTHER_TRACK, view.places.channel, message, help)

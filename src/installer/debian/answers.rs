@@ -52,6 +52,8 @@ struct Answers<'a> {
     network: Network,
     hwe: bool,
     packages: String,
+    zone: &'a str,
+    time_server: &'a str,
     user: &'a str,
     password: &'a str,
     script: String,
@@ -109,6 +111,9 @@ impl Installer {
             network: network(cluster, host),
             hwe: cluster.kernel == Kernel::Hwe,
             packages: packages(host),
+            zone: cluster.services.timezone.as_deref().unwrap_or("Etc/UTC"),
+            // It takes one; timesyncd asks the others.
+            time_server: cluster.services.ntp.first().map_or("", String::as_str),
             user: &cluster.admin.user,
             // An account without a password to match; cloud-init gives it keys.
             password: cluster.admin.password_hash.as_deref().unwrap_or("!"),

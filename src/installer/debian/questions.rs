@@ -40,6 +40,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "base-installer/kernel/altmeta", Text),
     ("d-i", "cdrom-detect/eject", Boolean),
     ("d-i", "clock-setup/ntp", Boolean),
+    ("d-i", "clock-setup/ntp-server", Text),
     ("d-i", "clock-setup/utc", Boolean),
     ("d-i", "clock-setup/utc-auto", Boolean),
     ("d-i", "console-setup/ask_detect", Boolean),

@@ -244,7 +244,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Volume};
+    use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Services, Volume};
     use crate::target::bionic::BIONIC;
     use crate::target::lxd::Channel;
 
@@ -306,6 +306,7 @@ mod tests {
                 password_hash: None,
                 lxd_certificates: Vec::new(),
             },
+            services: Services::default(),
             desk: None,
             generation: 1,
             formed: None,

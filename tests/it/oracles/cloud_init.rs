@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_yaml::Value;
@@ -109,6 +109,49 @@ fn schema_accepts_an_administrator_without_keys() {
     }
 }
 
+/// Where the Python packages of cloud-init lie: beside its wrapper.
+fn packages(schema: &Path) -> PathBuf {
+    let top = schema.canonicalize().unwrap().ancestors().nth(2).unwrap().to_owned();
+    top.join("root/usr/lib/python3/dist-packages")
+}
+
+/// Every zone that `check` takes is one that cloud-init finds, and it is the machine's then.
+#[test]
+fn a_time_zone_is_set() {
+    let (Some(schema), Some(unshare)) = (tool("cloud-init-schema"), tool("unshare")) else {
+        return;
+    };
+    for (site, zone) in [
+        ("tests/good/services", "Europe/Berlin"),
+        ("tests/good/services-otherwise", "America/Argentina/ComodRivadavia"),
+    ] {
+        let sites = [build(site)];
+        let etc = temp_dir();
+        Run::of(
+            Command::new(&unshare)
+                .args(["--map-root-user", "--mount", "sh", "-euc"])
+                .arg(
+                    "mount -t tmpfs none /run
+                    mount --bind \"$1\" /etc
+                    exec /usr/bin/python3 \"$2\" \"$3\"",
+                )
+                .arg("sh")
+                .arg(etc.path())
+                .arg(root().join("tests/oracles/cloud_init_place.py"))
+                .arg(hosts(&sites)[0].file("user-data"))
+                .env("PYTHONPATH", packages(&schema))
+                .env("PYTHONDONTWRITEBYTECODE", "1"),
+        )
+        .expect_exit(0);
+        assert_eq!(
+            fs::read_to_string(etc.path().join("timezone")).unwrap(),
+            format!("{zone}\n")
+        );
+        let link = fs::read_link(etc.path().join("localtime")).unwrap();
+        assert_eq!(link, Path::new("/usr/share/zoneinfo").join(zone));
+    }
+}
+
 /// cloud-init opens a file, writes it and only then sets its mode, in 18.2 as in 23.1.2: what closes a key for that
 /// instant is its folder.
 #[test]
@@ -116,14 +159,7 @@ fn a_key_lies_in_a_closed_folder_when_it_is_written() {
     let (Some(schema), Some(unshare)) = (tool("cloud-init-schema"), tool("unshare")) else {
         return;
     };
-    // Beside the wrapper lies what it imports.
-    let packages = schema
-        .canonicalize()
-        .unwrap()
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("root/usr/lib/python3/dist-packages");
+    let packages = packages(&schema);
     let sites = [build("profiles")];
     for host in hosts(&sites) {
         let etc = temp_dir();
