@@ -35,7 +35,7 @@ pub use records::{RecordsOf, records};
 pub use rescue::rescue;
 pub use retire::{Leaving, retire, retired};
 pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
-pub use rotate_host::{may_rotate_host, rotate_host};
+pub use rotate_host::{is_settling, may_rotate_host, rotate_host};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,

@@ -54,6 +54,19 @@ pub(super) fn unrotated<'a>(
         .map(|(host, _)| host.name.as_str())
 }
 
+/// Whether LXD misses a member that answers the desk. It does for a round of heartbeats or two after the leader of its database was
+/// restarted, or the cluster's pair was replaced.
+#[must_use]
+pub fn is_settling(seen: &Seen) -> bool {
+    let mut members = seen.cluster.iter().flat_map(|found| &found.members);
+    let answers = |name: &str| {
+        seen.hosts
+            .iter()
+            .any(|host| host.name == name && host.server().is_some())
+    };
+    members.any(|member| member.status == "Offline" && answers(&member.name))
+}
+
 /// Whether there may be anything to do, before the machine is looked at: keys of the first generation replace none.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
 //! A member's own keys are replaced: LXD's pair and the SSH host key.
 
+use std::thread;
+use std::time::Duration;
+
 use camino::Utf8Path;
 use lxseed::cluster::{self, Machine};
 use lxseed::trust::SiteSecret;
@@ -7,6 +10,12 @@ use lxseed::trust::SiteSecret;
 use super::living::{self, Living};
 use super::{CommandError, keys};
 use crate::terminal::printer::Printer;
+
+/// How often it is looked again while LXD misses a member that answers: a round of heartbeats takes ten seconds.
+const TRIES: usize = 40;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks whether the machine can be reached before anything is changed. `old` is the site secret that the machine may still have keys of.
 ///
@@ -21,6 +30,13 @@ pub(super) fn rotate(
     printer: &mut Printer,
 ) -> Result<(), CommandError> {
     living.seen = cluster::look(&living.cluster, &living.keys)?;
+    for _ in 0..TRIES {
+        if !cluster::is_settling(&living.seen) {
+            break;
+        }
+        thread::sleep(PAUSE);
+        living.seen = cluster::look(&living.cluster, &living.keys)?;
+    }
     let Living { cluster, keys, seen } = &*living;
     let full = format!("{}/{name}", cluster.name);
     let may = cluster::may_rotate_host(cluster, keys, seen, name)?;

@@ -216,6 +216,13 @@ fn nothing_is_begun_that_would_leave_a_member_behind() {
     }
     let refusal = may_rotate_host(raised.cluster(), &raised.good.keys, &raised.world.seen, "node7").unwrap_err();
     assert!(refusal.why.contains("no host node7"), "{refusal}");
+    // One that answers is missed for a while alone, and can be waited for.
+    let mut world = raised.world.clone();
+    assert!(!is_settling(&world.seen));
+    world.member(2, "Offline", "");
+    assert!(is_settling(&world.seen));
+    *world.host(2) = Answer::Silent("timed out".to_owned());
+    assert!(!is_settling(&world.seen));
     // Of the first generation, and all in order: the machine need not be asked.
     let good = Good::new().unwrap();
     assert!(!may_rotate_host(raised.cluster(), &good.keys, &good.world.seen, "node2").unwrap());
