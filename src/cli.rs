@@ -379,10 +379,11 @@ pub(crate) enum RotateCommand {
     /// Client certificates that lxseed let in and that cluster.yaml does not declare any more, or under the name of which it has
     /// another one: put that there first
     Clients(ClustersArgs),
-    /// A member's own key: tells what can be done
+    /// A member's own pair and its SSH host key: raise `generation: N` on the host first. Its machine is reached over ssh, as the
+    /// administrator of the profile with your own key; the other members have to be there
     Host(HostArgs),
-    /// After the site secret has leaked: prints all steps with their commands. With --old-secret-file, does those that are safe from
-    /// the desk
+    /// After the site secret has leaked: prints all steps with their commands. With --old-secret-file, gives the clusters and their
+    /// members all their new keys
     All(RotateArgs),
 }
 

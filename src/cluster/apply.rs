@@ -1,5 +1,7 @@
 //! Carrying out a plan: the one place that changes a cluster.
 
+mod host;
+
 use std::time::Duration;
 
 use hyper::Method;
@@ -8,8 +10,9 @@ use thiserror::Error;
 
 use super::ask::{AskError, block_on, connection, connections, members};
 use super::connection::{ANSWER_TIMEOUT, Connection, Unanswered};
+use super::host_keys::Machine;
 use super::notes::RETURN;
-use super::seen::{Identity, Member};
+use super::seen::{Identity, Member, Seen};
 use super::step::{Plan, Step};
 use super::votes;
 use crate::model::Cluster;
@@ -57,10 +60,57 @@ pub fn apply(
     plan: &Plan,
     told: &mut dyn FnMut(&Step),
 ) -> Result<(), ApplyError> {
+    carry_out(cluster, keys, None, plan, told)
+}
+
+/// The same for a plan that has steps on a machine itself.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_on(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: &Machine<'_>,
+    plan: &Plan,
+    told: &mut dyn FnMut(&Step),
+) -> Result<(), ApplyError> {
+    carry_out(cluster, keys, Some(machine), plan, told)
+}
+
+/// The members that take a pair which a member had before, though it is out of the trust: they were not told.
+///
+/// # Errors
+/// If nothing can be asked at all.
+pub fn takers(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: &Machine<'_>,
+    seen: &Seen,
+) -> Result<Vec<String>, AskError> {
     let connections = connections(cluster, keys)?;
     let desk = Desk {
         cluster,
         keys,
+        machine: Some(machine),
+        connections: &connections,
+    };
+    let known = seen.cluster.iter().flat_map(|found| &found.certificates);
+    let known: Vec<&str> = known.map(|known| known.fingerprint.as_str()).collect();
+    block_on(desk.takers(machine, &known))?
+}
+
+fn carry_out(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    machine: Option<&Machine<'_>>,
+    plan: &Plan,
+    told: &mut dyn FnMut(&Step),
+) -> Result<(), ApplyError> {
+    let connections = connections(cluster, keys)?;
+    let desk = Desk {
+        cluster,
+        keys,
+        machine,
         connections: &connections,
     };
     block_on(async {
@@ -101,6 +151,8 @@ const CLUSTER_PAIR: &str = "/1.0/cluster/certificate";
 struct Desk<'a> {
     cluster: &'a Cluster,
     keys: &'a ClusterKeys,
+    /// The one whose own keys are replaced, where they are.
+    machine: Option<&'a Machine<'a>>,
     /// One for each declared host, in their order.
     connections: &'a [Connection],
 }
@@ -121,6 +173,8 @@ impl Desk<'_> {
                 | Step::MakePool { .. }
                 | Step::GivePair { .. }
                 | Step::GivePairTo { .. }
+                | Step::GiveServer { .. }
+                | Step::GiveSsh { .. }
         );
         let mut tries = 1;
         loop {
@@ -135,7 +189,13 @@ impl Desk<'_> {
                     *first = at;
                     match self.carry_out(at, step, &members, tries > 1).await {
                         Ok(()) => return Ok(()),
-                        Err(why) => Some((self.cluster.hosts[at].name.to_string(), why)),
+                        Err(why) => {
+                            let asked = match step {
+                                Step::GiveServer { host, .. } | Step::GiveSsh { host, .. } => host.clone(),
+                                _ => self.cluster.hosts[at].name.to_string(),
+                            };
+                            Some((asked, why))
+                        }
                     }
                 }
             };
@@ -220,6 +280,22 @@ impl Desk<'_> {
         Ok(json!({"cluster_certificate": certificate, "cluster_certificate_key": self.cluster_key()?}))
     }
 
+    /// As itself, or as another member where its own keys of the declared generation have not reached it yet.
+    async fn give_pair_to(&self, at: usize, member: &str) -> Result<(), Unanswered> {
+        let others = self.cluster.hosts.iter().map(|host| host.name.as_str());
+        let mut last = Ok(());
+        for name in std::iter::once(member).chain(others.filter(|name| *name != member)) {
+            let peer = self.as_member(at, name)?.into_peer();
+            last = peer
+                .change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
+                .await;
+            if !matches!(last, Err(Unanswered::Refused { code: 401 | 403, .. })) {
+                break;
+            }
+        }
+        last
+    }
+
     async fn carry_out(&self, at: usize, step: &Step, members: &[Member], again: bool) -> Result<(), Unanswered> {
         let connection = &self.connections[at];
         let post = |path: String, body: Value| async move {
@@ -252,6 +328,15 @@ impl Desk<'_> {
             Step::Distrust { fingerprint, .. } => {
                 delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
             }
+            Step::GiveServer { host, fingerprint, .. } => self.give_server(at, host, fingerprint).await,
+            Step::GiveSsh { host, .. } => {
+                let machine = self.machine_of(host)?;
+                machine.give_ssh().map_err(|why| Unanswered::Other(format!("{why}")))
+            }
+            Step::Name { name, fingerprint } => {
+                self.name(at, name, fingerprint).await?;
+                self.await_refusal(at, name, fingerprint).await
+            }
             Step::Note { key, value } => {
                 let body = json!({"config": {key: value}});
                 connection.change(Method::PATCH, "/1.0", &body, ANSWER_TIMEOUT).await
@@ -268,11 +353,7 @@ impl Desk<'_> {
                 }
             },
             // It takes it from whom it knows for a member, and from 5.21 on from nobody else.
-            Step::GivePairTo { member, .. } => {
-                let peer = self.as_member(at, member)?.into_peer();
-                peer.change(Method::PUT, CLUSTER_PAIR, &self.pair()?, ANSWER_TIMEOUT)
-                    .await
-            }
+            Step::GivePairTo { member, .. } => self.give_pair_to(at, member).await,
             Step::Evacuate { member } | Step::Restore { member } => {
                 let is_evacuation = matches!(step, Step::Evacuate { .. });
                 let action = if is_evacuation { "evacuate" } else { "restore" };

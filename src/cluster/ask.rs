@@ -67,6 +67,24 @@ pub(super) fn connection(
     Ok(Connection::new(host.endpoint(), known, client)?)
 }
 
+/// What each declared host answers to whoever comes with a pair.
+pub(super) async fn answers_to(
+    cluster: &Cluster,
+    keys: &ClusterKeys,
+    pair: &KeyPair,
+) -> Result<Vec<(String, Answer)>, AskError> {
+    let hosts = cluster.hosts.iter().zip(&keys.hosts);
+    let connections = hosts.map(|(host, own)| connection(host, own, keys, Some(pair)));
+    let connections: Vec<Connection> = connections.collect::<Result<_, _>>()?;
+    let answers = join_all(connections.iter().map(answer)).await;
+    Ok(cluster
+        .hosts
+        .iter()
+        .map(|host| host.name.to_string())
+        .zip(answers)
+        .collect())
+}
+
 /// One thread is enough for whatever waits for the network.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,10 +1,12 @@
 //! Deciding how a member whose system disk died comes back with its pools. Pure, as all that decides.
 
 use super::notes::{FIRST_BOOT, RETURN};
-use super::plan::{living, member};
+use super::plan::{declared, living, member};
+use super::rotate_host::is_unrotated;
 use super::seen::{Answer, Identity, Seen, Server, Told};
 use super::step::{Plan, Refusal, Step, refuse};
 use crate::model::Cluster;
+use crate::seed::ClusterKeys;
 
 /// Brings a member back that was installed anew beside its own data disks: its vote in the database goes until its copy is whole
 /// again, then it gets the cluster's key. What is on its disks its own first boot has compared with the cluster's records, and says so by
@@ -12,7 +14,7 @@ use crate::model::Cluster;
 ///
 /// # Errors
 /// If no member answers, the host is not on record or lives, or its first boot does not wait for this.
-pub fn bring_back(cluster: &Cluster, seen: &Seen, name: &str) -> Result<Plan, Refusal> {
+pub fn bring_back(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, name: &str) -> Result<Plan, Refusal> {
     let found = living(cluster, seen)?;
     let label = format!("{}/{name}", cluster.name);
     let Some(host) = seen.hosts.iter().find(|host| host.name == name) else {
@@ -36,6 +38,16 @@ pub fn bring_back(cluster: &Cluster, seen: &Seen, name: &str) -> Result<Plan, Re
         return refuse(format!(
             "{other} shows the cluster's pair of the generation before: `lxseed rotate cluster` first, or {name} gets one that its members do not \
              know"
+        ));
+    }
+    // The others would take it for a stranger.
+    if let Some((declared, own)) = declared(cluster, keys, name)
+        && is_unrotated(found, name, &own.fingerprint)
+    {
+        return refuse(format!(
+            "the member {name} is on record with keys of another generation than {} of the profile: put its `generation` back, build, set it up \
+             with that seed and its own data disks, and lxseed return {label}; then raise it again, and: lxseed rotate host {label}",
+            declared.generation
         ));
     }
     let why = match &host.answer {
@@ -123,7 +135,7 @@ mod tests {
         };
         world.seen.hosts.last_mut().unwrap().answer = Answer::Server(Identity::Own, server);
         change(&mut world, &name);
-        bring_back(cluster, &world.seen, &name).map_err(|refusal| refusal.why)
+        bring_back(cluster, &good.keys, &world.seen, &name).map_err(|refusal| refusal.why)
     }
 
     fn answer(world: &mut World) -> &mut Answer {
@@ -149,7 +161,12 @@ mod tests {
         let good = Good::new().unwrap();
         let cluster = &good.site.clusters[0];
         let name = cluster.hosts.last().unwrap().name.as_str();
-        assert!(bring_back(cluster, &good.world.seen, name).unwrap().steps.is_empty());
+        assert!(
+            bring_back(cluster, &good.keys, &good.world.seen, name)
+                .unwrap()
+                .steps
+                .is_empty()
+        );
     }
 
     #[test]
@@ -179,6 +196,12 @@ mod tests {
             world.seen.cluster.as_mut().unwrap().members.pop();
         });
         refused("rotate cluster", |world, _| world.seen.hosts[0].earlier_pair = true);
+        refused("lxseed rotate host", |world, name| {
+            world.cluster(|found| {
+                let own = found.certificates.iter_mut().find(|known| known.name == name);
+                own.unwrap().fingerprint = "12".repeat(32);
+            });
+        });
         refused("no member of", |world, _| world.seen.cluster = None);
         refused("set it up with its seed", |world, _| {
             *answer(world) = Answer::Silent("timed out".to_owned());

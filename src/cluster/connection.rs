@@ -51,6 +51,8 @@ pub(super) enum Unanswered {
     Refused { code: u16, text: String },
     /// It does not speak as LXD does.
     Nonsense(String),
+    /// Something else, in words that follow on its name.
+    Other(String),
 }
 
 impl fmt::Display for Unanswered {
@@ -62,6 +64,7 @@ impl fmt::Display for Unanswered {
             Self::Hangs => f.write_str("does not answer in time"),
             Self::Refused { text, .. } => write!(f, "says: {text}"),
             Self::Nonsense(why) => write!(f, "does not speak as LXD does: {why}"),
+            Self::Other(why) => f.write_str(why),
         }
     }
 }

@@ -10,12 +10,14 @@ mod ask;
 mod bring_back;
 mod clock;
 mod connection;
+mod host_keys;
 mod notes;
 mod plan;
 mod records;
 mod rescue;
 mod retire;
 mod rotate;
+mod rotate_host;
 mod seen;
 mod ssh;
 mod status;
@@ -24,14 +26,16 @@ mod upgrade;
 mod verify;
 mod votes;
 
-pub use apply::{ApplyError, apply};
+pub use apply::{ApplyError, apply, apply_on, takers};
 pub use ask::{AskError, look};
 pub use bring_back::bring_back;
+pub use host_keys::{Machine, OnMachine};
 pub use plan::{admit, plan};
 pub use records::{RecordsOf, records};
 pub use rescue::rescue;
 pub use retire::{Leaving, retire, retired};
 pub use rotate::{desk_alone, desk_beside, rotate_clients, rotate_cluster};
+pub use rotate_host::{is_settling, may_rotate_host, rotate_host};
 pub use seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Records, Seen, Server,
     Told,

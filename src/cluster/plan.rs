@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::clock;
 use super::notes::{Of, PROXY_EXCEPTIONS, ready};
+use super::rotate_host::{is_unrotated, second_name, unrotated};
 use super::seen::{Answer, Certificate, ClusterSeen, HostSeen, Identity, Member, Records, Seen};
 use super::step::{Left, Plan, Refusal, Step, refuse};
 use crate::encoding::base64;
@@ -113,6 +114,11 @@ pub fn admit(
         ));
     }
     if let Some(member) = member(found, name) {
+        if is_unrotated(found, name, &own.fingerprint) {
+            return refuse(format!(
+                "{name} is a member under keys of another generation than the profile's: lxseed rotate host {label}"
+            ));
+        }
         if trusts(found, &own.fingerprint, "server") && member.status == "Online" {
             return Ok(Plan::default());
         }
@@ -158,14 +164,18 @@ impl Plan {
         // LXD 5.21.5 and later want every name once.
         self.steps.extend(old);
         if !trusts(found, &own.fingerprint, "server") {
-            self.steps.push(Step::Trust {
-                name: name.to_owned(),
-                type_: "server",
-                fingerprint: own.fingerprint.clone(),
-                certificate: own.base64.clone(),
-            });
+            self.trust_as_server(name, own);
         }
         self.note(found, Of::Server.key(name), &own.fingerprint);
+    }
+
+    pub(super) fn trust_as_server(&mut self, name: &str, own: &Certified) {
+        self.steps.push(Step::Trust {
+            name: name.to_owned(),
+            type_: "server",
+            fingerprint: own.fingerprint.clone(),
+            certificate: own.base64.clone(),
+        });
     }
 
     /// Beside whatever is trusted for the same one: LXD 5.21.5 and later want every name once, and lxseed goes by fingerprints.
@@ -173,7 +183,7 @@ impl Plan {
         let is_taken = found.certificates.iter().any(|known| known.name == name);
         self.steps.push(Step::Trust {
             name: if is_taken {
-                format!("{name}-{:.8}", own.fingerprint)
+                second_name(name, &own.fingerprint)
             } else {
                 name.to_owned()
             },
@@ -183,9 +193,9 @@ impl Plan {
         });
     }
 
-    /// Takes certificates of a client out for good. The tombstone comes first: from here on no trust list, which may be of an
+    /// Takes certificates of one owner out for good. The tombstone comes first: from here on no trust list, which may be of an
     /// earlier seed, puts them back, whatever is cut off.
-    pub(super) fn end_client(&mut self, found: &ClusterSeen, name: &str, fingerprints: &[String]) {
+    pub(super) fn end(&mut self, found: &ClusterSeen, name: &str, fingerprints: &[String]) {
         let mut retired = tombstone(found, name);
         retired.extend_from_slice(fingerprints);
         retired.sort();
@@ -242,6 +252,12 @@ pub fn plan(
     let found = living(cluster, seen)?;
     let mut plan = Plan::default();
     servers(&mut plan, cluster, keys, seen, found, now);
+    for name in unrotated(cluster, keys, found) {
+        plan.left.push(Left::from(format!(
+            "the member {name} has keys of another generation than the profile's, or their exchange is under way: `lxseed rotate host {}/{name}`",
+            cluster.name
+        )));
+    }
     clients(&mut plan, cluster, keys, found);
     plan.proxy_exceptions(cluster, found);
     pools(&mut plan, cluster, seen, found, used);
@@ -377,7 +393,7 @@ pub(super) fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, fo
             }
             // The note comes last: it is what tells a run after a cut of the earlier one.
             if let Some(earlier) = noted.filter(|earlier| !is_wanted(earlier)) {
-                plan.end_client(found, name, std::slice::from_ref(earlier));
+                plan.end(found, name, std::slice::from_ref(earlier));
             }
             plan.note(found, key, fingerprint);
         }
@@ -390,7 +406,7 @@ pub(super) fn clients(plan: &mut Plan, cluster: &Cluster, keys: &ClusterKeys, fo
         if wanted.iter().any(|(wanted, _)| *wanted == name) || is_wanted(fingerprint) {
             continue;
         }
-        plan.end_client(found, name, std::slice::from_ref(fingerprint));
+        plan.end(found, name, std::slice::from_ref(fingerprint));
         plan.note(found, key.clone(), "");
     }
 }

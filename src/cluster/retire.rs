@@ -2,6 +2,7 @@
 
 use super::notes::Of;
 use super::plan::{declared, living, member, tombstone};
+use super::rotate_host::is_of;
 use super::seen::{Answer, Certificate, Identity, Member, Records, Seen};
 use super::step::{Plan, Refusal, Step, refuse, refuse_to_lose};
 use crate::model::Cluster;
@@ -48,10 +49,11 @@ pub fn retire(
     let label = format!("{}/{name}", cluster.name);
     let record = member(found, name);
     let own = declared(cluster, keys, name).map(|(_, own)| own.fingerprint.clone());
+    let is_own = |known: &Certificate| known.kind == "server" && Some(&known.fingerprint) == own.as_ref();
     let trusted = found
         .certificates
         .iter()
-        .filter(|known| known.kind == "server" && (known.name == name || Some(&known.fingerprint) == own.as_ref()));
+        .filter(|known| is_of(known, name) || is_own(known));
     let trusted: Vec<&Certificate> = trusted.collect();
     if record.is_none() && trusted.is_empty() && own.is_none() && tombstone(found, name).is_empty() {
         return refuse(format!(

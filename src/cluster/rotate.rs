@@ -59,7 +59,7 @@ pub fn desk_alone(cluster: &Cluster, declared: &KeyPair, earlier: &[String], see
     ended.extend(noted.cloned());
     ended.retain(|fingerprint| *fingerprint != declared.fingerprint);
     if !ended.is_empty() {
-        plan.end_client(found, DESK_NAME, &ended);
+        plan.end(found, DESK_NAME, &ended);
         plan.note(found, Of::Client.key(DESK_NAME), &declared.fingerprint);
     }
     Ok(plan)

@@ -144,6 +144,11 @@ impl<'a> Ssh<'a> {
     /// # Errors
     /// If the file of host keys cannot be written, in the folder for temporary files.
     pub fn new(cluster: &'a Cluster, keys: &ClusterKeys) -> io::Result<Self> {
+        Self::knowing(cluster, &write_files::known_hosts(cluster, keys))
+    }
+
+    /// The same by a file of host keys of one's own, in the format of OpenSSH, that goes by the hosts' names.
+    pub(super) fn knowing(cluster: &'a Cluster, host_keys: &str) -> io::Result<Self> {
         // `ssh` expands some characters of this option, which ones depends on its version.
         let plain = |path: &Path| {
             let text = path.to_str()?;
@@ -153,7 +158,7 @@ impl<'a> Ssh<'a> {
         let folder = plain(&std::env::temp_dir()).unwrap_or_else(|| "/tmp".into());
         // Of mode 0600, so nobody else adds a key.
         let mut known_hosts = tempfile::Builder::new().prefix("lxseed-ssh-").tempfile_in(folder)?;
-        known_hosts.write_all(write_files::known_hosts(cluster, keys).as_bytes())?;
+        known_hosts.write_all(host_keys.as_bytes())?;
         Ok(Self {
             cluster,
             known_hosts,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::notes::{FIRST_BOOT, Of};
+use super::rotate_host::unrotated;
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen, Server, Told};
 use crate::model::{Cluster, Host};
 use crate::seed::{ClusterKeys, HostKeys};
@@ -178,6 +179,8 @@ pub struct Status {
     pub undeclared: Vec<Undeclared>,
     /// The hosts that show the cluster's pair of the generation before the declared one.
     pub earlier_pair: Vec<String>,
+    /// The members whose own keys are of another generation than the declared one, or are being replaced.
+    pub other_keys: Vec<String>,
     /// Days until the cluster's certificate ends.
     pub certificate_days: i64,
 }
@@ -195,6 +198,9 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         .as_ref()
         .map_or_else(Vec::new, |found| undeclared(cluster, keys, found));
     let earlier_pair: Vec<String> = seen.hosts_with_earlier_pair().map(str::to_owned).collect();
+    let found = seen.cluster.iter();
+    let other_keys = found.flat_map(|found| unrotated(cluster, keys, found));
+    let other_keys: Vec<String> = other_keys.map(str::to_owned).collect();
     let online = hosts.iter().filter(|host| host.state == State::Online).count();
     let versions: BTreeSet<(&str, usize)> = servers(seen)
         .map(|server| (server.version.as_str(), server.api_extensions))
@@ -210,6 +216,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         })
         && undeclared.is_empty()
         && earlier_pair.is_empty()
+        && other_keys.is_empty()
         && numbers
             .iter()
             .all(|number| cluster.formed.as_deref().is_none_or(|formed| formed == *number))
@@ -231,6 +238,7 @@ pub fn status(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen, now: OffsetDat
         hosts,
         undeclared,
         earlier_pair,
+        other_keys,
         certificate_days: days(&keys.cluster.certificate_pem, now),
     }
 }

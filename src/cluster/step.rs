@@ -55,6 +55,30 @@ pub enum Step {
         /// SHA-256 of the certificate.
         fingerprint: String,
     },
+    /// LXD on a member's machine gets another pair of its own, and is started anew beside its instances, over ssh. Whoever carries it out
+    /// waits before until every member takes the pair, and after it until the member is there.
+    GiveServer {
+        /// The member.
+        host: String,
+        /// Its generation.
+        generation: u32,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
+    /// sshd on a member's machine gets another host key, over ssh.
+    GiveSsh {
+        /// The member.
+        host: String,
+        /// Its generation.
+        generation: u32,
+    },
+    /// A trusted certificate gets its proper name, and every member reads the whole list anew.
+    Name {
+        /// The name.
+        name: String,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
     /// The instances of a member are moved to the others.
     Evacuate {
         /// The member.
@@ -133,6 +157,26 @@ impl fmt::Display for Step {
                 f,
                 "give {member} the cluster's pair of generation {generation} ({fingerprint:.12})"
             ),
+            Self::GiveServer {
+                host,
+                generation,
+                fingerprint,
+            } => write!(
+                f,
+                "give LXD on {host} its pair of generation {generation} ({fingerprint:.12}) over ssh, and restart it beside its instances"
+            ),
+            Self::GiveSsh { host, generation } => {
+                write!(
+                    f,
+                    "give sshd on {host} its host key of generation {generation} over ssh"
+                )
+            }
+            Self::Name { name, fingerprint } => {
+                write!(
+                    f,
+                    "call the certificate {fingerprint:.12} {name}, and see that no member takes an earlier one"
+                )
+            }
             Self::Evacuate { member } => write!(f, "move the instances of {member} to the other members"),
             Self::Restore { member } => write!(f, "bring the instances of {member} back to it"),
             Self::Remove { member, lost: false } => write!(f, "remove the member {member}"),

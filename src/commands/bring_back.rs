@@ -22,7 +22,7 @@ pub(super) fn bring_back(args: &HostArgs, printer: &mut Printer) -> Result<Outco
         return Ok(Outcome::Findings);
     };
     let name = &living.cluster.name;
-    let plan = cluster::bring_back(&living.cluster, &living.seen, &host)?;
+    let plan = cluster::bring_back(&living.cluster, &living.keys, &living.seen, &host)?;
     if plan.steps.is_empty() {
         printer.line(format_args!("{name}/{host}: is a member, and online"));
         return Ok(Outcome::Done);

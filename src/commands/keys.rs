@@ -24,12 +24,7 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
     let hosts: Vec<HostKeys> = cluster
         .hosts
         .par_iter()
-        .map(|host| {
-            Ok(HostKeys {
-                server: secret.lxd_server(name, host.name.as_str(), host.generation)?,
-                ssh: secret.ssh_host_key(name, host.name.as_str(), host.generation)?,
-            })
-        })
+        .map(|host| of_host(cluster, host, secret, host.generation))
         .collect::<Result<_, CommandError>>()?;
     for (host, keys) in cluster.hosts.iter().zip(&hosts) {
         refuse_retired(cluster, host, &keys.server.fingerprint)?;
@@ -51,6 +46,34 @@ pub(super) fn derive(cluster: &Cluster, secret: &SiteSecret) -> Result<ClusterKe
             .transpose()?,
         hosts,
     })
+}
+
+fn of_host(cluster: &Cluster, host: &Host, secret: &SiteSecret, generation: u32) -> Result<HostKeys, CommandError> {
+    let (cluster, host) = (cluster.name.as_str(), host.name.as_str());
+    Ok(HostKeys {
+        server: secret.lxd_server(cluster, host, generation)?,
+        ssh: secret.ssh_host_key(cluster, host, generation)?,
+    })
+}
+
+/// The keys that a host's machine may have instead of its declared ones, the likeliest first: of the generations before, of the one after
+/// where the profile was put back, and of another secret that the machines still have keys of.
+pub(super) fn other_keys_of(
+    cluster: &Cluster,
+    host: &Host,
+    secret: &SiteSecret,
+    old: Option<&SiteSecret>,
+) -> Result<Vec<HostKeys>, CommandError> {
+    let declared = host.generation;
+    let before = |last: u32| (1..=last).rev().take(EARLIER_GENERATIONS);
+    let of_old = old.map(|old| before(declared).map(move |generation| (old, generation)));
+    let own = before(declared.saturating_sub(1)).chain([declared.saturating_add(1)]);
+    let all = of_old
+        .into_iter()
+        .flatten()
+        .chain(own.map(|generation| (secret, generation)));
+    all.map(|(secret, generation)| of_host(cluster, host, secret, generation))
+        .collect()
 }
 
 /// All keys of a cluster whose machines have those of another secret: the cluster's pair and the desk's are the new ones, and what a
@@ -87,7 +110,7 @@ pub(super) fn earlier_desks(
         .collect()
 }
 
-/// How many of the desk's earlier keys are tried: each is a look at all hosts.
+/// How many earlier keys are tried: each is a look at all hosts.
 const EARLIER_GENERATIONS: usize = 8;
 
 /// Refuses a host whose keys were taken out of the cluster's trust for good. Which generation they were of, the profiles do

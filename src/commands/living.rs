@@ -88,15 +88,29 @@ pub(super) fn to_change(
 
 /// The one cluster of a host that is to be changed, seen, and the host's name; nothing if the profiles have errors.
 pub(super) fn see_host(args: &HostArgs, printer: &mut Printer) -> Result<Option<(Living, String)>, CommandError> {
+    let Some((cluster, host, secret)) = of_host(args, printer)? else {
+        return Ok(None);
+    };
+    let keys = keys::derive(&cluster, &secret)?;
+    let seen = cluster::look(&cluster, &keys)?;
+    Ok(Some((Living { cluster, keys, seen }, host)))
+}
+
+/// The same, not looked at yet, with the site secret.
+pub(super) fn of_host(
+    args: &HostArgs,
+    printer: &mut Printer,
+) -> Result<Option<(Cluster, String, SiteSecret)>, CommandError> {
     let mut host = String::new();
-    let seen = see(&args.site, &args.secret, printer, |site| {
+    let chosen = to_change(&args.site, &args.secret, printer, |site| {
         let (cluster, name) = host_of(site, &args.host)?;
         host = name;
         Ok(vec![cluster])
     })?;
-    Ok(seen
-        .and_then(|clusters| clusters.into_iter().next())
-        .map(|living| (living, host)))
+    Ok(chosen.and_then(|(site, chosen, secret)| {
+        let cluster = clusters(&site, &chosen).next()?.clone();
+        Some((cluster, host, secret))
+    }))
 }
 
 /// `CLUSTER/HOST`, or a host's name where only one cluster can be meant.

@@ -24,6 +24,7 @@ mod replace;
 mod rescue;
 mod retire;
 mod rotate;
+mod rotate_host;
 mod schema;
 mod secret;
 mod selection;
@@ -39,7 +40,7 @@ use thiserror::Error;
 use crate::cli::{Cli, Command, SecretArgs, SecretCommand};
 use crate::terminal::printer::Printer;
 use crate::terminal::signals;
-use lxseed::cluster::{ApplyError, AskError, Refusal, UpgradeError};
+use lxseed::cluster::{ApplyError, AskError, Refusal, SshError, UpgradeError};
 use lxseed::installer::debian::DebianError;
 use lxseed::media::MediaError;
 use lxseed::model::ModelError;
@@ -83,9 +84,13 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     #[error(transparent)]
+    Ssh(#[from] SshError),
+    #[error(transparent)]
     Upgrade(#[from] UpgradeError),
     #[error(transparent)]
     Unwanted(#[from] Refusal),
+    #[error("cannot write the host keys that ssh shall believe: {0}")]
+    HostKeys(std::io::Error),
     #[error("cannot tell the current folder: {0}")]
     CurrentFolder(std::io::Error),
     #[error("{0}")]

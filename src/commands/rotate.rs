@@ -10,7 +10,7 @@ use lxseed::trust::{KeyPair, SiteSecret};
 
 use super::accept::accept;
 use super::living::{self, Living};
-use super::{CommandError, Outcome, keys};
+use super::{CommandError, Outcome, keys, rotate_host};
 use crate::cli::{ClustersArgs, HostArgs, RotateArgs, RotateCommand};
 use crate::terminal::printer::Printer;
 
@@ -33,6 +33,8 @@ pub(super) fn rotate(command: &RotateCommand, printer: &mut Printer) -> Result<O
 /// A cluster whose keys are replaced.
 struct Rotation<'a> {
     living: Living,
+    secret: &'a SiteSecret,
+    old: Option<&'a SiteSecret>,
     /// The desk's keys of before, the latest first.
     earlier: Vec<KeyPair>,
     /// The folder with the profiles.
@@ -66,8 +68,8 @@ impl<'a> Rotation<'a> {
     fn new(
         cluster: &Cluster,
         site: &'a Utf8Path,
-        secret: &SiteSecret,
-        old: Option<&SiteSecret>,
+        secret: &'a SiteSecret,
+        old: Option<&'a SiteSecret>,
     ) -> Result<Self, CommandError> {
         let keys = match old {
             Some(old) => keys::derive_beside(cluster, secret, old)?,
@@ -78,6 +80,8 @@ impl<'a> Rotation<'a> {
         let cluster = cluster.clone();
         Ok(Self {
             living: Living { cluster, keys, seen },
+            secret,
+            old,
             earlier,
             site,
         })
@@ -253,17 +257,15 @@ fn people(one: &mut Rotation<'_>, printer: &mut Printer) -> Result<bool, Command
     Ok(plan.left.is_empty())
 }
 
-/// A member's own key is in its machine's hands, and LXD has no call that replaces it.
+/// A member's own keys.
 fn host(args: &HostArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
-    let Some((living, host)) = living::see_host(args, printer)? else {
+    let Some((cluster, host, secret)) = living::of_host(args, printer)? else {
         return Ok(Outcome::Findings);
     };
-    let name = &living.cluster.name;
-    Err(CommandError::Refused(format!(
-        "LXD has no call by which a member's own key is replaced while it is a member, and lxseed does not do it either; nothing was changed. \
-         With its instances on the other members: lxseed retire {name}/{host} --evacuate; then raise its `generation`, build, set it up anew \
-         with blank data disks, and lxseed admit {name}/{host}"
-    )))
+    let mut one = Rotation::new(&cluster, &args.site, &secret, None)?;
+    one.let_in_as_declared()?;
+    rotate_host::rotate(&mut one.living, &host, &secret, None, &args.site, printer)?;
+    Ok(Outcome::Done)
 }
 
 /// After the site secret has leaked.
@@ -278,13 +280,35 @@ fn all(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandError
             one.look()?;
             is_done &= key(one, printer)?;
         }
-        printer.line(format_args!(
-            "{}: its members' own keys and SSH host keys are still of the old secret; `lxseed rotate all {}` tells the steps that follow",
-            one.name(),
-            one.site
-        ));
-        Ok(is_done)
+        if !is_done {
+            printer.line(format_args!(
+                "{}: its members' own keys follow when the rest is done: run this again then",
+                one.name()
+            ));
+            return Ok(false);
+        }
+        members(one, printer)?;
+        Ok(true)
     })
+}
+
+/// The own keys of every member, one after the other. Who is no member yet gets a new seed.
+fn members(one: &mut Rotation<'_>, printer: &mut Printer) -> Result<(), CommandError> {
+    one.living.keys = keys::derive(&one.living.cluster, one.secret)?;
+    one.look()?;
+    let members = one.living.seen.cluster.iter().flat_map(|found| &found.members);
+    let members: Vec<String> = members.map(|member| member.name.clone()).collect();
+    let hosts: Vec<String> = one
+        .living
+        .cluster
+        .hosts
+        .iter()
+        .map(|host| host.name.to_string())
+        .collect();
+    for host in hosts.into_iter().filter(|host| members.contains(host)) {
+        rotate_host::rotate(&mut one.living, &host, one.secret, one.old, one.site, printer)?;
+    }
+    Ok(())
 }
 
 /// The whole way, of which the desk can go the first half.
@@ -294,7 +318,7 @@ fn steps(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandErr
     let Some(found) = accept(checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };
-    let chosen = living::select(args.clusters.only.as_deref(), &found)?;
+    living::select(args.clusters.only.as_deref(), &found)?;
     let (secret, origin) = keys::file(&args.clusters.secret, site)?;
     let leaked = format!("{secret}.leaked");
     let mut number = 0;
@@ -320,8 +344,14 @@ fn steps(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandErr
         printer,
     );
     step(
-        "give the clusters the new keys of the desk and of themselves, with all members on; run it again until it has nothing to do",
+        "give the clusters the new keys of the desk and of themselves, and each member its own and its SSH host key (over ssh, as the \
+         administrator of the profile), with all members on; run it again until it has nothing to do",
         &format!("lxseed rotate all {site} --old-secret-file {leaked}"),
+        printer,
+    );
+    step(
+        "a member whose machine cannot be reached so leaves, and is set up anew with a seed of the next build",
+        &format!("lxseed retire CLUSTER/HOST {site} --evacuate"),
         printer,
     );
     step(
@@ -329,20 +359,6 @@ fn steps(args: &RotateArgs, printer: &mut Printer) -> Result<Outcome, CommandErr
         &format!("lxseed build {site}"),
         printer,
     );
-    step(
-        "the members' own keys and SSH host keys are of the old secret still: one after the other leaves, gets `generation: 2` in its profile, or one \
-         more than it has, and is set up anew (for the bootstrap host name another one in `bootstrap:` first)",
-        "",
-        printer,
-    );
-    for cluster in living::clusters(&found, &chosen) {
-        for host in &cluster.hosts {
-            let full = format!("{}/{}", cluster.name, host.name);
-            printer.line(format_args!(
-                "       lxseed retire {full} {site} --evacuate; generation; lxseed build {site}; its new seed; lxseed admit {full} {site}"
-            ));
-        }
-    }
     step(
         "destroy all seed media and images, the old output folder, and in the end the old secret",
         &format!("shred -u {leaked}"),

@@ -136,6 +136,12 @@ fn text(status: &Status, printer: &mut Printer) {
             if status.earlier_pair.len() == 1 { "s" } else { "" },
         ));
     }
+    for host in &status.other_keys {
+        printer.line(format_args!(
+            "  not rotated: the keys of {host}, which are of another generation than the declared one, or half replaced: lxseed rotate host {}/{host}",
+            status.cluster
+        ));
+    }
     for found in &status.undeclared {
         printer.line(format_args!("  not declared: {}", undeclared(found)));
     }

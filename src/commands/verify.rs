@@ -3,9 +3,10 @@
 use lxseed::check::Checked;
 use lxseed::cluster::{self, Wish};
 use lxseed::finding::{Findings, Severity};
-use lxseed::model::{Cluster, ClusterParts};
+use lxseed::model::{Cluster, ClusterParts, Host, HostParts};
 use lxseed::report::Report;
-use lxseed::seed::Renderer;
+use lxseed::seed::{ClusterKeys, Renderer};
+use lxseed::trust::SiteSecret;
 
 use super::check::{close, options, show};
 use super::living::{self, Living};
@@ -27,7 +28,7 @@ pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome
     let renderer = Renderer::new()?;
     let mut found = Findings::default();
     for one in &all {
-        let of_cluster = of_cluster(one, &checked, &renderer)?;
+        let of_cluster = of_cluster(one, &checked, &renderer, &secret)?;
         found.list.extend(of_cluster.list);
     }
     let passed = report(&checked.verified(found), args, printer);
@@ -40,18 +41,23 @@ pub(super) fn verify(args: &VerifyArgs, printer: &mut Printer) -> Result<Outcome
     })
 }
 
-fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<Findings, CommandError> {
+fn of_cluster(
+    one: &Living,
+    profiles: &Checked,
+    renderer: &Renderer,
+    secret: &SiteSecret,
+) -> Result<Findings, CommandError> {
     let Living { cluster, keys, seen } = one;
-    // With the number of the founding written into the profile the founder's seed is another one, and says nothing new to it.
-    let founding = Cluster::new(ClusterParts {
-        formed: None,
-        ..(**cluster).clone()
-    })?;
+    let same = same_to_members(cluster, secret)?;
     let instances: Vec<Vec<String>> = (0..cluster.hosts.len())
         .map(|at| {
+            let founds = cluster.hosts[at].name == cluster.bootstrap;
             let mut instances = vec![renderer.instance_id(cluster, at, keys)?];
-            if cluster.formed.is_some() && cluster.hosts[at].name == cluster.bootstrap {
-                instances.push(renderer.instance_id(&founding, at, keys)?);
+            for (earlier, keys) in &same {
+                // Whose seed has nothing of what differs has the same instance-id.
+                if founds || earlier.hosts[at].generation != cluster.hosts[at].generation {
+                    instances.push(renderer.instance_id(earlier, at, keys)?);
+                }
             }
             Ok(instances)
         })
@@ -62,6 +68,41 @@ fn of_cluster(one: &Living, profiles: &Checked, renderer: &Renderer) -> Result<F
         instances: &instances,
     };
     Ok(cluster::verify(profiles, wish, seen, super::now()))
+}
+
+/// The cluster as seeds had it that say nothing else to a member by now: before the number of the founding was written into the profile, and
+/// before the keys of hosts were replaced, all of them or the last one.
+fn same_to_members(cluster: &Cluster, secret: &SiteSecret) -> Result<Vec<(Cluster, ClusterKeys)>, CommandError> {
+    let mut all = Vec::new();
+    for formed in [&cluster.formed, &None] {
+        let mut add = |of: &dyn Fn(&Host) -> u32| {
+            let hosts = cluster.hosts.iter().map(|host| {
+                Host::new(HostParts {
+                    generation: of(host),
+                    ..(**host).clone()
+                })
+            });
+            let earlier = Cluster::new(ClusterParts {
+                formed: formed.clone(),
+                hosts: hosts.collect::<Result<_, _>>()?,
+                ..(**cluster).clone()
+            })?;
+            // Where those keys are retired no such seed made a member.
+            if let Ok(keys) = keys::derive(&earlier, secret) {
+                all.push((earlier, keys));
+            }
+            Ok::<_, CommandError>(())
+        };
+        add(&|host| host.generation)?;
+        if cluster.hosts.iter().all(|host| host.generation <= 1) {
+            continue;
+        }
+        add(&|_| 1)?;
+        for raised in cluster.hosts.iter().filter(|host| host.generation > 1) {
+            add(&|host| host.generation - u32::from(host.name == raised.name))?;
+        }
+    }
+    Ok(all)
 }
 
 /// Reports, and tells whether all is as declared.

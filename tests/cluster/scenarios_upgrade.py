@@ -1,63 +1,22 @@
 """Another LXD on every member of a living cluster, over ssh: real LXD daemons, a real sshd, and a snap that is none."""
 import json
-import os
 import pathlib
 import re
 import signal
-import subprocess
 
 import snaps
-from bench import run, wait
+from bench import wait
 from scenarios import test
 from scenarios_life import expect_all, expect_same, put_records
-from scenarios_verbs import Desk, SITES
+from scenarios_verbs import Person, formed_with_ssh, with_key
 
 WISH = ("upgrade", "--channel", "5.0/candidate")
-
-
-class Person(Desk):
-    """One at the desk who has a key that the hosts take, and a configuration of ssh of their own."""
-
-    def __init__(self, stage, b):
-        super().__init__(stage, b)
-        programs = stage.folder / "programs"
-        programs.mkdir()
-        self.config = stage.folder / "ssh_config"
-        self.config.write_text("Host *\n  IdentityFile %s\n  IdentitiesOnly yes\n" % (stage.folder / "id"))
-        (programs / "ssh").write_text('#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' % self.config)
-        (programs / "ssh").chmod(0o755)
-        self.environment = {"PATH": "%s:%s" % (programs, os.environ["PATH"]), "HOME": "/root", "LC_ALL": "C"}
-
-    def begin(self, *words):
-        """The same as `call`, and not waited for."""
-        return subprocess.Popen(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file", str(self.secret)],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.stage.folder,
-                                env=self.environment)
-
-    def call(self, *words, secret=None, seconds=300, errors=subprocess.STDOUT):
-        done = subprocess.run(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file",
-                               str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                              text=True, check=False, cwd=self.stage.folder, timeout=seconds, env=self.environment)
-        return done.returncode, done.stdout
-
-
-def with_key(stage):
-    """The edit that lets a new key of the desk in."""
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", stage.folder / "id")
-    known = re.search(r'ssh_authorized_keys: \["(.*?)"\]', (SITES / "three/cluster.yaml").read_text())[1]
-    return ("cluster.yaml", known, (stage.folder / "id.pub").read_text().strip())
 
 
 def formed(stage):
     """A cluster of three with something in it, whose hosts let the desk in."""
     b = stage.bench("three", speed=20, edits=[with_key(stage)])
-    hosts = b.add_all()
-    for host in hosts:
-        host.setting("sshd", "yes")
-        host.boot()
-    for host in hosts:
-        host.await_sealed()
-    b.expect_formed()
+    hosts = formed_with_ssh(b)
     put_records(hosts[0], hosts[1])
     return b, Person(stage, b), hosts
 

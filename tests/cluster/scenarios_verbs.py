@@ -20,6 +20,7 @@ class Desk:
     def __init__(self, stage, b, into="out", secret="secret"):
         self.stage, self.b = stage, b
         self.site, self.secret = stage.folder / ("site-" + into), stage.folder / secret
+        self.environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C"}
         subprocess.run(["ip", "-n", b.wire, "addr", "add", "10.77.0.200/24", "dev", "wire"], check=False, capture_output=True)
 
     def call(self, *words, secret=None, seconds=60, errors=subprocess.STDOUT):
@@ -27,7 +28,7 @@ class Desk:
         done = subprocess.run(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file",
                                str(secret or self.secret)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                               text=True, check=False, cwd=self.stage.folder, timeout=seconds,
-                              env={"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C"})
+                              env=self.environment)
         return done.returncode, done.stdout
 
     def must(self, code, *words, **options):
@@ -52,6 +53,47 @@ class Desk:
             return [host["state"] for host in clusters[0]["hosts"]] == expected
 
         wait(seconds, what, there)
+
+
+class Person(Desk):
+    """One at the desk who has a key that the hosts take, and a configuration of ssh of their own."""
+
+    def __init__(self, stage, b):
+        super().__init__(stage, b)
+        programs = stage.folder / "programs"
+        programs.mkdir()
+        self.config = stage.folder / "ssh_config"
+        self.config.write_text("Host *\n  IdentityFile %s\n  IdentitiesOnly yes\n" % (stage.folder / "id"))
+        (programs / "ssh").write_text('#!/bin/sh\nexec /usr/bin/ssh -F %s "$@"\n' % self.config)
+        (programs / "ssh").chmod(0o755)
+        self.environment = {"PATH": "%s:%s" % (programs, os.environ["PATH"]), "HOME": "/root", "LC_ALL": "C"}
+
+    def call(self, *words, seconds=300, **options):
+        return super().call(*words, seconds=seconds, **options)
+
+    def begin(self, *words):
+        """The same as `call`, and not waited for."""
+        return subprocess.Popen(["ip", "netns", "exec", self.b.wire, self.stage.program, *map(str, words), "--secret-file", str(self.secret)],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.stage.folder,
+                                env=self.environment)
+
+
+def with_key(stage):
+    """The edit that lets a new key of the desk in."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", stage.folder / "id")
+    known = re.search(r'ssh_authorized_keys: \["(.*?)"\]', (SITES / "three/cluster.yaml").read_text())[1]
+    return ("cluster.yaml", known, (stage.folder / "id.pub").read_text().strip())
+
+
+def formed_with_ssh(b):
+    """All at once, as in `all_at_once`; their sshd lets the administrator in."""
+    for host in b.add_all():
+        host.setting("sshd", "yes")
+        host.boot()
+    for host in b.hosts.values():
+        host.await_sealed()
+    b.expect_formed()
+    return list(b.hosts.values())
 
 
 def shown(text):
@@ -275,9 +317,11 @@ def grows_and_shrinks(stage):
 def cut_after(desk, steps, *words):
     """The verb is killed as soon as it has told of so many steps; whether it came that far."""
     process = subprocess.Popen(["ip", "netns", "exec", desk.b.wire, desk.stage.program, *map(str, words), "--secret-file", desk.secret],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    told = 0
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               env=desk.environment)
+    told, desk.last = 0, ""
     for line in process.stdout:
+        desk.last += line
         told += line.startswith("  done: ")
         if told == steps:
             break

@@ -112,7 +112,7 @@ fn keys_are_rotated_where_somebody_answers() {
     for told in [
         "lxseed secret new --secret-file ",
         "lxseed rotate all site --old-secret-file ",
-        "lxseed retire lab/node3 site",
+        "lxseed retire CLUSTER/HOST site --evacuate",
     ] {
         assert!(run.stdout.contains(told), "{run}");
     }

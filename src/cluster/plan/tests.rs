@@ -83,6 +83,8 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
         Step::MakePool { .. } => "make",
         Step::TakeVote { .. } => "take vote",
         Step::HandKey { .. } => "hand key",
+        Step::GiveServer { .. } | Step::GiveSsh { .. } => "give host keys",
+        Step::Name { .. } => "name",
         Step::Restore { .. } => "restore",
     });
     kinds.collect()

@@ -30,12 +30,29 @@ pub(super) static PAIR_NOT_ROTATED: Rule = Rule::error(
     "The profile gives the cluster's own pair a generation, and a member shows the pair before it. Whoever has the earlier key can pose as the cluster \
      until every member shows the new one; members that show different ones do not speak to one another.",
 );
+
+pub(super) static HOST_NOT_ROTATED: Rule = Rule::error(
+    "L034",
+    "host-keys-not-rotated",
+    "The profile gives a host's own keys a generation, and the member has those of another one: it keeps them, whatever a new seed brings. Whoever has \
+     the earlier keys is a full administrator of the cluster until they are replaced. Where that was begun and cut off, both may be trusted.",
+);
 }
 
 pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
     derived(view, findings);
     people(view, findings);
     not_rotated(view, findings);
+    for host in &view.status.other_keys {
+        let message = format!(
+            "the member {host} has keys of another generation than the declared one, or they are half replaced"
+        );
+        let help = format!(
+            "to replace them: lxseed rotate host {}; or put the `generation` back that it had",
+            view.full(host)
+        );
+        findings.add(&HOST_NOT_ROTATED, view.places.host(host), message, help);
+    }
 }
 
 fn not_rotated(view: &View<'_>, findings: &mut Findings) {

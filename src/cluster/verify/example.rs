@@ -314,6 +314,17 @@ pub(super) static EXAMPLES: &[Example] = &[
         breaks: |world| world.seen.hosts[2].earlier_pair = true,
     },
     Example {
+        rule: &certificates::HOST_NOT_ROTATED,
+        breaks: |world| {
+            world.cluster(|cluster| {
+                let mut known = cluster.certificates.iter_mut();
+                if let Some(own) = known.find(|known| known.name == "node3") {
+                    own.fingerprint = "12".repeat(32);
+                }
+            });
+        },
+    },
+    Example {
         rule: &seeds::KEYS_NOT_SEALED,
         breaks: |world| {
             world.cluster(|cluster| {

@@ -236,11 +236,39 @@ fn certificates_and_their_owners_are_one_cause() {
     let other = |world: &mut World| {
         world.cluster(|cluster| "0".repeat(64).clone_into(&mut cluster.certificates[2].fingerprint));
     };
-    assert_eq!(codes(other), ["L023"]);
+    assert_eq!(codes(other), ["L034"]);
     assert!(
-        message(other).contains("but another one under that name, 000000000000"),
+        message(other).contains("node3 has keys of another generation"),
         "{}",
         message(other)
+    );
+    // Under way: both are trusted, the new one not under its name yet; then the new one alone.
+    let begun = |world: &mut World| {
+        world.cluster(|cluster| {
+            let mut old = cluster.certificates[2].clone();
+            "0".repeat(64).clone_into(&mut old.fingerprint);
+            let own = &mut cluster.certificates[2];
+            own.name = format!("node3-{:.8}", own.fingerprint);
+            cluster.certificates.push(old);
+        });
+    };
+    assert_eq!(codes(begun), ["L034"]);
+    let ending = |world: &mut World| {
+        begun(world);
+        world.cluster(|cluster| drop(cluster.certificates.pop()));
+    };
+    assert_eq!(codes(ending), ["L034"]);
+    // Of a host that is no member: its own is missing, and the other one is there under its name.
+    let coming = |world: &mut World| {
+        let answer = Answer::Silent("timed out".to_owned());
+        world.never_joined(2, answer);
+        other(world);
+    };
+    assert_eq!(codes(coming), ["L023"]);
+    assert!(
+        message(coming).contains("but another one under that name, 000000000000"),
+        "{}",
+        message(coming)
     );
     // Beside the right one, another is a stranger's.
     assert_eq!(

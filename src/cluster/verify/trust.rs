@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::clock;
+use super::super::rotate_host::is_called;
 use super::super::seen::Answer;
 use super::super::status::{State, Undeclared};
 use super::{HostView, View, fingerprint};
@@ -112,10 +113,10 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
                 fingerprint,
             } => {
                 // A member's own certificate comes and goes with the member, and of a host's other one is told at the host.
-                let host = view.hosts().find(|host| host.name() == name);
+                let host = view.hosts().find(|host| is_called(name, fingerprint, host.name()));
                 let is_told = match host {
-                    Some(host) => !is_trusted(view, host),
-                    None => members.contains(name.as_str()),
+                    Some(host) => has_other_keys(view, host.name()) || !is_trusted(view, host),
+                    None => members.iter().any(|member| is_called(name, fingerprint, member)),
                 };
                 if type_ != "server" || !is_told {
                     stranger(view, name, type_, fingerprint, findings);
@@ -124,6 +125,10 @@ pub(super) fn find(view: &View<'_>, findings: &mut Findings) {
             Undeclared::Pool { .. } => {}
         }
     }
+}
+
+fn has_other_keys(view: &View<'_>, name: &str) -> bool {
+    view.status.other_keys.iter().any(|host| host == name)
 }
 
 fn stranger(view: &View<'_>, name: &str, kind: &str, fingerprint: &str, findings: &mut Findings) {
@@ -149,7 +154,8 @@ fn is_not_trusted(view: &View<'_>, host: HostView<'_>) -> bool {
         host.status.state,
         State::Foreign | State::Stopped | State::Removed | State::Retired | State::Offline
     );
-    !is_worse && view.seen.cluster.is_some() && !is_trusted(view, host)
+    let is_told = has_other_keys(view, host.name());
+    !is_worse && !is_told && view.seen.cluster.is_some() && !is_trusted(view, host)
 }
 
 fn is_trusted(view: &View<'_>, host: HostView<'_>) -> bool {
@@ -196,16 +202,13 @@ fn not_trusted(view: &View<'_>, host: HostView<'_>, findings: &mut Findings) {
         "the cluster {} does not trust the certificate of {name}{other}{how}",
         view.name()
     );
-    let help = match (host.is_member(), other.is_empty()) {
-        (true, false) => {
-            "it keeps the certificate under which it became a member: put its generation back, or install it anew"
-                .to_owned()
-        }
-        (true, true) => format!(
+    let help = if host.is_member() {
+        format!(
             "on another member: lxc config trust add server.crt --type=server --name={name}, with out/{}/server.crt of the build copied there",
             view.full(name)
-        ),
-        (false, _) => format!("to let it in: lxseed admit {}", view.full(name)),
+        )
+    } else {
+        format!("to let it in: lxseed admit {}", view.full(name))
     };
     findings.add(&HOST_NOT_TRUSTED, view.places.host(name), message, help);
 }

@@ -133,6 +133,24 @@ fn shellcheck_and_the_shells_accept_every_script_that_ships() {
     });
 }
 
+/// What the desk runs on a machine over ssh is no file of a seed.
+#[test]
+fn shellcheck_and_dash_accept_what_the_desk_runs() {
+    let (Some(program), Some(_)) = (tool("shellcheck"), tool("dash")) else {
+        return;
+    };
+    let mut found = 0;
+    for entry in fs::read_dir(root().join("templates/desk")).unwrap() {
+        let script = entry.unwrap().path();
+        shellcheck(&program, &script, "sh", &[])
+            .expect_exit(0)
+            .expect_stdout("");
+        parse("sh", &script).expect_exit(0).expect_stderr("");
+        found += 1;
+    }
+    assert!(found > 0);
+}
+
 /// The parts of a script share one set of names, and the later of two functions would take the earlier one's place:
 /// `erase` means a disk in one part.
 #[test]
