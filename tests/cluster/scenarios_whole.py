@@ -1,11 +1,11 @@
 """The whole life of one cluster: founded, grown, a member lost and back, another lost and replaced, every key replaced, one retired."""
 from bench import wait
-from scenarios import all_at_once, expect_no_keys, test, trusted
+from scenarios import expect_no_keys, test, trusted
 from scenarios_desk import Desk as Curl
-from scenarios_keys import Watch, auth, edit, pair_of
+from scenarios_keys import Watch, auth, edit, pair_of, seed_pair
 from scenarios_life import PHOTOS, clients, hasty, put_records
 from scenarios_return import waits_for_return
-from scenarios_verbs import Desk, grown
+from scenarios_verbs import Person, formed_with_ssh, grown, with_key
 
 
 class Life:
@@ -16,9 +16,9 @@ class Life:
         self.old_ann, ann = pair_of(stage, "ann")
         self.new_ann, self.renewed = pair_of(stage, "ann-renewed")
         self.ann = ann
-        self.b = stage.bench("three", speed=20, edits=[clients(ann=ann)])
-        self.one, self.two, self.three = all_at_once(self.b)
-        self.curl, self.desk = Curl(stage, self.b), Desk(stage, self.b)
+        self.b = stage.bench("three", speed=20, edits=[clients(ann=ann), with_key(stage)])
+        self.one, self.two, self.three = formed_with_ssh(self.b)
+        self.curl, self.desk = Curl(stage, self.b), Person(stage, self.b)
         self.profile, self.hosts = self.desk.site / "cluster.yaml", self.desk.site / "hosts/hosts.yaml"
         self.out, self.number = self.b.out, 0
 
@@ -93,21 +93,27 @@ def is_replaced(life, host):
 
 
 def is_rotated(life):
-    """The desk's key, the cluster's pair, a person's certificate: every member online meanwhile, the old ones are worth nothing afterwards."""
+    """The desk's key, the cluster's pair, a person's certificate, a member's own keys: every member online meanwhile, and the old ones open
+    nothing afterwards."""
     edit(life.profile, "bootstrap: node1\n", "bootstrap: node1\ngeneration: 2\ndesk: {generation: 2}\n")
     text = life.profile.read_text()
     for line in life.ann.splitlines():
         text = text.replace("      " + line + "\n", "", 1)
     life.profile.write_text(text.replace("    ann: |\n", "    ann: |\n" + "".join("      %s\n" % line for line in life.renewed.splitlines())))
     old_desk, hosts = life.curl.pair, list(life.b.hosts.values())
+    old_two = seed_pair(life.stage, life.b, life.out / "three/node2", "old-node2")
     watch = Watch(hosts)
     for what in ("desk", "cluster", "clients"):
         life.desk.must(0, "rotate", what, life.desk.site)
     watch.stop(5)
+    edit(life.hosts, "name: node2\n", "name: node2\ngeneration: 2\n")
+    watch = Watch([host for host in hosts if host != life.two])
+    life.desk.must(0, "rotate", "host", "three/node2", life.desk.site)
+    watch.stop()
     life.build()
     pin = life.out / "three/cluster.crt"
     for host in hosts:
-        for pair, worth in ((old_desk, "untrusted"), (life.old_ann, "untrusted"), (life.new_ann, "trusted")):
+        for pair, worth in ((old_desk, "untrusted"), (old_two, "untrusted"), (life.old_ann, "untrusted"), (life.new_ann, "trusted")):
             assert auth(life.curl, host, pair, pin) == worth, (host.name, pair)
     life.as_declared()
 
