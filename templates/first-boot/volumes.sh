@@ -206,6 +206,14 @@ assemble_mirror() {
     if array_runs "$name" "$uuid"; then
         return 0
     fi
+    # A new system knows of no array: udev starts this one under a name of its own, and activates the volume group on it; a zpool on it was
+    # imported to come back. Before this host is a member, nobody uses that.
+    if ! marked joined; then
+        for other in "$3" "$4"; do
+            [[ -z $other ]] || export_zpools "$other"
+            take_down_above "$other"
+        done
+    fi
     # udev may have started it under another number or name, or left it inactive for want of a member.
     for other in /dev/md[0-9]* /dev/md/*; do
         if [[ -b $other && $(mdadm --detail --export "$other" 2>/dev/null) = *"MD_UUID=$uuid"* ]]; then

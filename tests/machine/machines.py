@@ -27,10 +27,13 @@ from steps import EMULATED, Failed, emulator, run, variables, wait  # noqa: E402
 
 DISK_BYTES = 512 * 1024 * 1024
 MEMORY = 1024
+BLOCK = 4096
 # Seconds between two questions to a machine: each costs an emulated one two or three of work, which its boot then lacks.
 ASKING = 8
 # fleet -> the machine whose seed is a FAT image on a disk; all others have the ISO in a drive.
 ON_FAT = {"mirrors": "node3", "volumes": "vol2"}
+# Fleets whose machines have the disk of tests/machine/zfs.
+ON_ZFS = ("returning",)
 # Where the virtio-scsi controller sits on the PCI bus; the sites' by_path names it.
 SCSI_AT = 0x10
 # What a power cut leaves whole: those who write accounts and the machine's identity wait for the disk. cloud-init does not
@@ -101,6 +104,10 @@ class Console:
     def boot(self):
         return self.lines[self.place:]
 
+    def forget(self):
+        """What was said came from a system that is gone."""
+        self.lines, self.place = [], 0
+
     def said(self):
         """What the first boot said since power-on: (seconds, stage, text)."""
         found = ((when, SAID.search(line)) for when, line in self.boot())
@@ -127,7 +134,7 @@ class Machine:
         self.mac = re.search(r'"macaddress": "([0-9a-f:]+)"', (self.seed / "network-config").read_text())[1]
         self.process, self.link = None, None
         self.console = Console(fleet.consoles / ("%s.console" % name))
-        run("cp", "--sparse=always", "--reflink=auto", fleet.base / "disk.img", self.folder / "os.img")
+        self.new_system()
         self.disks, self.pulled = {}, set()
         for i, slot in enumerate(self.values["SLOT_NAMES"]):
             self.disks[slot] = self.hardware(self.values["SLOT_BY"][i], self.values["SLOT_VALUES"][i], slot)
@@ -167,6 +174,28 @@ class Machine:
         declared = self.values["SLOT_MIN"][self.values["SLOT_NAMES"].index(slot)]
         with open(self.image(slot), "wb") as file:
             file.truncate(max(DISK_BYTES, int(declared or 0)))
+
+    def new_system(self):
+        """A new disk for the system, as its administrator installs it: nothing on it knows of an earlier one."""
+        run("cp", "--sparse=always", "--reflink=auto", self.fleet.base / "disk.img", self.folder / "os.img")
+        self.console.forget()
+
+    def swap(self, one, two):
+        """Two disks change places, as when cables do."""
+        held = self.folder / "held.img"
+        self.image(one).rename(held)
+        self.image(two).rename(self.image(one))
+        held.rename(self.image(two))
+
+    def blocks(self, slot):
+        """What is in each block of a data disk that is not empty, by the place where it begins."""
+        found, empty = {}, bytes(BLOCK)
+        with open(self.image(slot), "rb") as file:
+            for piece in iter(lambda: file.read(256 * BLOCK), b""):
+                at = file.tell() - len(piece)
+                if piece.count(0) != len(piece):
+                    found.update((at + i, piece[i:i + BLOCK]) for i in range(0, len(piece), BLOCK) if piece[i:i + BLOCK] != empty)
+        return {at: hashlib.sha256(block).digest() for at, block in found.items()}
 
     def digest(self, slot):
         with open(self.image(slot), "rb") as file:
@@ -396,7 +425,7 @@ class Fleet:
     """The machines of one site, on one wire."""
 
     def __init__(self, name, program, base, processor, scratch, consoles, tag):
-        self.name, self.base, self.processor, self.consoles = name, base, processor, consoles
+        self.name, self.base, self.processor, self.consoles, self.program = name, base, processor, consoles, program
         self.folder = pathlib.Path(scratch) / name
         self.folder.mkdir(mode=0o700)
         self.machines = {}
@@ -427,18 +456,23 @@ class Fleet:
         """The output tree of tests/machine/sites/NAME, with a key for the administrator that is made here."""
         self.key = self.folder / "key"
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops@desk", "-f", self.key)
-        site = self.folder / "site"
-        shutil.copytree(HERE / "sites" / self.name, site)
-        root = site / "cluster.yaml"
+        self.site, self.secret = self.folder / "site", self.folder / "secret"
+        shutil.copytree(HERE / "sites" / self.name, self.site)
+        root = self.site / "cluster.yaml"
         public = self.key.with_suffix(".pub").read_text().split()[1]
         root.write_text(root.read_text().replace("ssh-ed25519 KEY", "ssh-ed25519 " + public))
-        secret = self.folder / "secret"
-        run(program, "secret", "new", "--secret-file", secret)
-        run(program, "build", site, "-o", self.folder / "out", "--secret-file", secret)
+        run(program, "secret", "new", "--secret-file", self.secret)
+        run(program, "build", self.site, "-o", self.folder / "out", "--secret-file", self.secret)
         self.out = self.folder / "out" / self.name
         if self.name in ON_FAT:
             self.fat = self.folder / "seed.fat"
             run(program, "image", self.out / ON_FAT[self.name], "--format", "fat", "-o", self.fat)
+
+    def desk(self, verb, *words, seconds=120):
+        """Runs a verb where the profiles are, on the wire. Gives its exit code and what it said."""
+        done = subprocess.run(["ip", "netns", "exec", self.space, self.program, verb, *words, self.site, "--secret-file", self.secret],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds)
+        return done.returncode, done.stdout
 
     def __iter__(self):
         return iter(self.machines.values())

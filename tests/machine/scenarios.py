@@ -11,7 +11,7 @@ import machines
 from steps import Failed, run, wait
 
 # fleet -> {test: function}, in the order they run
-TESTS = {"mirrors": {}, "volumes": {}, "wiped": {}}
+TESTS = {"mirrors": {}, "volumes": {}, "wiped": {}, "returning": {}}
 STAGES = ("preflight", "purge", "snapd", "lxd", "disks", "cluster", "verify", "seal")
 # Seconds from power-on to sealed, at most: emulated machines that share two cores take five minutes for it.
 LONG = 900 * float(os.environ.get("LXSEED_BENCH_PATIENCE", "1"))

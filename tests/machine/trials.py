@@ -342,6 +342,22 @@ def foreign_mirror():
 
 
 @trial("data2")
+def own_mirror_on_a_new_system():
+    """A member's own mirror with its pool of lvm, which it comes back with: udev has started it under a name of its own, for the new system
+    knows of no array, and its volume group is active."""
+    blank()
+    new_system()
+    pool_group("data2", array("data2", M1, M2))
+    boot_again()
+    assert not os.path.exists("/dev/md/data2"), "it runs under its own name: %s" % glob.glob("/dev/md/*")
+    (STATE / "volumes").mkdir(parents=True)
+    (STATE / "volumes/data2").write_text("made\t/dev/md/data2\t/dev/md/data2\tWD-M1 WD-M2\n")
+    went_through(stage())
+    assert "wiped1:data2" in run("mdadm", "--detail", "/dev/md/data2")
+    assert "LXDThinPool" in run("lvs", "data2")
+
+
+@trial("data2")
 def ghost():
     """Disks that were made blank by hand: what lay inside the old mirror is where the new one's data begins."""
     blank()
