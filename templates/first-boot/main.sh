@@ -81,7 +81,7 @@ if medium:
 cluster_now() {
     local answer members
     if ! answer=$(API_TIMEOUT=5 lxd_api GET /1.0/cluster); then
-        if grep -Eqs 'other cluster (nodes|members) to upgrade' <(tail -n 50 "$LXD_DIR/logs/lxd.log" 2>/dev/null); then
+        if grep -Eqs 'other cluster (nodes|members) to (upgrade|align)' <(tail -n 50 "$LXD_DIR/logs/lxd.log" 2>/dev/null); then
             echo "NOT DONE: LXD waits for the other members to run its version; until then it answers nobody"
         else
             echo "NOT DONE: LXD does not answer (${answer:-no reason}): is a majority of the cluster's members on?"

@@ -210,6 +210,8 @@ macro_rules! with_bundle {
     };
 }
 
+pub(super) use with_bundle;
+
 static NO_SNAPS: Check = Check::error(
     "O001",
     "no-snaps",

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::network::host_addresses;
+use super::offline::with_bundle;
 use super::release::release;
 use super::resolver::{is_domain, repeats};
 use super::subnet::unreachable;
@@ -349,14 +350,12 @@ static TIME_SERVER_WITHOUT_NAMES: Check = Check::error(
      servers are then given by their addresses.",
 )
 .example(
-    &[
+    with_bundle![
         Edit::Replace(CLUSTER, "  nameservers: [192.168.10.1]\n", ""),
-        Edit::Replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: {channel: 5.0/stable, offline: {snaps: snaps}}"),
         Edit::Replace(CLUSTER, ADMIN, "ntp: {servers: [ntp.example.org]}\nadmin:\n"),
     ],
-    &[
+    with_bundle![
         Edit::Replace(CLUSTER, "  nameservers: [192.168.10.1]\n", ""),
-        Edit::Replace(CLUSTER, "lxd: {channel: 5.0/stable}", "lxd: {channel: 5.0/stable, offline: {snaps: snaps}}"),
         Edit::Replace(CLUSTER, ADMIN, NTP),
     ],
 );
