@@ -666,7 +666,7 @@ def bios_disk_stops_without_a_host(stage):
     stops(stage, machine, "is none of the hosts on this medium", "52:54:00:99:99:99", "fleet/node1 52:54:00:12:34:56")
 
 
-@test
+@long_test
 def uefi_cd_stops_between_two_hosts(stage):
     """As a CD under OVMF with two hosts forced onto one hardware address: a clear screen, and no disk is written to."""
     iso = stage.bake()

@@ -422,7 +422,7 @@ TRIAL = re.compile(r"TRIAL (\S+) \((\d+) s\) (.*)")
 
 
 # A kind of content each; `tests/run long` does all that are in trials.py (LXSEED_BENCH_TRIALS=all, or names).
-TRIALS = ["old-lvm", "old-zfs", "lvm-on-a-foreign-array-of-partitions", "cut-while-making"]
+TRIALS = ["lvm-on-a-foreign-array-of-partitions", "own-mirror-on-a-new-system"]
 
 
 def trials(machine, names, seconds):
