@@ -136,6 +136,15 @@ pub enum UpgradeStep {
     AwaitAll,
 }
 
+impl UpgradeStep {
+    /// Whether it changes nothing. An LXD that has just heard of the last member neither waits any more nor answers yet, so that what was
+    /// waited for may have to be waited for again.
+    #[must_use]
+    pub fn is_wait(&self) -> bool {
+        matches!(self, Self::Await { .. } | Self::AwaitAll)
+    }
+}
+
 impl std::fmt::Display for UpgradeStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

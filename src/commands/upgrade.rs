@@ -58,7 +58,8 @@ fn walk(
         if done == 0 {
             show(cluster, &plan, args, printer);
         }
-        if last.as_ref() == Some(step) {
+        let again = last.as_ref() == Some(step);
+        if again && !step.is_wait() {
             let why = CommandError::Refused(format!("{step}: that was done, and all is as it was before"));
             return Err(stopped(cluster, args, done, why));
         }
@@ -67,7 +68,9 @@ fn walk(
         let result = cluster::upgrade_step(cluster, keys, &ssh, step);
         progress.finish();
         result.map_err(|why| stopped(cluster, args, done.max(1), why.into()))?;
-        printer.line(format_args!("  done: {step}"));
+        if !again {
+            printer.line(format_args!("  done: {step}"));
+        }
         last = Some(step.clone());
     }
     let why = CommandError::Refused("it takes more steps than it should".to_owned());
