@@ -309,21 +309,8 @@ impl Desk<'_> {
                 fingerprint,
                 certificate,
             } => {
-                let path = format!("/1.0/certificates/{fingerprint}");
-                let is_there = connection.get(&path).await.is_ok();
-                // It has joined by now, or another desk was quicker.
-                if is_there && (!again || on_record(name).is_some()) {
-                    return Ok(());
-                }
-                if is_there {
-                    // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know
-                    // it until it is written once more.
-                    delete(connection, &path, ANSWER_TIMEOUT).await?;
-                }
                 let body = json!({"type": type_, "name": name, "certificate": certificate, "restricted": false});
-                connection
-                    .change(Method::POST, "/1.0/certificates", &body, ANSWER_TIMEOUT)
-                    .await
+                trust(connection, fingerprint, &body, again, on_record(name).is_some()).await
             }
             Step::Distrust { fingerprint, .. } => {
                 delete(connection, &format!("/1.0/certificates/{fingerprint}"), ANSWER_TIMEOUT).await
@@ -363,20 +350,7 @@ impl Desk<'_> {
                 )
                 .await
             }
-            Step::Remove { member, lost: false } => {
-                delete(connection, &format!("/1.0/cluster/members/{member}"), WORK_TIMEOUT).await
-            }
-            Step::Remove { member, lost: true } => match on_record(member) {
-                // What was decided was decided of one that is away.
-                Some(found) if found.status != "Offline" => Err(Unanswered::Refused {
-                    code: 409,
-                    text: format!("{member} is {} again, and was not removed", found.status.to_lowercase()),
-                }),
-                _ => {
-                    let path = format!("/1.0/cluster/members/{member}?force=1");
-                    delete(connection, &path, WORK_TIMEOUT).await
-                }
-            },
+            Step::Remove { member, lost } => remove(connection, member, on_record(member), *lost).await,
             Step::TakeVote { member, address } => self.take_vote(at, member, address).await,
             Step::HandKey { host } => self.hand_key(host, members).await,
             Step::DeclarePool {
@@ -392,6 +366,44 @@ impl Desk<'_> {
                 post("/1.0/storage-pools".to_owned(), json!({"name": pool, "driver": driver})).await
             }
         }
+    }
+}
+
+/// Lets a certificate in, again if it was tried before.
+async fn trust(
+    connection: &Connection,
+    fingerprint: &str,
+    body: &Value,
+    again: bool,
+    has_joined: bool,
+) -> Result<(), Unanswered> {
+    let path = format!("/1.0/certificates/{fingerprint}");
+    let is_there = connection.get(&path).await.is_ok();
+    // It has joined by now, or another desk was quicker.
+    if is_there && (!again || has_joined) {
+        return Ok(());
+    }
+    if is_there {
+        // LXD tells its peers after it has written the certificate down. Where that failed, some of them do not know it until it is
+        // written once more.
+        delete(connection, &path, ANSWER_TIMEOUT).await?;
+    }
+    connection
+        .change(Method::POST, "/1.0/certificates", body, ANSWER_TIMEOUT)
+        .await
+}
+
+/// Takes a member out; by force where it is lost, as long as the cluster has it on record as away.
+async fn remove(connection: &Connection, member: &str, found: Option<&Member>, lost: bool) -> Result<(), Unanswered> {
+    let path = format!("/1.0/cluster/members/{member}");
+    match found {
+        // What was decided was decided of one that is away.
+        Some(found) if lost && found.status != "Offline" => Err(Unanswered::Refused {
+            code: 409,
+            text: format!("{member} is {} again, and was not removed", found.status.to_lowercase()),
+        }),
+        _ if lost => delete(connection, &format!("{path}?force=1"), WORK_TIMEOUT).await,
+        _ => delete(connection, &path, WORK_TIMEOUT).await,
     }
 }
 
