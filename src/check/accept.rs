@@ -126,13 +126,11 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
 }
 
 fn services(profile: &profile::Cluster) -> Services {
-    let ntp = profile.ntp.as_ref().map(|ntp| &ntp.value);
-    // timesyncd has one list: a pool is a name like any other to it.
-    let sources = ntp.map(|ntp| [values(ntp.servers.as_ref()), values(ntp.pools.as_ref())].concat());
+    let sources = profile.ntp.iter().flat_map(|ntp| ntp.value.sources());
     Services {
         timezone: profile.timezone.as_ref().map(|zone| zone.value.clone()),
         locale: profile.locale.as_ref().map(|locale| locale.value.clone()),
-        ntp: sources.unwrap_or_default(),
+        ntp: sources.map(|source| source.value.clone()).collect(),
     }
 }
 

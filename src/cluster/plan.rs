@@ -36,6 +36,27 @@ pub(super) fn same_founding(cluster: &Cluster, seen: &Seen) -> Result<(), Refusa
     Ok(())
 }
 
+/// Which of some members are not there to hear of a change, each with how that shows. LXD misses one only after a while, so each has to answer
+/// the desk, too, as `is_right` asks of it.
+pub(super) fn away<'a>(
+    members: impl IntoIterator<Item = &'a Member>,
+    seen: &Seen,
+    is_right: impl Fn(&HostSeen) -> bool,
+) -> Vec<String> {
+    let away = members.into_iter().filter_map(|member| {
+        let host = seen.hosts.iter().find(|host| host.name == member.name);
+        match (host, member.status.as_str()) {
+            (_, "Offline" | "Blocked") => Some(format!("{} is {}", member.name, member.status.to_lowercase())),
+            (None, _) => Some(format!("{} is not declared", member.name)),
+            (Some(host), _) if host.server().is_none() || !is_right(host) => {
+                Some(format!("{} does not answer the desk", member.name))
+            }
+            _ => None,
+        }
+    });
+    away.collect()
+}
+
 pub(super) fn living<'a>(cluster: &Cluster, seen: &'a Seen) -> Result<&'a ClusterSeen, Refusal> {
     same_founding(cluster, seen)?;
     match &seen.cluster {

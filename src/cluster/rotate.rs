@@ -2,7 +2,7 @@
 //! is known to work.
 
 use super::notes::Of;
-use super::plan::{Certified, clients, living, member, same_founding, tombstone, trusts};
+use super::plan::{Certified, away, clients, living, member, same_founding, tombstone, trusts};
 use super::seen::{Answer, ClusterSeen, HostSeen, Identity, Seen};
 use super::step::{Left, Plan, Refusal, Step, refuse};
 use crate::model::Cluster;
@@ -132,18 +132,7 @@ pub fn rotate_cluster(cluster: &Cluster, keys: &ClusterKeys, seen: &Seen) -> Res
     if shows(true).next().is_none() {
         return Ok(plan);
     }
-    let away = found.members.iter().filter_map(|member| {
-        let host = seen.hosts.iter().find(|host| host.name == member.name);
-        match (host, member.status.as_str()) {
-            (_, "Offline" | "Blocked") => Some(format!("{} is {}", member.name, member.status.to_lowercase())),
-            (None, _) => Some(format!("{} is not declared", member.name)),
-            (Some(host), _) if !host.earlier_pair || host.server().is_none() => {
-                Some(format!("{} does not answer the desk", member.name))
-            }
-            _ => None,
-        }
-    });
-    let away: Vec<String> = away.collect();
+    let away = away(&found.members, seen, |host| host.earlier_pair);
     if !away.is_empty() {
         return Err(Refusal {
             why: format!(

@@ -8,7 +8,7 @@
 
 use super::host_keys::OnMachine;
 use super::notes::Of;
-use super::plan::{Certified, declared, living, member, tombstone, trusts};
+use super::plan::{Certified, away, declared, living, member, tombstone, trusts};
 use super::seen::{Certificate, ClusterSeen, Seen};
 use super::step::{Plan, Refusal, Step, refuse};
 use crate::model::{Cluster, Host};
@@ -178,35 +178,21 @@ impl<'a> Exchange<'a> {
                  the `generation` that it had"
             ));
         }
-        away(found, seen, name)?;
+        // One that is away, or cut off from the others, is not told whom to trust. Of all members it may be the one without which the
+        // database has no majority at the next start of all; and then it could take nobody for a member any more.
+        let others = found.members.iter().filter(|member| member.name != name);
+        let records = away(others, seen, |_| true);
+        if !records.is_empty() {
+            return Err(Refusal {
+                why: format!(
+                    "a member that is away would not hear of the new keys of {name}, and might find no majority with it later. Nothing was \
+                     changed; bring back or retire (lxseed retire) those first"
+                ),
+                records,
+            });
+        }
         Ok(Self { found, host, own })
     }
-}
-
-/// A member that is away, or cut off from the others, is not told whom to trust. Of all members it may be the one without which the database
-/// has no majority at the next start of all; and then it could take nobody for a member any more.
-fn away(found: &ClusterSeen, seen: &Seen, name: &str) -> Result<(), Refusal> {
-    let others = found.members.iter().filter(|member| member.name != name);
-    let away = others.filter_map(|member| {
-        let host = seen.hosts.iter().find(|host| host.name == member.name);
-        match (host, member.status.as_str()) {
-            (_, "Offline" | "Blocked") => Some(format!("{} is {}", member.name, member.status.to_lowercase())),
-            (None, _) => Some(format!("{} is not declared", member.name)),
-            (Some(host), _) if host.server().is_none() => Some(format!("{} does not answer the desk", member.name)),
-            _ => None,
-        }
-    });
-    let records: Vec<String> = away.collect();
-    if records.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal {
-        why: format!(
-            "a member that is away would not hear of the new keys of {name}, and might find no majority with it later. Nothing was changed; bring back \
-             or retire (lxseed retire) those first"
-        ),
-        records,
-    })
 }
 
 #[cfg(test)]

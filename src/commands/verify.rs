@@ -1,5 +1,7 @@
 //! `lxseed verify`: what of living clusters is not as their profiles declare.
 
+use std::collections::BTreeSet;
+
 use lxseed::check::Checked;
 use lxseed::cluster::{self, Wish};
 use lxseed::finding::{Findings, Severity};
@@ -73,12 +75,22 @@ fn of_cluster(
 /// The cluster as seeds had it that say nothing else to a member by now: before the number of the founding was written into the profile, and
 /// before the keys of hosts were replaced, all of them or the last one.
 fn same_to_members(cluster: &Cluster, secret: &SiteSecret) -> Result<Vec<(Cluster, ClusterKeys)>, CommandError> {
+    let declared: Vec<u32> = cluster.hosts.iter().map(|host| host.generation).collect();
+    let mut before = BTreeSet::from([declared.clone(), vec![1; declared.len()]]);
+    for (at, generation) in declared.iter().enumerate().filter(|(_, generation)| **generation > 1) {
+        let mut earlier = declared.clone();
+        earlier[at] = generation - 1;
+        before.insert(earlier);
+    }
     let mut all = Vec::new();
-    for formed in [&cluster.formed, &None] {
-        let mut add = |of: &dyn Fn(&Host) -> u32| {
-            let hosts = cluster.hosts.iter().map(|host| {
+    for formed in BTreeSet::from([cluster.formed.clone(), None]) {
+        for generations in &before {
+            if formed == cluster.formed && *generations == declared {
+                continue;
+            }
+            let hosts = cluster.hosts.iter().zip(generations).map(|(host, generation)| {
                 Host::new(HostParts {
-                    generation: of(host),
+                    generation: *generation,
                     ..(**host).clone()
                 })
             });
@@ -91,15 +103,6 @@ fn same_to_members(cluster: &Cluster, secret: &SiteSecret) -> Result<Vec<(Cluste
             if let Ok(keys) = keys::derive(&earlier, secret) {
                 all.push((earlier, keys));
             }
-            Ok::<_, CommandError>(())
-        };
-        add(&|host| host.generation)?;
-        if cluster.hosts.iter().all(|host| host.generation <= 1) {
-            continue;
-        }
-        add(&|_| 1)?;
-        for raised in cluster.hosts.iter().filter(|host| host.generation > 1) {
-            add(&|host| host.generation - u32::from(host.name == raised.name))?;
         }
     }
     Ok(all)

@@ -37,3 +37,13 @@ record! {
         optional pools: Vec<Spanned<String>> = sources(),
     }
 }
+
+impl Ntp {
+    /// Everybody who is asked, in order. timesyncd has one list: a pool is a name like any other to it.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Spanned<String>> {
+        [&self.servers, &self.pools]
+            .into_iter()
+            .flatten()
+            .flat_map(|list| &list.value)
+    }
+}

@@ -70,7 +70,7 @@ record! {
         /// otherwise. The installer speaks English. A machine that is set up already takes it from a new seed alone.
         optional locale: String = services::locale(),
         /// Whom the machines ask for the time; Ubuntu's own servers unless said otherwise. A machine that is set up already
-        /// takes it from a new seed alone.
+        /// takes it from a new seed alone, and keeps it where the next one has none.
         optional ntp: Ntp,
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.

@@ -45,7 +45,14 @@ server() {
     if [ ! -e "$LXD/cluster.crt" ] || [ ! -e "$LXD/server.crt" ]; then
         stop "LXD is no member of a cluster here"
     fi
+    # An exchange that was cut off between its two files is brought to its end first: without the drop-in nothing else would.
+    if [ ! -e "$LXD/server.key.lxseed" ] && [ -e "$LXD/server.crt.lxseed" ]; then
+        mv -f "$LXD/server.crt.lxseed" "$LXD/server.crt"
+        sync "$LXD"
+    fi
     rm -f "$DROP"
+    # What an earlier run has left could be half of another pair.
+    rm -f "$LXD/server.crt.lxseed" "$LXD/server.key.lxseed"
     beside "$LXD/server.key" 0600 "$private"
     beside "$LXD/server.crt" 0644 "$public"
     sync "$LXD"

@@ -166,12 +166,16 @@ fn invalid_locale(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn times<'a>(site: &SiteView<'a>) -> impl Iterator<Item = (&'a Spanned<Ntp>, Vec<&'a Spanned<String>>)> {
-    site.profiles().filter_map(|profile| {
-        let ntp = profile.ntp.as_ref()?;
-        let lists = [&ntp.value.servers, &ntp.value.pools].into_iter().flatten();
-        Some((ntp, lists.flat_map(|list| &list.value).collect()))
-    })
+fn times<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<Ntp>> {
+    site.profiles().filter_map(|profile| profile.ntp.as_ref())
+}
+
+/// What a time server is told apart by: an address however it is written, a name without its last dot and its capitals.
+fn asked(source: &str) -> String {
+    match source.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().to_string(),
+        Err(_) => source.trim_end_matches('.').to_ascii_lowercase(),
+    }
 }
 
 static NO_TIME_SERVER: Check = Check::error(
@@ -186,8 +190,8 @@ static NO_TIME_SERVER: Check = Check::error(
 );
 
 fn no_time_server(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for (ntp, sources) in times(site) {
-        if sources.is_empty() && !ntp.value.incomplete {
+    for ntp in times(site) {
+        if ntp.value.sources().next().is_none() && !ntp.value.incomplete {
             report
                 .add(
                     ntp.span,
@@ -236,8 +240,8 @@ fn source_meant(text: &str) -> Option<&str> {
 }
 
 fn invalid_time_server(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for (_, sources) in times(site) {
-        for source in sources.into_iter().filter(|source| !is_source(&source.value)) {
+    for ntp in times(site) {
+        for source in ntp.value.sources().filter(|source| !is_source(&source.value)) {
             let address = source.value.parse::<IpAddr>().ok();
             let (message, label) = match address.and_then(unreachable) {
                 Some(why) => (format!("time server {} {why}", source.value), why),
@@ -281,12 +285,8 @@ static DUPLICATE_TIME_SERVER: Check = Check::warning(
 );
 
 fn duplicate_time_server(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for (_, sources) in times(site) {
-        let key = |source: &String| match source.parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().to_string(),
-            Err(_) => source.trim_end_matches('.').to_ascii_lowercase(),
-        };
-        repeats(sources, key, "time server", report);
+    for ntp in times(site) {
+        repeats(ntp.value.sources(), |source| asked(source), "time server", report);
     }
 }
 
@@ -306,16 +306,8 @@ fn time_server_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
         let hosts: HashMap<String, (&str, Span)> = host_names(cluster);
         let ntp = cluster.profile().and_then(|profile| profile.ntp.as_ref());
-        let lists = ntp
-            .into_iter()
-            .flat_map(|ntp| [&ntp.value.servers, &ntp.value.pools])
-            .flatten();
-        for source in lists.flat_map(|list| &list.value) {
-            let asked = source
-                .value
-                .parse::<IpAddr>()
-                .map_or_else(|_| source.value.clone(), |ip| ip.to_canonical().to_string());
-            if let Some(&(host, span)) = hosts.get(&asked) {
+        for source in ntp.into_iter().flat_map(|ntp| ntp.value.sources()) {
+            if let Some(&(host, span)) = hosts.get(&asked(&source.value)) {
                 report
                     .add(
                         source.span,
@@ -332,14 +324,23 @@ fn time_server_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Members by what they are reached as.
+/// Members by what they are reached as: address, name, and name with a search domain.
 fn host_names<'a>(cluster: &ClusterView<'a>) -> HashMap<String, (&'a str, Span)> {
-    let found = host_addresses(cluster).into_iter();
-    found
-        .flat_map(|(host, address)| {
-            [host.to_owned(), address.value.to_canonical().to_string()].map(|known| (known, (host, address.span)))
-        })
-        .collect()
+    let network = cluster.profile().and_then(|profile| profile.network.as_ref());
+    let search = network.and_then(|network| network.value.search.as_ref());
+    let domains: Vec<&str> = search
+        .iter()
+        .flat_map(|list| &list.value)
+        .map(|domain| domain.value.as_str())
+        .collect();
+    let mut known = HashMap::new();
+    for (host, address) in host_addresses(cluster) {
+        let full = domains.iter().map(|domain| format!("{host}.{domain}"));
+        for name in full.chain([host.to_owned(), address.value.to_string()]) {
+            known.insert(asked(&name), (host, address.span));
+        }
+    }
+    known
 }
 
 static TIME_SERVER_WITHOUT_NAMES: Check = Check::error(
@@ -376,8 +377,7 @@ fn time_server_without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
         if has_names || !is_offline {
             continue;
         }
-        let lists = [&ntp.value.servers, &ntp.value.pools].into_iter().flatten();
-        for source in lists.flat_map(|list| &list.value) {
+        for source in ntp.value.sources() {
             if source.value.parse::<IpAddr>().is_err() && is_source(&source.value) {
                 report
                     .add(

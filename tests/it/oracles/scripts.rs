@@ -505,3 +505,12 @@ fn the_pools_of_another_host_are_not_taken_for_this_ones_own() {
         "a pool that no profile has"
     );
 }
+
+/// `lxseed rotate host`: whenever the power goes, LXD starts with one pair, and a second run ends well.
+#[test]
+fn an_exchange_of_keys_that_is_cut_off_leaves_one_pair() {
+    let driver = root().join("tests/oracles/host_keys_cut.sh");
+    let run = Run::of(Command::new(driver).arg(root().join("templates/desk/host-keys.sh"))).expect_exit(0);
+    let cuts = run.stdout.strip_suffix(" cuts\n").and_then(|cuts| cuts.parse().ok());
+    assert!(cuts.is_some_and(|cuts: u32| cuts > 40), "{}", run.stdout);
+}
