@@ -49,7 +49,10 @@ converge_step() {
     seal) stage_seal ;;
     same_member) same_member ;;
     disks) stage_disks ;;
-    proxies) bypass_proxies ;;
+    proxies)
+        guard_starts
+        bypass_proxies
+        ;;
     pools)
         start_lxd
         read_own_pools

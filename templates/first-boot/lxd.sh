@@ -87,13 +87,15 @@ bypass_proxies() {
 }
 
 # systemd leaves a service alone whose ExecStartPre= fails. Only the one answer that says so may keep LXD from starting:
-# not a script that is missing, and not hosts that cannot be asked. ($$ is systemd's way to write a dollar.) cloud-init may write a new
-# seed's script at this very time, and fails with all its files where the kernel is just about to run the old one: bash only reads it.
+# not a script that is missing, and not hosts that cannot be asked. ($$ is systemd's way to write a dollar.) It is a copy, for cloud-init
+# may be writing a new seed's script at this very time, in place: half a script is no guard. And cloud-init fails with all its files where
+# the kernel is just about to run the one it writes.
 guard_starts() {
     local drop=/etc/systemd/system/snap.lxd.daemon.service.d/lxseed-guard.conf text
     text='# Made by lxseed: a member whose cluster was founded anew without it must not be swallowed by the new one.
 [Service]
-ExecStartPre=/bin/sh -c "timeout 60 bash /usr/local/sbin/lxseed-firstboot guard; test $$? != 78"'
+ExecStartPre=/bin/sh -c "timeout 60 bash /var/lib/lxseed/guard guard; test $$? != 78"'
+    cmp -s "$SELF" "$STATE/guard" || put "$STATE/guard" 0755 <"$SELF"
     if [[ $(cat "$drop" 2>/dev/null) != "$text" ]]; then
         printf '%s\n' "$text" | put "$drop" 0644
         systemctl daemon-reload

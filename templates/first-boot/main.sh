@@ -237,8 +237,8 @@ main() {
     esac
 }
 
-# A block is read to its end before it runs: cloud-init may write this file anew meanwhile (it does so while the guard runs),
-# and bash would go on reading in the middle of the new one.
+# A block is read to its end before it runs: cloud-init may write this file anew meanwhile, and bash would go on reading in the middle
+# of the new one.
 if [[ -n $SELF ]]; then
     main "$@"
     exit

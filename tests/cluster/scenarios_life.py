@@ -313,6 +313,16 @@ def majority_installed_anew(stage):
     two.await_member()
     second = expect_one_founding([one, two])
     assert first != second, "two foundings have the number %s" % first
+    # cloud-init writes scripts in place: of this one there is a half while LXD starts.
+    script = three.upper / "usr/local/sbin/lxseed-firstboot"
+    whole = script.read_bytes()
+    script.write_bytes(whole[:len(whole) // 2])
+    three.boot()
+    wait(60, "node3 says why with half a script", lambda: three.problem() and "lxseed-firstboot: line" in three.journal())
+    assert not three.lxd_runs(), "LXD of node3 runs"
+    three.power_cut()
+    assert three.database() == before, "the database of node3 was written to"
+    script.write_bytes(whole)
     three.boot()
     wait(60, "node3 says why", lambda: three.problem())
     expect_all(three.problem(), "this member belongs to the founding %s of the cluster three" % first, second,
