@@ -131,6 +131,7 @@ fn services(profile: &profile::Cluster) -> Services {
         timezone: profile.timezone.as_ref().map(|zone| zone.value.clone()),
         locale: profile.locale.as_ref().map(|locale| locale.value.clone()),
         ntp: sources.map(|source| source.value.clone()).collect(),
+        proxy: profile.proxy.as_ref().map(|proxy| proxy.value.accepted()),
     }
 }
 

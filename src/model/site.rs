@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::proxy::Proxy;
 use super::scalar::{ByteSize, Mac, Name};
 use crate::target::Release;
 use crate::target::lxd::Channel;
@@ -141,6 +142,9 @@ pub struct Services {
     pub locale: Option<String>,
     /// Names and addresses of time servers, in order; none if it is the release's own.
     pub ntp: Vec<String>,
+    /// Through whom they reach the world; none if they do so by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
 }
 
 /// A storage pool that every member has.

@@ -9,6 +9,7 @@ mod leaks;
 mod load;
 mod lower;
 mod placeholders;
+mod proxy;
 mod rules;
 mod scalar;
 mod services;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
+use super::proxy::Proxy;
 use super::services::{self, Ntp};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
@@ -72,6 +73,10 @@ record! {
         /// Whom the machines ask for the time; Ubuntu's own servers unless said otherwise. A machine that is set up already
         /// takes it from a new seed alone, and keeps it where the next one has none.
         optional ntp: Ntp,
+        /// Through whom the machines reach what is not of their cluster: the installer, apt, snapd and LXD; members speak to
+        /// one another without it. apt and snapd of a machine that is set up already take it from a new seed alone, LXD from
+        /// `lxseed apply`; without the key what was set stays.
+        optional proxy: Proxy,
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,

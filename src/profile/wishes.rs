@@ -8,7 +8,7 @@ pub(super) enum Answer {
     Instead(&'static str),
 }
 
-const PROXY: &str = "lxseed has no key for a proxy; for machines without a way out there is `lxd: {offline: …}`";
+const PROXY: &str = "a proxy is written as `proxy: {http: …, https: …, no_proxy: […]}` in cluster.yaml";
 const MIRROR: &str = "lxseed has no key for a mirror: packages come from Ubuntu's own archive";
 const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host; one that a DHCP server reserves can be written just so";
 const LOGINS: &str =
@@ -59,6 +59,18 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["founding", "founded", "bootstrapped", "initialized"], "formed"),
     (&["time_zone", "tz", "zone", "zoneinfo"], "timezone"),
     (&["language", "lang", "locales"], "locale"),
+    (&["http_proxy", "proxy_http"], "http"),
+    (&["https_proxy", "proxy_https"], "https"),
+    (
+        &[
+            "noproxy",
+            "no_proxies",
+            "ignore_hosts",
+            "proxy_ignore_hosts",
+            "exceptions",
+        ],
+        "no_proxy",
+    ),
     (&["spare", "standby", "stand_by", "reserve", "future_hosts"], "spares"),
     (
         &[
@@ -75,7 +87,10 @@ const NAMES: &[(&[&str], &str)] = &[
 
 /// What exists for what people wish for.
 const WISHES: &[(&[&str], &str)] = &[
-    (&["proxy", "http_proxy", "https_proxy", "no_proxy", "apt_proxy"], PROXY),
+    (
+        &["proxy", "http_proxy", "https_proxy", "no_proxy", "apt_proxy", "proxies"],
+        PROXY,
+    ),
     (
         &[
             "mirror",

@@ -101,6 +101,10 @@ const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboo
 /// Where something else keeps the clock it does not run, and is not started.
 const ASK_AGAIN: &str = "systemctl try-restart systemd-timesyncd.service; ";
 
+/// Before [`START`], since the first boot has snapd ask the store: snapd runs before cloud-init has written what it goes through.
+/// What it was at, it goes on with.
+const THROUGH_PROXY: &str = "systemctl daemon-reload; systemctl try-restart snapd.service; ";
+
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
     cluster: &Cluster,
@@ -114,10 +118,9 @@ pub(super) fn user_data(
     let admin = &cluster.admin;
     let mac = host.mac.to_string();
     let services = &cluster.services;
-    let start = match services.ntp.is_empty() {
-        true => START.into(),
-        false => [ASK_AGAIN, START].concat().into(),
-    };
+    let again = if services.ntp.is_empty() { "" } else { ASK_AGAIN };
+    let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
+    let start = [again, proxied, START].concat();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -169,7 +172,7 @@ pub(super) fn user_data(
                 }
             })
             .collect(),
-        runcmd: [["sh".into(), "-c".into(), start]],
+        runcmd: [["sh".into(), "-c".into(), start.into()]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
     yaml::to_string_below("#cloud-config\n", &document)

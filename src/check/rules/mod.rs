@@ -19,6 +19,7 @@ mod media;
 mod names;
 mod network;
 pub(super) mod offline;
+mod proxy;
 pub(super) mod release;
 mod resolver;
 mod services;
@@ -52,6 +53,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
     (Family::new('T', "Time and place"), &[services::CHECKS]),
+    (Family::new('U', "The way out"), &[proxy::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),

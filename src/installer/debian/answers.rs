@@ -54,6 +54,7 @@ struct Answers<'a> {
     packages: String,
     zone: &'a str,
     time_server: &'a str,
+    proxy: String,
     user: &'a str,
     password: &'a str,
     script: String,
@@ -114,6 +115,7 @@ impl Installer {
             zone: cluster.services.timezone.as_deref().unwrap_or("Etc/UTC"),
             // It takes one; timesyncd asks the others.
             time_server: cluster.services.ntp.first().map_or("", String::as_str),
+            proxy: proxy(cluster),
             user: &cluster.admin.user,
             // An account without a password to match; cloud-init gives it keys.
             password: cluster.admin.password_hash.as_deref().unwrap_or("!"),
@@ -185,6 +187,12 @@ fn packages(host: &Host) -> String {
         packages.push("zfsutils-linux");
     }
     packages.join(" ")
+}
+
+/// What the installer fetches, it fetches over http; it cannot be told whom to ask directly.
+fn proxy(cluster: &Cluster) -> String {
+    let proxy = cluster.services.proxy.as_ref().and_then(|proxy| proxy.http.as_ref());
+    proxy.map_or_else(String::new, |url| url.to_string())
 }
 
 fn network(cluster: &Cluster, host: &Host) -> Network {
