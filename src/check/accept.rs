@@ -132,6 +132,7 @@ fn services(profile: &profile::Cluster) -> Services {
         locale: profile.locale.as_ref().map(|locale| locale.value.clone()),
         ntp: sources.map(|source| source.value.clone()).collect(),
         proxy: profile.proxy.as_ref().map(|proxy| proxy.value.accepted()),
+        apt: profile.apt.as_ref().map(|apt| apt.value.accepted()),
     }
 }
 

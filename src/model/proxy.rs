@@ -37,7 +37,7 @@ impl ProxyUrl {
     pub(crate) fn suggested_by(text: &str) -> Option<String> {
         let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
         let known = ["", "http", "https"].contains(&text.split_once("://").map_or("", |(scheme, _)| scheme));
-        let bare = format!("http://{}", rest.split_once('@').map_or(rest, |(_, host)| host));
+        let bare = format!("http://{}", rest);
         (known && bare != text)
             .then(|| bare.parse::<Self>().ok())?
             .map(|url| url.to_string())
@@ -194,6 +194,12 @@ impl Proxy {
         both.into_iter().filter_map(|(scheme, url)| Some((scheme, url?)))
     }
 
+    /// Whether this host is reached without it.
+    #[must_use]
+    pub fn excepts(&self, host: &str) -> bool {
+        self.no_proxy.iter().any(|direct| direct.covers(host))
+    }
+
     /// LXD's list of those whom it reaches without a proxy, with these members among them.
     #[must_use]
     pub fn lxd_exceptions(&self, members: impl Iterator<Item = IpAddr>) -> String {
@@ -265,7 +271,7 @@ mod tests {
             ("proxy:3128", "begins with http://", Some("http://proxy:3128")),
             ("https://proxy:3128", "plain HTTP", Some("http://proxy:3128")),
             ("socks5://proxy:1080", "no HTTP proxy", None),
-            ("http://me@proxy:3128", "no login", Some("http://proxy:3128")),
+            ("http://me@proxy:3128", "no login", None),
             ("http://proxy", "port is missing", None),
             ("http://fd00::1", "port is missing", None),
             ("http://proxy:0", "not one", None),

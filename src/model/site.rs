@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::apt::Apt;
 use super::proxy::Proxy;
 use super::scalar::{ByteSize, Mac, Name};
 use crate::target::Release;
@@ -145,6 +146,9 @@ pub struct Services {
     /// Through whom they reach the world; none if they do so by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
+    /// Where packages come from, and which there shall be; none if all is as the release has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apt: Option<Apt>,
 }
 
 /// A storage pool that every member has.

@@ -3,6 +3,7 @@
 //! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
 //! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
 
+mod apt;
 mod copied;
 mod describe;
 mod leaks;
@@ -17,6 +18,7 @@ mod syntax;
 mod types;
 mod wishes;
 
+pub(crate) use apt::Apt;
 pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;

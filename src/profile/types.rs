@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::apt::Apt;
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use super::proxy::Proxy;
@@ -77,6 +78,9 @@ record! {
         /// one another without it. apt and snapd of a machine that is set up already take it from a new seed alone, LXD from
         /// `lxseed apply`; without the key what was set stays.
         optional proxy: Proxy,
+        /// Where packages come from, and which there shall be beside LXD. A machine that is set up already takes it from a new
+        /// seed alone.
+        optional apt: Apt,
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,

@@ -3,13 +3,10 @@
 use std::borrow::Cow;
 
 use super::first_boot::Script;
-use super::{ClusterKeys, FIRSTBOOT};
+use super::{ClusterKeys, FIRSTBOOT, packages};
 use crate::encoding::base64;
-use crate::model::{Cluster, Direct, Proxy};
+use crate::model::Cluster;
 use crate::trust::{DESK_NAME, SecretBytes};
-
-/// snapd's environment, as far as it is the profile's.
-const PROXY_ENV: &str = "/etc/lxseed/proxy.env";
 
 /// A file that cloud-init writes on the machine.
 pub(super) struct WriteFile<'a> {
@@ -63,42 +60,6 @@ fn time_servers(names: &[String]) -> String {
     format!("[Time]\nNTP={}\n", names.join(" "))
 }
 
-/// What reaches the world through the proxy besides LXD, which has it in its own configuration.
-///
-/// apt reads /etc/apt/apt.conf last of all, and the installer has written its own proxy there. For a host that is asked directly it
-/// has a word of its own, for a domain it has none, and a colon it would take for a separator. snapd's environment comes from
-/// /etc/environment, which a later file outdoes; that is where `snap set system proxy.http` writes, which does nothing before
-/// snapd's first snap is there. The first boot's own questions are asked without all of it.
-fn through_proxy<'a>(proxy: &Proxy) -> [WriteFile<'a>; 3] {
-    let mut apt = String::from("// Made by lxseed.\n");
-    let mut env = String::new();
-    for (scheme, url) in proxy.schemes() {
-        apt += &format!("Acquire::{scheme}::Proxy \"{url}\";\n");
-        for direct in proxy.no_proxy.iter().map(Direct::as_str) {
-            if !direct.starts_with('.') && !direct.contains(':') {
-                apt += &format!("Acquire::{scheme}::Proxy::{direct} \"DIRECT\";\n");
-            }
-        }
-        env += &format!("{scheme}_proxy={url}\n");
-    }
-    let own = ["localhost", "127.0.0.1", "::1"].into_iter();
-    let direct: Vec<&str> = own.chain(proxy.no_proxy.iter().map(Direct::as_str)).collect();
-    env += &format!("no_proxy={}\n", direct.join(","));
-    let file = |path: &str, text: String| WriteFile {
-        path: path.to_owned(),
-        permissions: "0644",
-        content: Payload::Plain(text.into_bytes().into()),
-    };
-    [
-        file("/etc/apt/apt.conf", apt),
-        file(PROXY_ENV, env),
-        file(
-            "/etc/systemd/system/snapd.service.d/lxseed.conf",
-            format!("[Service]\nEnvironmentFile=-{PROXY_ENV}\n"),
-        ),
-    ]
-}
-
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -146,7 +107,7 @@ pub(super) fn write_files<'a>(
             content: Payload::Plain(time_servers(&cluster.services.ntp).into_bytes().into()),
         });
     }
-    files.extend(cluster.services.proxy.iter().flat_map(through_proxy));
+    files.extend(packages::files(&cluster.services));
     if cluster.founds(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster

@@ -80,6 +80,8 @@ pub struct Release {
     pub newer_zones: &'static [(&'static str, &'static str)],
     /// Accounts and groups that a fresh system has.
     pub accounts: &'static [&'static str],
+    /// Packages that a profile cannot ask for, and what there is instead.
+    pub own_packages: &'static [(&'static str, &'static str)],
     /// In bytes: below it the system and what the first boot adds to it cannot be.
     pub smallest_system_disk: u64,
     /// What its machines run on, as dpkg and snapd call it.

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod apt;
 mod budget;
 mod certificates;
 mod cluster;
@@ -53,7 +54,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
     (Family::new('T', "Time and place"), &[services::CHECKS]),
-    (Family::new('U', "The way out"), &[proxy::CHECKS]),
+    (Family::new('U', "The way out"), &[proxy::CHECKS, apt::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),

@@ -8,10 +8,10 @@ use super::subnet::unreachable;
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
-use crate::model::ProxyUrl;
-use crate::profile::Spanned;
+use crate::profile::{Apt, Cluster};
+use crate::source::Span;
 
-pub(super) static CHECKS: &[&Check] = &[&NO_PROXY, &UNUSABLE_PROXY, &PROXY_IS_MEMBER, &PROXY_WITHOUT_NAMES];
+pub(super) static CHECKS: &[&Check] = &[&NO_PROXY, &UNUSABLE, &IS_MEMBER, &WITHOUT_NAMES];
 
 // Texts of the examples.
 const CLUSTER: &str = "cluster.yaml";
@@ -44,17 +44,36 @@ fn no_proxy(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Every proxy that is written, in the profiles of a site.
-fn proxies<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<ProxyUrl>> {
-    let proxies = site.profiles().filter_map(|profile| profile.proxy.as_ref());
-    proxies.flat_map(|proxy| proxy.value.written())
+/// A proxy or a mirror.
+struct Upstream<'a> {
+    what: &'static str,
+    host: &'a str,
+    span: Span,
 }
 
-static UNUSABLE_PROXY: Check = Check::error(
+/// Every proxy and mirror that a profile names.
+fn upstreams(profile: &Cluster) -> impl Iterator<Item = Upstream<'_>> {
+    let apt = profile.apt.as_ref().map(|apt| &apt.value);
+    let proxies = profile.proxy.iter().flat_map(|proxy| proxy.value.written());
+    let proxies = proxies.chain(apt.and_then(|apt| apt.proxy.as_ref()));
+    let proxies = proxies.map(|url| Upstream {
+        what: "proxy",
+        host: url.value.host(),
+        span: url.span,
+    });
+    let mirrors = apt.into_iter().flat_map(Apt::mirrors);
+    proxies.chain(mirrors.map(|url| Upstream {
+        what: "mirror",
+        host: url.value.host(),
+        span: url.span,
+    }))
+}
+
+static UNUSABLE: Check = Check::error(
     "U002",
-    "unusable-proxy",
-    unusable_proxy,
-    "No proxy answers at a loopback, multicast, link-local or reserved address: each machine, and the installer above all, would ask itself. One that \
+    "unusable-upstream",
+    unusable,
+    "No proxy and no mirror answers at a loopback, multicast, link-local or reserved address: each machine, and the installer above all, would ask itself. One that \
      runs on the desk is reached by the desk's address.",
 )
 .example(
@@ -62,9 +81,8 @@ static UNUSABLE_PROXY: Check = Check::error(
     &[Edit::Replace(CLUSTER, ADMIN, PROXY)],
 );
 
-fn unusable_proxy(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for proxy in proxies(site) {
-        let host = proxy.value.host();
+fn unusable(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for Upstream { what, host, span } in site.profiles().flat_map(upstreams) {
         let why = match host.parse::<IpAddr>() {
             Ok(address) => unreachable(address),
             Err(_) if host == "localhost" || host.ends_with(".localhost") => Some("is the machine itself"),
@@ -73,8 +91,8 @@ fn unusable_proxy(site: &SiteView<'_>, report: &mut Report<'_>) {
         if let Some(why) = why {
             report
                 .add(
-                    proxy.span,
-                    format!("the proxy {host} {why}"),
+                    span,
+                    format!("the {what} {host} {why}"),
                     "write the address or name by which the machines reach it",
                 )
                 .label(why);
@@ -82,42 +100,41 @@ fn unusable_proxy(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
-static PROXY_IS_MEMBER: Check = Check::error(
+static IS_MEMBER: Check = Check::error(
     "U003",
-    "proxy-is-member",
-    proxy_is_member,
-    "lxseed sets up no proxy on a member, and each member needs one before it is a member: the first machine would wait for itself.",
+    "upstream-is-member",
+    is_member,
+    "lxseed sets up no proxy and no mirror on a member, and each member needs them before it is a member: the first machine would wait for itself.",
 )
 .example(
     &[Edit::Replace(CLUSTER, ADMIN, "proxy: {http: \"http://192.168.10.11:3128\"}\nadmin:\n")],
     &[Edit::Replace(CLUSTER, ADMIN, PROXY)],
 );
 
-fn proxy_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
+fn is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
         let hosts = host_names(cluster);
-        let proxy = cluster.profile().and_then(|profile| profile.proxy.as_ref());
-        for proxy in proxy.into_iter().flat_map(|proxy| proxy.value.written()) {
-            if let Some(&(host, span)) = hosts.get(&asked(proxy.value.host())) {
+        for Upstream { what, host, span } in cluster.profile().into_iter().flat_map(upstreams) {
+            if let Some(&(member, address)) = hosts.get(&asked(host)) {
                 report
                     .add(
-                        proxy.span,
-                        format!("the proxy {} is the cluster's own member {host}", proxy.value.host()),
-                        "use a proxy that is there before the cluster",
+                        span,
+                        format!("the {what} {host} is the cluster's own member {member}"),
+                        format!("use a {what} that is there before the cluster"),
                     )
                     .label("a member of this cluster")
-                    .also(span, "its address");
+                    .also(address, "its address");
             }
         }
     }
 }
 
-static PROXY_WITHOUT_NAMES: Check = Check::error(
+static WITHOUT_NAMES: Check = Check::error(
     "U004",
-    "proxy-without-names",
-    proxy_without_names,
-    "Where the network has no name server, nobody tells the machines which address a name has: with `lxd: {offline: …}` it may be left out, and a proxy is \
-     then given by its address. What is asked for through it, the proxy looks up itself.",
+    "upstream-without-names",
+    without_names,
+    "Where the network has no name server, nobody tells the machines which address a name has: with `lxd: {offline: …}` it may be left out, and a proxy or a \
+     mirror is then given by its address. What is asked for through a proxy, the proxy looks up itself.",
 )
 .example(
     with_bundle![
@@ -130,19 +147,19 @@ static PROXY_WITHOUT_NAMES: Check = Check::error(
     ],
 );
 
-fn proxy_without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
+fn without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
     for profile in site.profiles() {
-        let (Some(proxy), Some(network)) = (&profile.proxy, lacks_names(profile)) else {
+        let Some(network) = lacks_names(profile) else {
             continue;
         };
-        for proxy in proxy.value.written() {
-            let host = proxy.value.host();
-            if host.parse::<IpAddr>().is_err() {
+        let has_proxy = profile.proxy.is_some() || profile.apt.as_ref().is_some_and(|apt| apt.value.proxy.is_some());
+        for Upstream { what, host, span } in upstreams(profile) {
+            if host.parse::<IpAddr>().is_err() && !(what == "mirror" && has_proxy) {
                 report
                     .add(
-                        proxy.span,
+                        span,
                         format!("nobody tells the machines which address {host} has"),
-                        "write the proxy's address, or a name server under `network: {nameservers: […]}`",
+                        format!("write the {what}'s address, or a name server under `network: {{nameservers: […]}}`"),
                     )
                     .label("a name")
                     .also(network, "no name server");

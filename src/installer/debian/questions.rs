@@ -36,6 +36,8 @@ impl Kind {
 /// of the packages' own templates. In the order of owners and names, by which they are found.
 const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("cloud-init", "cloud-init/datasources", Multiselect),
+    ("d-i", "apt-setup/security_host", Text),
+    ("d-i", "apt-setup/security_path", Text),
     ("d-i", "apt-setup/use_mirror", Boolean),
     ("d-i", "base-installer/kernel/altmeta", Text),
     ("d-i", "cdrom-detect/eject", Boolean),
