@@ -18,6 +18,6 @@ pub use proxy::{
 pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{
-    Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
-    Retired, Services, Site, Volume,
+    Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network,
+    Pool, Retired, Services, Site, Volume,
 };

@@ -29,5 +29,5 @@ pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
-pub(crate) use services::Ntp;
+pub(crate) use services::{Keyboard, Ntp};
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};

@@ -9,7 +9,7 @@ use super::apt::Apt;
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use super::proxy::Proxy;
-use super::services::{self, Ntp};
+use super::services::{self, Keyboard, Ntp};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -71,6 +71,10 @@ record! {
         /// The machines' language, country and character set, as in `LANG`; the image's own, which is English, unless said
         /// otherwise. The installer speaks English. A machine that is set up already takes it from a new seed alone.
         optional locale: String = services::locale(),
+        /// The keyboard of the consoles; a US one unless said otherwise. What an install medium asks before it has read its
+        /// answers it asks with a US one. A machine that is set up already takes it from a new seed alone, and keeps it where
+        /// the next one has none.
+        optional keyboard: Keyboard,
         /// Whom the machines ask for the time; Ubuntu's own servers unless said otherwise. A machine that is set up already
         /// takes it from a new seed alone, and keeps it where the next one has none.
         optional ntp: Ntp,

@@ -15,8 +15,7 @@ const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
-const KEYBOARD: &str =
-    "lxseed has no key for it: consoles have a US keyboard; the time zone is `timezone: …`, the language `locale: …`";
+const KEYBOARD: &str = "the consoles' keyboard is written as `keyboard: {layout: de}` in cluster.yaml";
 const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu, LXD and the packages of `apt: {packages: […]}` and nothing else; do the rest over SSH once the machines are up";
 const CARDS: &str =
     "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
@@ -60,6 +59,8 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["founding", "founded", "bootstrapped", "initialized"], "formed"),
     (&["time_zone", "tz", "zone", "zoneinfo"], "timezone"),
     (&["language", "lang", "locales"], "locale"),
+    (&["xkb_layout", "xkblayout", "keymap"], "layout"),
+    (&["xkb_variant", "xkbvariant"], "variant"),
     (&["uri", "archive"], "mirror"),
     (&["security", "security_host"], "security_mirror"),
     (&["package_upgrade", "package_update", "upgrades"], "upgrade"),
@@ -118,7 +119,7 @@ const WISHES: &[(&[&str], &str)] = &[
         &["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"],
         TIME,
     ),
-    (&["keyboard", "keyboard_layout"], KEYBOARD),
+    (&["keyboard", "keyboard_layout", "keymap", "xkb"], KEYBOARD),
     (
         &[
             "snaps",

@@ -153,6 +153,9 @@ const ASK_AGAIN: &str = "systemctl try-restart systemd-timesyncd.service; ";
 /// What it was at, it goes on with.
 const THROUGH_PROXY: &str = "systemctl daemon-reload; systemctl try-restart snapd.service; ";
 
+/// For the consoles at once, and for those of later boots, which load what was saved. On a machine that is headless it does nothing.
+const SET_KEYBOARD: &str = "timeout 60 setupcon -k --force --save </dev/null; ";
+
 /// Behind [`START`]: the cluster waits for no package.
 const INSTALL: &str = "; systemctl enable lxseed-packages.service; systemctl start --no-block lxseed-packages.service";
 
@@ -172,7 +175,8 @@ pub(super) fn user_data(
     let again = if services.ntp.is_empty() { "" } else { ASK_AGAIN };
     let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
     let packages = if has_packages(services) { INSTALL } else { "" };
-    let start = [again, proxied, START, packages].concat();
+    let keyboard = if services.keyboard.is_none() { "" } else { SET_KEYBOARD };
+    let start = [keyboard, again, proxied, START, packages].concat();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),

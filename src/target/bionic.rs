@@ -1,5 +1,6 @@
 //! Ubuntu 18.04 LTS, bionic.
 
+use super::keyboards::XKB_2_23;
 use super::locales::GLIBC_2_27;
 use super::lxd::Track;
 use super::{Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version};
@@ -57,6 +58,7 @@ pub static BIONIC: Release = Release {
         rounds: 1000..=999_999_999,
     },
     locales: &GLIBC_2_27,
+    keyboards: XKB_2_23,
     // tzdata's NEWS since 2020a, which the media of 18.04.5 and 18.04.6 have. Where the rules became others with the name, the older
     // one has the same time but for those.
     newer_zones: &[

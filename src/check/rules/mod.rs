@@ -15,6 +15,7 @@ mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;
+mod keyboard;
 mod life;
 mod media;
 mod names;
@@ -53,7 +54,10 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     ),
     (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
-    (Family::new('T', "Time and place"), &[services::CHECKS]),
+    (
+        Family::new('T', "Time and place"),
+        &[services::CHECKS, keyboard::CHECKS],
+    ),
     (Family::new('U', "The way out"), &[proxy::CHECKS, apt::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),

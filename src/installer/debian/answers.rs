@@ -54,6 +54,8 @@ struct Answers<'a> {
     packages: String,
     zone: &'a str,
     time_server: &'a str,
+    layout: &'a str,
+    variant: &'a str,
     mirror: Mirror,
     security: Option<Mirror>,
     proxy: String,
@@ -123,6 +125,16 @@ impl Installer {
             zone: cluster.services.timezone.as_deref().unwrap_or("Etc/UTC"),
             // It takes one; timesyncd asks the others.
             time_server: cluster.services.ntp.first().map_or("", String::as_str),
+            layout: cluster
+                .services
+                .keyboard
+                .as_ref()
+                .map_or("us", |keyboard| &keyboard.layout),
+            variant: cluster
+                .services
+                .keyboard
+                .as_ref()
+                .map_or("", |keyboard| &keyboard.variant),
             mirror: mirror(cluster.services.apt.as_ref().and_then(|apt| apt.mirror.as_ref())),
             security: security(cluster),
             proxy: proxy(cluster),

@@ -55,6 +55,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "grub-installer/with_other_os", Boolean),
     ("d-i", "hw-detect/load_firmware", Boolean),
     ("d-i", "keyboard-configuration/layoutcode", Text),
+    ("d-i", "keyboard-configuration/variantcode", Text),
     ("d-i", "keyboard-configuration/xkb-keymap", Select),
     ("d-i", "mirror/country", Text),
     ("d-i", "mirror/http/directory", Text),
