@@ -156,6 +156,8 @@ pub struct Findings {
     pub list: Vec<Finding>,
     /// Places whose text must not be shown, whatever is reported about their surroundings.
     pub masked: Vec<Span>,
+    /// How many values were left out because of what had been found before.
+    pub(crate) left_out: usize,
 }
 
 impl Findings {
@@ -238,6 +240,11 @@ impl Findings {
     /// Keeps a place's text out of every report.
     pub(crate) fn mask(&mut self, span: Span) {
         self.masked.push(span);
+    }
+
+    /// What grows with whatever is found or left out.
+    pub(crate) fn count(&self) -> usize {
+        self.list.len() + self.left_out
     }
 
     /// Takes over what another part found.

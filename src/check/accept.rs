@@ -6,8 +6,8 @@ use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use crate::model::{
-    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
-    Retired, Services, Site, Volume, VolumeKind,
+    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network, Overlay,
+    Pool, Retired, Services, Site, Volume, VolumeKind,
 };
 use crate::profile::{self, Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
@@ -126,11 +126,23 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
 }
 
 fn services(profile: &profile::Cluster) -> Services {
+    let keyboard = profile.keyboard.as_ref().map(|keyboard| &keyboard.value);
     let sources = profile.ntp.iter().flat_map(|ntp| ntp.value.sources());
     Services {
         timezone: profile.timezone.as_ref().map(|zone| zone.value.clone()),
         locale: profile.locale.as_ref().map(|locale| locale.value.clone()),
+        keyboard: keyboard.and_then(|keyboard| {
+            Some(Keyboard {
+                layout: keyboard.layout.as_ref()?.value.clone(),
+                variant: keyboard
+                    .variant
+                    .as_ref()
+                    .map_or_else(String::new, |variant| variant.value.clone()),
+            })
+        }),
         ntp: sources.map(|source| source.value.clone()).collect(),
+        proxy: profile.proxy.as_ref().map(|proxy| proxy.value.accepted()),
+        apt: profile.apt.as_ref().map(|apt| apt.value.accepted()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::connection::{Connection, Pin, Unanswered};
-use super::notes::{FOUNDING, NOTES, PROXY_EXCEPTIONS, RETURN};
+use super::notes::{FOUNDING, NOTES, RETURN};
 use super::seen::{
     Answer, Certificate, ClusterSeen, Founding, HostSeen, Identity, Member, MemberPool, Pool, Seen, Server,
 };
@@ -220,7 +220,7 @@ fn server(identity: Identity, value: Value) -> Answer {
 fn notes(config: BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let own = config
         .into_iter()
-        .filter(|(key, _)| key.starts_with(NOTES) || key == PROXY_EXCEPTIONS);
+        .filter(|(key, _)| key.starts_with(NOTES) || key.starts_with("core.proxy_"));
     own.filter_map(|(key, value)| {
         // What was handed over is nothing to keep, or to show.
         let value = if key == RETURN { "given" } else { value.as_str()? };

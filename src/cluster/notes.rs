@@ -13,8 +13,7 @@ pub(super) const FIRST_BOOT: &str = "user.lxseed.first-boot";
 /// Of an LXD in no cluster: the cluster's private key, for a member that comes back. It goes with that LXD's database.
 pub(super) const RETURN: &str = "user.lxseed.return";
 
-/// LXD's own list of hosts that are reached without a proxy.
-pub(super) const PROXY_EXCEPTIONS: &str = "core.proxy_ignore_hosts";
+pub(super) use crate::model::LXD_PROXY_EXCEPTIONS as PROXY_EXCEPTIONS;
 
 /// What is noted of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::rotate_host::{is_unrotated, second_name, unrotated};
 use super::seen::{Answer, Certificate, ClusterSeen, HostSeen, Identity, Member, Records, Seen};
 use super::step::{Left, Plan, Refusal, Step, refuse};
 use crate::encoding::base64;
-use crate::model::{Cluster, Host, Pool};
+use crate::model::{Cluster, Host, Pool, lxd_proxy};
 use crate::seed::ClusterKeys;
 use crate::target::Driver;
 use crate::target::lxd::overwrites_by_zpool;
@@ -240,21 +240,30 @@ impl Plan {
     }
 
     /// Members speak to one another past a proxy. Each has the addresses of its own seed in its daemon's environment; where
-    /// LXD itself has a list, which comes before that, it is brought up to date.
+    /// LXD itself has a list, which comes before that, it is brought up to date. What somebody has added to it stays.
     fn proxy_exceptions(&mut self, cluster: &Cluster, found: &ClusterSeen) {
-        let Some(list) = found.notes.get(PROXY_EXCEPTIONS) else {
+        let list = found.notes.get(PROXY_EXCEPTIONS).map_or("", String::as_str);
+        let proxy = cluster.services.proxy.as_ref();
+        if list.is_empty() && proxy.is_none() {
             return;
-        };
+        }
         let known: Vec<&str> = list.split(',').map(str::trim).collect();
-        let missing: Vec<String> = cluster
-            .hosts
-            .iter()
-            .map(|host| host.address.to_string())
-            .filter(|address| !known.contains(&address.as_str()))
+        let members = cluster.hosts.iter().map(|host| host.address);
+        let wanted = proxy.cloned().unwrap_or_default().lxd_exceptions(members);
+        let missing = wanted.split(',').filter(|direct| !known.contains(direct));
+        let all: Vec<&str> = Some(list)
+            .filter(|list| !list.is_empty())
+            .into_iter()
+            .chain(missing)
             .collect();
-        if !missing.is_empty() {
-            let value = format!("{list},{}", missing.join(","));
-            self.note(found, PROXY_EXCEPTIONS.to_owned(), &value);
+        self.note(found, PROXY_EXCEPTIONS.to_owned(), &all.join(","));
+    }
+
+    /// The exceptions first: with a proxy and without them images would come from the members' own addresses through it.
+    fn proxy(&mut self, cluster: &Cluster, found: &ClusterSeen) {
+        self.proxy_exceptions(cluster, found);
+        for (key, value) in lxd_proxy(cluster).iter().filter(|(key, _)| *key != PROXY_EXCEPTIONS) {
+            self.note(found, (*key).to_owned(), value);
         }
     }
 }
@@ -280,7 +289,7 @@ pub fn plan(
         )));
     }
     clients(&mut plan, cluster, keys, found);
-    plan.proxy_exceptions(cluster, found);
+    plan.proxy(cluster, found);
     pools(&mut plan, cluster, seen, found, used);
     for stranger in &found.members {
         if declared(cluster, keys, &stranger.name).is_none() {

@@ -56,8 +56,8 @@ pub struct Server {
     pub kernel: String,
     /// Whether it is a member of a cluster.
     pub clustered: bool,
-    /// Of its configuration what concerns lxseed: keys that begin with `user.lxseed.`, and its list of hosts that are
-    /// reached without a proxy.
+    /// Of its configuration what concerns lxseed: keys that begin with `user.lxseed.`, and what it has of a
+    /// proxy.
     pub notes: BTreeMap<String, String>,
 }
 

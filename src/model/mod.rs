@@ -3,13 +3,21 @@
 //! All of it can be serialized, for one use: [`crate::seed::cluster_digest`] digests what a cluster's files follow
 //! from.
 
+mod apt;
+mod domain;
+mod proxy;
 mod scalar;
 mod site;
 
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+pub use apt::{Apt, AptSource, MirrorUrl, Package};
+pub(crate) use domain::{is_address, is_domain};
+pub use proxy::{
+    Direct, LXD_PROXY_EXCEPTIONS, LXD_PROXY_HTTP, LXD_PROXY_HTTPS, Proxy, ProxyUrl, lxd_exception, lxd_proxy,
+};
 pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{
-    Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
-    Retired, Services, Site, Volume,
+    Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network,
+    Pool, Retired, Services, Site, Volume,
 };

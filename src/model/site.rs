@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::apt::Apt;
+use super::proxy::Proxy;
 use super::scalar::{ByteSize, Mac, Name};
 use crate::target::Release;
 use crate::target::lxd::Channel;
@@ -139,8 +141,26 @@ pub struct Services {
     pub timezone: Option<String>,
     /// As in `LANG`.
     pub locale: Option<String>,
+    /// The consoles' keyboard; none if it is a US one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyboard: Option<Keyboard>,
     /// Names and addresses of time servers, in order; none if it is the release's own.
     pub ntp: Vec<String>,
+    /// Through whom they reach the world; none if they do so by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    /// Where packages come from, and which there shall be; none if all is as the release has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apt: Option<Apt>,
+}
+
+/// A keyboard as xkb names it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Keyboard {
+    /// Its layout.
+    pub layout: String,
+    /// The layout's variant; nothing if it is the usual one.
+    pub variant: String,
 }
 
 /// A storage pool that every member has.

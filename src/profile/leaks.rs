@@ -29,6 +29,17 @@ pub(crate) fn holds_private_key(text: &str) -> bool {
     text.len() >= MARK.len() && (text.contains(MARK) || !private_keys(text).is_empty())
 }
 
+/// Whether there is a URL with a user and a password in it.
+pub(super) fn holds_login(text: &str) -> bool {
+    let logins = text.split("://").skip(1).filter_map(|rest| {
+        let authority = rest.split(['/', '?', '#', ' ', '"', '\'', '\n']).next().unwrap_or(rest);
+        authority.rsplit_once('@')?.0.split_once(':')
+    });
+    logins
+        .into_iter()
+        .any(|(user, password)| !user.is_empty() && !password.is_empty())
+}
+
 const REPLACE_IT: &str =
     "take it out and replace the key pair: it has to be taken as known. lxseed derives every key a machine needs";
 
@@ -87,6 +98,15 @@ pub(super) fn leaks(node: &Node, findings: &mut Findings) {
                     REPLACE_IT,
                 )
                 .label("a private key starts here");
+        }
+        Kind::Text(text) if holds_login(text) => {
+            findings.mask(node.span);
+            let message = "a URL with a password stands in a profile";
+            let help =
+                "take user and password out of it; a proxy or mirror can let machines in by their addresses instead";
+            findings
+                .add(&PLAIN_PASSWORD, node.span.before(), message, help)
+                .label("a profile never holds a secret");
         }
         Kind::List(items) => items.iter().for_each(|item| leaks(item, findings)),
         Kind::Map(entries) => {

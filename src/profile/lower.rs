@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::leaks::{holds_private_key, names_a_password};
+use super::leaks::{holds_login, holds_private_key, names_a_password};
 use super::placeholders::is_unfilled;
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, PLACEHOLDER, UNKNOWN_KEY, WRONG_TYPE};
 use super::scalar::scalar;
@@ -236,6 +236,11 @@ fn text<'a, T: FromText>(node: &'a Node, where_: Where<'_>, findings: &mut Findi
         findings
             .add(&INVALID_VALUE, node.span, format!("`{where_}` is empty"), help)
             .label("empty");
+        return None;
+    }
+    // Reported as a leak.
+    if holds_login(text) {
+        findings.left_out += 1;
         return None;
     }
     // Left out rather than handed on: no other rule has anything to say of it.
@@ -535,9 +540,9 @@ impl<'a> Fields<'a> {
     /// One field, lowered; absent if it is not there or was reported.
     pub(super) fn take<T: Lower>(&mut self, name: &'static str, findings: &mut Findings) -> Option<Spanned<T>> {
         let (_, _, node) = self.entries.iter().find(|(key, _, _)| *key == name)?;
-        let before = findings.list.len();
+        let before = findings.count();
         let value = T::lower(node, self.where_.below(name), findings);
-        if findings.list.len() > before {
+        if findings.count() > before {
             self.unread.push(name);
         }
         let span = node.span;
@@ -774,11 +779,11 @@ macro_rules! record {
             ) -> Option<Self> {
                 const SPECS: &[$crate::profile::lower::FieldSpec] =
                     &[$( (stringify!($field), record!(@presence $presence)), )*];
-                let before = findings.list.len();
+                let before = findings.count();
                 let mut fields = $crate::profile::lower::Fields::of(node, where_, SPECS, findings)?;
                 $( let $field = fields.take(stringify!($field), findings); )*
                 Some(Self {
-                    incomplete: findings.list.len() > before,
+                    incomplete: findings.count() > before,
                     unread: fields.unread(),
                     $( $field, )*
                 })

@@ -3,12 +3,14 @@
 //! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
 //! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
 
+mod apt;
 mod copied;
 mod describe;
 mod leaks;
 mod load;
 mod lower;
 mod placeholders;
+mod proxy;
 mod rules;
 mod scalar;
 mod services;
@@ -16,6 +18,7 @@ mod syntax;
 mod types;
 mod wishes;
 
+pub(crate) use apt::Apt;
 pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;
@@ -26,5 +29,5 @@ pub(crate) use lower::quoted;
 pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
-pub(crate) use services::Ntp;
+pub(crate) use services::{Keyboard, Ntp};
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};

@@ -38,6 +38,16 @@ record! {
     }
 }
 
+record! {
+    /// `keyboard:` in cluster.yaml.
+    pub(crate) struct Keyboard {
+        /// The layout, as xkeyboard-config(7) lists them: a country's or language's letters.
+        required layout: String = form("^[a-z]{2,5}$", "a layout's name such as de, gb or us", &["de", "gb", "us"]),
+        /// The layout's variant.
+        optional variant: String = json!({"examples": ["nodeadkeys"]}),
+    }
+}
+
 impl Ntp {
     /// Everybody who is asked, in order. timesyncd has one list: a pool is a name like any other to it.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &Spanned<String>> {

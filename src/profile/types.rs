@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::apt::Apt;
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
-use super::services::{self, Ntp};
+use super::proxy::Proxy;
+use super::services::{self, Keyboard, Ntp};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -69,9 +71,20 @@ record! {
         /// The machines' language, country and character set, as in `LANG`; the image's own, which is English, unless said
         /// otherwise. The installer speaks English. A machine that is set up already takes it from a new seed alone.
         optional locale: String = services::locale(),
+        /// The keyboard of the consoles; a US one unless said otherwise. What an install medium asks before it has read its
+        /// answers it asks with a US one. A machine that is set up already takes it from a new seed alone, and keeps it where
+        /// the next one has none.
+        optional keyboard: Keyboard,
         /// Whom the machines ask for the time; Ubuntu's own servers unless said otherwise. A machine that is set up already
         /// takes it from a new seed alone, and keeps it where the next one has none.
         optional ntp: Ntp,
+        /// Through whom the machines reach what is not of their cluster: the installer, apt, snapd and LXD; members speak to
+        /// one another without it. apt and snapd of a machine that is set up already take it from a new seed alone, LXD from
+        /// `lxseed apply`; without the key what was set stays.
+        optional proxy: Proxy,
+        /// Where packages come from, and which there shall be beside LXD. A machine that is set up already takes it from a new
+        /// seed alone.
+        optional apt: Apt,
         /// The client certificate by which `lxseed status` and its kind speak to the members: `none` leaves it out of the
         /// seeds, so that no verb of the desk can ask them.
         optional desk: Desk,

@@ -8,15 +8,15 @@ pub(super) enum Answer {
     Instead(&'static str),
 }
 
-const PROXY: &str = "lxseed has no key for a proxy; for machines without a way out there is `lxd: {offline: …}`";
-const MIRROR: &str = "lxseed has no key for a mirror: packages come from Ubuntu's own archive";
+const PROXY: &str = "a proxy is written as `proxy: {http: …, https: …, no_proxy: […]}` in cluster.yaml";
+const MIRROR: &str = "mirrors, further sources and packages are written as `apt: {mirror: …, sources: {…}, packages: […]}` in cluster.yaml";
+const KEY_ID: &str = "write the public key itself as `key: |`: no machine asks a key server";
 const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host; one that a DHCP server reserves can be written just so";
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
-const KEYBOARD: &str =
-    "lxseed has no key for it: consoles have a US keyboard; the time zone is `timezone: …`, the language `locale: …`";
-const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu and LXD and nothing else; do the rest over SSH once the machines are up";
+const KEYBOARD: &str = "the consoles' keyboard is written as `keyboard: {layout: de}` in cluster.yaml";
+const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu, LXD and the packages of `apt: {packages: […]}` and nothing else; do the rest over SSH once the machines are up";
 const CARDS: &str =
     "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
@@ -59,6 +59,24 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["founding", "founded", "bootstrapped", "initialized"], "formed"),
     (&["time_zone", "tz", "zone", "zoneinfo"], "timezone"),
     (&["language", "lang", "locales"], "locale"),
+    (&["xkb_layout", "xkblayout", "keymap"], "layout"),
+    (&["xkb_variant", "xkbvariant"], "variant"),
+    (&["uri", "archive"], "mirror"),
+    (&["security", "security_host"], "security_mirror"),
+    (&["package_upgrade", "package_update", "upgrades"], "upgrade"),
+    (&["apt_proxy"], "proxy"),
+    (&["http_proxy", "proxy_http"], "http"),
+    (&["https_proxy", "proxy_https"], "https"),
+    (
+        &[
+            "noproxy",
+            "no_proxies",
+            "ignore_hosts",
+            "proxy_ignore_hosts",
+            "exceptions",
+        ],
+        "no_proxy",
+    ),
     (&["spare", "standby", "stand_by", "reserve", "future_hosts"], "spares"),
     (
         &[
@@ -75,7 +93,10 @@ const NAMES: &[(&[&str], &str)] = &[
 
 /// What exists for what people wish for.
 const WISHES: &[(&[&str], &str)] = &[
-    (&["proxy", "http_proxy", "https_proxy", "no_proxy", "apt_proxy"], PROXY),
+    (
+        &["proxy", "http_proxy", "https_proxy", "no_proxy", "apt_proxy", "proxies"],
+        PROXY,
+    ),
     (
         &[
             "mirror",
@@ -86,19 +107,21 @@ const WISHES: &[(&[&str], &str)] = &[
             "repositories",
             "ppa",
             "sources",
+            "packages",
+            "package_upgrade",
         ],
         MIRROR,
     ),
+    (&["keyid", "key_id", "keyserver", "gpg", "key_url"], KEY_ID),
     (&["dhcp", "dhcp4", "dhcp6"], DHCP),
     (&["users", "accounts", "groups", "sudo", "root", "shell"], LOGINS),
     (
         &["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"],
         TIME,
     ),
-    (&["keyboard", "keyboard_layout"], KEYBOARD),
+    (&["keyboard", "keyboard_layout", "keymap", "xkb"], KEYBOARD),
     (
         &[
-            "packages",
             "snaps",
             "runcmd",
             "bootcmd",

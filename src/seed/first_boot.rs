@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use flate2::Compression;
 use serde::Serialize;
+use serde_json::Value;
 use tera::Tera;
 
 use super::bare::without_comments;
 use crate::encoding;
-use crate::model::{BundledSnap, ByteSize, Cluster, Name};
+use crate::model::{BundledSnap, ByteSize, Cluster, Name, lxd_proxy};
 use crate::shell::{self, ShellError};
 use crate::trust::DESK_NAME;
 
@@ -128,6 +129,7 @@ struct ClusterValues<'a> {
 #[derive(Serialize)]
 struct LxdValues {
     channel: String,
+    config: String,
     offline: Vec<String>,
 }
 
@@ -154,6 +156,16 @@ struct PoolValues {
     names: Vec<String>,
     drivers: Vec<&'static str>,
     volumes: Vec<String>,
+}
+
+/// LXD's own configuration as the machine sets it, JSON behind a comma; nothing if the profile says nothing of it. What the bootstrap
+/// host has becomes the cluster's. A joiner has the cluster's in its database from its join on, but goes by what was set on itself
+/// until its daemon starts anew (`daemonConfigSetProxy`), so each sets it. Whom members speak to is no question of it: LXD asks its
+/// environment for that, where there is no proxy, and every member is excepted here, too.
+fn lxd_config(cluster: &Cluster) -> String {
+    let own = lxd_proxy(cluster).into_iter().filter(|(_, value)| !value.is_empty());
+    own.map(|(key, value)| format!(", {}: {}", Value::from(key), Value::from(value)))
+        .collect()
 }
 
 impl<'a> Values<'a> {
@@ -212,6 +224,7 @@ impl<'a> Values<'a> {
             },
             lxd: LxdValues {
                 channel: cluster.channel.to_string(),
+                config: lxd_config(cluster),
                 offline: cluster.snaps.iter().map(BundledSnap::stem).collect(),
             },
             slots,

@@ -5,6 +5,7 @@ mod digest;
 mod file;
 mod first_boot;
 mod network;
+mod packages;
 pub(crate) mod user_data;
 pub(crate) mod write_files;
 

@@ -3,15 +3,17 @@
 //! Everything here is in the intersection of cloud-init 18.2 (18.04's install media) and 23.1.2 (its last update).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::first_boot::Bootcmd;
 use super::network;
+use super::packages::has_packages;
 use super::write_files::WriteFile;
 use crate::hex;
-use crate::model::{Cluster, Host};
+use crate::model::{AptSource, Cluster, Host, MirrorUrl, Services};
 use crate::trust::{SecretBytes, SshHostKey};
 use crate::yaml::{self, YamlError};
 
@@ -29,7 +31,7 @@ struct UserData<'a> {
     ssh_pwauth: bool,
     ssh_keys: SshKeys<'a>,
     // Else cloud-init rewrites what the installer chose as mirror.
-    apt: Apt,
+    apt: Apt<'a>,
     // cloud-init 18.2 points grub-pc at the first of /dev/sda, /dev/vda …, wherever the system is; with several disks a
     // later update of grub would then be written to a data disk.
     grub_dpkg: GrubDpkg,
@@ -69,8 +71,54 @@ struct SshKeys<'a> {
 }
 
 #[derive(Serialize)]
-struct Apt {
+struct Apt<'a> {
     preserve_sources_list: bool,
+    // Both or none: cloud-init has Ubuntu's own for both where it is told of no primary one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<[Mirror; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security: Option<[Mirror; 1]>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<String, Source<'a>>,
+}
+
+#[derive(Serialize)]
+struct Mirror {
+    arches: [&'static str; 1],
+    uri: String,
+}
+
+#[derive(Serialize)]
+struct Source<'a> {
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+}
+
+/// What apt is told, by cloud-init's module apt-configure: before anything is installed, once for a seed.
+fn apt(services: &Services) -> Apt<'_> {
+    let own = services.apt.as_ref();
+    let mirrors = own.filter(|apt| apt.mirror.is_some() || apt.security_mirror.is_some());
+    let mirror = |url: &Option<MirrorUrl>, usual: &str| {
+        let uri = url.as_ref().map_or_else(|| usual.to_owned(), ToString::to_string);
+        [Mirror {
+            arches: ["default"],
+            uri,
+        }]
+    };
+    Apt {
+        preserve_sources_list: mirrors.is_none(),
+        primary: mirrors.map(|apt| mirror(&apt.mirror, "http://archive.ubuntu.com/ubuntu")),
+        security: mirrors.map(|apt| mirror(&apt.security_mirror, "http://security.ubuntu.com/ubuntu")),
+        sources: own
+            .iter()
+            .flat_map(|apt| &apt.sources)
+            .map(|AptSource { name, source, key }| {
+                let key = key.as_deref();
+                (format!("{name}.list"), Source { source, key })
+            })
+            .collect(),
+    }
 }
 
 #[derive(Serialize)]
@@ -101,6 +149,16 @@ const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboo
 /// Where something else keeps the clock it does not run, and is not started.
 const ASK_AGAIN: &str = "systemctl try-restart systemd-timesyncd.service; ";
 
+/// Before [`START`], since the first boot has snapd ask the store: snapd runs before cloud-init has written what it goes through.
+/// What it was at, it goes on with.
+const THROUGH_PROXY: &str = "systemctl daemon-reload; systemctl try-restart snapd.service; ";
+
+/// For the consoles at once, and for those of later boots, which load what was saved. On a machine that is headless it does nothing.
+const SET_KEYBOARD: &str = "timeout 60 setupcon -k --force --save </dev/null; ";
+
+/// Behind [`START`]: the cluster waits for no package.
+const INSTALL: &str = "; systemctl enable lxseed-packages.service; systemctl start --no-block lxseed-packages.service";
+
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
     cluster: &Cluster,
@@ -114,10 +172,11 @@ pub(super) fn user_data(
     let admin = &cluster.admin;
     let mac = host.mac.to_string();
     let services = &cluster.services;
-    let start = match services.ntp.is_empty() {
-        true => START.into(),
-        false => [ASK_AGAIN, START].concat().into(),
-    };
+    let again = if services.ntp.is_empty() { "" } else { ASK_AGAIN };
+    let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
+    let packages = if has_packages(services) { INSTALL } else { "" };
+    let keyboard = if services.keyboard.is_none() { "" } else { SET_KEYBOARD };
+    let start = [keyboard, again, proxied, START, packages].concat();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),
@@ -138,9 +197,7 @@ pub(super) fn user_data(
             ed25519_private: private,
             ed25519_public: &ssh.public,
         },
-        apt: Apt {
-            preserve_sources_list: true,
-        },
+        apt: apt(services),
         grub_dpkg: GrubDpkg { enabled: false },
         timezone: services.timezone.as_deref(),
         locale: services.locale.as_deref(),
@@ -169,7 +226,7 @@ pub(super) fn user_data(
                 }
             })
             .collect(),
-        runcmd: [["sh".into(), "-c".into(), start]],
+        runcmd: [["sh".into(), "-c".into(), start.into()]],
     };
     // The very first bytes decide whether cloud-init takes the file at all.
     yaml::to_string_below("#cloud-config\n", &document)

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::first_boot::Script;
-use super::{ClusterKeys, FIRSTBOOT};
+use super::{ClusterKeys, FIRSTBOOT, packages};
 use crate::encoding::base64;
-use crate::model::Cluster;
+use crate::model::{Cluster, Keyboard};
 use crate::trust::{DESK_NAME, SecretBytes};
 
 /// A file that cloud-init writes on the machine.
@@ -60,6 +60,20 @@ fn time_servers(names: &[String]) -> String {
     format!("[Time]\nNTP={}\n", names.join(" "))
 }
 
+/// keyboard(5). cloud-init's own module came with 22.4.
+fn keyboard<'a>(keyboard: &Keyboard) -> WriteFile<'a> {
+    let Keyboard { layout, variant } = keyboard;
+    WriteFile {
+        path: "/etc/default/keyboard".to_owned(),
+        permissions: "0644",
+        content: Payload::Plain(
+            format!("# Made by lxseed.\nXKBMODEL=\"pc105\"\nXKBLAYOUT=\"{layout}\"\nXKBVARIANT=\"{variant}\"\nXKBOPTIONS=\"\"\nBACKSPACE=\"guess\"\n")
+                .into_bytes()
+                .into(),
+        ),
+    }
+}
+
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -107,6 +121,8 @@ pub(super) fn write_files<'a>(
             content: Payload::Plain(time_servers(&cluster.services.ntp).into_bytes().into()),
         });
     }
+    files.extend(packages::files(&cluster.services));
+    files.extend(cluster.services.keyboard.iter().map(keyboard));
     if cluster.founds(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster

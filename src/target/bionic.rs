@@ -1,8 +1,12 @@
 //! Ubuntu 18.04 LTS, bionic.
 
+use super::keyboards::XKB_2_23;
 use super::locales::GLIBC_2_27;
 use super::lxd::Track;
 use super::{Crypt, Date, Installer, Kernel, KernelFacts, OpenSsh, Published, Release, Udev, Version};
+
+/// Of packages that the snap stands for.
+const LXD_IS_A_SNAP: &str = "LXD and its client come as a snap, and apt's are taken off";
 
 /// The release.
 pub static BIONIC: Release = Release {
@@ -54,6 +58,7 @@ pub static BIONIC: Release = Release {
         rounds: 1000..=999_999_999,
     },
     locales: &GLIBC_2_27,
+    keyboards: XKB_2_23,
     // tzdata's NEWS since 2020a, which the media of 18.04.5 and 18.04.6 have. Where the rules became others with the name, the older
     // one has the same time but for those.
     newer_zones: &[
@@ -119,6 +124,32 @@ pub static BIONIC: Release = Release {
         "netdev",
         "mlocate",
         "ssh",
+    ],
+    // templates/first-boot/purge.sh takes LXD's away again, with whatever needs them.
+    own_packages: &[
+        ("lxd", LXD_IS_A_SNAP),
+        ("lxd-client", LXD_IS_A_SNAP),
+        ("lxd-tools", LXD_IS_A_SNAP),
+        ("lxcfs", LXD_IS_A_SNAP),
+        ("lxc", LXD_IS_A_SNAP),
+        ("lxc1", LXD_IS_A_SNAP),
+        ("lxc2", LXD_IS_A_SNAP),
+        ("lxc-utils", LXD_IS_A_SNAP),
+        ("lxc-common", LXD_IS_A_SNAP),
+        ("liblxc1", LXD_IS_A_SNAP),
+        ("liblxc-common", LXD_IS_A_SNAP),
+        (
+            "snap",
+            "the package of snaps is snapd, which is there; `snap` is a program for finding genes",
+        ),
+        (
+            "ifupdown",
+            "where it is, cloud-init writes the network for it and not for netplan",
+        ),
+        ("linux-generic-hwe-18.04", "write `kernel: hwe`"),
+        ("linux-image-generic-hwe-18.04", "write `kernel: hwe`"),
+        ("linux-generic", "write `kernel: ga`"),
+        ("linux-image-generic", "write `kernel: ga`"),
     ],
     // About 2.5 GB of a server installation, 0.5 GB of a second kernel, the snaps of LXD, its base and snapd in two
     // revisions each, and room to unpack them.

@@ -5,6 +5,7 @@
 
 pub mod bionic;
 mod date;
+mod keyboards;
 mod locales;
 pub mod lxd;
 mod word;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 pub use date::Date;
+pub use keyboards::Keyboards;
 pub use word::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 
 /// Every release that lxseed can install, the newest last.
@@ -76,10 +78,14 @@ pub struct Release {
     pub crypt: Crypt,
     /// What its C library has locales for.
     pub locales: &'static Locales,
+    /// Keyboards that it has names for.
+    pub keyboards: Keyboards,
     /// Names of time zones that its install media do not know yet, each with one of the same time that they know.
     pub newer_zones: &'static [(&'static str, &'static str)],
     /// Accounts and groups that a fresh system has.
     pub accounts: &'static [&'static str],
+    /// Packages that a profile cannot ask for, and what there is instead.
+    pub own_packages: &'static [(&'static str, &'static str)],
     /// In bytes: below it the system and what the first boot adds to it cannot be.
     pub smallest_system_disk: u64,
     /// What its machines run on, as dpkg and snapd call it.

@@ -202,8 +202,9 @@ listen() {
     # What somebody else has set there stays.
     headers=${answer#* }
     [[ -z $headers || $headers = "$EARLY" ]] || early=$headers
-    if [[ $answer != "$(at_port "$ADDRESS") $early" ]]; then
-        printf '{"config": {"core.https_address": "%s", "core.https_allowed_headers": "%s"}}' "$(at_port "$ADDRESS")" "$early" |
+    if [[ -n ${LXD_CONFIG:-} || $answer != "$(at_port "$ADDRESS") $early" ]]; then
+        printf '{"config": {"core.https_address": "%s", "core.https_allowed_headers": "%s"%s}}' \
+            "$(at_port "$ADDRESS")" "$early" "${LXD_CONFIG:-}" |
             lxd_api PATCH /1.0 >"$RUN/answer" || later "LXD does not listen on $(at_port "$ADDRESS"): $(cat "$RUN/answer")"
     fi
 }

@@ -27,6 +27,10 @@ CLIENTS=(<{ cluster.clients | words }>)
 DESK=<{ cluster.desk }>
 
 CHANNEL=<{ lxd.channel }>
+<% if lxd.config -%>
+# Of LXD's configuration, as JSON behind a comma: what it shall have before it founds or joins.
+LXD_CONFIG=<{ lxd.config }>
+<% endif -%>
 # The carried snaps in the order to install them in; none if they come from the store.
 OFFLINE=(<{ lxd.offline | words }>)
 

@@ -49,6 +49,12 @@ fn document(kind: Kind) -> Value {
                 "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk"],
                 "password_hash": "$6$abcdefgh$9.GmWEPYEx.IGZpQ3ZrWmRSMOCpTd4XdxxuM7Al8kdqLZZp3hrVqaRZEwcxLLyDLr3nS3fNwyYbCoMeDVrGc51",
                 "lxd_certificates": {}},
+            "keyboard": {"layout": "de", "variant": "nodeadkeys"},
+            "proxy": {"http": "http://192.168.10.1:3128", "https": "http://192.168.10.1:3128", "no_proxy": [".example.org"]},
+            "apt": {"mirror": "http://mirror.example.org/ubuntu", "security_mirror": "http://mirror.example.org/ubuntu",
+                "proxy": "http://192.168.10.1:3142", "packages": ["htop"], "upgrade": false,
+                "sources": {"tools": {"source": "deb https://packages.example.org/ubuntu bionic main",
+                    "key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDME\n-----END PGP PUBLIC KEY BLOCK-----\n"}}},
             "desk": {"generation": 1},
             "generation": 1,
             // `formed` excludes a single host.

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod apt;
 mod budget;
 mod certificates;
 mod cluster;
@@ -14,11 +15,13 @@ mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;
+mod keyboard;
 mod life;
 mod media;
 mod names;
 mod network;
 pub(super) mod offline;
+mod proxy;
 pub(super) mod release;
 mod resolver;
 mod services;
@@ -51,7 +54,11 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     ),
     (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
-    (Family::new('T', "Time and place"), &[services::CHECKS]),
+    (
+        Family::new('T', "Time and place"),
+        &[services::CHECKS, keyboard::CHECKS],
+    ),
+    (Family::new('U', "The way out"), &[proxy::CHECKS, apt::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),

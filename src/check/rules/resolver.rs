@@ -10,6 +10,8 @@ use super::subnet::{networks, unreachable, why_unusable};
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
+use crate::model::is_address;
+pub(super) use crate::model::is_domain;
 use crate::profile::{Spanned, quoted, scalar};
 use crate::source::Span;
 
@@ -24,28 +26,6 @@ pub(super) static CHECKS: &[&Check] = &[
 ];
 
 const NAMESERVERS: &str = "nameservers: [192.168.10.1]";
-
-/// Whether a text can be a name on the network; an address is none.
-pub(super) fn is_domain(text: &str) -> bool {
-    let label_fits = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label_fits) && !is_address(text)
-}
-
-/// Whether the C library reads the text as an address (inet_aton(3)): one to four numbers, each decimal, octal or
-/// hexadecimal.
-fn is_address(text: &str) -> bool {
-    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
-        Some(digits) => !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        None => !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()),
-    };
-    let (address, _) = text.split_once('/').unwrap_or((text, ""));
-    address.parse::<IpAddr>().is_ok() || address.split('.').count() <= 4 && address.split('.').all(number)
-}
 
 static INVALID_DOMAIN: Check = Check::error(
     "F010",

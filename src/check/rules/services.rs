@@ -11,7 +11,7 @@ use super::subnet::unreachable;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
-use crate::profile::{Ntp, Spanned, did_you_mean, quoted, scalar};
+use crate::profile::{Cluster, Ntp, Spanned, did_you_mean, quoted, scalar};
 use crate::source::Span;
 use crate::target::Locales;
 
@@ -171,7 +171,7 @@ fn times<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Spanned<Ntp>> {
 }
 
 /// What a time server is told apart by: an address however it is written, a name without its last dot and its capitals.
-fn asked(source: &str) -> String {
+pub(super) fn asked(source: &str) -> String {
     match source.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().to_string(),
         Err(_) => source.trim_end_matches('.').to_ascii_lowercase(),
@@ -325,7 +325,7 @@ fn time_server_is_member(site: &SiteView<'_>, report: &mut Report<'_>) {
 }
 
 /// Members by what they are reached as: address, name, and name with a search domain.
-fn host_names<'a>(cluster: &ClusterView<'a>) -> HashMap<String, (&'a str, Span)> {
+pub(super) fn host_names<'a>(cluster: &ClusterView<'a>) -> HashMap<String, (&'a str, Span)> {
     let network = cluster.profile().and_then(|profile| profile.network.as_ref());
     let search = network.and_then(|network| network.value.search.as_ref());
     let domains: Vec<&str> = search
@@ -361,22 +361,21 @@ static TIME_SERVER_WITHOUT_NAMES: Check = Check::error(
     ],
 );
 
+/// The network of a cluster that has no name server, and may do without.
+pub(super) fn lacks_names(profile: &Cluster) -> Option<Span> {
+    let network = profile.network.as_ref()?;
+    let servers = network.value.nameservers.as_ref();
+    let has_names = network.value.incomplete || servers.is_some_and(|list| !list.value.is_empty());
+    // Without the offline bundle, that there is no name server is an error of its own.
+    let is_offline = profile.lxd.as_ref().is_some_and(|lxd| lxd.value.offline.is_some());
+    (is_offline && !has_names).then_some(network.span)
+}
+
 fn time_server_without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
     for profile in site.profiles() {
-        let (Some(network), Some(ntp)) = (&profile.network, &profile.ntp) else {
+        let (Some(network), Some(ntp)) = (lacks_names(profile), &profile.ntp) else {
             continue;
         };
-        let has_names = network.value.incomplete
-            || network
-                .value
-                .nameservers
-                .as_ref()
-                .is_some_and(|list| !list.value.is_empty());
-        // Without the offline bundle, that there is no name server is an error of its own.
-        let is_offline = profile.lxd.as_ref().is_some_and(|lxd| lxd.value.offline.is_some());
-        if has_names || !is_offline {
-            continue;
-        }
         for source in ntp.value.sources() {
             if source.value.parse::<IpAddr>().is_err() && is_source(&source.value) {
                 report
@@ -386,7 +385,7 @@ fn time_server_without_names(site: &SiteView<'_>, report: &mut Report<'_>) {
                         "write the server's address, or a name server under `network: {nameservers: […]}`",
                     )
                     .label("a name")
-                    .also(network.span, "no name server");
+                    .also(network, "no name server");
             }
         }
     }

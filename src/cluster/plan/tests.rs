@@ -3,7 +3,7 @@
 use super::super::retire::{Leaving, retire};
 use super::super::verify::world::{Good, World};
 use super::*;
-use crate::model::ClusterParts;
+use crate::model::{ClusterParts, Proxy, Services};
 
 /// A good cluster after a change of what is seen of it.
 struct Case {
@@ -550,4 +550,31 @@ fn lxds_own_list_of_proxy_exceptions_gets_the_new_addresses() {
     };
     assert_eq!(key, PROXY_EXCEPTIONS);
     assert!(value.starts_with("example.org, 192.168.10.11,192.168.10.12"), "{value}");
+}
+
+#[test]
+fn a_living_cluster_is_given_its_proxy() {
+    let mut case = Case::new(|world| world.note("core.proxy_http", "http://old:3128"));
+    let parts = ClusterParts {
+        services: Services {
+            proxy: Some(Proxy {
+                https: Some("http://proxy:3128".parse().unwrap()),
+                ..Proxy::default()
+            }),
+            ..Services::default()
+        },
+        ..(**case.cluster()).clone()
+    };
+    case.good.site.clusters[0] = Cluster::new(parts).unwrap();
+    let steps = case.plan().unwrap().steps;
+    let told: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    let [exceptions, http, https] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        exceptions.contains("core.proxy_ignore_hosts to 192.168.10.11,192.168.10.12"),
+        "{exceptions}"
+    );
+    assert!(http.starts_with("take core.proxy_http out"), "{http}");
+    assert!(https.contains("core.proxy_https to http://proxy:3128"), "{https}");
 }

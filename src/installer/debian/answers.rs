@@ -9,7 +9,7 @@ use tera::Tera;
 
 use super::DebianError;
 use super::questions;
-use crate::model::{BundledSnap, ByteSize, Cluster, Host, Kernel, VolumeKind};
+use crate::model::{BundledSnap, ByteSize, Cluster, Host, Kernel, MirrorUrl, VolumeKind};
 use crate::seed::{Content, File};
 use crate::shell::{self, ShellError};
 use crate::trust::SecretBytes;
@@ -54,9 +54,20 @@ struct Answers<'a> {
     packages: String,
     zone: &'a str,
     time_server: &'a str,
+    layout: &'a str,
+    variant: &'a str,
+    mirror: Mirror,
+    security: Option<Mirror>,
+    proxy: String,
     user: &'a str,
     password: &'a str,
     script: String,
+}
+
+#[derive(Serialize)]
+struct Mirror {
+    host: String,
+    directory: String,
 }
 
 #[derive(Serialize)]
@@ -114,6 +125,19 @@ impl Installer {
             zone: cluster.services.timezone.as_deref().unwrap_or("Etc/UTC"),
             // It takes one; timesyncd asks the others.
             time_server: cluster.services.ntp.first().map_or("", String::as_str),
+            layout: cluster
+                .services
+                .keyboard
+                .as_ref()
+                .map_or("us", |keyboard| &keyboard.layout),
+            variant: cluster
+                .services
+                .keyboard
+                .as_ref()
+                .map_or("", |keyboard| &keyboard.variant),
+            mirror: mirror(cluster.services.apt.as_ref().and_then(|apt| apt.mirror.as_ref())),
+            security: security(cluster),
+            proxy: proxy(cluster),
             user: &cluster.admin.user,
             // An account without a password to match; cloud-init gives it keys.
             password: cluster.admin.password_hash.as_deref().unwrap_or("!"),
@@ -185,6 +209,35 @@ fn packages(host: &Host) -> String {
         packages.push("zfsutils-linux");
     }
     packages.join(" ")
+}
+
+/// What the installer fetches, it fetches over http. It cannot be told whom to ask directly: where the mirror is to be, all is.
+fn proxy(cluster: &Cluster) -> String {
+    let services = &cluster.services;
+    let (proxy, apt) = (services.proxy.as_ref(), services.apt.as_ref());
+    let mirror = apt.and_then(|apt| apt.mirror.as_ref()).map_or(ARCHIVE, MirrorUrl::host);
+    let url = apt
+        .and_then(|apt| apt.proxy.as_ref())
+        .or_else(|| proxy.and_then(|proxy| proxy.http.as_ref()));
+    url.filter(|_| !proxy.is_some_and(|proxy| proxy.excepts(mirror)))
+        .map_or_else(String::new, ToString::to_string)
+}
+
+/// Ubuntu's own archive.
+const ARCHIVE: &str = "archive.ubuntu.com";
+
+fn mirror(url: Option<&MirrorUrl>) -> Mirror {
+    let (host, directory) = url.map_or((ARCHIVE, "/ubuntu"), |url| (url.authority(), url.directory()));
+    Mirror {
+        host: host.to_owned(),
+        directory: directory.to_owned(),
+    }
+}
+
+/// Without an answer the installer takes security.ubuntu.com.
+fn security(cluster: &Cluster) -> Option<Mirror> {
+    let apt = cluster.services.apt.as_ref()?;
+    apt.security_mirror.as_ref().map(|url| mirror(Some(url)))
 }
 
 fn network(cluster: &Cluster, host: &Host) -> Network {

@@ -36,6 +36,8 @@ impl Kind {
 /// of the packages' own templates. In the order of owners and names, by which they are found.
 const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("cloud-init", "cloud-init/datasources", Multiselect),
+    ("d-i", "apt-setup/security_host", Text),
+    ("d-i", "apt-setup/security_path", Text),
     ("d-i", "apt-setup/use_mirror", Boolean),
     ("d-i", "base-installer/kernel/altmeta", Text),
     ("d-i", "cdrom-detect/eject", Boolean),
@@ -53,6 +55,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "grub-installer/with_other_os", Boolean),
     ("d-i", "hw-detect/load_firmware", Boolean),
     ("d-i", "keyboard-configuration/layoutcode", Text),
+    ("d-i", "keyboard-configuration/variantcode", Text),
     ("d-i", "keyboard-configuration/xkb-keymap", Select),
     ("d-i", "mirror/country", Text),
     ("d-i", "mirror/http/directory", Text),

@@ -491,3 +491,26 @@ fn a_boot_plants_anew_until_this_instance_is_sealed() {
     machine.boot(&user_data);
     assert_eq!(machine.state().2, ["ssh", "users_groups"]);
 }
+
+/// apt itself reads what it is given of a proxy, behind what an installer has left.
+#[test]
+fn apt_takes_the_proxy_and_the_exceptions() {
+    let Some(apt) = tool("apt-config") else {
+        return;
+    };
+    let (sites, dir) = ([build("tests/good/proxy")], temp_dir());
+    let user_data: Value = serde_yaml::from_slice(&hosts(&sites)[0].read("user-data")).unwrap();
+    let written = user_data["write_files"].as_sequence().unwrap().iter();
+    let mut files = written.filter(|file| file["path"] == "/etc/apt/apt.conf");
+    let conf = dir.path().join("apt.conf");
+    fs::write(&conf, files.next().unwrap()["content"].as_str().unwrap()).unwrap();
+    let dump = Run::of(Command::new(apt).arg("-c").arg(&conf).arg("dump")).expect_exit(0);
+    for line in [
+        "Acquire::http::Proxy \"http://192.168.10.1:3128\";",
+        "Acquire::https::Proxy \"http://192.168.10.1:3128\";",
+        "Acquire::http::Proxy::mirror.lab.internal \"DIRECT\";",
+        "Acquire::https::Proxy::192.168.10.2 \"DIRECT\";",
+    ] {
+        assert!(dump.stdout.contains(line), "{dump}");
+    }
+}

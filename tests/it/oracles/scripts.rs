@@ -140,7 +140,13 @@ fn shellcheck_and_dash_accept_what_the_desk_runs() {
         return;
     };
     let mut found = 0;
-    for entry in fs::read_dir(root().join("templates/desk")).unwrap() {
+    let (desk, packages) = (root().join("templates/desk"), temp_dir());
+    // Beside the first boot; its values stand above it.
+    let constant = fs::read_to_string(root().join("templates/packages/packages.sh")).unwrap();
+    let whole = format!("#!/bin/sh\nUPGRADE='yes'\nPACKAGES='htop'\n{constant}");
+    fs::write(packages.path().join("packages.sh"), whole).unwrap();
+    let folders = [desk.as_path(), packages.path()];
+    for entry in folders.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let script = entry.unwrap().path();
         shellcheck(&program, &script, "sh", &[])
             .expect_exit(0)
