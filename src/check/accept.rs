@@ -5,11 +5,12 @@ use rayon::prelude::*;
 use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
+use super::wiring::wiring;
 use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
     Retired, Services, Site, Volume, VolumeKind,
 };
-use crate::profile::{self, Desk, Spanned, TrustFor, entries};
+use crate::profile::{self, ClusterNetwork, Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -121,7 +122,11 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                 })
             })
             .collect::<Result<_, ModelError>>()?,
-        hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
+        hosts: view
+            .hosts
+            .iter()
+            .map(|view| host(view, network))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -141,7 +146,7 @@ fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
         .collect()
 }
 
-fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
+fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError> {
     let profile = view.host();
     let network = profile.network.present("network")?;
     let disks = view
@@ -188,6 +193,7 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
         dmi_serial: profile.dmi_serial.as_ref().map(|serial| serial.value.clone()),
         mac: *network.mac.present("mac")?,
         address: *network.address.present("address")?,
+        wiring: wiring(common, network)?,
         disks: disks.collect::<Result<_, ModelError>>()?,
         os_slot,
         volumes,

@@ -3,10 +3,13 @@
 //! All of it can be serialized, for one use: [`crate::seed::cluster_digest`] digests what a cluster's files follow
 //! from.
 
+mod links;
 mod scalar;
 mod site;
 
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+pub(crate) use links::{LARGEST_MTU, SMALLEST_MTU};
+pub use links::{Route, Wiring};
 pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{

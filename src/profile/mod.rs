@@ -6,6 +6,7 @@
 mod copied;
 mod describe;
 mod leaks;
+mod links;
 mod load;
 mod lower;
 mod placeholders;
@@ -18,6 +19,7 @@ mod wishes;
 
 pub(crate) use describe::{Describe, merged};
 pub(crate) use leaks::holds_private_key;
+pub(crate) use links::Route;
 pub(crate) use load::load;
 pub(crate) use load::{ClusterFolder, Document, Profiles};
 pub use lower::did_you_mean;
@@ -27,4 +29,4 @@ pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
 pub(crate) use services::Ntp;
-pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};
+pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, HostNetwork, Pool, Slot, TrustFor, Volume};

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::describe::{Describe, merged};
+use super::links::{self, Route};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use super::services::{self, Ntp};
 use crate::finding::Findings;
@@ -332,6 +333,15 @@ record! {
         required subnet: IpNet,
         /// The default gateway.
         required gateway: IpAddr = json!({"examples": ["192.168.10.1"]}),
+        /// The gateway is on the same wire, although its address is not in the subnet; IPv4 only. A machine that is set up
+        /// already takes it from a new seed alone.
+        optional on_link: bool = json!({"default": false}),
+        /// The largest packet on the hosts' network in bytes, which every switch port there has to carry; the cards' own, 1500,
+        /// unless said otherwise. The installer keeps to 1500. A machine that is set up already takes it from a new seed alone.
+        optional mtu: u32 = links::mtu(),
+        /// Networks that are reached by other routers than the gateway. The installer does not know them. A machine that is set
+        /// up already takes them from a new seed alone.
+        optional routes: Vec<Spanned<Route>>,
         /// DNS servers.
         optional nameservers: Vec<Spanned<IpAddr>>,
         /// DNS search domains.
@@ -484,6 +494,10 @@ record! {
         required mac: Mac,
         /// The host's address; the prefix length is the subnet's.
         required address: IpAddr,
+        /// The largest packet in bytes, where this host differs from its cluster's.
+        optional mtu: u32 = links::mtu(),
+        /// This host's routes, in place of its cluster's; `[]` for none.
+        optional routes: Vec<Spanned<Route>>,
     }
 }
 

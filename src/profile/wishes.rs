@@ -19,6 +19,7 @@ const KEYBOARD: &str =
 const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu and LXD and nothing else; do the rest over SSH once the machines are up";
 const CARDS: &str =
     "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
+const BELOW_NETWORK: &str = "it is written below `network:`, in cluster.yaml or where a host differs";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
 const LAYOUT: &str = "lxseed has no key for it: the system takes the whole disk of `os: {slot: …}`, and each volume the whole disks of its slots";
 const LXD: &str = "lxseed has no key for it: set it with `lxc` once the cluster is up";
@@ -33,6 +34,11 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["domain", "domains", "dns_search"], "search"),
     (&["cidr", "prefix", "netmask"], "subnet"),
     (&["ip", "ipv4", "ipv6", "ip_address", "addresses"], "address"),
+    (&["static_routes", "route"], "routes"),
+    (&["mtu_bytes", "mtubytes"], "mtu"),
+    (&["destination", "dest", "dst", "network", "subnet"], "to"),
+    (&["gateway", "gw", "next_hop", "nexthop", "router"], "via"),
+    (&["priority", "preference", "cost"], "metric"),
     (&["hwaddr", "macaddress", "hardware_address", "ethernet"], "mac"),
     (
         &[
@@ -128,13 +134,12 @@ const WISHES: &[(&[&str], &str)] = &[
             "interfaces",
             "nic",
             "nics",
-            "mtu",
-            "routes",
             "wifis",
             "renderer",
         ],
         CARDS,
     ),
+    (&["mtu", "routes", "on_link"], BELOW_NETWORK),
     (&["hosts", "nodes", "members", "servers", "machines"], HOSTS),
     (
         &[

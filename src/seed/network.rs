@@ -32,8 +32,46 @@ struct Ethernet {
     gateway4: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway6: Option<String>,
+    // 0.36.1 has udev set it, by a .link file, when it sees the card; the netplans after it have networkd do it, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<Way>,
     #[serde(skip_serializing_if = "Nameservers::is_empty")]
     nameservers: Nameservers,
+}
+
+/// An entry of `routes`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Way {
+    to: String,
+    via: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    on_link: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metric: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<u32>,
+}
+
+/// The host's routes. A gateway that is not in the subnet is one of them: `gateway4` has no `on-link`.
+fn ways(network: &Network, host: &Host) -> Vec<Way> {
+    let outside = network.gateway_is_outside().then(|| Way {
+        to: "0.0.0.0/0".to_owned(),
+        via: network.gateway.to_string(),
+        on_link: true,
+        metric: None,
+        table: None,
+    });
+    let routes = host.wiring.routes.iter().map(|route| Way {
+        to: route.to.to_string(),
+        via: route.via.to_string(),
+        on_link: route.on_link,
+        metric: route.metric,
+        table: route.table,
+    });
+    outside.into_iter().chain(routes).collect()
 }
 
 #[derive(Serialize)]
@@ -74,6 +112,7 @@ impl Nameservers {
 pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, YamlError> {
     let gateway = network.gateway.to_string();
     let (gateway4, gateway6) = match network.gateway {
+        _ if network.gateway_is_outside() => (None, None),
         IpAddr::V4(_) => (Some(gateway), None),
         IpAddr::V6(_) => (None, Some(gateway)),
     };
@@ -90,6 +129,8 @@ pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, Y
                 addresses: [format!("{}/{}", host.address, network.subnet.prefix_len())],
                 gateway4,
                 gateway6,
+                mtu: host.wiring.mtu,
+                routes: ways(network, host),
                 nameservers: Nameservers {
                     search: network.search.clone(),
                     addresses: network.nameservers.iter().map(ToString::to_string).collect(),

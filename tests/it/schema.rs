@@ -43,7 +43,8 @@ fn document(kind: Kind) -> Value {
         Kind::Cluster => json!({
             "name": "lab", "ubuntu": "18.04", "kernel": "hwe", "lxd": {"channel": "5.0/stable"}, "bootstrap": {"host": "node1", "alone": false},
             "network": {"subnet": "192.168.10.0/24", "gateway": "192.168.10.1", "nameservers": ["192.168.10.1"],
-                "search": ["example.org"], "overlay": "fan"},
+                "search": ["example.org"], "overlay": "fan", "on_link": false, "mtu": 1500,
+                "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
             "pools": {"data1": {"driver": "zfs", "volume": "data1"}},
             "admin": {"user": "ops",
                 "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk"],
@@ -57,7 +58,8 @@ fn document(kind: Kind) -> Value {
             "allow": {"one-member": "a test"},
         }),
         Kind::Host => json!({
-            "name": "node1", "disks": "model", "network": {"mac": "52:54:00:12:34:56", "address": "192.168.10.11"},
+            "name": "node1", "disks": "model", "network": {"mac": "52:54:00:12:34:56", "address": "192.168.10.11",
+                "mtu": 1500, "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
             "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
         }),
         Kind::Disks => json!({

@@ -15,6 +15,7 @@ mod disk_numbers;
 mod disk_refs;
 mod disks;
 mod life;
+mod links;
 mod media;
 mod names;
 mod network;
@@ -36,7 +37,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('N', "Names"), &[names::CHECKS]),
     (
         Family::new('F', "Network"),
-        &[network::CHECKS, subnet::CHECKS, resolver::CHECKS],
+        &[network::CHECKS, subnet::CHECKS, resolver::CHECKS, links::CHECKS],
     ),
     (
         Family::new('D', "Disks, volumes and pools"),

@@ -1,0 +1,45 @@
+//! How a host is on its network, beyond one card with one address.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+/// IPv6 needs links that carry this much (RFC 8200 §5); with less, Linux takes IPv6 off the interface.
+pub(crate) const SMALLEST_MTU: u32 = 1280;
+/// What switches and cards for servers carry: 9000, and what a few protocols lay around it.
+pub(crate) const LARGEST_MTU: u32 = 9216;
+
+/// How a host's main interface is set up. What is absent stays as the kernel has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Wiring {
+    /// The largest packet on it, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// What is reached by other routers than the default gateway.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+}
+
+impl Wiring {
+    /// Whether nothing is said of it.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A way to another network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The network.
+    pub to: IpNet,
+    /// The router.
+    pub via: IpAddr,
+    /// Whether the router is on the wire without being in the subnet.
+    pub on_link: bool,
+    /// Its rank among routes to the same network.
+    pub metric: Option<u32>,
+    /// The table that it is in, if it is not the main one.
+    pub table: Option<u32>,
+}
