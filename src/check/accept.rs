@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
-use super::wiring::wiring;
+use super::wiring::{first_card, wiring};
 use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Overlay, Pool,
     Retired, Services, Site, Volume, VolumeKind,
@@ -80,7 +80,12 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             gateway: *network.gateway.present("gateway")?,
             nameservers: values(network.nameservers.as_ref()),
             search: values(network.search.as_ref()),
-            overlay: network.overlay.as_ref().map_or(Overlay::Fan, |overlay| overlay.value),
+            overlay: match (&network.overlay, &network.bridge) {
+                (Some(overlay), _) => overlay.value,
+                (None, None) => Overlay::Fan,
+                // Instances are in the hosts' own network.
+                (None, Some(_)) => Overlay::None,
+            },
         },
         pools: pools.collect::<Result<_, ModelError>>()?,
         admin: Admin {
@@ -186,14 +191,15 @@ fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError
             wipe: slot.wipe.map(|serial| serial.value.clone()),
         })
     });
+    let wiring = wiring(common, network)?;
     Host::new(HostParts {
         name: parsed(profile.name.present("name")?)?,
         generation: profile.generation.as_ref().map_or(1, |generation| generation.value),
         reinstall: profile.reinstall.as_ref().map(|number| number.value.clone()),
         dmi_serial: profile.dmi_serial.as_ref().map(|serial| serial.value.clone()),
-        mac: *network.mac.present("mac")?,
+        mac: first_card(&wiring, network)?,
         address: *network.address.present("address")?,
-        wiring: wiring(common, network)?,
+        wiring,
         disks: disks.collect::<Result<_, ModelError>>()?,
         os_slot,
         volumes,

@@ -7,9 +7,9 @@ mod links;
 mod scalar;
 mod site;
 
-pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+pub use crate::target::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, Overlay, VolumeKind};
+pub use links::{Bond, Link, Route, Wiring};
 pub(crate) use links::{LARGEST_MTU, SMALLEST_MTU};
-pub use links::{Route, Wiring};
 pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};
 pub use site::{

@@ -32,6 +32,8 @@ pub(super) struct Script {
 pub(super) struct Bootcmd {
     pub(super) prepare: String,
     pub(super) card: String,
+    /// The same for several.
+    pub(super) cards: String,
 }
 
 /// The templates, parsed once.
@@ -58,6 +60,7 @@ impl Scripts {
             bootcmd: Bootcmd {
                 prepare: without_comments(include_str!("../../templates/first-boot/prepare.sh")),
                 card: without_comments(include_str!("../../templates/first-boot/card.sh")),
+                cards: without_comments(include_str!("../../templates/first-boot/cards.sh")),
             },
         })
     }

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 pub use date::Date;
-pub use word::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+pub use word::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, Overlay, VolumeKind};
 
 /// Every release that lxseed can install, the newest last.
 pub static ALL: &[&Release] = &[&bionic::BIONIC];

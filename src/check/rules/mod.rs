@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod bonds;
 mod budget;
 mod certificates;
 mod cluster;
@@ -37,7 +38,13 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('N', "Names"), &[names::CHECKS]),
     (
         Family::new('F', "Network"),
-        &[network::CHECKS, subnet::CHECKS, resolver::CHECKS, links::CHECKS],
+        &[
+            network::CHECKS,
+            subnet::CHECKS,
+            resolver::CHECKS,
+            links::CHECKS,
+            bonds::CHECKS,
+        ],
     ),
     (
         Family::new('D', "Disks, volumes and pools"),

@@ -230,7 +230,7 @@ fn fan_underlay(site: &SiteView<'_>, report: &mut Report<'_>) {
         let overlay = network.value.overlay.as_ref();
         let is_fan = overlay.is_none_or(|overlay| overlay.value == Overlay::Fan)
             // A word that was reported may have been another than `fan`.
-            && (overlay.is_some() || !network.value.incomplete);
+            && (overlay.is_some() || !network.value.incomplete && network.value.bridge.is_none());
         let fits = matches!(subnet.value, IpNet::V4(net) if matches!(net.prefix_len(), 16 | 24));
         if is_fan && !fits {
             let finding = report.add(

@@ -66,6 +66,8 @@ struct Network {
     gateway: String,
     /// The gateway that netcfg does not take.
     outside: String,
+    /// The VLAN on the card, or nothing.
+    vlan: String,
     nameservers: String,
     domain: String,
 }
@@ -207,6 +209,7 @@ fn network(cluster: &Cluster, host: &Host) -> Network {
         netmask,
         gateway,
         outside,
+        vlan: host.wiring.vlan.map_or_else(String::new, |vlan| vlan.to_string()),
         nameservers: common
             .nameservers
             .iter()

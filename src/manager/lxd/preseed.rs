@@ -48,7 +48,7 @@ struct Profile<'a> {
 struct Devices<'a> {
     root: RootDevice<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    eth0: Option<Nic>,
+    eth0: Option<Nic<'a>>,
 }
 
 #[derive(Serialize)]
@@ -60,11 +60,22 @@ struct RootDevice<'a> {
 }
 
 #[derive(Serialize)]
-struct Nic {
+struct Nic<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     name: &'static str,
-    network: &'static str,
+    /// A network of LXD's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'static str>,
+    /// What it is plugged into, where that is none of LXD's networks.
+    #[serde(flatten)]
+    plugged: Option<Plugged<'a>>,
+}
+
+#[derive(Serialize)]
+struct Plugged<'a> {
+    nictype: &'static str,
+    parent: &'a str,
 }
 
 #[derive(Serialize)]
@@ -148,11 +159,7 @@ fn bootstrap<'a>(cluster: &'a Cluster, host: &'a Host) -> Bootstrap<'a> {
                     path: "/",
                     pool: &cluster.pools[0].name,
                 },
-                eth0: network.as_ref().map(|network| Nic {
-                    kind: "nic",
-                    name: "eth0",
-                    network: network.name,
-                }),
+                eth0: nic(network.as_ref(), host),
             },
         }],
         networks: network.into_iter().collect(),
@@ -161,6 +168,24 @@ fn bootstrap<'a>(cluster: &'a Cluster, host: &'a Host) -> Bootstrap<'a> {
             enabled: true,
         },
     }
+}
+
+/// What instances have unless their own profile says otherwise: LXD's network, or the bridge that each host has its address on.
+fn nic<'a>(network: Option<&LxdNetwork>, host: &'a Host) -> Option<Nic<'a>> {
+    let plugged = match (network, &host.wiring.bridge) {
+        (None, None) => return None,
+        (None, Some(bridge)) => Some(Plugged {
+            nictype: "bridged",
+            parent: bridge,
+        }),
+        (Some(_), _) => None,
+    };
+    Some(Nic {
+        kind: "nic",
+        name: "eth0",
+        network: network.map(|network| network.name),
+        plugged,
+    })
 }
 
 fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
