@@ -5,11 +5,12 @@ use rayon::prelude::*;
 use super::rules::offline;
 use super::rules::release::kernel;
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
+use super::wiring::{first_card, wiring};
 use crate::model::{
     Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network, Overlay,
     Pool, Retired, Services, Site, Volume, VolumeKind,
 };
-use crate::profile::{self, Desk, Spanned, TrustFor, entries};
+use crate::profile::{self, ClusterNetwork, Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::trust;
@@ -79,7 +80,12 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             gateway: *network.gateway.present("gateway")?,
             nameservers: values(network.nameservers.as_ref()),
             search: values(network.search.as_ref()),
-            overlay: network.overlay.as_ref().map_or(Overlay::Fan, |overlay| overlay.value),
+            overlay: match (&network.overlay, &network.bridge) {
+                (Some(overlay), _) => overlay.value,
+                (None, None) => Overlay::Fan,
+                // Instances are in the hosts' own network.
+                (None, Some(_)) => Overlay::None,
+            },
         },
         pools: pools.collect::<Result<_, ModelError>>()?,
         admin: Admin {
@@ -121,7 +127,11 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                 })
             })
             .collect::<Result<_, ModelError>>()?,
-        hosts: view.hosts.iter().map(host).collect::<Result<_, _>>()?,
+        hosts: view
+            .hosts
+            .iter()
+            .map(|view| host(view, network))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -153,7 +163,7 @@ fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
         .collect()
 }
 
-fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
+fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError> {
     let profile = view.host();
     let network = profile.network.present("network")?;
     let disks = view
@@ -193,13 +203,15 @@ fn host(view: &HostView<'_>) -> Result<Host, ModelError> {
             wipe: slot.wipe.map(|serial| serial.value.clone()),
         })
     });
+    let wiring = wiring(common, network)?;
     Host::new(HostParts {
         name: parsed(profile.name.present("name")?)?,
         generation: profile.generation.as_ref().map_or(1, |generation| generation.value),
         reinstall: profile.reinstall.as_ref().map(|number| number.value.clone()),
         dmi_serial: profile.dmi_serial.as_ref().map(|serial| serial.value.clone()),
-        mac: *network.mac.present("mac")?,
+        mac: first_card(&wiring, network)?,
         address: *network.address.present("address")?,
+        wiring,
         disks: disks.collect::<Result<_, ModelError>>()?,
         os_slot,
         volumes,

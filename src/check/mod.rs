@@ -10,6 +10,7 @@ mod places;
 mod registry;
 mod rules;
 mod view;
+mod wiring;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;

@@ -43,6 +43,12 @@ struct MetaData {
 struct NetworkConfig {
     #[serde(default)]
     ethernets: BTreeMap<String, Ethernet>,
+    #[serde(default)]
+    bonds: BTreeMap<String, Ethernet>,
+    #[serde(default)]
+    vlans: BTreeMap<String, Ethernet>,
+    #[serde(default)]
+    bridges: BTreeMap<String, Ethernet>,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +95,8 @@ impl Seed {
             ..SeedSummary::default()
         };
         if let Some(network) = read::<NetworkConfig>(self, "network-config")? {
-            for ethernet in network.ethernets.into_values() {
+            let layers = [network.ethernets, network.bonds, network.vlans, network.bridges];
+            for ethernet in layers.into_iter().flat_map(BTreeMap::into_values) {
                 summary.macs.extend(ethernet.matches.macaddress);
                 summary.addresses.extend(ethernet.addresses);
             }

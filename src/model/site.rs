@@ -9,6 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::apt::Apt;
+use super::links::Wiring;
 use super::proxy::Proxy;
 use super::scalar::{ByteSize, Mac, Name};
 use crate::target::Release;
@@ -134,6 +135,14 @@ pub struct Network {
     pub overlay: Overlay,
 }
 
+impl Network {
+    /// Whether the gateway is on the wire without being in the subnet. An IPv6 router's link-local address is on every link.
+    #[must_use]
+    pub fn gateway_is_outside(&self) -> bool {
+        self.gateway.is_ipv4() && !self.subnet.contains(&self.gateway)
+    }
+}
+
 /// What machines are told of the world around them. What is absent stays as the release has it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Services {
@@ -239,6 +248,9 @@ pub struct HostParts {
     pub mac: Mac,
     /// Its address.
     pub address: IpAddr,
+    /// What else is said of its network.
+    #[serde(skip_serializing_if = "Wiring::is_plain")]
+    pub wiring: Wiring,
     /// The system disk's slot.
     pub os_slot: String,
     /// Every disk.

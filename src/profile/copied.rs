@@ -75,7 +75,7 @@ pub(super) fn copied(folder: &ClusterFolder, findings: &mut Findings) {
 
 fn macs(folder: &ClusterFolder) -> impl Iterator<Item = Mac> {
     let networks = folder.hosts.iter().filter_map(|host| host.value.network.as_ref());
-    networks.filter_map(|network| Some(network.value.mac.as_ref()?.value))
+    networks.flat_map(|network| network.value.macs().map(|(_, mac)| mac.value))
 }
 
 fn serials(host: &Host) -> impl Iterator<Item = &Spanned<String>> {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::apt::Apt;
 use super::describe::{Describe, merged};
-use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
+use super::links::{self, Bond, Route};
+use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, entries, record, wrong_type};
 use super::proxy::Proxy;
 use super::services::{self, Keyboard, Ntp};
 use crate::finding::Findings;
@@ -345,11 +346,29 @@ record! {
         required subnet: IpNet,
         /// The default gateway.
         required gateway: IpAddr = json!({"examples": ["192.168.10.1"]}),
+        /// The gateway is on the same wire, although its address is not in the subnet; IPv4 only. A machine that is set up
+        /// already takes it from a new seed alone.
+        optional on_link: bool = json!({"default": false}),
+        /// The largest packet on the hosts' network in bytes, which every switch port there has to carry; the cards' own, 1500,
+        /// unless said otherwise. The installer keeps to 1500. A machine that is set up already takes it from a new seed alone.
+        optional mtu: u32 = links::mtu(),
+        /// Networks that are reached by other routers than the gateway. The installer does not know them. A machine that is set
+        /// up already takes them from a new seed alone.
+        optional routes: Vec<Spanned<Route>>,
+        /// Several cards of each host that are one interface. A machine that is set up already takes it from a new seed alone.
+        optional bond: Bond,
+        /// The number of the VLAN that the hosts' addresses are in, on the card or the bond; the switch hands it out tagged, to the
+        /// installer, too. A machine that is set up already takes it from a new seed alone.
+        optional vlan: u32 = links::vlan(),
+        /// A bridge on top of card, bond or VLAN that has the host's address. Unless `overlay` asks for another network, LXD's default
+        /// profile puts instances into it, and so into the hosts' own network. A machine that is set up already takes it from a new
+        /// seed alone; the profile of a cluster that stands stays as it is.
+        optional bridge: String = links::bridge(),
         /// DNS servers.
         optional nameservers: Vec<Spanned<IpAddr>>,
         /// DNS search domains.
         optional search: Vec<Spanned<String>>,
-        /// How instances reach one another across hosts; `fan` unless said otherwise.
+        /// How instances reach one another across hosts; `fan` unless said otherwise, and `none` where there is a `bridge`.
         optional overlay: Overlay = json!({"default": "fan"}),
     }
 }
@@ -494,9 +513,26 @@ record! {
     /// `network:` of a host.
     pub(crate) struct HostNetwork {
         /// Hardware address of the interface, by which it is matched.
-        required mac: Mac,
+        optional mac: Mac,
+        /// Hardware addresses of several interfaces, by the names that `bond` calls them.
+        optional links: Named<Mac> = json!({"propertyNames": links::link(), "minProperties": 1}),
         /// The host's address; the prefix length is the subnet's.
         required address: IpAddr,
+        /// The largest packet in bytes, where this host differs from its cluster's.
+        optional mtu: u32 = links::mtu(),
+        /// This host's routes, in place of its cluster's; `[]` for none.
+        optional routes: Vec<Spanned<Route>>,
+    }
+    = json!({"oneOf": [{"required": ["mac"]}, {"required": ["links"]}]})
+}
+
+impl HostNetwork {
+    /// Every hardware address of the host, with its name where it has one.
+    pub(crate) fn macs(&self) -> impl Iterator<Item = (Option<&str>, &Spanned<Mac>)> {
+        let links = entries(self.links.as_ref()).iter();
+        let one = self.mac.as_ref().map(|mac| (None, mac));
+        one.into_iter()
+            .chain(links.map(|(name, mac)| (Some(name.value.as_str()), mac)))
     }
 }
 
@@ -532,6 +568,8 @@ macro_rules! choice {
         }
     };
 }
+
+pub(super) use choice;
 
 choice!(Kernel, "`ga` (4.15) or `hwe` (5.4)");
 choice!(Driver, "one of zfs, btrfs, lvm, dir");

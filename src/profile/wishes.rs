@@ -17,8 +17,9 @@ const LOGINS: &str =
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
 const KEYBOARD: &str = "the consoles' keyboard is written as `keyboard: {layout: de}` in cluster.yaml";
 const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu, LXD and the packages of `apt: {packages: […]}` and nothing else; do the rest over SSH once the machines are up";
-const CARDS: &str =
-    "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
+const CARDS: &str = "a host's card is `network: {mac: …, address: …}`; for a bond it has `links: {a: …, b: …}`, and `bond`, `vlan` and `bridge` are written below `network:` in cluster.yaml";
+const BELOW_NETWORK: &str = "it is written below `network:`, in cluster.yaml or where a host differs";
+const BELOW_NETWORK_OF_ALL: &str = "it is written below `network:` in cluster.yaml, for all hosts";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
 const LAYOUT: &str = "lxseed has no key for it: the system takes the whole disk of `os: {slot: …}`, and each volume the whole disks of its slots";
 const LXD: &str = "lxseed has no key for it: set it with `lxc` once the cluster is up";
@@ -33,6 +34,22 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["domain", "domains", "dns_search"], "search"),
     (&["cidr", "prefix", "netmask"], "subnet"),
     (&["ip", "ipv4", "ipv6", "ip_address", "addresses"], "address"),
+    (&["static_routes", "route"], "routes"),
+    (&["bonds", "bonding", "team"], "bond"),
+    (&["vlans", "vlan_id", "tag"], "vlan"),
+    (&["bridges", "bridge_name"], "bridge"),
+    (&["macs", "cards", "nics"], "links"),
+    (&["slaves", "members", "ports", "interfaces"], "links"),
+    (&["miimon", "mii_monitor_interval"], "mii_monitor_interval"),
+    (
+        &["xmit_hash_policy", "transmit_hash_policy", "hash_policy"],
+        "transmit_hash_policy",
+    ),
+    (&["lacp", "lacp_rate"], "lacp_rate"),
+    (&["mtu_bytes", "mtubytes"], "mtu"),
+    (&["destination", "dest", "dst", "network", "subnet"], "to"),
+    (&["gateway", "gw", "next_hop", "nexthop", "router"], "via"),
+    (&["priority", "preference", "cost"], "metric"),
     (&["hwaddr", "macaddress", "hardware_address", "ethernet"], "mac"),
     (
         &[
@@ -140,24 +157,18 @@ const WISHES: &[(&[&str], &str)] = &[
     ),
     (
         &[
-            "bond",
-            "bonds",
-            "vlan",
-            "vlans",
-            "bridge",
-            "bridges",
             "ethernets",
             "interface",
             "interfaces",
             "nic",
             "nics",
-            "mtu",
-            "routes",
             "wifis",
             "renderer",
         ],
         CARDS,
     ),
+    (&["mtu", "routes"], BELOW_NETWORK),
+    (&["on_link", "bond", "vlan", "bridge"], BELOW_NETWORK_OF_ALL),
     (&["hosts", "nodes", "members", "servers", "machines"], HOSTS),
     (
         &[

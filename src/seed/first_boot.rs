@@ -33,6 +33,8 @@ pub(super) struct Script {
 pub(super) struct Bootcmd {
     pub(super) prepare: String,
     pub(super) card: String,
+    /// The same for several.
+    pub(super) cards: String,
 }
 
 /// The templates, parsed once.
@@ -59,6 +61,7 @@ impl Scripts {
             bootcmd: Bootcmd {
                 prepare: without_comments(include_str!("../../templates/first-boot/prepare.sh")),
                 card: without_comments(include_str!("../../templates/first-boot/card.sh")),
+                cards: without_comments(include_str!("../../templates/first-boot/cards.sh")),
             },
         })
     }

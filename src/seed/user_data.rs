@@ -171,6 +171,17 @@ pub(super) fn user_data(
         .map_err(|_| YamlError::Unsupported("the SSH host key is not text".to_owned()))?;
     let admin = &cluster.admin;
     let mac = host.mac.to_string();
+    let names = network::names_of_cards(host);
+    let cards: Vec<&str> = match host.wiring.bond {
+        None => vec!["sh", "-c", &bootcmd.card, "lxseed", &mac, network::ON_A_BUS],
+        Some(_) => {
+            let words = names.iter().flat_map(|(name, mac)| [name.as_str(), mac.as_str()]);
+            ["sh", "-c", &bootcmd.cards, "lxseed"]
+                .into_iter()
+                .chain(words)
+                .collect()
+        }
+    };
     let services = &cluster.services;
     let again = if services.ntp.is_empty() { "" } else { ASK_AGAIN };
     let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
@@ -211,7 +222,7 @@ pub(super) fn user_data(
                 host.name.as_str(),
                 cluster.name.as_str(),
             ],
-            &["sh", "-c", &bootcmd.card, "lxseed", &mac, network::ON_A_BUS],
+            &cards,
         ],
         write_files: files
             .iter()

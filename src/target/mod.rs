@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 
 pub use date::Date;
 pub use keyboards::Keyboards;
-pub use word::{Driver, FindBy, Kernel, Overlay, VolumeKind};
+pub use word::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, Overlay, VolumeKind};
 
 /// Every release that lxseed can install, the newest last.
 pub static ALL: &[&Release] = &[&bionic::BIONIC];

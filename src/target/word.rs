@@ -94,3 +94,49 @@ words! {
         ZfsMirror = "zfs_mirror",
     }
 }
+
+words! {
+    /// How a bond spreads packets over its links, in the words of Linux and netplan.
+    pub enum BondMode {
+        /// One link at a time; any switch will do.
+        ActiveBackup = "active-backup",
+        /// LACP.
+        Lacp = "802.3ad",
+        /// One link after the other; the switch has a static group.
+        RoundRobin = "balance-rr",
+        /// By a hash of the addresses; the switch has a static group.
+        Xor = "balance-xor",
+        /// Everything on all links; the switches know nothing of one another.
+        Broadcast = "broadcast",
+        /// By load when sending; any switch will do.
+        Tlb = "balance-tlb",
+        /// By load both ways; any switch will do.
+        Alb = "balance-alb",
+    }
+}
+
+words! {
+    /// How often the partner of an LACP bond shall send its word.
+    pub enum LacpRate {
+        /// Every thirty seconds.
+        Slow = "slow",
+        /// Every second.
+        Fast = "fast",
+    }
+}
+
+words! {
+    /// What of a packet decides which link it takes.
+    pub enum HashPolicy {
+        /// Hardware addresses.
+        Layer2 = "layer2",
+        /// Hardware and IP addresses.
+        Layer23 = "layer2+3",
+        /// IP addresses and ports.
+        Layer34 = "layer3+4",
+        /// Those of what is in a tunnel, hardware and IP addresses.
+        Encap23 = "encap2+3",
+        /// Those of what is in a tunnel, IP addresses and ports.
+        Encap34 = "encap3+4",
+    }
+}

@@ -33,6 +33,7 @@ mod living;
 mod media;
 mod mistakes;
 mod mutants;
+mod networks;
 mod offline;
 mod one_finding;
 mod oracles;

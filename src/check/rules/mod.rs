@@ -7,6 +7,7 @@
 
 mod access;
 mod apt;
+mod bonds;
 mod budget;
 mod certificates;
 mod cluster;
@@ -17,6 +18,7 @@ mod disk_refs;
 mod disks;
 mod keyboard;
 mod life;
+mod links;
 mod media;
 mod names;
 mod network;
@@ -39,7 +41,13 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('N', "Names"), &[names::CHECKS]),
     (
         Family::new('F', "Network"),
-        &[network::CHECKS, subnet::CHECKS, resolver::CHECKS],
+        &[
+            network::CHECKS,
+            subnet::CHECKS,
+            resolver::CHECKS,
+            links::CHECKS,
+            bonds::CHECKS,
+        ],
     ),
     (
         Family::new('D', "Disks, volumes and pools"),

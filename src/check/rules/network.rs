@@ -46,22 +46,29 @@ fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
     let mut first_use: HashMap<Mac, (Span, Member<'_>)> = HashMap::new();
     for member in site.members() {
         let network = member.host.host().network.as_ref();
-        let Some(mac) = network.and_then(|network| network.value.mac.as_ref()) else {
-            continue;
-        };
-        // Each of these is reported as one that no card has.
-        if why_unusable(mac.value).is_some() {
-            continue;
-        }
-        if let Some(&(first, other)) = first_use.get(&mac.value) {
-            let (one, other) = site.call(member, other);
-            let message = format!("{one} and {other} have the same MAC address {}", mac.value);
+        // What no card has is reported as such.
+        let macs = network.into_iter().flat_map(|network| network.value.macs());
+        for (_, mac) in macs.filter(|(_, mac)| why_unusable(mac.value).is_none()) {
+            let Some(&(first, other)) = first_use.get(&mac.value) else {
+                first_use.insert(mac.value, (mac.span, member));
+                continue;
+            };
+            let (message, help) = if std::ptr::eq(member.host, other.host) {
+                let message = format!(
+                    "two links of {} have the same MAC address {}",
+                    member.host.label(),
+                    mac.value
+                );
+                (message, "write the address that is on the card or that `ip link` shows")
+            } else {
+                let (one, other) = site.call(member, other);
+                let message = format!("{one} and {other} have the same MAC address {}", mac.value);
+                (message, "write the address on the machine's label")
+            };
             report
-                .add(mac.span, message, "write the address on the machine's label")
+                .add(mac.span, message, help)
                 .label("used again here")
                 .also(first, "first used here");
-        } else {
-            first_use.insert(mac.value, (mac.span, member));
         }
     }
 }
@@ -86,7 +93,8 @@ static UNUSABLE_MAC: Check = Check::error(
 fn unusable_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
     for mac in site
         .hosts()
-        .filter_map(|host| host.host().network.as_ref()?.value.mac.as_ref())
+        .filter_map(|host| host.host().network.as_ref())
+        .flat_map(|network| network.value.macs().map(|(_, mac)| mac))
     {
         let Some(why) = why_unusable(mac.value) else {
             continue;

@@ -32,8 +32,8 @@ static GATEWAY_OUTSIDE_SUBNET: Check = Check::error(
     "F007",
     "gateway-outside-subnet",
     gateway_outside_subnet,
-    "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive. An IPv6 network's may be \
-     link-local (fe80::1): that is on every link.",
+    "A gateway outside the subnet cannot be reached, so the machines would have no way to the snap store or the archive, unless it is on the wire all \
+     the same, as with some providers: `on_link: true`. An IPv6 network's may be link-local (fe80::1): that is on every link.",
 )
 .example(
     &[Edit::Replace(
@@ -52,6 +52,7 @@ fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
         let why = match reserved(subnet.value, gateway.value) {
             Some(why) => format!("is {why}, which no router has"),
             None if subnet.value.contains(&gateway.value) || is_on_link(subnet.value, gateway.value) => continue,
+            None if is_outside_on_purpose(&network.value, gateway.value) => continue,
             None => format!("is not in the subnet {}", subnet.value),
         };
         let plain = gateway.value.to_canonical();
@@ -62,7 +63,13 @@ fn gateway_outside_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
                 .add(gateway.span, message, help)
                 .fix(gateway.span, scalar(&plain.to_string()))
         } else {
-            let help = format!("write the router's address in {}", subnet.value);
+            let mut help = format!("write the router's address in {}", subnet.value);
+            let is_usable = gateway.value.is_ipv4() && unreachable(gateway.value).is_none();
+            if is_usable && subnet.value.network().is_ipv4() && network.value.on_link.is_none() {
+                help += ", or `on_link: true` if it is on the same wire without one";
+            } else if subnet.value.network().is_ipv6() {
+                help += ", or its link-local one, fe80::…";
+            }
             report.add(gateway.span, message, help)
         };
         finding
@@ -77,6 +84,18 @@ fn is_on_link(subnet: IpNet, gateway: IpAddr) -> bool {
         IpAddr::V6(gateway) => subnet.network().is_ipv6() && gateway.is_unicast_link_local(),
         IpAddr::V4(_) => false,
     }
+}
+
+/// Whether it is said that the router is on the wire without being in the subnet. An IPv6 router has a link-local address
+/// for that, and Linux 4.15 knows no other way for IPv6.
+fn is_outside_on_purpose(network: &ClusterNetwork, gateway: IpAddr) -> bool {
+    let is_v4 = |subnet: &Spanned<IpNet>| subnet.value.network().is_ipv4();
+    let on_link = network.on_link.as_ref().is_some_and(|on_link| on_link.value) || network.unread.key("on_link");
+    let is_local = |gateway: IpAddr| matches!(gateway, IpAddr::V4(gateway) if gateway.is_link_local());
+    on_link
+        && gateway.is_ipv4()
+        && network.subnet.as_ref().is_some_and(is_v4)
+        && (unreachable(gateway).is_none() || is_local(gateway))
 }
 
 static UNUSABLE_SUBNET: Check = Check::error(
@@ -211,7 +230,7 @@ fn fan_underlay(site: &SiteView<'_>, report: &mut Report<'_>) {
         let overlay = network.value.overlay.as_ref();
         let is_fan = overlay.is_none_or(|overlay| overlay.value == Overlay::Fan)
             // A word that was reported may have been another than `fan`.
-            && (overlay.is_some() || !network.value.incomplete);
+            && (overlay.is_some() || !network.value.incomplete && network.value.bridge.is_none());
         let fits = matches!(subnet.value, IpNet::V4(net) if matches!(net.prefix_len(), 16 | 24));
         if is_fan && !fits {
             let finding = report.add(

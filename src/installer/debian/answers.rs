@@ -75,6 +75,10 @@ struct Network {
     address: String,
     netmask: String,
     gateway: String,
+    /// The gateway that netcfg does not take.
+    outside: String,
+    /// The VLAN on the card, or nothing.
+    vlan: String,
     nameservers: String,
     domain: String,
 }
@@ -247,10 +251,18 @@ fn network(cluster: &Cluster, host: &Host) -> Network {
         IpAddr::V4(address) => (address.to_string(), common.subnet.netmask().to_string()),
         IpAddr::V6(address) => (format!("{address}/{}", common.subnet.prefix_len()), String::new()),
     };
+    // netcfg asks for another one where a gateway is not in the subnet, and for none where it is told `none`.
+    let gateway = common.gateway.to_string();
+    let (gateway, outside) = match common.gateway_is_outside() {
+        true => ("none".to_owned(), gateway),
+        false => (gateway, String::new()),
+    };
     Network {
         address,
         netmask,
-        gateway: common.gateway.to_string(),
+        gateway,
+        outside,
+        vlan: host.wiring.vlan.map_or_else(String::new, |vlan| vlan.to_string()),
         nameservers: common
             .nameservers
             .iter()

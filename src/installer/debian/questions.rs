@@ -71,6 +71,7 @@ const QUESTIONS: &[(&str, &str, Kind)] = &[
     ("d-i", "netcfg/get_netmask", Text),
     ("d-i", "netcfg/hostname", Text),
     ("d-i", "netcfg/link_wait_timeout", Text),
+    ("d-i", "netcfg/vlan_id", Text),
     ("d-i", "partman-auto/disk", Text),
     ("d-i", "partman-auto/expert_recipe", Text),
     ("d-i", "partman-auto/method", Text),

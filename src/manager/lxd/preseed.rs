@@ -48,7 +48,7 @@ struct Profile<'a> {
 struct Devices<'a> {
     root: RootDevice<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    eth0: Option<Nic>,
+    eth0: Option<Nic<'a>>,
 }
 
 #[derive(Serialize)]
@@ -60,11 +60,22 @@ struct RootDevice<'a> {
 }
 
 #[derive(Serialize)]
-struct Nic {
+struct Nic<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     name: &'static str,
-    network: &'static str,
+    /// A network of LXD's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<&'static str>,
+    /// What it is plugged into, where that is none of LXD's networks.
+    #[serde(flatten)]
+    plugged: Option<Plugged<'a>>,
+}
+
+#[derive(Serialize)]
+struct Plugged<'a> {
+    nictype: &'static str,
+    parent: &'a str,
 }
 
 #[derive(Serialize)]
@@ -148,11 +159,7 @@ fn bootstrap<'a>(cluster: &'a Cluster, host: &'a Host) -> Bootstrap<'a> {
                     path: "/",
                     pool: &cluster.pools[0].name,
                 },
-                eth0: network.as_ref().map(|network| Nic {
-                    kind: "nic",
-                    name: "eth0",
-                    network: network.name,
-                }),
+                eth0: nic(network.as_ref(), host),
             },
         }],
         networks: network.into_iter().collect(),
@@ -163,16 +170,37 @@ fn bootstrap<'a>(cluster: &'a Cluster, host: &'a Host) -> Bootstrap<'a> {
     }
 }
 
+/// What instances have unless their own profile says otherwise: LXD's network, or the bridge that each host has its address on.
+fn nic<'a>(network: Option<&LxdNetwork>, host: &'a Host) -> Option<Nic<'a>> {
+    let plugged = match (network, &host.wiring.bridge) {
+        (None, None) => return None,
+        (None, Some(bridge)) => Some(Plugged {
+            nictype: "bridged",
+            parent: bridge,
+        }),
+        (Some(_), _) => None,
+    };
+    Some(Nic {
+        kind: "nic",
+        name: "eth0",
+        network: network.map(|network| network.name),
+        plugged,
+    })
+}
+
 fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
     match cluster.network.overlay {
         // `auto` would be resolved on the bootstrap host alone and then hold for all; the subnet is known.
         Overlay::Fan => Some(LxdNetwork {
             name: "lxdfan0",
             kind: "bridge",
-            config: Config::from([
+            config: [
                 ("bridge.mode", "fan".to_owned()),
                 ("fan.underlay_subnet", cluster.network.subnet.to_string()),
-            ]),
+            ]
+            .into_iter()
+            .chain(fan_mtu(cluster).map(|mtu| ("bridge.mtu", mtu.to_string())))
+            .collect(),
         }),
         Overlay::Bridge => Some(LxdNetwork {
             name: "lxdbr0",
@@ -185,6 +213,13 @@ fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
         }),
         Overlay::None => None,
     }
+}
+
+/// What fits into the smallest packet of all hosts with VXLAN's 50 bytes around it. LXD takes 1450 by itself, which is
+/// for packets of 1500, and refuses more whatever the hosts carry.
+fn fan_mtu(cluster: &Cluster) -> Option<u32> {
+    let smallest = cluster.hosts.iter().filter_map(|host| host.wiring.mtu).min()?;
+    (smallest < 1500).then_some(smallest - 50)
 }
 
 /// What a pool's configuration has of its own on each member: every key that LXD would otherwise give a default which
@@ -244,7 +279,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Services, Volume};
+    use crate::model::{Admin, ClusterParts, Disk, FindBy, HostParts, Kernel, Network, Services, Volume, Wiring};
     use crate::target::bionic::BIONIC;
     use crate::target::lxd::Channel;
 
@@ -268,6 +303,7 @@ mod tests {
             reinstall: None,
             mac: format!("52:54:00:00:00:0{number}").parse().unwrap(),
             address: format!("10.0.0.{number}").parse().unwrap(),
+            wiring: Wiring::default(),
             os_slot: "os".to_owned(),
             disks: disks.collect(),
             volumes: vec![Volume {

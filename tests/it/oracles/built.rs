@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{lxseed, temp_dir};
 
 /// The sites whose output the oracles judge.
-pub(crate) const SITES: [&str; 2] = ["profiles", "tests/oracles/nasty"];
+pub(crate) const SITES: [&str; 3] = ["profiles", "tests/oracles/nasty", "tests/oracles/wired"];
 
 /// One built site; the tree goes with the value.
 pub(crate) struct Built {

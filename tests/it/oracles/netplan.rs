@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_yaml::{Mapping, Value};
 
-use super::built::{Host, build, built, hosts};
+use super::built::{Built, Host, build, built, hosts};
 use crate::support::{Run, temp_dir, tool};
 
 /// What netplan generates below `dir` from one NoCloud network-config.
@@ -48,12 +48,17 @@ fn text<'a>(value: Option<&'a Value>, what: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{what} is no text: {value:?}"))
 }
 
+/// The sites whose hosts have one card; `networks` looks at all others.
+fn one_card() -> [Built; 2] {
+    [build("profiles"), build("tests/oracles/nasty")]
+}
+
 #[test]
 fn netplan_makes_of_every_network_config_what_was_meant() {
     let Some(netplan) = tool("netplan-generate") else {
         return;
     };
-    let sites = built();
+    let sites = one_card();
     for host in hosts(&sites) {
         let dir = temp_dir();
         let run = generate(&netplan, dir.path(), &host.read("network-config")).expect_exit(0);
@@ -106,8 +111,8 @@ fn netplan_makes_of_every_network_config_what_was_meant() {
 /// hands a version 2 document through as it is.
 #[test]
 fn only_keys_of_netplan_0_36_are_used() {
-    const TOP: &[&str] = &["version", "renderer", "ethernets"];
-    const ETHERNET: &[&str] = &[
+    const TOP: &[&str] = &["version", "renderer", "ethernets", "bonds", "bridges", "vlans"];
+    const ANY: &[&str] = &[
         "accept-ra",
         "addresses",
         "dhcp-identifier",
@@ -116,16 +121,27 @@ fn only_keys_of_netplan_0_36_are_used() {
         "gateway4",
         "gateway6",
         "macaddress",
-        "match",
         "mtu",
         "nameservers",
         "optional",
         "renderer",
         "routes",
         "routing-policy",
-        "set-name",
-        "wakeonlan",
     ];
+    const ETHERNET: &[&str] = &["match", "set-name", "wakeonlan"];
+    const BOND: &[&str] = &["interfaces", "parameters"];
+    const BRIDGE: &[&str] = BOND;
+    const VLAN: &[&str] = &["id", "link"];
+    const BOND_PARAMETERS: &[&str] = &[
+        "mode",
+        "lacp-rate",
+        "mii-monitor-interval",
+        "min-links",
+        "transmit-hash-policy",
+        "primary",
+    ];
+    const BRIDGE_PARAMETERS: &[&str] = &["forward-delay", "stp"];
+    const ROUTE: &[&str] = &["from", "metric", "on-link", "scope", "table", "to", "type", "via"];
     const MATCH: &[&str] = &["driver", "macaddress", "name"];
     const NAMESERVERS: &[&str] = &["addresses", "search"];
     let within = |value: Option<&Value>, known: &[&str], what: &str| {
@@ -140,13 +156,29 @@ fn only_keys_of_netplan_0_36_are_used() {
         within(Some(&config), TOP, &host.name);
         // Any other version, or one in quotes, crashes 18.2 before there is a network.
         assert_eq!(config.get("version"), Some(&Value::from(2)), "{}", host.name);
-        for device in mapping(config.get("ethernets"), "ethernets").values() {
-            within(Some(device), ETHERNET, &host.name);
-            within(device.get("match"), MATCH, &host.name);
-            if device.get("nameservers").is_some() {
-                within(device.get("nameservers"), NAMESERVERS, &host.name);
+        let kinds = [
+            ("ethernets", ETHERNET, &[][..]),
+            ("bonds", BOND, BOND_PARAMETERS),
+            ("bridges", BRIDGE, BRIDGE_PARAMETERS),
+            ("vlans", VLAN, &[]),
+        ];
+        let devices = kinds.into_iter().flat_map(|(kind, own, parameters)| {
+            let devices = config.get(kind).and_then(Value::as_mapping).into_iter().flatten();
+            devices.map(move |(_, device)| (device, [ANY, own].concat(), parameters))
+        });
+        for (device, keys, parameters) in devices {
+            within(Some(device), &keys, &host.name);
+            for (key, known) in [
+                ("match", MATCH),
+                ("nameservers", NAMESERVERS),
+                ("parameters", parameters),
+            ] {
+                if device.get(key).is_some() {
+                    within(device.get(key), known, &host.name);
+                }
             }
             for route in device.get("routes").and_then(Value::as_sequence).into_iter().flatten() {
+                within(Some(route), ROUTE, &host.name);
                 assert_ne!(
                     route.get("to"),
                     Some(&Value::from("default")),
@@ -180,7 +212,7 @@ fn what_narrows_the_match_lies_beside_netplans_file() {
     let Some(netplan) = tool("netplan-generate") else {
         return;
     };
-    let sites = built();
+    let sites = one_card();
     for host in hosts(&sites) {
         let dir = temp_dir();
         generate(&netplan, dir.path(), &host.read("network-config")).expect_exit(0);
@@ -207,8 +239,9 @@ fn what_narrows_the_match_lies_beside_netplans_file() {
 /// Cards as the kernel and udev show them to bootcmd: name, hardware address, what udev notes.
 type Cards<'a> = &'a [(&'a str, &'a str, &'a str)];
 
-/// What bootcmd leaves of the file, and how often it has networkd start anew, where there are these cards.
-fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(String, usize)> {
+/// What bootcmd leaves below /etc/systemd/network of these files, and how often it has networkd start anew, where there are
+/// these cards.
+fn narrowed(words: &[String], cards: Cards<'_>, before: Option<&str>, files: &[&str]) -> Option<(Vec<String>, usize)> {
     let unshare = tool("unshare")?;
     let dir = temp_dir();
     let at = |name: &str| dir.path().join(name);
@@ -216,7 +249,13 @@ fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(Stri
     for (name, address, notes) in cards {
         let card = at("cards").join(name);
         fs::create_dir_all(&card).unwrap();
-        fs::write(card.join("address"), format!("{address}\n")).unwrap();
+        // A card in a bond shows the bond's address first.
+        let (shown, own) = address.split_once(' ').unwrap_or((address, ""));
+        fs::write(card.join("address"), format!("{shown}\n")).unwrap();
+        if !own.is_empty() {
+            fs::create_dir(card.join("bonding_slave")).unwrap();
+            fs::write(card.join("bonding_slave/perm_hwaddr"), format!("{own}\n")).unwrap();
+        }
         fs::write(card.join("notes"), notes).unwrap();
     }
     fs::create_dir(at("bin")).unwrap();
@@ -230,11 +269,11 @@ fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(Stri
         fs::write(at("bin").join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(at("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let file = at("etc/systemd/network/10-netplan-lan.network.d/lxseed.conf");
+    let place = |file: &str| at(&format!("etc/systemd/network/10-netplan-{file}.network.d/lxseed.conf"));
     fs::create_dir_all(at("etc")).unwrap();
-    if let Some(before) = before {
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, before).unwrap();
+    for file in files.iter().filter(|_| before.is_some()) {
+        fs::create_dir_all(place(file).parent().unwrap()).unwrap();
+        fs::write(place(file), before.unwrap_or_default()).unwrap();
     }
     Run::of(
         Command::new(unshare)
@@ -250,7 +289,7 @@ fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(Stri
             )
             .arg("dash")
             .arg(dir.path())
-            .args(narrowing(host)),
+            .args(words),
     )
     .expect_exit(0)
     .expect_stderr("");
@@ -259,7 +298,69 @@ fn narrowed(host: &Host, cards: Cards<'_>, before: Option<&str>) -> Option<(Stri
         restarts.lines().all(|line| line == "try-restart systemd-networkd"),
         "{restarts}"
     );
-    Some((fs::read_to_string(file).unwrap_or_default(), restarts.lines().count()))
+    let left = files
+        .iter()
+        .map(|file| fs::read_to_string(place(file)).unwrap_or_default());
+    Some((left.collect(), restarts.lines().count()))
+}
+
+/// A card in a bond is found by the address that is its own, and each entry gets the place of its own card.
+#[test]
+fn each_card_of_a_bond_is_narrowed_to_its_place() {
+    let sites = [build("tests/oracles/wired")];
+    let hosts = hosts(&sites);
+    let host = hosts.iter().find(|host| host.name == "node1").unwrap();
+    let words = narrowing(host);
+    let placed = |path: &str| format!("ID_NET_DRIVER=ixgbe\nID_PATH={path}\nID_PATH_TAG=x\n");
+    let (a, b) = ("52:54:00:12:34:56", "52:54:00:12:34:57");
+    let [left, right] = ["pci-0000:03:00.0", "pci-0000:03:00.1"].map(placed);
+    let text = |path: &str| format!("[Match]\nPath={path}\n");
+    let both = vec![text("pci-0000:03:00.0"), text("pci-0000:03:00.1")];
+    let enslaved = format!("{a} {b}");
+    let first = format!("{a} {a}");
+    for (what, cards, before, after) in [
+        (
+            "before there is a bond",
+            vec![("eno1", a, &*left), ("eno2", b, &*right)],
+            None,
+            (both.clone(), 1),
+        ),
+        (
+            "in the bond, whose address both show, and a VLAN and a bridge on it",
+            vec![
+                ("bond0", a, "ID_NET_DRIVER=bonding\n"),
+                ("br0", a, "ID_NET_DRIVER=bridge\n"),
+                ("eno1", &first, &left),
+                ("eno2", &enslaved, &right),
+                ("vlan12", a, "ID_NET_DRIVER=802.1Q VLAN Support\n"),
+            ],
+            None,
+            (both, 1),
+        ),
+        (
+            "a card in another place than before",
+            vec![("eno1", a, &*right)],
+            Some("[Match]\nPath=pci-0000:03:00.0\n"),
+            (vec![text("pci-0000:03:00.1"), text("pci-0000:03:00.0")], 1),
+        ),
+        (
+            "a later boot, and one card is out",
+            vec![("eno1", &*first, &*left)],
+            Some("[Match]\nPath=pci-0000:03:00.0\n"),
+            (vec![text("pci-0000:03:00.0"); 2], 0),
+        ),
+        (
+            "a card without a place",
+            vec![("eno1", a, "")],
+            None,
+            (vec![String::new(); 2], 0),
+        ),
+    ] {
+        let Some(found) = narrowed(&words, &cards, before, &["link-a", "link-b"]) else {
+            return;
+        };
+        assert_eq!(found, after, "{what}");
+    }
 }
 
 /// A card that udev knows no place of would fit no more and have no network.
@@ -305,10 +406,10 @@ fn the_match_is_narrowed_once_and_for_a_card_with_a_place() {
         ("no card of this address", &[other], None, ("", 0)),
         ("no card at all", &[], None, ("", 0)),
     ] {
-        let Some((file, restarts)) = narrowed(host, cards, before) else {
+        let Some((files, restarts)) = narrowed(&narrowing(host), cards, before, &["lan"]) else {
             return;
         };
-        assert_eq!((&*file, restarts), after, "{what}");
+        assert_eq!((&*files[0], restarts), after, "{what}");
     }
 }
 

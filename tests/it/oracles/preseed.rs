@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::built::{Host, built, hosts};
+use super::built::{Host, build, built, hosts};
 use crate::support::{Run, temp_dir, tool};
 
 /// Every answer by its question, continuation lines joined as the installer joins them.
@@ -92,7 +92,7 @@ KERNEL='hwe'
 fn script(host: &Host) -> Vec<u8> {
     let command = answers(host)["preseed/early_command"].clone();
     let printf = command
-        .split_once("; ")
+        .split_once("umask 077; ")
         .and_then(|(_, rest)| rest.split_once(" >/var/run/lxseed-installer"))
         .unwrap()
         .0
@@ -100,6 +100,76 @@ fn script(host: &Host) -> Vec<u8> {
     let output = Command::new("sh").args(["-c", &printf]).output().unwrap();
     assert!(output.status.success(), "{}: {output:?}", host.name);
     output.stdout
+}
+
+/// One card of a bond, with the VLAN's tag; and no gateway for netcfg where it would ask for another one.
+#[test]
+fn the_installer_is_on_one_card() {
+    let sites = built();
+    let mut seen = 0;
+    for host in hosts(&sites) {
+        let answers = answers(&host);
+        let answer = |question: &str| answers.get(question).map(String::as_str);
+        let text = String::from_utf8(script(&host)).unwrap();
+        let in_cluster = host.cluster.file_name().unwrap().to_str().unwrap();
+        let (vlan, gateway, mac) = match (in_cluster, &*host.name) {
+            ("bonded", "node1") => (Some("12"), "10.12.0.1", "52:54:00:12:34:56"),
+            ("bonded", "node2") => (Some("12"), "10.12.0.1", "52:54:00:aa:12:02"),
+            ("outside", "edge1") => (None, "none", "52:54:00:aa:05:01"),
+            _ => {
+                assert!(answer("netcfg/vlan_id").is_none() && answer("netcfg/get_gateway") != Some("none"));
+                continue;
+            }
+        };
+        seen += 1;
+        assert_eq!(answer("netcfg/vlan_id"), vlan, "{}", host.name);
+        assert_eq!(answer("netcfg/get_gateway"), Some(gateway), "{}", host.name);
+        assert!(
+            text.contains(&format!("\nMAC='{mac}'\n")) || text.contains(&format!("\nMAC={mac}\n")),
+            "{text}"
+        );
+    }
+    assert_eq!(seen, 3);
+}
+
+/// netcfg takes no gateway outside the subnet. Its routes come once it has set the address, and only then.
+#[test]
+fn a_gateway_outside_the_subnet_gets_its_routes_in_the_installer() {
+    let Some(dash) = tool("dash") else { return };
+    let sites = [build("tests/oracles/wired")];
+    let hosts = hosts(&sites);
+    let host = hosts.iter().find(|host| host.name == "edge1").unwrap();
+    let command = answers(host)["preseed/early_command"].clone();
+    let (routes, _) = command.split_once(" & umask 077; ").unwrap();
+    let dir = temp_dir();
+    // What ends the loop is the end of the installer; here it is the stand-in for `sleep`, at the fourth round.
+    let stand_ins = "
+        cd \"$1\"
+        sleep() { echo round >>rounds; [ \"$(wc -l <rounds)\" -lt 5 ]; }
+        ip() {
+            case \"$*\" in
+            '-o addr show')
+                echo '1: lo    inet 127.0.0.1/8 scope host lo'
+                [ \"$(wc -l <rounds)\" -lt 3 ] || echo '2: eno1    inet 10.30.5.2/29 brd 10.30.5.7 scope global eno1'
+                ;;
+            'route show') cat table 2>/dev/null ;;
+            'route add default'*) echo default >table; echo \"$*\" >>asked ;;
+            *) echo \"$*\" >>asked ;;
+            esac
+        }
+    ";
+    Run::of(
+        Command::new(dash)
+            .arg("-c")
+            .arg(format!("{stand_ins}\n{routes}"))
+            .arg("dash")
+            .arg(dir.path()),
+    );
+    let asked = std::fs::read_to_string(dir.path().join("asked")).unwrap();
+    assert_eq!(
+        asked,
+        "route add 172.31.1.1 dev eno1\nroute add default via 172.31.1.1 dev eno1\n"
+    );
 }
 
 #[test]
