@@ -13,8 +13,10 @@ use super::rules::{
     EMPTY_FILE, FILES_DIFFER_BY_CASE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
     PRIVATE_KEY, SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
+use super::shared::Groups;
 use super::syntax;
 use super::types::{Cluster, Disks, Host};
+use crate::budget::MAX_SHARED_VALUES;
 use crate::finding::Findings;
 use crate::snap::SnapFile;
 use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span, YamlError};
@@ -35,6 +37,8 @@ pub(crate) struct ClusterFolder {
     pub(crate) hosts_incomplete: bool,
     /// The same for disks profiles.
     pub(crate) disks_incomplete: bool,
+    /// The stretches of cluster.yaml that its hosts share.
+    pub(crate) shared: Vec<Span>,
     /// YAML files in the folder that nothing reads.
     pub(crate) stray: Vec<FileId>,
 }
@@ -51,7 +55,7 @@ pub(crate) struct Profiles {
 }
 
 enum Lowered {
-    Cluster(Option<Box<Document<Cluster>>>),
+    Cluster(Option<Box<Document<Cluster>>>, Box<Groups>),
     /// The documents, and whether that is all there were.
     Disks(Vec<Document<Disks>>, bool),
     Hosts(Vec<Document<Host>>, bool),
@@ -204,27 +208,69 @@ fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources, findings: &mut Find
     }
     let sources = &*sources;
     differ_by_case(jobs.iter().map(|(_, _, file, _)| *file), sources, findings);
-    jobs.into_par_iter()
-        .map(|(folder, role, file, trouble)| {
-            let source = sources.file(file);
-            let mut findings = Findings::default();
-            let lowered = match trouble {
-                Some(trouble) => {
-                    leaks_around(&source.text, file, &mut findings);
-                    report_trouble(&trouble, &source.path, file, &mut findings);
-                    Lowered::Nothing
-                }
-                None => lower_file(&source.text, role, file, &mut findings),
-            };
-            LoweredFile {
-                folder,
-                role,
-                file,
-                lowered,
-                findings,
+    let mut hosts: HashMap<Utf8PathBuf, usize> = HashMap::new();
+    for (folder, _, file, _) in jobs.iter().filter(|(_, role, ..)| *role == Role::Host) {
+        let documents = sources.file(*file).text.lines().filter(|line| line.starts_with("---"));
+        *hosts.entry(folder.clone()).or_default() += documents.count() + 1;
+    }
+    let (clusters, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|(_, role, ..)| *role == Role::Cluster);
+    // What hosts share is known before they are read.
+    let mut lowered: Vec<LoweredFile> = clusters
+        .into_par_iter()
+        .map(|job| lower_job(job, sources, None))
+        .collect();
+    let mut groups: HashMap<Utf8PathBuf, &Groups> = HashMap::new();
+    for one in &mut lowered {
+        if let Lowered::Cluster(_, of_cluster) = &mut one.lowered {
+            let hosts = hosts.get(&one.folder).copied().unwrap_or_default();
+            if !of_cluster.fits(hosts) {
+                let message = format!("so much is not laid under each of {hosts} hosts");
+                let help =
+                    format!("all hosts together take at most {MAX_SHARED_VALUES} values from `defaults` and `models`");
+                one.findings.add(&YAML_BUDGET, of_cluster.span(), message, help);
             }
+        }
+    }
+    for one in &lowered {
+        if let Lowered::Cluster(_, of_cluster) = &one.lowered {
+            groups.insert(one.folder.clone(), of_cluster);
+        }
+    }
+    let others: Vec<LoweredFile> = others
+        .into_par_iter()
+        .map(|job| {
+            let groups = groups.get(&job.0).copied();
+            lower_job(job, sources, groups)
         })
-        .collect()
+        .collect();
+    lowered.extend(others);
+    lowered
+}
+
+/// A file that is read: the folder of its cluster, what it is for, and why it cannot be taken as text.
+type Job = (Utf8PathBuf, Role, FileId, Option<FileTrouble>);
+
+fn lower_job((folder, role, file, trouble): Job, sources: &Sources, groups: Option<&Groups>) -> LoweredFile {
+    let source = sources.file(file);
+    let mut findings = Findings::default();
+    let mut lowered = match trouble {
+        Some(trouble) => {
+            leaks_around(&source.text, file, &mut findings);
+            report_trouble(&trouble, &source.path, file, &mut findings);
+            Lowered::Nothing
+        }
+        None => lower_file(&source.text, role, file, groups, &mut findings),
+    };
+    if role == Role::Cluster && matches!(lowered, Lowered::Nothing) {
+        lowered = Lowered::Cluster(None, Box::new(Groups::of(None, file.start(), false)));
+    }
+    LoweredFile {
+        folder,
+        role,
+        file,
+        lowered,
+        findings,
+    }
 }
 
 /// Puts the documents into the folders of their clusters. `rooted` are the folders with a cluster.yaml.
@@ -256,7 +302,10 @@ fn assemble(
 impl ClusterFolder {
     fn take(&mut self, lowered: Lowered, role: Role) {
         match lowered {
-            Lowered::Cluster(document) => self.cluster = document.map(|document| *document),
+            Lowered::Cluster(document, groups) => {
+                self.cluster = document.map(|document| *document);
+                self.shared = groups.regions();
+            }
             Lowered::Hosts(documents, all) => {
                 self.hosts.extend(documents);
                 self.hosts_incomplete |= !all;
@@ -403,8 +452,8 @@ fn report_trouble(trouble: &FileTrouble, path: &Utf8Path, file: FileId, findings
     }
 }
 
-fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> Lowered {
-    let documents = match source::parse(text, file) {
+fn lower_file(text: &str, role: Role, file: FileId, groups: Option<&Groups>, findings: &mut Findings) -> Lowered {
+    let mut documents = match source::parse(text, file) {
         Ok(documents) => documents,
         Err(error) => {
             // A key that was pasted as it is makes no YAML of what is around it.
@@ -439,7 +488,10 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
                 let help = "give each cluster a folder of its own";
                 findings.add(&MANY_CLUSTERS, name_span(extra), message, help);
             }
-            Lowered::Cluster(lower_documents(first, "cluster", findings).pop().map(Box::new))
+            let cluster: Option<Document<Cluster>> = lower_documents(first, "cluster", findings).pop();
+            let is_whole = cluster.as_ref().is_some_and(|cluster| shared_is_whole(&cluster.value));
+            let groups = Groups::of(first.first(), file.start(), is_whole);
+            Lowered::Cluster(cluster.map(Box::new), Box::new(groups))
         }
         Role::Disks => {
             let lowered: Vec<_> = lower_documents(&documents, "disks", findings);
@@ -447,13 +499,27 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
             Lowered::Disks(lowered, all)
         }
         Role::Host => {
-            let lowered: Vec<_> = lower_documents(&documents, "host", findings);
+            if let Some(groups) = groups {
+                documents = documents.into_iter().map(|host| groups.under(host)).collect();
+            }
+            let mut of_hosts = Findings::default();
+            let lowered: Vec<_> = lower_documents(&documents, "host", &mut of_hosts);
             let all = lowered.len() == count;
+            // What is wrong with what hosts share was reported where it is written.
+            of_hosts.list.retain(|finding| finding.primary.span.file == file);
+            findings.append(of_hosts);
             Lowered::Hosts(lowered, all)
         }
     };
     name_leading_zeros(text, findings);
     lowered
+}
+
+/// Whether nothing about what hosts share was reported.
+fn shared_is_whole(cluster: &Cluster) -> bool {
+    !cluster.unread.any(&["defaults", "models"])
+        && cluster.models.as_ref().is_none_or(|models| models.value.is_whole())
+        && cluster.shared().all(|shared| !shared.incomplete)
 }
 
 /// Reports text that cannot be read as YAML, by its cause.

@@ -5,6 +5,7 @@
 
 mod copied;
 mod describe;
+mod holds;
 mod leaks;
 mod load;
 mod lower;
@@ -12,11 +13,14 @@ mod placeholders;
 mod rules;
 mod scalar;
 mod services;
+mod shared;
 mod syntax;
 mod types;
 mod wishes;
 
 pub(crate) use describe::{Describe, merged};
+pub(crate) use holds::holds;
+pub use holds::{Holding, Origin};
 pub(crate) use leaks::holds_private_key;
 pub(crate) use load::load;
 pub(crate) use load::{ClusterFolder, Document, Profiles};
@@ -27,4 +31,5 @@ pub(crate) use lower::{Named, Spanned, Unread, entries, unread};
 pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
 pub(crate) use services::Ntp;
+pub(crate) use shared::Shared;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};

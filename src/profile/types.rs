@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use super::services::{self, Ntp};
+use super::shared::Shared;
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
 use crate::source::{Kind, Node};
@@ -30,7 +31,7 @@ fn name() -> Value {
     )
 }
 
-fn label() -> Value {
+pub(super) fn label() -> Value {
     form(
         LABEL,
         "a name of at most 24 lower-case letters, digits, hyphens and underscores",
@@ -39,7 +40,7 @@ fn label() -> Value {
 }
 
 /// A mapping whose keys are labels.
-fn labelled() -> Value {
+pub(super) fn labelled() -> Value {
     json!({"propertyNames": label()})
 }
 
@@ -97,6 +98,11 @@ record! {
                 &["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
             )},
         }),
+        /// Keys of a host that all hosts of this cluster have unless they, or their models, say otherwise.
+        optional defaults: Shared,
+        /// The same for the hosts that name it: what is common to machines of one make. It goes before `defaults`, and what a
+        /// host writes itself goes before both.
+        optional models: Named<Shared> = labelled(),
         /// Warnings to silence: the rule's name and the reason.
         optional allow: Named<String>,
     }
@@ -414,7 +420,7 @@ record! {
 }
 
 /// A disk's name below /dev/disk/by-id or by-path: the bus, then what udev writes; no path, no partition.
-fn disk_link(buses: &str, example: &str) -> Value {
+pub(super) fn disk_link(buses: &str, example: &str) -> Value {
     form(
         &format!("^(?!.*-part[0-9]+$)({buses})-[A-Za-z0-9#+.:=@_-]{{1,197}}$"),
         "the name of a whole disk there, with its bus and without the folder",
@@ -426,7 +432,7 @@ fn disk_link(buses: &str, example: &str) -> Value {
 const BUSES: &str = "ata|cciss|ccw|ieee1394|memstick|mmc|nvme|scsi|usb|virtio|wwn";
 
 /// What those below by-path begin with.
-const PATHS: &str = "acpi|ap|ccw|ccwgroup|iucv|pci|platform|scm|virtio-pci|vmbus|xen";
+pub(super) const PATHS: &str = "acpi|ap|ccw|ccwgroup|iucv|pci|platform|scm|virtio-pci|vmbus|xen";
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
@@ -460,8 +466,10 @@ record! {
     pub(crate) struct Host {
         /// Host name and LXD member name.
         required name: String = name(),
-        /// The disks profile of its model.
-        required disks: String = label(),
+        /// The entry of `models` in cluster.yaml that this machine is one of.
+        optional model: String = label(),
+        /// The disks profile of these machines; written here, in the host's model, or in `defaults` of cluster.yaml.
+        shared disks: String = label(),
         /// How it is on the network.
         required network: HostNetwork,
         /// What is particular to this machine's disks.

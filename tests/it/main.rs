@@ -42,5 +42,6 @@ mod readme;
 mod reports;
 mod schema;
 mod secret;
+mod show;
 mod support;
 mod thousand;

@@ -16,6 +16,7 @@ mod disk_refs;
 mod disks;
 mod life;
 mod media;
+mod models;
 mod names;
 mod network;
 pub(super) mod offline;
@@ -49,7 +50,10 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
             volumes::CHECKS,
         ],
     ),
-    (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
+    (
+        Family::new('C', "The cluster"),
+        &[cluster::CHECKS, life::CHECKS, models::CHECKS],
+    ),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
     (Family::new('T', "Time and place"), &[services::CHECKS]),
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
