@@ -187,7 +187,8 @@ impl<'a> ClusterView<'a> {
         let of_hosts = self.folder.hosts.iter().map(|document| document.span.file);
         let of_disks = self.folder.disks.iter().map(|document| document.span.file);
         let stray = self.folder.stray.iter().copied();
-        of_cluster.chain(of_hosts).chain(of_disks).chain(stray)
+        let extras = self.folder.extras.iter().map(|extra| extra.file);
+        of_cluster.chain(of_hosts).chain(of_disks).chain(stray).chain(extras)
     }
 
     /// The names of its hosts.

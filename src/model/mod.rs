@@ -5,6 +5,7 @@
 
 mod scalar;
 mod site;
+mod system;
 
 pub use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
 pub use scalar::{ByteSize, Mac, Name};
@@ -13,3 +14,4 @@ pub use site::{
     Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, ModelError, Network, Pool,
     Retired, Services, Site, Volume,
 };
+pub use system::{CloudConfig, System, When};

@@ -9,6 +9,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::scalar::{ByteSize, Mac, Name};
+use super::system::System;
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
@@ -225,6 +226,8 @@ pub struct HostParts {
     pub disks: Vec<Disk>,
     /// Every volume.
     pub volumes: Vec<Volume>,
+    /// What its system has of its owner's own.
+    pub system: System,
 }
 
 /// A host whose disks and volumes fit together.

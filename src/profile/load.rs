@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use super::cloud_config::{self, Extra, HEADER};
 use super::copied::copied;
 use super::leaks::{leaks, leaks_around, overlap};
 use super::lower::{Lower, Spanned, WHOLE_NUMBER, Where, did_you_mean, quoted};
@@ -16,7 +17,7 @@ use super::rules::{
 use super::shared::Groups;
 use super::syntax;
 use super::types::{Cluster, Disks, Host};
-use crate::budget::MAX_SHARED_VALUES;
+use crate::budget::{MAX_CLOUD_CONFIG_BYTES, MAX_SHARED_VALUES};
 use crate::finding::Findings;
 use crate::snap::SnapFile;
 use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span, YamlError};
@@ -39,6 +40,8 @@ pub(crate) struct ClusterFolder {
     pub(crate) disks_incomplete: bool,
     /// The stretches of cluster.yaml that its hosts share.
     pub(crate) shared: Vec<Span>,
+    /// Files that its hosts name.
+    pub(crate) extras: Vec<Extra>,
     /// YAML files in the folder that nothing reads.
     pub(crate) stray: Vec<FileId>,
 }
@@ -72,7 +75,7 @@ struct LoweredFile {
 }
 
 /// Lowers the profiles of a site. The findings are those about files and shape.
-pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
+pub(crate) fn load(site: &Utf8Path, mut layout: Layout) -> (Profiles, Findings) {
     let mut findings = Findings::default();
     let mut sources = Sources::default();
     if layout.missing {
@@ -102,8 +105,12 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         .filter(|file| file.role == Role::Cluster)
         .map(|file| file.folder.clone())
         .collect();
-    let lowered = lower_all(layout.files, &mut sources, &mut findings);
+    let lowered = lower_all(std::mem::take(&mut layout.files), &mut sources, &mut findings);
     let mut folders = assemble(lowered, &rooted, &mut findings);
+    for (path, folder) in &mut folders {
+        read_extras((site, &layout), path, folder, &mut sources, &mut findings);
+    }
+    passed_over(&folders, &stray, &sources, &mut findings);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
         let nearest = around.find(|folder| rooted.contains(*folder));
@@ -270,6 +277,92 @@ fn lower_job((folder, role, file, trouble): Job, sources: &Sources, groups: Opti
         file,
         lowered,
         findings,
+    }
+}
+
+/// Takes back what was said of files that turned out to be named by a host, or may be.
+fn passed_over(
+    folders: &BTreeMap<Utf8PathBuf, ClusterFolder>,
+    stray: &[FileId],
+    sources: &Sources,
+    findings: &mut Findings,
+) {
+    let extras: HashMap<&Utf8Path, FileId> = folders
+        .values()
+        .flat_map(|folder| &folder.extras)
+        .map(|extra| (extra.path.as_path(), extra.file))
+        .collect();
+    let is_unsure = |folder: &ClusterFolder| {
+        let shared = folder.cluster.iter().flat_map(|cluster| cluster.value.shared());
+        let mut unread = shared.map(|shared| shared.unread.key("cloud_config"));
+        let mut hosts = folder.hosts.iter();
+        unread.any(|unread| unread) || hosts.any(|host| host.value.unread.key("cloud_config"))
+    };
+    let unsure: Vec<&Utf8PathBuf> = folders
+        .iter()
+        .filter(|(_, folder)| is_unsure(folder))
+        .map(|(path, _)| path)
+        .collect();
+    findings.list.retain(|finding| {
+        let file = finding.primary.span.file;
+        let path = &sources.file(file).path;
+        let is_told_otherwise = extras.get(path.as_path()).is_some_and(|extra| *extra != file);
+        let may_be_named = stray.contains(&file) && unsure.iter().any(|folder| path.starts_with(folder));
+        !is_told_otherwise && !may_be_named
+    });
+}
+
+/// Reads the files that hosts of a cluster name, each once.
+fn read_extras(
+    (site, layout): (&Utf8Path, &Layout),
+    path: &Utf8Path,
+    folder: &mut ClusterFolder,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) {
+    let of_hosts = folder.hosts.iter().filter_map(|host| host.value.cloud_config.as_ref());
+    let shared = folder.cluster.iter().flat_map(|cluster| cluster.value.shared());
+    let shared = shared.filter_map(|shared| shared.cloud_config.as_ref());
+    let named = of_hosts.chain(shared).filter_map(|config| config.value.file.as_ref());
+    let paths: BTreeSet<Utf8PathBuf> = named.filter_map(|name| cloud_config::path(path, &name.value)).collect();
+    for path in paths.into_iter().filter(|path| layout.stray.contains(path)) {
+        let text = layout.text_of_stray(site, &path);
+        let (text, trouble) = match text {
+            Ok(text) if text.len() > MAX_CLOUD_CONFIG_BYTES => {
+                (String::new(), Some(FileTrouble::TooLarge(text.len() as u64)))
+            }
+            Ok(text) => (text, None),
+            Err(mut trouble) => (trouble.take_prefix(), Some(trouble)),
+        };
+        let file = sources.add(path.clone(), text);
+        let text = &sources.file(file).text;
+        let node = match trouble {
+            Some(FileTrouble::TooLarge(bytes)) => {
+                let message = format!(
+                    "{path} is too large: {bytes} bytes, and a `#cloud-config` has at most {MAX_CLOUD_CONFIG_BYTES}"
+                );
+                findings.add(
+                    &UNREADABLE,
+                    file.start(),
+                    message,
+                    "it is in each host's seed: bring large files by other means",
+                );
+                None
+            }
+            Some(trouble) => {
+                leaks_around(text, file, findings);
+                report_trouble(&trouble, &path, file, findings);
+                None
+            }
+            None if text.lines().next().map(str::trim_end) != Some(HEADER) => {
+                leaks_around(text, file, findings);
+                None
+            }
+            None => cloud_config::read(text, file, findings, |error, findings| {
+                not_yaml(error, text, file, findings)
+            }),
+        };
+        folder.extras.push(Extra { path, file, node });
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> Where<'a> {
         Self { above: None, name }
     }
 
-    fn below<'b>(&'b self, name: &'b str) -> Where<'b> {
+    pub(super) fn below<'b>(&'b self, name: &'b str) -> Where<'b> {
         Where {
             above: Some(self),
             name,

@@ -3,6 +3,7 @@
 //! A field is absent here when it is missing or when it was wrong and has been reported; nothing is guessed. What a
 //! profile *means*, and whether it is true, is not decided here but by [`crate::check`].
 
+mod cloud_config;
 mod copied;
 mod describe;
 mod holds;
@@ -18,6 +19,7 @@ mod syntax;
 mod types;
 mod wishes;
 
+pub(crate) use cloud_config::{CloudConfig, Extra, HEADER, path as path_of_extra};
 pub(crate) use describe::{Describe, merged};
 pub(crate) use holds::holds;
 pub use holds::{Holding, Origin};

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::cloud_config::CloudConfig;
 use super::describe::Describe;
 use super::lower::{Lower, Named, Spanned, Where, entries, record};
 use super::types::{Cluster, PATHS, Slot, disk_link, form, label, labelled};
@@ -20,6 +21,8 @@ record! {
         optional disks: String = label(),
         /// How slots are found, and guards, as far as they are the same on these machines.
         optional slots: SharedSlots = labelled(),
+        /// A `#cloud-config` of your own that is added to what lxseed writes. A host that names another has that one alone.
+        optional cloud_config: CloudConfig,
     }
 }
 
@@ -218,6 +221,8 @@ enum Level {
     Host,
     Slots,
     Slot,
+    /// It is taken as a whole.
+    Unit,
     Other,
 }
 
@@ -231,11 +236,14 @@ fn lay(over: &mut Vec<(Key, Node)>, under: &[(Key, Node)], level: Level) {
         }
         let level = match (level, key.name.as_deref()) {
             (Level::Host, Some("slots")) => Level::Slots,
+            (Level::Host, Some("cloud_config")) => Level::Unit,
             (Level::Slots, _) => Level::Slot,
             _ => Level::Other,
         };
         match over.iter_mut().find(|(own, _)| own.name == key.name) {
             None => over.push((key.clone(), value.clone())),
+            // A file and when its commands run belong together.
+            Some(_) if level == Level::Unit => {}
             Some((_, own)) => {
                 if let (Kind::Map(own), Kind::Map(under)) = (&mut own.kind, &value.kind) {
                     lay(own, under, level);

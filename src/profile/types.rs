@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use super::cloud_config::CloudConfig;
 use super::describe::{Describe, merged};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, record, wrong_type};
 use super::services::{self, Ntp};
 use super::shared::Shared;
 use crate::finding::Findings;
-use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
+use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay, When};
 use crate::source::{Kind, Node};
 use crate::target;
 use crate::target::lxd::Channel;
@@ -474,6 +475,9 @@ record! {
         required network: HostNetwork,
         /// What is particular to this machine's disks.
         optional slots: Named<Slot> = labelled(),
+        /// A `#cloud-config` of your own that is added to what lxseed writes: packages, files, commands. lxseed's own keys are
+        /// refused in it. A machine that is set up already takes it from a new seed alone.
+        optional cloud_config: CloudConfig,
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
         /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by
@@ -531,6 +535,7 @@ macro_rules! choice {
 choice!(Kernel, "`ga` (4.15) or `hwe` (5.4)");
 choice!(Driver, "one of zfs, btrfs, lvm, dir");
 choice!(Overlay, "one of fan, bridge, none");
+choice!(When, "`before` or `after` the first boot begins");
 
 impl FromText for String {
     const EXPECTED: &'static str = "one text";

@@ -16,7 +16,8 @@ const LOGINS: &str =
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
 const KEYBOARD: &str =
     "lxseed has no key for it: consoles have a US keyboard; the time zone is `timezone: …`, the language `locale: …`";
-const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu and LXD and nothing else; do the rest over SSH once the machines are up";
+const SOFTWARE: &str = "lxseed installs Ubuntu and LXD and nothing else; what else machines shall have is a `#cloud-config` of your own, `cloud_config: extra.yaml`";
+const EXTRA: &str = "it is `cloud_config: extra.yaml` on a host, or in `defaults` of cluster.yaml for all hosts";
 const CARDS: &str =
     "lxseed has no key for it: a host has one card with one fixed address, `network: {mac: …, address: …}`";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
@@ -115,12 +116,11 @@ const WISHES: &[(&[&str], &str)] = &[
             "write_files",
             "files",
             "user_data",
-            "cloud_config",
             "ansible",
-            "sysctl",
         ],
         SOFTWARE,
     ),
+    (&["cloud_config", "cloudinit", "cloud_init", "extra_user_data"], EXTRA),
     (
         &[
             "bond",

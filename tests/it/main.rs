@@ -15,6 +15,7 @@
 mod build;
 mod ci_recipes;
 mod cloud;
+mod cloud_config;
 mod dependencies;
 mod desk;
 mod edit;

@@ -8,6 +8,7 @@
 mod access;
 mod budget;
 mod certificates;
+pub(super) mod cloud_config;
 mod cluster;
 mod disk_ids;
 mod disk_names;
@@ -59,5 +60,6 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),
+    (Family::new('U', "Your own cloud-config"), &[cloud_config::CHECKS]),
     (Family::new('B', "Budgets"), &[budget::CHECKS]),
 ];

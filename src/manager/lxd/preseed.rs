@@ -275,6 +275,7 @@ mod tests {
                 kind,
                 slots: slots.iter().map(|slot| (*slot).to_owned()).collect(),
             }],
+            system: crate::model::System::default(),
         })
         .unwrap()
     }
