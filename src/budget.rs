@@ -12,6 +12,12 @@ pub(crate) const MAX_SITE_ENTRIES: usize = 200_000;
 /// Links of a site that are followed.
 pub(crate) const MAX_SITE_LINKS: usize = 10_000;
 
+/// Bytes of a `#cloud-config` that a host names. It is in the seed of each.
+pub(crate) const MAX_CLOUD_CONFIG_BYTES: usize = 64 << 10;
+
+/// Values that the hosts of a cluster take from what they share, counted once for each host. 10,000 hosts take 100 each.
+pub(crate) const MAX_SHARED_VALUES: usize = 1_000_000;
+
 /// Snaps of a site and their assertions. A cluster has three of each.
 pub(crate) const MAX_SNAP_FILES: usize = 2000;
 

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Explain a rule that check or verify reports
     Explain(ExplainArgs),
+    /// Show the whole of what holds for a host, and where each value comes from; no secret
+    Show(ShowArgs),
     /// Check profiles and write everything the machines need
     Build(BuildArgs),
     /// Show what a build would change in what was built, secrets left out; exit 3 if anything
@@ -151,6 +153,18 @@ pub(crate) struct ExplainArgs {
     /// Print the reference of all rules, in Markdown
     #[arg(long, conflicts_with_all = ["rules", "list"])]
     pub(crate) reference: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The host, as CLUSTER/HOST, or as its name where one cluster alone has it
+    pub(crate) host: String,
+    /// Folder with the profiles: a cluster.yaml each, hosts/ and disks/ beside it [default: profiles, here or in a folder
+    /// above]
+    pub(crate) site: Option<Utf8PathBuf>,
+    /// How to tell it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: StatusFormat,
 }
 
 #[derive(Debug, Args)]

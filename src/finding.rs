@@ -188,8 +188,8 @@ impl Findings {
 
     /// One finding for each place. Takes out what says the same of the same text again: a mistake in an anchored value
     /// is found wherever an alias uses it. What one text does to many hosts is said of the first, and the others are
-    /// counted.
-    pub(crate) fn dedupe(&mut self) {
+    /// counted; so is what is said of a text in the `shared` stretches, which many hosts take.
+    pub(crate) fn dedupe(&mut self, shared: &[Span]) {
         let mut seen: HashSet<(&str, Span, String)> = HashSet::new();
         let mut of_hosts: HashMap<(&str, Span), (usize, HashSet<String>)> = HashMap::new();
         let mut kept: Vec<Finding> = Vec::with_capacity(self.list.len());
@@ -199,7 +199,9 @@ impl Findings {
             if !seen.insert((finding.rule.code, written, finding.message.clone())) {
                 continue;
             }
-            if let Some(host) = finding.host.take() {
+            let is_shared = || shared.iter().any(|shared| written.is_within(*shared));
+            let of_host = finding.host.take();
+            if let Some(host) = of_host.or_else(|| is_shared().then(|| finding.message.clone())) {
                 let (_, others) = match of_hosts.entry((finding.rule.code, written)) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => {

@@ -1,14 +1,17 @@
 //! Profiles that passed every rule, turned into the model.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
-use super::rules::offline;
 use super::rules::release::kernel;
+use super::rules::{cloud_config, offline};
 use super::view::{ClusterView, HostView, SiteView, volume_slots};
 use super::wiring::{first_card, wiring};
 use crate::model::{
-    Admin, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network, Overlay,
-    Pool, Retired, Services, Site, Volume, VolumeKind,
+    Admin, ClientCertificate, CloudConfig, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network,
+    Overlay, Pool, Retired, Services, Site, System, Volume, VolumeKind, When,
 };
 use crate::profile::{self, ClusterNetwork, Desk, Spanned, TrustFor, entries};
 use crate::target::Release;
@@ -127,11 +130,14 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
                 })
             })
             .collect::<Result<_, ModelError>>()?,
-        hosts: view
-            .hosts
-            .iter()
-            .map(|view| host(view, network))
-            .collect::<Result<_, _>>()?,
+        hosts: {
+            // Many hosts have the same file.
+            let mut files = Files::default();
+            let hosts = view.hosts.iter();
+            hosts
+                .map(|one| host(one, network, system(site, view, one, &mut files)))
+                .collect::<Result<_, _>>()?
+        },
     })
 }
 
@@ -156,6 +162,26 @@ fn services(profile: &profile::Cluster) -> Services {
     }
 }
 
+/// Files of `cloud_config` that were taken, by name, and when their commands run.
+type Files = HashMap<(String, Option<When>), Option<Arc<CloudConfig>>>;
+
+fn system(site: &SiteView<'_>, cluster: &ClusterView<'_>, host: &HostView<'_>, files: &mut Files) -> System {
+    let config = host.host().cloud_config.as_ref();
+    let taken = config.map(|config| {
+        let file = config
+            .value
+            .file
+            .as_ref()
+            .map_or_else(String::new, |file| file.value.clone());
+        let when = config.value.runcmd.as_ref().map(|when| when.value);
+        let take = || cloud_config::taken(cluster, &config.value, site.sources);
+        files.entry((file, when)).or_insert_with(take).clone()
+    });
+    System {
+        cloud_config: taken.flatten(),
+    }
+}
+
 fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
     list.into_iter()
         .flat_map(|list| &list.value)
@@ -163,7 +189,7 @@ fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
         .collect()
 }
 
-fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError> {
+fn host(view: &HostView<'_>, common: &ClusterNetwork, system: System) -> Result<Host, ModelError> {
     let profile = view.host();
     let network = profile.network.present("network")?;
     let disks = view
@@ -215,5 +241,6 @@ fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError
         disks: disks.collect::<Result<_, ModelError>>()?,
         os_slot,
         volumes,
+        system,
     })
 }

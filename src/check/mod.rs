@@ -20,6 +20,7 @@ use crate::budget::MAX_FINDINGS;
 use crate::finding::{Family, Finding, Findings, Rule, Severity};
 use crate::model::{ModelError, Site};
 use crate::profile::{self, Profiles, SAMPLE, UNREADABLE};
+pub use crate::profile::{Holding, Origin};
 use crate::source::{self, Content, Layout, Sources, Span};
 pub use edits::check_with;
 pub use fixes::Fixed;
@@ -104,7 +105,7 @@ fn check_layout(site: &Utf8Path, layout: Layout, now: OffsetDateTime, samples: S
     }
     allow::apply(&view, &rules(), &mut findings);
     drop_patches_of_blocks(&mut findings, &profiles.sources);
-    arrange(&mut findings, &profiles.sources);
+    arrange(&mut findings, &profiles);
     Checked {
         verb: "check",
         profiles,
@@ -115,7 +116,8 @@ fn check_layout(site: &Utf8Path, layout: Layout, now: OffsetDateTime, samples: S
 }
 
 /// Brings findings into the order of a report, each said once.
-fn arrange(findings: &mut Findings, sources: &Sources) {
+fn arrange(findings: &mut Findings, profiles: &Profiles) {
+    let sources = &profiles.sources;
     // Two files may be wrong in the same way at the same time; the order a person reads in is file, line, code.
     findings.list.sort_by(|a, b| {
         let key = |finding: &'_ Finding| {
@@ -128,7 +130,12 @@ fn arrange(findings: &mut Findings, sources: &Sources) {
             .then_with(|| key(a).cmp(&key(b)))
             .then_with(|| a.message.cmp(&b.message))
     });
-    findings.dedupe();
+    let shared: Vec<Span> = profiles
+        .clusters
+        .iter()
+        .flat_map(|of| of.shared.iter().copied())
+        .collect();
+    findings.dedupe(&shared);
     cut(findings);
 }
 
@@ -179,7 +186,7 @@ impl Checked {
         self.verb = "verify";
         self.findings.list = found.list;
         self.findings.masked.extend(found.masked);
-        arrange(&mut self.findings, &self.profiles.sources);
+        arrange(&mut self.findings, &self.profiles);
         self
     }
 
@@ -228,6 +235,12 @@ impl Checked {
     pub fn size(&self) -> (usize, usize) {
         let clusters = &self.profiles.clusters;
         (clusters.len(), clusters.iter().map(|cluster| cluster.hosts.len()).sum())
+    }
+
+    /// The whole of what holds for a host of a site without errors; none if there is no such host.
+    #[must_use]
+    pub fn holds(&self, cluster: &str, host: &str) -> Option<Vec<Holding>> {
+        profile::holds(&self.profiles, cluster, host)
     }
 
     /// The site as the renderer takes it.

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use crate::model::{ByteSize, FindBy};
 use crate::profile::{
-    Cluster, ClusterFolder, Disks, Document, Host, Named, Profiles, Slot, Spanned, Unread, Volume, entries, quoted,
-    unread,
+    Cluster, ClusterFolder, Disks, Document, Host, Named, Profiles, Shared, Slot, Spanned, Unread, Volume, entries,
+    quoted, unread,
 };
 use crate::snap::SnapFile;
 use crate::source::{FileId, Sources, Span};
@@ -93,11 +93,13 @@ impl<'a> SiteView<'a> {
         self.clusters.iter().filter_map(ClusterView::profile)
     }
 
-    /// Every slot as it is written, in disks profiles and on hosts.
+    /// Every slot as it is written, in disks profiles, on hosts and among what they share.
     pub(super) fn written_slots(&self) -> impl Iterator<Item = &'a (Spanned<String>, Spanned<Slot>)> {
         let of_disks = self.disks().map(|disks| &disks.slots);
         let of_hosts = self.hosts().map(|host| &host.host().slots);
-        of_disks.chain(of_hosts).flat_map(|slots| entries(slots.as_ref()))
+        let shared = self.profiles().flat_map(Cluster::shared).flat_map(Shared::slots);
+        let own = of_disks.chain(of_hosts).flat_map(|slots| entries(slots.as_ref()));
+        own.chain(shared)
     }
 
     /// Every host of every cluster, with the cluster.
@@ -185,7 +187,8 @@ impl<'a> ClusterView<'a> {
         let of_hosts = self.folder.hosts.iter().map(|document| document.span.file);
         let of_disks = self.folder.disks.iter().map(|document| document.span.file);
         let stray = self.folder.stray.iter().copied();
-        of_cluster.chain(of_hosts).chain(of_disks).chain(stray)
+        let extras = self.folder.extras.iter().map(|extra| extra.file);
+        of_cluster.chain(of_hosts).chain(of_disks).chain(stray).chain(extras)
     }
 
     /// The names of its hosts.

@@ -28,6 +28,7 @@ mod rotate_host;
 mod schema;
 mod secret;
 mod selection;
+mod show;
 mod site;
 mod staleness;
 mod status;
@@ -131,6 +132,7 @@ pub(crate) fn run(cli: Cli, printer: &mut Printer) -> Result<Outcome, CommandErr
     match cli.command {
         Command::Check(args) => check::check(&args, printer),
         Command::Explain(args) => explain::explain(&args, printer),
+        Command::Show(args) => show::show(&args, printer),
         Command::Build(args) => build::build(&args, printer),
         Command::Diff(args) => diff::diff(&args, printer),
         Command::Bake(args) => bake::bake(&args, printer),

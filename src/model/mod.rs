@@ -9,6 +9,7 @@ mod links;
 mod proxy;
 mod scalar;
 mod site;
+mod system;
 
 pub use crate::target::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, Overlay, VolumeKind};
 pub use apt::{Apt, AptSource, MirrorUrl, Package};
@@ -24,3 +25,4 @@ pub use site::{
     Admin, BundledSnap, ClientCertificate, Cluster, ClusterParts, Disk, Host, HostParts, Keyboard, ModelError, Network,
     Pool, Retired, Services, Site, Volume,
 };
+pub use system::{CloudConfig, System, When};

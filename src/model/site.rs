@@ -12,6 +12,7 @@ use super::apt::Apt;
 use super::links::Wiring;
 use super::proxy::Proxy;
 use super::scalar::{ByteSize, Mac, Name};
+use super::system::System;
 use crate::target::Release;
 use crate::target::lxd::Channel;
 use crate::target::{Driver, FindBy, Kernel, Overlay, VolumeKind};
@@ -257,6 +258,8 @@ pub struct HostParts {
     pub disks: Vec<Disk>,
     /// Every volume.
     pub volumes: Vec<Volume>,
+    /// What its system has of its owner's own.
+    pub system: System,
 }
 
 /// A host whose disks and volumes fit together.

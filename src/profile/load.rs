@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
+use super::cloud_config::{self, Extra, HEADER};
 use super::copied::copied;
 use super::leaks::{leaks, leaks_around, overlap};
 use super::lower::{Lower, Spanned, WHOLE_NUMBER, Where, did_you_mean, quoted};
@@ -13,8 +14,10 @@ use super::rules::{
     EMPTY_FILE, FILES_DIFFER_BY_CASE, LINK_OUT_OF_SITE, MANY_CLUSTERS, NAME_OF_ANOTHER_FILE, NO_CLUSTER, NOT_UTF8,
     PRIVATE_KEY, SECRET_IN_SITE, STRAY_FILE, UNREADABLE, YAML_BUDGET, YAML_SYNTAX,
 };
+use super::shared::Groups;
 use super::syntax;
 use super::types::{Cluster, Disks, Host};
+use crate::budget::{MAX_CLOUD_CONFIG_BYTES, MAX_SHARED_VALUES};
 use crate::finding::Findings;
 use crate::snap::SnapFile;
 use crate::source::{self, FileId, FileTrouble, Kind, Layout, Node, ProfileFile, Role, Sources, Span, YamlError};
@@ -35,6 +38,10 @@ pub(crate) struct ClusterFolder {
     pub(crate) hosts_incomplete: bool,
     /// The same for disks profiles.
     pub(crate) disks_incomplete: bool,
+    /// The stretches of cluster.yaml that its hosts share.
+    pub(crate) shared: Vec<Span>,
+    /// Files that its hosts name.
+    pub(crate) extras: Vec<Extra>,
     /// YAML files in the folder that nothing reads.
     pub(crate) stray: Vec<FileId>,
 }
@@ -51,7 +58,7 @@ pub(crate) struct Profiles {
 }
 
 enum Lowered {
-    Cluster(Option<Box<Document<Cluster>>>),
+    Cluster(Option<Box<Document<Cluster>>>, Box<Groups>),
     /// The documents, and whether that is all there were.
     Disks(Vec<Document<Disks>>, bool),
     Hosts(Vec<Document<Host>>, bool),
@@ -68,7 +75,7 @@ struct LoweredFile {
 }
 
 /// Lowers the profiles of a site. The findings are those about files and shape.
-pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
+pub(crate) fn load(site: &Utf8Path, mut layout: Layout) -> (Profiles, Findings) {
     let mut findings = Findings::default();
     let mut sources = Sources::default();
     if layout.missing {
@@ -98,8 +105,12 @@ pub(crate) fn load(site: &Utf8Path, layout: Layout) -> (Profiles, Findings) {
         .filter(|file| file.role == Role::Cluster)
         .map(|file| file.folder.clone())
         .collect();
-    let lowered = lower_all(layout.files, &mut sources, &mut findings);
+    let lowered = lower_all(std::mem::take(&mut layout.files), &mut sources, &mut findings);
     let mut folders = assemble(lowered, &rooted, &mut findings);
+    for (path, folder) in &mut folders {
+        read_extras((site, &layout), path, folder, &mut sources, &mut findings);
+    }
+    passed_over(&folders, &stray, &sources, &mut findings);
     for file in stray {
         let mut around = sources.file(file).path.ancestors();
         let nearest = around.find(|folder| rooted.contains(*folder));
@@ -204,27 +215,155 @@ fn lower_all(files: Vec<ProfileFile>, sources: &mut Sources, findings: &mut Find
     }
     let sources = &*sources;
     differ_by_case(jobs.iter().map(|(_, _, file, _)| *file), sources, findings);
-    jobs.into_par_iter()
-        .map(|(folder, role, file, trouble)| {
-            let source = sources.file(file);
-            let mut findings = Findings::default();
-            let lowered = match trouble {
-                Some(trouble) => {
-                    leaks_around(&source.text, file, &mut findings);
-                    report_trouble(&trouble, &source.path, file, &mut findings);
-                    Lowered::Nothing
-                }
-                None => lower_file(&source.text, role, file, &mut findings),
-            };
-            LoweredFile {
-                folder,
-                role,
-                file,
-                lowered,
-                findings,
+    let mut hosts: HashMap<Utf8PathBuf, usize> = HashMap::new();
+    for (folder, _, file, _) in jobs.iter().filter(|(_, role, ..)| *role == Role::Host) {
+        let documents = sources.file(*file).text.lines().filter(|line| line.starts_with("---"));
+        *hosts.entry(folder.clone()).or_default() += documents.count() + 1;
+    }
+    let (clusters, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|(_, role, ..)| *role == Role::Cluster);
+    // What hosts share is known before they are read.
+    let mut lowered: Vec<LoweredFile> = clusters
+        .into_par_iter()
+        .map(|job| lower_job(job, sources, None))
+        .collect();
+    let mut groups: HashMap<Utf8PathBuf, &Groups> = HashMap::new();
+    for one in &mut lowered {
+        if let Lowered::Cluster(_, of_cluster) = &mut one.lowered {
+            let hosts = hosts.get(&one.folder).copied().unwrap_or_default();
+            if !of_cluster.fits(hosts) {
+                let message = format!("so much is not laid under each of {hosts} hosts");
+                let help =
+                    format!("all hosts together take at most {MAX_SHARED_VALUES} values from `defaults` and `models`");
+                one.findings.add(&YAML_BUDGET, of_cluster.span(), message, help);
             }
+        }
+    }
+    for one in &lowered {
+        if let Lowered::Cluster(_, of_cluster) = &one.lowered {
+            groups.insert(one.folder.clone(), of_cluster);
+        }
+    }
+    let others: Vec<LoweredFile> = others
+        .into_par_iter()
+        .map(|job| {
+            let groups = groups.get(&job.0).copied();
+            lower_job(job, sources, groups)
         })
-        .collect()
+        .collect();
+    lowered.extend(others);
+    lowered
+}
+
+/// A file that is read: the folder of its cluster, what it is for, and why it cannot be taken as text.
+type Job = (Utf8PathBuf, Role, FileId, Option<FileTrouble>);
+
+fn lower_job((folder, role, file, trouble): Job, sources: &Sources, groups: Option<&Groups>) -> LoweredFile {
+    let source = sources.file(file);
+    let mut findings = Findings::default();
+    let mut lowered = match trouble {
+        Some(trouble) => {
+            leaks_around(&source.text, file, &mut findings);
+            report_trouble(&trouble, &source.path, file, &mut findings);
+            Lowered::Nothing
+        }
+        None => lower_file(&source.text, role, file, groups, &mut findings),
+    };
+    if role == Role::Cluster && matches!(lowered, Lowered::Nothing) {
+        lowered = Lowered::Cluster(None, Box::new(Groups::of(None, file.start(), false)));
+    }
+    LoweredFile {
+        folder,
+        role,
+        file,
+        lowered,
+        findings,
+    }
+}
+
+/// Takes back what was said of files that turned out to be named by a host, or may be.
+fn passed_over(
+    folders: &BTreeMap<Utf8PathBuf, ClusterFolder>,
+    stray: &[FileId],
+    sources: &Sources,
+    findings: &mut Findings,
+) {
+    let extras: HashMap<&Utf8Path, FileId> = folders
+        .values()
+        .flat_map(|folder| &folder.extras)
+        .map(|extra| (extra.path.as_path(), extra.file))
+        .collect();
+    let is_unsure = |folder: &ClusterFolder| {
+        let shared = folder.cluster.iter().flat_map(|cluster| cluster.value.shared());
+        let mut unread = shared.map(|shared| shared.unread.key("cloud_config"));
+        let mut hosts = folder.hosts.iter();
+        unread.any(|unread| unread) || hosts.any(|host| host.value.unread.key("cloud_config"))
+    };
+    let unsure: Vec<&Utf8PathBuf> = folders
+        .iter()
+        .filter(|(_, folder)| is_unsure(folder))
+        .map(|(path, _)| path)
+        .collect();
+    findings.list.retain(|finding| {
+        let file = finding.primary.span.file;
+        let path = &sources.file(file).path;
+        let is_told_otherwise = extras.get(path.as_path()).is_some_and(|extra| *extra != file);
+        let may_be_named = stray.contains(&file) && unsure.iter().any(|folder| path.starts_with(folder));
+        !is_told_otherwise && !may_be_named
+    });
+}
+
+/// Reads the files that hosts of a cluster name, each once.
+fn read_extras(
+    (site, layout): (&Utf8Path, &Layout),
+    path: &Utf8Path,
+    folder: &mut ClusterFolder,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) {
+    let of_hosts = folder.hosts.iter().filter_map(|host| host.value.cloud_config.as_ref());
+    let shared = folder.cluster.iter().flat_map(|cluster| cluster.value.shared());
+    let shared = shared.filter_map(|shared| shared.cloud_config.as_ref());
+    let named = of_hosts.chain(shared).filter_map(|config| config.value.file.as_ref());
+    let paths: BTreeSet<Utf8PathBuf> = named.filter_map(|name| cloud_config::path(path, &name.value)).collect();
+    for path in paths.into_iter().filter(|path| layout.stray.contains(path)) {
+        let text = layout.text_of_stray(site, &path);
+        let (text, trouble) = match text {
+            Ok(text) if text.len() > MAX_CLOUD_CONFIG_BYTES => {
+                (String::new(), Some(FileTrouble::TooLarge(text.len() as u64)))
+            }
+            Ok(text) => (text, None),
+            Err(mut trouble) => (trouble.take_prefix(), Some(trouble)),
+        };
+        let file = sources.add(path.clone(), text);
+        let text = &sources.file(file).text;
+        let node = match trouble {
+            Some(FileTrouble::TooLarge(bytes)) => {
+                let message = format!(
+                    "{path} is too large: {bytes} bytes, and a `#cloud-config` has at most {MAX_CLOUD_CONFIG_BYTES}"
+                );
+                findings.add(
+                    &UNREADABLE,
+                    file.start(),
+                    message,
+                    "it is in each host's seed: bring large files by other means",
+                );
+                None
+            }
+            Some(trouble) => {
+                leaks_around(text, file, findings);
+                report_trouble(&trouble, &path, file, findings);
+                None
+            }
+            None if text.lines().next().map(str::trim_end) != Some(HEADER) => {
+                leaks_around(text, file, findings);
+                None
+            }
+            None => cloud_config::read(text, file, findings, |error, findings| {
+                not_yaml(error, text, file, findings)
+            }),
+        };
+        folder.extras.push(Extra { path, file, node });
+    }
 }
 
 /// Puts the documents into the folders of their clusters. `rooted` are the folders with a cluster.yaml.
@@ -256,7 +395,10 @@ fn assemble(
 impl ClusterFolder {
     fn take(&mut self, lowered: Lowered, role: Role) {
         match lowered {
-            Lowered::Cluster(document) => self.cluster = document.map(|document| *document),
+            Lowered::Cluster(document, groups) => {
+                self.cluster = document.map(|document| *document);
+                self.shared = groups.regions();
+            }
             Lowered::Hosts(documents, all) => {
                 self.hosts.extend(documents);
                 self.hosts_incomplete |= !all;
@@ -403,8 +545,8 @@ fn report_trouble(trouble: &FileTrouble, path: &Utf8Path, file: FileId, findings
     }
 }
 
-fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> Lowered {
-    let documents = match source::parse(text, file) {
+fn lower_file(text: &str, role: Role, file: FileId, groups: Option<&Groups>, findings: &mut Findings) -> Lowered {
+    let mut documents = match source::parse(text, file) {
         Ok(documents) => documents,
         Err(error) => {
             // A key that was pasted as it is makes no YAML of what is around it.
@@ -439,7 +581,10 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
                 let help = "give each cluster a folder of its own";
                 findings.add(&MANY_CLUSTERS, name_span(extra), message, help);
             }
-            Lowered::Cluster(lower_documents(first, "cluster", findings).pop().map(Box::new))
+            let cluster: Option<Document<Cluster>> = lower_documents(first, "cluster", findings).pop();
+            let is_whole = cluster.as_ref().is_some_and(|cluster| shared_is_whole(&cluster.value));
+            let groups = Groups::of(first.first(), file.start(), is_whole);
+            Lowered::Cluster(cluster.map(Box::new), Box::new(groups))
         }
         Role::Disks => {
             let lowered: Vec<_> = lower_documents(&documents, "disks", findings);
@@ -447,13 +592,27 @@ fn lower_file(text: &str, role: Role, file: FileId, findings: &mut Findings) -> 
             Lowered::Disks(lowered, all)
         }
         Role::Host => {
-            let lowered: Vec<_> = lower_documents(&documents, "host", findings);
+            if let Some(groups) = groups {
+                documents = documents.into_iter().map(|host| groups.under(host)).collect();
+            }
+            let mut of_hosts = Findings::default();
+            let lowered: Vec<_> = lower_documents(&documents, "host", &mut of_hosts);
             let all = lowered.len() == count;
+            // What is wrong with what hosts share was reported where it is written.
+            of_hosts.list.retain(|finding| finding.primary.span.file == file);
+            findings.append(of_hosts);
             Lowered::Hosts(lowered, all)
         }
     };
     name_leading_zeros(text, findings);
     lowered
+}
+
+/// Whether nothing about what hosts share was reported.
+fn shared_is_whole(cluster: &Cluster) -> bool {
+    !cluster.unread.any(&["defaults", "models"])
+        && cluster.models.as_ref().is_none_or(|models| models.value.is_whole())
+        && cluster.shared().all(|shared| !shared.incomplete)
 }
 
 /// Reports text that cannot be read as YAML, by its cause.

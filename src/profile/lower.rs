@@ -9,6 +9,7 @@ use super::leaks::{holds_login, holds_private_key, names_a_password};
 use super::placeholders::is_unfilled;
 use super::rules::{DUPLICATE_KEY, INVALID_VALUE, MISSING_KEY, PLACEHOLDER, UNKNOWN_KEY, WRONG_TYPE};
 use super::scalar::scalar;
+use super::shared::of_one_machine;
 use super::wishes::{self, Answer};
 use crate::finding::{Finding, Findings};
 use crate::source::{Key, Kind, Node, Span};
@@ -47,6 +48,19 @@ impl<T> Named<T> {
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&(Spanned<String>, Spanned<T>)> {
         self.entries.iter().find(|(key, _)| key.value == name)
+    }
+
+    /// The same names with other values.
+    pub(super) fn map<U>(self, of: impl Fn(T) -> U) -> Named<U> {
+        let entries = self.entries.into_iter().map(|(name, Spanned { value, span })| {
+            let value = of(value);
+            (name, Spanned { value, span })
+        });
+        Named {
+            entries: entries.collect(),
+            unread: self.unread,
+            nameless: self.nameless,
+        }
     }
 
     /// All entries, in the order written.
@@ -105,7 +119,7 @@ impl<'a> Where<'a> {
         Self { above: None, name }
     }
 
-    fn below<'b>(&'b self, name: &'b str) -> Where<'b> {
+    pub(super) fn below<'b>(&'b self, name: &'b str) -> Where<'b> {
         Where {
             above: Some(self),
             name,
@@ -115,6 +129,17 @@ impl<'a> Where<'a> {
     /// The key itself.
     pub(super) fn name(&self) -> &'a str {
         self.name
+    }
+
+    /// Whether it is among what hosts share.
+    fn is_shared(&self) -> bool {
+        let mut at = Some(self);
+        std::iter::from_fn(|| {
+            let here = at?;
+            at = here.above;
+            Some(here)
+        })
+        .any(|here| ["defaults", "models"].contains(&here.name) && here.above.is_some_and(|top| top.above.is_none()))
     }
 
     /// The key that it is below.
@@ -460,8 +485,16 @@ pub(super) type FieldSpec = (&'static str, Presence);
 pub(crate) enum Presence {
     Required,
     Optional,
+    /// It must be there, on the host itself or among what hosts share, which is laid under it.
+    Shared,
     /// Optional, and the key suggested where a bare value is given in place of the mapping.
     Usual,
+}
+
+impl Presence {
+    fn is_required(self) -> bool {
+        matches!(self, Self::Required | Self::Shared)
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -526,7 +559,7 @@ impl<'a> Fields<'a> {
         unread.extend(
             absent
                 .iter()
-                .filter(|(_, presence)| is_open || *presence == Presence::Required)
+                .filter(|(_, presence)| is_open || presence.is_required())
                 .map(|(name, _)| *name),
         );
         Some(Self {
@@ -612,6 +645,10 @@ impl AskedKey<'_> {
         let slip = similar.filter(|similar| is_slip(name, similar));
         let similar = similar.filter(|_| !name.contains(':'));
         let slip = slip.filter(|_| !name.contains(':'));
+        if let Some(instead) = of_one_machine(name).filter(|_| where_.is_shared()) {
+            unknown_key(where_, key, instead.to_owned(), findings).label("not shared");
+            return Asked::Wish;
+        }
         let answer = wishes::answer(name, |name| absent.iter().any(|(absent, _)| *absent == name));
         match (slip, answer, similar) {
             (Some(meant), ..) => {
@@ -653,7 +690,7 @@ impl AskedKey<'_> {
 }
 
 fn required<'a>(specs: &'a [FieldSpec]) -> impl Iterator<Item = &'static str> + 'a {
-    let required = specs.iter().filter(|(_, presence)| *presence == Presence::Required);
+    let required = specs.iter().filter(|(_, presence)| presence.is_required());
     required.map(|(name, _)| *name)
 }
 
@@ -805,6 +842,7 @@ macro_rules! record {
         }
     };
     (@presence required) => { $crate::profile::lower::Presence::Required };
+    (@presence shared) => { $crate::profile::lower::Presence::Shared };
     (@presence optional) => { $crate::profile::lower::Presence::Optional };
     (@presence usual) => { $crate::profile::lower::Presence::Usual };
     (@limits) => { serde_json::Value::Null };

@@ -6,13 +6,15 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::apt::Apt;
+use super::cloud_config::CloudConfig;
 use super::describe::{Describe, merged};
 use super::links::{self, Bond, Route};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, entries, record, wrong_type};
 use super::proxy::Proxy;
 use super::services::{self, Keyboard, Ntp};
+use super::shared::Shared;
 use crate::finding::Findings;
-use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay};
+use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay, When};
 use crate::source::{Kind, Node};
 use crate::target;
 use crate::target::lxd::Channel;
@@ -33,7 +35,7 @@ fn name() -> Value {
     )
 }
 
-fn label() -> Value {
+pub(super) fn label() -> Value {
     form(
         LABEL,
         "a name of at most 24 lower-case letters, digits, hyphens and underscores",
@@ -42,7 +44,7 @@ fn label() -> Value {
 }
 
 /// A mapping whose keys are labels.
-fn labelled() -> Value {
+pub(super) fn labelled() -> Value {
     json!({"propertyNames": label()})
 }
 
@@ -111,6 +113,11 @@ record! {
                 &["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
             )},
         }),
+        /// Keys of a host that all hosts of this cluster have unless they, or their models, say otherwise.
+        optional defaults: Shared,
+        /// The same for the hosts that name it: what is common to machines of one make. It goes before `defaults`, and what a
+        /// host writes itself goes before both.
+        optional models: Named<Shared> = labelled(),
         /// Warnings to silence: the rule's name and the reason.
         optional allow: Named<String>,
     }
@@ -446,7 +453,7 @@ record! {
 }
 
 /// A disk's name below /dev/disk/by-id or by-path: the bus, then what udev writes; no path, no partition.
-fn disk_link(buses: &str, example: &str) -> Value {
+pub(super) fn disk_link(buses: &str, example: &str) -> Value {
     form(
         &format!("^(?!.*-part[0-9]+$)({buses})-[A-Za-z0-9#+.:=@_-]{{1,197}}$"),
         "the name of a whole disk there, with its bus and without the folder",
@@ -458,7 +465,7 @@ fn disk_link(buses: &str, example: &str) -> Value {
 const BUSES: &str = "ata|cciss|ccw|ieee1394|memstick|mmc|nvme|scsi|usb|virtio|wwn";
 
 /// What those below by-path begin with.
-const PATHS: &str = "acpi|ap|ccw|ccwgroup|iucv|pci|platform|scm|virtio-pci|vmbus|xen";
+pub(super) const PATHS: &str = "acpi|ap|ccw|ccwgroup|iucv|pci|platform|scm|virtio-pci|vmbus|xen";
 
 record! {
     /// One entry of `slots:`: one way to find the disk, and guards.
@@ -492,12 +499,17 @@ record! {
     pub(crate) struct Host {
         /// Host name and LXD member name.
         required name: String = name(),
-        /// The disks profile of its model.
-        required disks: String = label(),
+        /// The entry of `models` in cluster.yaml that this machine is one of.
+        optional model: String = label(),
+        /// The disks profile of these machines; written here, in the host's model, or in `defaults` of cluster.yaml.
+        shared disks: String = label(),
         /// How it is on the network.
         required network: HostNetwork,
         /// What is particular to this machine's disks.
         optional slots: Named<Slot> = labelled(),
+        /// A `#cloud-config` of your own that is added to what lxseed writes: packages, files, commands. lxseed's own keys are
+        /// refused in it. A machine that is set up already takes it from a new seed alone.
+        optional cloud_config: CloudConfig,
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
         /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by
@@ -574,6 +586,7 @@ pub(super) use choice;
 choice!(Kernel, "`ga` (4.15) or `hwe` (5.4)");
 choice!(Driver, "one of zfs, btrfs, lvm, dir");
 choice!(Overlay, "one of fan, bridge, none");
+choice!(When, "`before` or `after` the first boot begins");
 
 impl FromText for String {
     const EXPECTED: &'static str = "one text";

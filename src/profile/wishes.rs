@@ -16,7 +16,8 @@ const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
 const KEYBOARD: &str = "the consoles' keyboard is written as `keyboard: {layout: de}` in cluster.yaml";
-const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu, LXD and the packages of `apt: {packages: […]}` and nothing else; do the rest over SSH once the machines are up";
+const SOFTWARE: &str = "lxseed installs Ubuntu, LXD and the packages of `apt: {packages: […]}`; what else machines shall have is a `#cloud-config` of your own, `cloud_config: extra.yaml`";
+const EXTRA: &str = "it is `cloud_config: extra.yaml` on a host, or in `defaults` of cluster.yaml for all hosts";
 const CARDS: &str = "a host's card is `network: {mac: …, address: …}`; for a bond it has `links: {a: …, b: …}`, and `bond`, `vlan` and `bridge` are written below `network:` in cluster.yaml";
 const BELOW_NETWORK: &str = "it is written below `network:`, in cluster.yaml or where a host differs";
 const BELOW_NETWORK_OF_ALL: &str = "it is written below `network:` in cluster.yaml, for all hosts";
@@ -67,7 +68,13 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["certificates", "client_certificates", "trust"], "lxd_certificates"),
     (&["release", "distribution", "distro", "series"], "ubuntu"),
     (&["storage", "storage_pools"], "pools"),
-    (&["model", "hardware"], "disks"),
+    (&["hardware", "layout"], "disks"),
+    (&["default", "all", "common", "group_vars"], "defaults"),
+    (
+        &["host_models", "machine_models", "groups", "classes", "roles"],
+        "models",
+    ),
+    (&["machine", "type", "class", "role", "group"], "model"),
     (&["raid1", "md"], "mirror"),
     (&["zpool", "zfs"], "zfs_mirror"),
     (&["filesystem", "fs", "backend"], "driver"),
@@ -149,12 +156,11 @@ const WISHES: &[(&[&str], &str)] = &[
             "write_files",
             "files",
             "user_data",
-            "cloud_config",
             "ansible",
-            "sysctl",
         ],
         SOFTWARE,
     ),
+    (&["cloud_config", "cloudinit", "cloud_init", "extra_user_data"], EXTRA),
     (
         &[
             "ethernets",

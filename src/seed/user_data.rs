@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::first_boot::Bootcmd;
@@ -13,7 +14,7 @@ use super::network;
 use super::packages::has_packages;
 use super::write_files::WriteFile;
 use crate::hex;
-use crate::model::{AptSource, Cluster, Host, MirrorUrl, Services};
+use crate::model::{AptSource, CloudConfig, Cluster, Host, MirrorUrl, Services, When};
 use crate::trust::{SecretBytes, SshHostKey};
 use crate::yaml::{self, YamlError};
 
@@ -41,8 +42,19 @@ struct UserData<'a> {
     locale: Option<&'a str>,
     // Runs at every boot, before the modules that plant anything.
     bootcmd: [&'a [&'a str]; 3],
-    write_files: Vec<WriteFileEntry<'a>>,
-    runcmd: [[Cow<'a, str>; 3]; 1],
+    write_files: Vec<Entry<'a, WriteFileEntry<'a>>>,
+    runcmd: Vec<Entry<'a, [Cow<'a, str>; 3]>>,
+    // What is the administrator's own has no key that is lxseed's.
+    #[serde(flatten)]
+    own: Option<&'a Map<String, Value>>,
+}
+
+/// An item of a list that lxseed and the administrator's own `#cloud-config` share.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry<'a, T> {
+    Ours(T),
+    Own(&'a Value),
 }
 
 #[derive(Serialize)]
@@ -183,6 +195,7 @@ pub(super) fn user_data(
         }
     };
     let services = &cluster.services;
+    let own = host.system.cloud_config.as_deref();
     let again = if services.ntp.is_empty() { "" } else { ASK_AGAIN };
     let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
     let packages = if has_packages(services) { INSTALL } else { "" };
@@ -228,19 +241,33 @@ pub(super) fn user_data(
             .iter()
             .map(|file| {
                 let (encoding, content) = file.content.encoded();
-                WriteFileEntry {
+                Entry::Ours(WriteFileEntry {
                     path: &file.path,
                     owner: "root:root",
                     permissions: file.permissions,
                     encoding,
                     content,
-                }
+                })
             })
+            .chain(own.iter().flat_map(|own| &own.write_files).map(Entry::Own))
             .collect(),
-        runcmd: [["sh".into(), "-c".into(), start.into()]],
+        runcmd: commands(["sh".into(), "-c".into(), start.into()], own),
+        own: own.map(|own| &own.keys),
     };
     // The very first bytes decide whether cloud-init takes the file at all.
     yaml::to_string_below("#cloud-config\n", &document)
+}
+
+/// The command that starts the first boot, and the administrator's own before or behind it.
+fn commands<'a>(start: [Cow<'a, str>; 3], own: Option<&'a CloudConfig>) -> Vec<Entry<'a, [Cow<'a, str>; 3]>> {
+    let own_ones = |when: When| {
+        let own = own.filter(|own| own.when == when);
+        own.into_iter().flat_map(|own| &own.runcmd).map(Entry::Own)
+    };
+    let mut commands: Vec<_> = own_ones(When::Before).collect();
+    commands.push(Entry::Ours(start));
+    commands.extend(own_ones(When::After));
+    commands
 }
 
 #[derive(Serialize)]

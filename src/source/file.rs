@@ -61,6 +61,20 @@ impl Span {
         }
     }
 
+    /// Both stretches and what is between them, of one file.
+    pub(crate) fn reach(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+            ..self
+        }
+    }
+
+    /// Whether this stretch, as it is written, lies within another.
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        self.file == other.file && other.start <= self.start && self.end <= other.end
+    }
+
     /// The place between this stretch's first byte and what is before it.
     pub(crate) fn before(self) -> Self {
         Self {

@@ -53,6 +53,8 @@ pub(crate) struct Layout {
     /// YAML files at places nothing is read from, and files in hosts/ and disks/ that are called otherwise: most likely a
     /// mistake.
     pub(crate) stray: Vec<Utf8PathBuf>,
+    /// The bytes of stray files that are in memory.
+    memory: Vec<(Utf8PathBuf, Vec<u8>)>,
     /// Snaps and their assertions, sorted by path.
     pub(crate) snaps: Vec<SnapFile>,
     /// A secret file inside the site, which a profile folder must never hold.
@@ -252,6 +254,7 @@ pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> La
         let text = match content {
             Content::Bytes(bytes) if place.is_none() => {
                 layout.look_into(&path, &bytes[..bytes.len().min(BEGINNING)]);
+                layout.memory.push((path, bytes));
                 continue;
             }
             Content::Bytes(bytes) => decode(bytes),
@@ -272,6 +275,15 @@ pub(crate) fn site_of(site: &Utf8Path, files: Vec<(Utf8PathBuf, Content)>) -> La
 }
 
 impl Layout {
+    /// The text of a stray file that a profile names.
+    pub(crate) fn text_of_stray(&self, site: &Utf8Path, path: &Utf8Path) -> Result<String, FileTrouble> {
+        if let Some((_, bytes)) = self.memory.iter().find(|(known, _)| known == path) {
+            return decode(bytes.clone());
+        }
+        let real = site.as_std_path().canonicalize().unwrap_or_else(|_| site.into());
+        read_text(path, &real)
+    }
+
     /// The order must not depend on the file system's.
     fn sort(&mut self) {
         self.files.sort_by(|a, b| a.path.cmp(&b.path));

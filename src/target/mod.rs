@@ -4,6 +4,7 @@
 //! A release is a value. To add one, write its file and name it in [`ALL`]; a field that is missing does not compile.
 
 pub mod bionic;
+pub(crate) mod cloud_init;
 mod date;
 mod keyboards;
 mod locales;

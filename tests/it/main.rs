@@ -15,6 +15,7 @@
 mod build;
 mod ci_recipes;
 mod cloud;
+mod cloud_config;
 mod dependencies;
 mod desk;
 mod edit;
@@ -43,5 +44,6 @@ mod readme;
 mod reports;
 mod schema;
 mod secret;
+mod show;
 mod support;
 mod thousand;

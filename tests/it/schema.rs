@@ -63,12 +63,16 @@ fn document(kind: Kind) -> Value {
             // `formed` excludes a single host.
             "spares": ["node4"],
             "retired": {"node3": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
+            "defaults": {"disks": "model", "slots": {"d1": {"by_path": "pci-0000:00:17.0-ata-2", "min_size": "900GB", "max_size": "2TB"}},
+                "cloud_config": {"file": "extra.yaml", "runcmd": "after"}},
+            "models": {"rack-1u": {"disks": "model", "slots": {"d1": {"max_size": "1TB"}}}},
             "allow": {"one-member": "a test"},
         }),
         Kind::Host => json!({
-            "name": "node1", "disks": "model", "network": {"links": {"a": "52:54:00:12:34:56", "b": "52:54:00:12:34:57"}, "address": "192.168.10.11",
+            "name": "node1", "model": "rack-1u", "disks": "model", "network": {"links": {"a": "52:54:00:12:34:56", "b": "52:54:00:12:34:57"}, "address": "192.168.10.11",
                 "mtu": 1500, "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
             "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
+            "cloud_config": {"file": "extra.yaml", "runcmd": "before"},
         }),
         Kind::Disks => json!({
             "name": "model", "os": {"slot": "os"}, "volumes": {"data1": {"device": "d1"}},
@@ -87,6 +91,8 @@ fn check_with(kind: Kind, changed: &Value) -> Checked {
         };
         (path(each), Content::Bytes(text.into_bytes()))
     });
+    let extra = Content::Bytes(b"#cloud-config\nruncmd: [date]\n".to_vec());
+    let files = files.chain([("site/extra.yaml".into(), extra)]);
     check_files("site".into(), files.collect(), NOW)
 }
 

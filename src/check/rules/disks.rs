@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit;
-use crate::profile::{did_you_mean, quoted, scalar};
+use crate::profile::{Cluster, Spanned, did_you_mean, quoted, scalar};
 
 pub(super) static CHECKS: &[&Check] = &[&UNKNOWN_DISKS, &UNUSED_DISKS];
 
@@ -27,10 +27,12 @@ static UNKNOWN_DISKS: Check = Check::error(
 fn unknown_disks(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in site.clusters.iter().filter(|cluster| cluster.knows_disks()) {
         let known: Vec<_> = cluster.disks_names().collect();
-        for host in cluster.hosts.iter().filter(|host| host.disks.is_none()) {
-            let Some(name) = &host.host().disks else {
-                continue;
-            };
+        let of_hosts = cluster.hosts.iter().filter_map(|host| host.host().disks.as_ref());
+        let shared = cluster.profile().into_iter().flat_map(Cluster::shared);
+        let shared = shared.filter_map(|shared| shared.disks.as_ref());
+        let names: HashSet<&str> = known.iter().map(|name| name.value.as_str()).collect();
+        let is_known = |name: &Spanned<String>| names.contains(name.value.as_str());
+        for name in of_hosts.chain(shared).filter(|name| !is_known(name)) {
             let names = known.iter().map(|name| name.value.as_str());
             let similar = did_you_mean(&name.value, names.clone());
             let help = match similar {

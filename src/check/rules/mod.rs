@@ -10,6 +10,7 @@ mod apt;
 mod bonds;
 mod budget;
 mod certificates;
+pub(super) mod cloud_config;
 mod cluster;
 mod disk_ids;
 mod disk_names;
@@ -20,6 +21,7 @@ mod keyboard;
 mod life;
 mod links;
 mod media;
+mod models;
 mod names;
 mod network;
 pub(super) mod offline;
@@ -60,7 +62,10 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
             volumes::CHECKS,
         ],
     ),
-    (Family::new('C', "The cluster"), &[cluster::CHECKS, life::CHECKS]),
+    (
+        Family::new('C', "The cluster"),
+        &[cluster::CHECKS, life::CHECKS, models::CHECKS],
+    ),
     (Family::new('R', "Release and channel"), &[release::CHECKS]),
     (
         Family::new('T', "Time and place"),
@@ -70,5 +75,6 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),
+    (Family::new('X', "Your own cloud-config"), &[cloud_config::CHECKS]),
     (Family::new('B', "Budgets"), &[budget::CHECKS]),
 ];

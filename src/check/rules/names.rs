@@ -111,11 +111,14 @@ static INVALID_LABEL: Check = Check::error(
     &[],
 );
 
-/// Pools, disks profiles, volumes and slots.
+/// Pools, models, disks profiles, volumes and slots.
 fn labels<'a>(site: &SiteView<'a>) -> Vec<(&'static str, &'a Spanned<String>)> {
     let mut labels = Vec::new();
     for pools in site.profiles().map(|profile| profile.pools.as_ref()) {
         labels.extend(entries(pools).iter().map(|(name, _)| ("pool", name)));
+    }
+    for models in site.profiles().map(|profile| profile.models.as_ref()) {
+        labels.extend(entries(models).iter().map(|(name, _)| ("model", name)));
     }
     for disks in site.disks() {
         labels.extend(disks.name.iter().map(|name| ("disks profile", name)));

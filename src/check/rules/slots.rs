@@ -390,7 +390,7 @@ fn not_used(site: &SiteView<'_>, same: &[&Unused<'_>], report: &mut Report<'_>) 
     let volumes = first.disks.value.volumes.as_ref();
     let span = volumes.map_or(first.disks.span, |volumes| volumes.span);
     finding.also(span, "the volumes are made of other slots");
-    if let Some(second) = same.get(1) {
+    if let Some(second) = same.get(1).filter(|second| second.name.span != first.name.span) {
         finding.also(second.name.span, "on another host");
     }
     point_at_choice(site, first.host, finding);

@@ -311,6 +311,7 @@ mod tests {
                 kind,
                 slots: slots.iter().map(|slot| (*slot).to_owned()).collect(),
             }],
+            system: crate::model::System::default(),
         })
         .unwrap()
     }
