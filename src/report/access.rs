@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ssh_key::{HashAlg, PublicKey};
 
-use crate::model::{Admin, Cluster, Site};
+use crate::model::{Admin, AptSource, Cluster, Site};
 use crate::trust;
 
 /// Everybody who gets into a cluster, and every permission to erase a disk. Nothing in it is secret.
@@ -22,6 +22,9 @@ pub struct Access {
     console_password: bool,
     /// Client certificates that LXD trusts: whoever has the key of one is root on all members.
     lxd_certificates: Vec<Certificate>,
+    /// Sources of packages beside Ubuntu's own archive: who signs for one can run anything as root. Absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    apt_sources: Vec<String>,
     /// Disks that may be overwritten although they are not blank, by host and slot.
     wipe: Vec<Wipe>,
     /// Installations that an install medium may erase, by host.
@@ -97,6 +100,9 @@ impl Access {
             let until = expires.as_ref().map_or(String::new(), |day| format!(", until {day}"));
             line("lxd", format!("{name} {fingerprint}{until}"));
         }
+        for source in &self.apt_sources {
+            line("apt", source.clone());
+        }
         for Wipe { host, slot, disk } in &self.wipe {
             line("wipe", format!("{host} slot {slot}: disk {disk}"));
         }
@@ -114,6 +120,7 @@ fn of_cluster(cluster: &Cluster) -> Access {
         password_hash,
         lxd_certificates,
     } = &cluster.admin;
+    let apt = cluster.services.apt.iter().flat_map(|apt| &apt.sources);
     let wipes = cluster.hosts.iter().flat_map(|host| {
         host.disks.iter().filter_map(|disk| {
             Some(Wipe {
@@ -143,6 +150,7 @@ fn of_cluster(cluster: &Cluster) -> Access {
             .iter()
             .map(|certificate| of_certificate(&certificate.name, &certificate.pem))
             .collect(),
+        apt_sources: apt.map(|AptSource { source, .. }| source.clone()).collect(),
         wipe,
         reinstall,
     }

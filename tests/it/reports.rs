@@ -199,6 +199,11 @@ fn the_summary_tells_who_gets_in_and_what_may_be_erased() {
             "  user: ops\n",
             "  user: ops\n  password_hash: \"$6$abcdefgh$bp46WUxDu2cphMRE0PvVJlqas2imuSq186YS793XKfmqn9XUEL17HECskUTZInaNigNndLLYc7A6yWBmFEFn3/\"\n",
         )
+        .replace(
+            "cluster.yaml",
+            "admin:\n",
+            "apt: {sources: {backports: {source: \"deb http://archive.ubuntu.com/ubuntu bionic-backports main\"}}}\nadmin:\n",
+        )
         .replace("hosts/hosts.yaml", "{serial: WD-A100002}", "{serial: WD-A100002, wipe: WD-A100002/0a1b2c3d}")
         .replace("hosts/hosts.yaml", "name: node3\n", "name: node3\nreinstall: c4d8a1f0\n");
     let run = check(&site, &["--summary"]).expect_exit(0).expect_stderr("");
