@@ -341,6 +341,37 @@ def cut_after(desk, steps, *words):
     return told == steps
 
 
+def through(proxy):
+    """The edit that names a proxy, at which nobody listens."""
+    return ("cluster.yaml", "bootstrap: node1\n", 'bootstrap: node1\nproxy: {http: "http://%s:3128", no_proxy: [.lan]}\n' % proxy)
+
+
+@test
+def behind_a_proxy(stage):
+    """LXD has a proxy from before its cluster forms: members speak past it, also after a reboot; apply brings another one."""
+    b = stage.bench("two", speed=20, edits=[through("10.77.0.99")])
+    one, two = all_at_once(b)
+    desk = Desk(stage, b)
+
+    def expect(proxy):
+        for host in (one, two):
+            assert host.lxc("config", "get", "core.proxy_http").strip() == "http://%s:3128" % proxy, host.name
+            assert host.lxc("config", "get", "core.proxy_ignore_hosts").strip() == "10.77.0.11,10.77.0.12,.lan", host.name
+    expect("10.77.0.99")
+    for host in (one, two):
+        host.power_cut()
+    for host in (one, two):
+        host.boot()
+    b.expect_formed()
+    desk.until("both are back", ["online"] * 2)
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+    stage.build("two", [through("10.77.0.98")])
+    assert "core.proxy_http to http://10.77.0.98:3128" in desk.must(3, "plan", desk.site)
+    desk.must(0, "apply", desk.site)
+    expect("10.77.0.98")
+    assert "nothing to do" in desk.must(0, "plan", desk.site)
+
+
 @test
 def a_pool_more(stage):
     """data3 in the profile of a living three: it waits for every member's own guard, is made by apply although that is cut off after
