@@ -130,7 +130,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
         hosts: view
             .hosts
             .iter()
-            .map(|view| host(view, network))
+            .map(|view| host(view, profile, network))
             .collect::<Result<_, _>>()?,
     })
 }
@@ -151,7 +151,7 @@ fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
         .collect()
 }
 
-fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError> {
+fn host(view: &HostView<'_>, cluster: &profile::Cluster, common: &ClusterNetwork) -> Result<Host, ModelError> {
     let profile = view.host();
     let network = profile.network.present("network")?;
     let disks = view
@@ -191,7 +191,7 @@ fn host(view: &HostView<'_>, common: &ClusterNetwork) -> Result<Host, ModelError
             wipe: slot.wipe.map(|serial| serial.value.clone()),
         })
     });
-    let wiring = wiring(common, network)?;
+    let wiring = wiring(cluster, common, network)?;
     Host::new(HostParts {
         name: parsed(profile.name.present("name")?)?,
         generation: profile.generation.as_ref().map_or(1, |generation| generation.value),

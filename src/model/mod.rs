@@ -8,7 +8,7 @@ mod scalar;
 mod site;
 
 pub use crate::target::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, Overlay, VolumeKind};
-pub use links::{Bond, Link, Route, Wiring};
+pub use links::{Bond, Further, Link, Route, Wiring};
 pub(crate) use links::{LARGEST_MTU, SMALLEST_MTU};
 pub use scalar::{ByteSize, Mac, Name};
 pub(crate) use scalar::{FINGERPRINT_DIGITS, FOUNDING_DIGITS};

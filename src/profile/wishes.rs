@@ -10,7 +10,7 @@ pub(super) enum Answer {
 
 const PROXY: &str = "lxseed has no key for a proxy; for machines without a way out there is `lxd: {offline: …}`";
 const MIRROR: &str = "lxseed has no key for a mirror: packages come from Ubuntu's own archive";
-const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host; one that a DHCP server reserves can be written just so";
+const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host, since members know one another by them; one that a DHCP server reserves can be written just so, and `dhcp: true` is for `networks` alone";
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
@@ -19,6 +19,7 @@ const KEYBOARD: &str =
 const SOFTWARE: &str = "lxseed has no key for it: it installs Ubuntu and LXD and nothing else; do the rest over SSH once the machines are up";
 const CARDS: &str = "a host's card is `network: {mac: …, address: …}`; for a bond it has `links: {a: …, b: …}`, and `bond`, `vlan` and `bridge` are written below `network:` in cluster.yaml";
 const BELOW_NETWORK: &str = "it is written below `network:`, in cluster.yaml or where a host differs";
+const NETWORKS: &str = "further networks are `networks:` in cluster.yaml, and a host's addresses there are written below its `network:`; LXD's own are set with `lxc`";
 const BELOW_NETWORK_OF_ALL: &str = "it is written below `network:` in cluster.yaml, for all hosts";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
 const LAYOUT: &str = "lxseed has no key for it: the system takes the whole disk of `os: {slot: …}`, and each volume the whole disks of its slots";
@@ -145,6 +146,7 @@ const WISHES: &[(&[&str], &str)] = &[
         CARDS,
     ),
     (&["mtu", "routes"], BELOW_NETWORK),
+    (&["networks"], NETWORKS),
     (&["on_link", "bond", "vlan", "bridge"], BELOW_NETWORK_OF_ALL),
     (&["hosts", "nodes", "members", "servers", "machines"], HOSTS),
     (
@@ -166,7 +168,6 @@ const WISHES: &[(&[&str], &str)] = &[
     (
         &[
             "profiles",
-            "networks",
             "config",
             "projects",
             "images",

@@ -15,6 +15,7 @@ mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;
+mod further;
 mod life;
 mod links;
 mod media;
@@ -44,6 +45,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
             resolver::CHECKS,
             links::CHECKS,
             bonds::CHECKS,
+            further::CHECKS,
         ],
     ),
     (
