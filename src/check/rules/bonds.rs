@@ -322,7 +322,7 @@ static BOND_LINKS: Check = Check::error(
     "F030",
     "bond-links",
     bond_links,
-    "A bond is made of cards, each in it once, and `primary` is one of them. netplan stops at a card that is twice in a bond.",
+    "A bond is made of cards, each in it once, and `primary` is one of them. A name that is there twice most likely stands for another card.",
 )
 .example(
     &bonded("  overlay: fan\n  bond: {links: [a, b, a], mode: active-backup}\n"),
@@ -362,8 +362,8 @@ static BOND_PARAMETER: Check = Check::error(
     "F031",
     "bond-parameter-of-another-mode",
     bond_parameter,
-    "Linux refuses `lacp_rate` in any mode but 802.3ad, and `primary` in modes that use all cards at once; networkd then leaves the bond half set up. \
-     What a packet's card is chosen by means something in 802.3ad, balance-xor and balance-tlb alone.",
+    "Linux knows `lacp_rate` in 802.3ad alone, `primary` in the modes that use one card for one peer, and in 802.3ad, balance-xor and balance-tlb \
+     alone what a packet's card is chosen by. Elsewhere they are refused or mean nothing: another mode was in mind.",
 )
 .example(
     &bonded("  overlay: fan\n  bond: {links: [a, b], mode: 802.3ad, primary: a}\n"),

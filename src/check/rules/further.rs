@@ -186,10 +186,16 @@ static NETWORK_SUBNET: Check = Check::error(
     "A host that is in two networks with one range of addresses sends what is for one of them into the other.",
 )
 .example(
-    &also_in(
-        "networks: {storage: {subnet: 192.168.0.0/16, vlan: 20}}\npools:\n",
-        "address: 192.168.10.13, networks: {storage: 192.168.0.13}}",
-    ),
+    &[
+        Edit::Replace(
+            CLUSTER,
+            POOLS,
+            "networks: {storage: {subnet: 192.168.0.0/16, vlan: 20}}\npools:\n",
+        ),
+        Edit::Replace(HOSTS, "0.11}", "0.11, networks: {storage: 192.168.0.11}}"),
+        Edit::Replace(HOSTS, "0.12}", "0.12, networks: {storage: 192.168.0.12}}"),
+        Edit::Replace(HOSTS, "0.13}", "0.13, networks: {storage: 192.168.0.13}}"),
+    ],
     &also_in(STORAGE, LAST_TOO),
 );
 
