@@ -135,7 +135,7 @@ fn cluster(site: &SiteView<'_>, view: &ClusterView<'_>) -> Result<Cluster, Model
             let mut files = Files::default();
             let hosts = view.hosts.iter();
             hosts
-                .map(|one| host(one, network, system(site, view, one, &mut files)))
+                .map(|one| host(one, profile, network, system(site, view, one, &mut files)))
                 .collect::<Result<_, _>>()?
         },
     })
@@ -189,7 +189,12 @@ fn values<T: Clone>(list: Option<&Spanned<Vec<Spanned<T>>>>) -> Vec<T> {
         .collect()
 }
 
-fn host(view: &HostView<'_>, common: &ClusterNetwork, system: System) -> Result<Host, ModelError> {
+fn host(
+    view: &HostView<'_>,
+    cluster: &profile::Cluster,
+    common: &ClusterNetwork,
+    system: System,
+) -> Result<Host, ModelError> {
     let profile = view.host();
     let network = profile.network.present("network")?;
     let disks = view
@@ -229,7 +234,7 @@ fn host(view: &HostView<'_>, common: &ClusterNetwork, system: System) -> Result<
             wipe: slot.wipe.map(|serial| serial.value.clone()),
         })
     });
-    let wiring = wiring(common, network)?;
+    let wiring = wiring(cluster, common, network)?;
     Host::new(HostParts {
         name: parsed(profile.name.present("name")?)?,
         generation: profile.generation.as_ref().map_or(1, |generation| generation.value),

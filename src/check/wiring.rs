@@ -1,7 +1,11 @@
 //! What a host's network is, from what its cluster says for all and what it says itself.
 
-use crate::model::{self, Link, Mac, ModelError, Wiring};
-use crate::profile::{Bond, ClusterNetwork, HostNetwork, Route, Spanned, USUAL_INTERVAL};
+use ipnet::IpNet;
+
+use crate::model::{self, Further, Link, Mac, ModelError, Wiring};
+use crate::profile::{
+    Bond, Cluster, ClusterNetwork, FurtherNetwork, HostNetwork, Route, Spanned, USUAL_INTERVAL, entries,
+};
 
 /// The largest packet on the host's network, if anybody says it.
 pub(super) fn mtu<'a>(common: &'a ClusterNetwork, own: &'a HostNetwork) -> Option<&'a Spanned<u32>> {
@@ -15,7 +19,7 @@ pub(super) fn routes<'a>(common: &'a ClusterNetwork, own: &'a HostNetwork) -> &'
 }
 
 /// All of it that the renders take.
-pub(super) fn wiring(common: &ClusterNetwork, own: &HostNetwork) -> Result<Wiring, ModelError> {
+pub(super) fn wiring(cluster: &Cluster, common: &ClusterNetwork, own: &HostNetwork) -> Result<Wiring, ModelError> {
     let routes = routes(common, own).iter().map(|route| {
         let missing = || missing("a route's end");
         let Route {
@@ -41,6 +45,10 @@ pub(super) fn wiring(common: &ClusterNetwork, own: &HostNetwork) -> Result<Wirin
         bond: bond.transpose()?,
         vlan: common.vlan.as_ref().and_then(|vlan| u16::try_from(vlan.value).ok()),
         bridge: common.bridge.as_ref().map(|bridge| bridge.value.clone()),
+        further: entries(cluster.networks.as_ref())
+            .iter()
+            .map(|(name, network)| further(&name.value, &network.value, own))
+            .collect::<Result<_, ModelError>>()?,
     })
 }
 
@@ -48,16 +56,34 @@ fn missing(what: &str) -> ModelError {
     ModelError(format!("{what} is missing"))
 }
 
+fn further(name: &str, network: &FurtherNetwork, own: &HostNetwork) -> Result<Further, ModelError> {
+    let link = network.link.as_ref().map(|link| linked(&link.value, own));
+    let address = network.subnet.as_ref().map(|subnet| {
+        let addresses = own.networks.as_ref();
+        let address = addresses.and_then(|addresses| addresses.value.get(name));
+        let (_, address) = address.ok_or_else(|| missing(&format!("an address in {name}")))?;
+        IpNet::new(address.value, subnet.value.prefix_len()).map_err(|why| ModelError(why.to_string()))
+    });
+    Ok(Further {
+        link: link.transpose()?,
+        vlan: network.vlan.as_ref().and_then(|vlan| u16::try_from(vlan.value).ok()),
+        mtu: network.mtu.as_ref().map(|mtu| mtu.value),
+        address: address.transpose()?,
+    })
+}
+
+fn linked(name: &str, own: &HostNetwork) -> Result<Link, ModelError> {
+    let mac = own.macs().find(|(link, _)| *link == Some(name));
+    let (_, mac) = mac.ok_or_else(|| missing(&format!("link {name}")))?;
+    Ok(Link {
+        name: name.to_owned(),
+        mac: mac.value,
+    })
+}
+
 fn bonded(bond: &Bond, own: &HostNetwork) -> Result<model::Bond, ModelError> {
     let names = bond.links.iter().flat_map(|links| &links.value);
-    let links = names.map(|name| {
-        let mac = own.macs().find(|(link, _)| *link == Some(&name.value));
-        let (_, mac) = mac.ok_or_else(|| missing(&format!("link {}", name.value)))?;
-        Ok(Link {
-            name: name.value.clone(),
-            mac: mac.value,
-        })
-    });
+    let links = names.map(|name| linked(&name.value, own));
     let interval = bond.mii_monitor_interval.as_ref();
     Ok(model::Bond {
         links: links.collect::<Result<_, ModelError>>()?,
@@ -73,8 +99,14 @@ fn bonded(bond: &Bond, own: &HostNetwork) -> Result<model::Bond, ModelError> {
 /// the only one there is.
 pub(super) fn first_card(wiring: &Wiring, own: &HostNetwork) -> Result<Mac, ModelError> {
     let Some(bond) = &wiring.bond else {
-        let mac = own.macs().next().ok_or_else(|| missing("mac"))?;
-        return Ok(mac.1.value);
+        let further = |name: Option<&str>| {
+            wiring
+                .further
+                .iter()
+                .any(|further| name.is_some() && name == further.name())
+        };
+        let mac = own.macs().find(|(name, _)| !further(*name));
+        return Ok(mac.ok_or_else(|| missing("mac"))?.1.value);
     };
     let primary = bond.links.iter().find(|link| bond.primary.as_ref() == Some(&link.name));
     let link = primary.or(bond.links.first());

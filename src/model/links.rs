@@ -31,6 +31,9 @@ pub struct Wiring {
     /// The bridge that has its address, and that instances can be in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
+    /// What other networks the host is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Further>,
 }
 
 impl Wiring {
@@ -80,4 +83,25 @@ pub struct Link {
     pub name: String,
     /// Its hardware address.
     pub mac: Mac,
+}
+
+/// A network that the host is in besides its cluster's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Further {
+    /// The card that it is on, if that is one of its own.
+    pub link: Option<Link>,
+    /// Its VLAN there; untagged if there is none.
+    pub vlan: Option<u16>,
+    /// The largest packet on it.
+    pub mtu: Option<u32>,
+    /// The host's address with the subnet's prefix length; none if a DHCP server gives one.
+    pub address: Option<IpNet>,
+}
+
+impl Further {
+    /// The name of the card that it has for itself.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.link.as_ref().map(|link| link.name.as_str())
+    }
 }

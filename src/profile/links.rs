@@ -115,3 +115,19 @@ pub(crate) const USUAL_INTERVAL: u32 = 100;
 pub(crate) const SHORTEST_INTERVAL: u32 = 10;
 /// A member that is away for longer is offline to LXD, whose members are missed after twenty seconds.
 pub(crate) const LONGEST_INTERVAL: u32 = 10_000;
+
+record! {
+    /// One entry of `networks:` in cluster.yaml: a network that the hosts are in besides that of `network`.
+    pub(crate) struct FurtherNetwork {
+        /// The subnet that every host has an address in, by the network's name in its own `network.networks`.
+        optional subnet: IpNet,
+        /// Hosts are given their addresses there by a DHCP server, in place of `subnet`.
+        optional dhcp: bool = json!({"default": false}),
+        /// The number of its VLAN, on the card or bond that has the hosts' own network, or on `link`.
+        optional vlan: u32 = vlan(),
+        /// The card that it is on, by the name that each host gives it in `network.links`.
+        optional link: String = link(),
+        /// The largest packet in bytes; without `link` at most that of `network`, which it is unless said otherwise.
+        optional mtu: u32 = mtu(),
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) use describe::{Describe, merged};
 pub(crate) use holds::holds;
 pub use holds::{Holding, Origin};
 pub(crate) use leaks::holds_private_key;
-pub(crate) use links::{Bond, LONGEST_INTERVAL, Route, SHORTEST_INTERVAL, USUAL_INTERVAL};
+pub(crate) use links::{Bond, FurtherNetwork, LONGEST_INTERVAL, Route, SHORTEST_INTERVAL, USUAL_INTERVAL};
 pub(crate) use load::load;
 pub(crate) use load::{ClusterFolder, Document, Profiles};
 pub use lower::did_you_mean;

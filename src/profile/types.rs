@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::apt::Apt;
 use super::cloud_config::CloudConfig;
 use super::describe::{Describe, merged};
-use super::links::{self, Bond, Route};
+use super::links::{self, Bond, FurtherNetwork, Route};
 use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean, entries, record, wrong_type};
 use super::proxy::Proxy;
 use super::services::{self, Keyboard, Ntp};
@@ -64,6 +64,9 @@ record! {
         required bootstrap: Bootstrap,
         /// What all hosts of the cluster share.
         required network: ClusterNetwork,
+        /// Other networks that the hosts are in, such as one for storage. The cluster and its API stay on `network`. A machine that
+        /// is set up already takes them from a new seed alone.
+        optional networks: Named<FurtherNetwork> = labelled(),
         /// The storage pools that every member has.
         required pools: Named<Pool> = labelled(),
         /// Who may log in.
@@ -526,7 +529,7 @@ record! {
     pub(crate) struct HostNetwork {
         /// Hardware address of the interface, by which it is matched.
         optional mac: Mac,
-        /// Hardware addresses of several interfaces, by the names that `bond` calls them.
+        /// Hardware addresses of several interfaces, by the names that `bond` and `networks` call them.
         optional links: Named<Mac> = json!({"propertyNames": links::link(), "minProperties": 1}),
         /// The host's address; the prefix length is the subnet's.
         required address: IpAddr,
@@ -534,8 +537,9 @@ record! {
         optional mtu: u32 = links::mtu(),
         /// This host's routes, in place of its cluster's; `[]` for none.
         optional routes: Vec<Spanned<Route>>,
+        /// Its address in each of its cluster's `networks` that has a subnet.
+        optional networks: Named<IpAddr> = labelled(),
     }
-    = json!({"oneOf": [{"required": ["mac"]}, {"required": ["links"]}]})
 }
 
 impl HostNetwork {

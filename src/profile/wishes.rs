@@ -11,7 +11,7 @@ pub(super) enum Answer {
 const PROXY: &str = "a proxy is written as `proxy: {http: …, https: …, no_proxy: […]}` in cluster.yaml";
 const MIRROR: &str = "mirrors, further sources and packages are written as `apt: {mirror: …, sources: {…}, packages: […]}` in cluster.yaml";
 const KEY_ID: &str = "write the public key itself as `key: |`: no machine asks a key server";
-const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host; one that a DHCP server reserves can be written just so";
+const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host, since members know one another by them; one that a DHCP server reserves can be written just so, and `dhcp: true` is for `networks` alone";
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
@@ -20,6 +20,7 @@ const SOFTWARE: &str = "lxseed installs Ubuntu, LXD and the packages of `apt: {p
 const EXTRA: &str = "it is `cloud_config: extra.yaml` on a host, or in `defaults` of cluster.yaml for all hosts";
 const CARDS: &str = "a host's card is `network: {mac: …, address: …}`; for a bond it has `links: {a: …, b: …}`, and `bond`, `vlan` and `bridge` are written below `network:` in cluster.yaml";
 const BELOW_NETWORK: &str = "it is written below `network:`, in cluster.yaml or where a host differs";
+const NETWORKS: &str = "further networks are `networks:` in cluster.yaml, and a host's addresses there are written below its `network:`; LXD's own are set with `lxc`";
 const BELOW_NETWORK_OF_ALL: &str = "it is written below `network:` in cluster.yaml, for all hosts";
 const HOSTS: &str = "each host is a profile of its own, in hosts/ beside the cluster.yaml";
 const LAYOUT: &str = "lxseed has no key for it: the system takes the whole disk of `os: {slot: …}`, and each volume the whole disks of its slots";
@@ -174,6 +175,7 @@ const WISHES: &[(&[&str], &str)] = &[
         CARDS,
     ),
     (&["mtu", "routes"], BELOW_NETWORK),
+    (&["networks"], NETWORKS),
     (&["on_link", "bond", "vlan", "bridge"], BELOW_NETWORK_OF_ALL),
     (&["hosts", "nodes", "members", "servers", "machines"], HOSTS),
     (
@@ -195,7 +197,6 @@ const WISHES: &[(&[&str], &str)] = &[
     (
         &[
             "profiles",
-            "networks",
             "config",
             "projects",
             "images",

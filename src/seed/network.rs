@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::{Bond, Host, Network};
+use crate::model::{Bond, Further, Host, Link, Network, Wiring};
 use crate::yaml::{self, YamlError};
 
 /// The bare version 2 document. cloud-init before 22.2 crashes on a `network:` key around it, and netplan 0.36.1 of
@@ -153,6 +153,9 @@ impl Nameservers {
     }
 }
 
+/// What Ethernet carries where nobody says more.
+const USUAL_MTU: u32 = 1500;
+
 /// The one card's entry. A host that has one keeps this name whatever lies on the card.
 const CARD: &str = "lan";
 
@@ -167,10 +170,22 @@ fn entry(link: &str) -> String {
     format!("link-{link}")
 }
 
-/// What netplan calls the cards of a bond, and their hardware addresses.
+/// What netplan calls the host's cards, and their hardware addresses; none if there is but the one.
 pub(super) fn names_of_cards(host: &Host) -> Vec<(String, String)> {
-    let links = host.wiring.bond.iter().flat_map(|bond| &bond.links);
-    links.map(|link| (entry(&link.name), link.mac.to_string())).collect()
+    let Wiring { bond, further, .. } = &host.wiring;
+    let named = |link: &Link| (entry(&link.name), link.mac.to_string());
+    let mut names: Vec<(String, String)> = further
+        .iter()
+        .filter_map(|network| network.link.as_ref())
+        .map(named)
+        .collect();
+    names.sort();
+    names.dedup();
+    match bond {
+        None if names.is_empty() => names,
+        None => [vec![(CARD.to_owned(), host.mac.to_string())], names].concat(),
+        Some(bond) => bond.links.iter().map(named).chain(names).collect(),
+    }
 }
 
 fn card(mac: String) -> Device {
@@ -278,5 +293,52 @@ pub(super) fn network_config(network: &Network, host: &Host) -> Result<String, Y
     }
     let device = addressed(network, host, device);
     below(&mut config).insert(top, with_mtu(device));
+    for network in &wiring.further {
+        further(&mut config, wiring, network);
+    }
     yaml::to_string(&config)
+}
+
+/// A network besides that of the cluster: on a card of its own, in a VLAN, or in a VLAN on that card. No boot waits for it.
+fn further(config: &mut NetworkConfig, wiring: &Wiring, network: &Further) {
+    let with_address = |device: Device| Device {
+        optional: true,
+        dhcp4: Some(network.address.is_none()),
+        dhcp6: Some(false),
+        // The way out is that of the cluster's own network.
+        accept_ra: Some(false),
+        addresses: network.address.iter().map(ToString::to_string).collect(),
+        ..device
+    };
+    let (carrier, mtu) = match &network.link {
+        None => {
+            let carrier = if wiring.bond.is_some() { BOND } else { CARD };
+            (carrier.to_owned(), network.mtu.or(wiring.mtu))
+        }
+        Some(link) => {
+            let name = entry(&link.name);
+            let device = config.ethernets.entry(name.clone()).or_insert_with(|| Device {
+                optional: true,
+                accept_ra: Some(false),
+                ..card(link.mac.to_string())
+            });
+            // What is in it in VLANs needs as much room, and has no more than it says.
+            let on_it = wiring.further.iter().filter(|other| other.link == network.link);
+            let most = on_it.filter_map(|other| other.mtu).max();
+            device.mtu = most;
+            if network.vlan.is_none() {
+                *device = with_address(std::mem::take(device));
+            }
+            (name, network.mtu.or(most.map(|_| USUAL_MTU)))
+        }
+    };
+    if let Some(vlan) = network.vlan {
+        let device = Device {
+            id: Some(vlan),
+            link: Some(carrier),
+            mtu,
+            ..Device::default()
+        };
+        config.vlans.insert(format!("vlan{vlan}"), with_address(device));
+    }
 }

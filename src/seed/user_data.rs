@@ -184,9 +184,9 @@ pub(super) fn user_data(
     let admin = &cluster.admin;
     let mac = host.mac.to_string();
     let names = network::names_of_cards(host);
-    let cards: Vec<&str> = match host.wiring.bond {
-        None => vec!["sh", "-c", &bootcmd.card, "lxseed", &mac, network::ON_A_BUS],
-        Some(_) => {
+    let cards: Vec<&str> = match &*names {
+        [] => vec!["sh", "-c", &bootcmd.card, "lxseed", &mac, network::ON_A_BUS],
+        names => {
             let words = names.iter().flat_map(|(name, mac)| [name.as_str(), mac.as_str()]);
             ["sh", "-c", &bootcmd.cards, "lxseed"]
                 .into_iter()

@@ -37,6 +37,16 @@ struct Route {
     table: Option<u32>,
 }
 
+/// A network besides the cluster's own.
+#[derive(Clone, Debug)]
+struct Further {
+    /// On a card of its own.
+    own: bool,
+    tagged: bool,
+    dhcp: bool,
+    mtu: Option<u32>,
+}
+
 /// The network of a cluster of one host.
 #[derive(Clone, Debug)]
 struct Network {
@@ -49,6 +59,7 @@ struct Network {
     vlan: Option<u16>,
     bridge: Option<String>,
     overlay: Option<&'static str>,
+    further: Vec<Further>,
 }
 
 const NAMES: [&str; 3] = ["a", "nic-2", "z_3"];
@@ -81,6 +92,16 @@ fn bond() -> impl Strategy<Value = Bond> {
     })
 }
 
+fn further() -> impl Strategy<Value = Further> {
+    let mtu = prop::option::of(1280..=9216_u32);
+    (any::<bool>(), any::<bool>(), any::<bool>(), mtu).prop_map(|(own, tagged, dhcp, mtu)| Further {
+        own,
+        tagged: tagged || !own,
+        dhcp,
+        mtu: mtu.filter(|mtu| own || *mtu == 1280),
+    })
+}
+
 fn network() -> impl Strategy<Value = Network> {
     let mtu = || prop::option::of(1280..=9216_u32);
     let metric = || prop::option::of(0..=i32::MAX.unsigned_abs());
@@ -90,12 +111,13 @@ fn network() -> impl Strategy<Value = Network> {
     let routes = prop::collection::vec((1..=200_u8, any::<bool>(), metric(), table), 0..4);
     let layers = (
         prop::option::of(bond()),
-        prop::option::of(1..=4094_u16),
+        prop::option::of(1..3000_u16),
         prop::option::of("br[a-z0-9-]{0,13}"),
         prop::sample::select(vec![None, Some("fan"), Some("bridge"), Some("none")]),
+        prop::collection::vec(further(), 0..3),
     );
     (any::<bool>(), any::<bool>(), mtu(), mtu(), routes, layers).prop_map(
-        |(v6, outside, mtu, own_mtu, routes, (bond, vlan, bridge, overlay))| Network {
+        |(v6, outside, mtu, own_mtu, routes, (bond, vlan, bridge, overlay, further))| Network {
             v6,
             outside: outside && !v6,
             mtu,
@@ -123,6 +145,7 @@ fn network() -> impl Strategy<Value = Network> {
                 overlay => overlay,
             },
             bridge,
+            further,
         },
     )
 }
@@ -229,25 +252,80 @@ impl Network {
         text
     }
 
+    /// The entry with the address of a further network, its kind, and what it is on if it is a VLAN.
+    fn place(&self, at: usize) -> (&'static str, String, String) {
+        let card = format!("link-own{at}");
+        let carrier = if self.further[at].own {
+            card.clone()
+        } else {
+            self.below_vlan().to_owned()
+        };
+        match self.further[at].tagged {
+            true => ("vlans", format!("vlan{}", 3000 + at), carrier),
+            false => ("ethernets", card, carrier),
+        }
+    }
+
+    /// Every entry of theirs.
+    fn further_entries(&self) -> Vec<String> {
+        let all = (0..self.further.len()).flat_map(|at| [self.place(at).1, format!("link-own{at}")]);
+        all.collect()
+    }
+
+    /// The text of `networks:` in cluster.yaml, and what the host says for it.
+    fn networks(&self) -> (String, String, String) {
+        let (mut common, mut links, mut addresses) = (String::new(), String::new(), String::new());
+        for (at, further) in self.further.iter().enumerate() {
+            let kind = match further.dhcp {
+                true => "dhcp: true".to_owned(),
+                false => format!("subnet: 10.{}.0.0/24", 50 + at),
+            };
+            write!(common, "  far{at}: {{{kind}").unwrap();
+            if further.own {
+                write!(common, ", link: own{at}").unwrap();
+                write!(links, "own{at}: \"52:54:00:bb:00:0{at}\", ").unwrap();
+            }
+            if further.tagged {
+                write!(common, ", vlan: {}", 3000 + at).unwrap();
+            }
+            if let Some(mtu) = further.mtu {
+                write!(common, ", mtu: {mtu}").unwrap();
+            }
+            common += "}\n";
+            if !further.dhcp {
+                write!(addresses, "far{at}: 10.{}.0.11, ", 50 + at).unwrap();
+            }
+        }
+        if !common.is_empty() {
+            common.insert_str(0, "networks:\n");
+        }
+        if !addresses.is_empty() {
+            addresses = format!(", networks: {{{addresses}}}");
+        }
+        (common, links, addresses)
+    }
+
     /// The files of its site.
     fn site(&self) -> BTreeMap<Utf8PathBuf, Content> {
+        let (networks, own_links, addresses) = self.networks();
         let cluster = format!(
-            "name: lab\nubuntu: \"18.04\"\nbootstrap: node1\nnetwork:\n{}pools: {{data1: {{driver: btrfs}}}}\nadmin:\n  user: ops\n  \
+            "name: lab\nubuntu: \"18.04\"\nbootstrap: node1\nnetwork:\n{}{networks}pools: {{data1: {{driver: btrfs}}}}\nadmin:\n  user: ops\n  \
              ssh_authorized_keys: [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk\"]\n\
              allow: {{one-member: a test}}\n",
             self.common()
         );
         let cards = match &self.bond {
-            None => format!("mac: \"{}\"", MACS[0]),
+            None if own_links.is_empty() => format!("mac: \"{}\"", MACS[0]),
+            None => format!("mac: \"{}\", links: {{{own_links}}}", MACS[0]),
             Some(bond) => {
                 let links = NAMES.iter().zip(MACS).take(bond.links);
                 let links: Vec<String> = links.map(|(name, mac)| format!("{name}: \"{mac}\"")).collect();
-                format!("links: {{{}}}", links.join(", "))
+                format!("links: {{{own_links}{}}}", links.join(", "))
             }
         };
         let mtu = self.own_mtu.map_or(String::new(), |mtu| format!(", mtu: {mtu}"));
         let host = format!(
-            "name: node1\ndisks: model\nnetwork: {{{cards}, address: \"{}\"{mtu}}}\nslots: {{os: {{serial: WD-A100001}}, d1: {{serial: WD-A200001}}}}\n",
+            "name: node1\ndisks: model\nnetwork: {{{cards}, address: \"{}\"{mtu}{addresses}}}\nslots: {{os: {{serial: WD-A100001}}, d1: {{serial: WD-A200001}}}}\n",
             self.address()
         );
         let disks = "name: model\nos: {slot: os}\nvolumes: {data1: {device: d1}}\n".to_owned();
@@ -368,6 +446,9 @@ fn what_is_emitted_says_what_the_profile_says() {
         // One interface has the address, and everything that goes with it.
         for layer in ["ethernets", "bonds", "vlans", "bridges"] {
             for entry in keys_of(&config[layer]) {
+                if network.further_entries().contains(&entry) {
+                    continue;
+                }
                 let device = &config[layer][entry.as_str()];
                 let is_top = (layer, &entry) == (kind, &name);
                 prop_assert_eq!(device.get("addresses").is_some(), is_top, "{}", &entry);
@@ -434,7 +515,9 @@ fn what_is_emitted_says_what_the_profile_says() {
         } else {
             prop_assert_eq!(&below, &cards[0]);
         }
-        prop_assert_eq!(keys_of(&config["ethernets"]), cards.clone());
+        let mut ethernets = keys_of(&config["ethernets"]);
+        ethernets.retain(|entry| !network.further_entries().contains(entry));
+        prop_assert_eq!(ethernets, cards.clone());
         for (card, mac) in cards.iter().zip(MACS) {
             let found = &config["ethernets"][card.as_str()]["match"];
             prop_assert_eq!(found["macaddress"].as_str(), Some(mac));
@@ -453,12 +536,33 @@ fn what_is_emitted_says_what_the_profile_says() {
         let first = network.bond.as_ref().and_then(|bond| bond.primary).unwrap_or(0);
         let user_data: Value = serde_yaml::from_str(&files["user-data"]).unwrap();
         let narrowed = list(&user_data["bootcmd"][2]);
-        let all: Vec<String> = cards
-            .iter()
-            .zip(MACS)
-            .flat_map(|(card, mac)| [card.clone(), mac.to_owned()])
+        let cards = cards.into_iter().zip(MACS.map(str::to_owned));
+        let own = network.further.iter().enumerate().filter(|(_, further)| further.own);
+        let own: Vec<_> = own
+            .map(|(at, _)| (format!("link-own{at}"), format!("52:54:00:bb:00:0{at}")))
             .collect();
-        if network.bond.is_some() {
+        let all: Vec<String> = cards.chain(own.clone()).flat_map(|(card, mac)| [card, mac]).collect();
+        for (card, mac) in &own {
+            let found = &config["ethernets"][card.as_str()]["match"];
+            prop_assert_eq!(found["macaddress"].as_str(), Some(mac.as_str()));
+        }
+        for (at, further) in network.further.iter().enumerate() {
+            let (kind, name, carrier) = network.place(at);
+            let device = &config[kind][name.as_str()];
+            let address = (!further.dhcp).then(|| format!("10.{}.0.11/24", 50 + at));
+            prop_assert_eq!(list(&device["addresses"]), address.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(device["dhcp4"].as_bool(), Some(further.dhcp));
+            prop_assert_eq!(device["optional"].as_bool(), Some(true));
+            prop_assert_eq!(device["accept-ra"].as_bool(), Some(false));
+            prop_assert!(device.get("gateway4").is_none() && device.get("routes").is_none());
+            let shared = network.mtu().filter(|_| !further.own);
+            prop_assert_eq!(number(&device["mtu"]), further.mtu.or(shared).map(u64::from));
+            if further.tagged {
+                prop_assert_eq!(number(&device["id"]), u64::try_from(3000 + at).ok());
+                prop_assert_eq!(device["link"].as_str(), Some(carrier.as_str()));
+            }
+        }
+        if network.bond.is_some() || !own.is_empty() {
             prop_assert_eq!(&narrowed[4..], &all[..]);
         } else {
             prop_assert_eq!(narrowed[4].as_str(), MACS[first]);
@@ -628,8 +732,25 @@ fn netplan_makes_of_it_what_the_profile_says() {
             prop_assert_eq!(of(made, "VLAN", "Id"), vec![id.as_str()]);
             prop_assert_eq!(of(made, "NetDev", "MTUBytes"), mtu.clone());
             let carrier = file(format!("{}.network", network.below_vlan()));
-            prop_assert_eq!(of(carrier, "Network", "VLAN"), vec![name.as_str()]);
+            prop_assert!(of(carrier, "Network", "VLAN").contains(&name.as_str()));
             prop_assert_eq!(of(carrier, "Network", "IPv6AcceptRA"), vec!["no"]);
+        }
+        for (at, further) in network.further.iter().enumerate() {
+            let (_, name, carrier) = network.place(at);
+            let made = file(format!("{name}.network"));
+            let address = (!further.dhcp).then(|| format!("10.{}.0.11/24", 50 + at));
+            let address: Vec<&str> = address.iter().map(String::as_str).collect();
+            prop_assert_eq!(of(made, "Network", "Address"), address);
+            let dhcp: Vec<&str> = further.dhcp.then_some("ipv4").into_iter().collect();
+            prop_assert_eq!(of(made, "Network", "DHCP"), dhcp);
+            prop_assert_eq!(of(made, "Network", "IPv6AcceptRA"), vec!["no"]);
+            prop_assert_eq!(of(made, "Link", "RequiredForOnline"), vec!["no"]);
+            if further.tagged {
+                let id = (3000 + at).to_string();
+                prop_assert_eq!(of(file(format!("{name}.netdev")), "VLAN", "Id"), vec![id.as_str()]);
+                let carrier = file(format!("{carrier}.network"));
+                prop_assert!(of(carrier, "Network", "VLAN").contains(&name.as_str()));
+            }
         }
         if let Some(bridge) = &network.bridge {
             let made = file(format!("{bridge}.netdev"));

@@ -47,6 +47,7 @@ fn document(kind: Kind) -> Value {
                 "bond": {"links": ["a", "b"], "mode": "802.3ad", "lacp_rate": "fast", "mii_monitor_interval": 100, "transmit_hash_policy": "layer3+4"},
                 "on_link": false, "mtu": 1500,
                 "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
+            "networks": {"storage": {"subnet": "10.1.0.0/24", "dhcp": false, "vlan": 20, "link": "c", "mtu": 1500}},
             "pools": {"data1": {"driver": "zfs", "volume": "data1"}},
             "admin": {"user": "ops",
                 "ssh_authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAsAOHCOHRZ/cHzejSG0MmPEI3eXVNR1iTyxeO2aOZeq ops@desk"],
@@ -69,7 +70,8 @@ fn document(kind: Kind) -> Value {
             "allow": {"one-member": "a test"},
         }),
         Kind::Host => json!({
-            "name": "node1", "model": "rack-1u", "disks": "model", "network": {"links": {"a": "52:54:00:12:34:56", "b": "52:54:00:12:34:57"}, "address": "192.168.10.11",
+            "name": "node1", "model": "rack-1u", "disks": "model", "network": {"links": {"a": "52:54:00:12:34:56", "b": "52:54:00:12:34:57", "c": "52:54:00:12:34:58"}, "address": "192.168.10.11",
+                "networks": {"storage": "10.1.0.11"},
                 "mtu": 1500, "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
             "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
             "cloud_config": {"file": "extra.yaml", "runcmd": "before"},
@@ -671,9 +673,14 @@ fn every_key_is_explained() {
         for Place { way, schema } in places(&kind.schema(), None) {
             let words = schema["description"].as_str().unwrap_or_default();
             let shown = shown(kind, &way);
-            let is_named = ["lxd_certificates.data1", "links.data1", "retired.data1"]
-                .iter()
-                .any(|end| shown.ends_with(end));
+            let is_named = [
+                "lxd_certificates.data1",
+                "links.data1",
+                "network.networks.data1",
+                "retired.data1",
+            ]
+            .iter()
+            .any(|end| shown.ends_with(end));
             let inner = matches!(way.last(), Some(Step::First)) || is_named;
             assert!(inner || words.len() > 8, "{shown} has no words");
         }

@@ -1,5 +1,6 @@
 //! The hosts' cards, and what is made of them: bonds, VLANs, bridges.
 
+use super::further::further;
 use super::subnet::networks;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, HostView, SiteView};
@@ -49,7 +50,7 @@ const fn bonded(network: &'static str) -> [Edit; 4] {
     [one, two, three, Edit::Replace(CLUSTER, OVERLAY, network)]
 }
 
-fn common<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<ClusterNetwork>> {
+pub(super) fn common<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<ClusterNetwork>> {
     cluster.profile()?.network.as_ref()
 }
 
@@ -58,7 +59,9 @@ fn bond<'a>(cluster: &ClusterView<'a>) -> Option<&'a Spanned<Bond>> {
 }
 
 /// What every host says of its network, as far as it was read.
-fn hosts<'a, 'b>(cluster: &'b ClusterView<'a>) -> impl Iterator<Item = (&'b HostView<'a>, &'b Spanned<HostNetwork>)> {
+pub(super) fn hosts<'a, 'b>(
+    cluster: &'b ClusterView<'a>,
+) -> impl Iterator<Item = (&'b HostView<'a>, &'b Spanned<HostNetwork>)> {
     let networks = cluster.hosts.iter().map(|host| (host, host.host().network.as_ref()));
     networks.filter_map(|(host, network)| Some((host, network?)))
 }
@@ -80,10 +83,15 @@ static NO_CARD: Check = Check::error(
 );
 
 fn no_card(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for (host, network) in site.clusters.iter().flat_map(hosts) {
+    for (cluster, (host, network)) in site
+        .clusters
+        .iter()
+        .flat_map(|cluster| hosts(cluster).map(move |host| (cluster, host)))
+    {
         let HostNetwork { mac, links, unread, .. } = &network.value;
+        let is_further = |name: &str| further_links(cluster).any(|link| link.value == name);
         match (mac, links) {
-            (Some(mac), Some(links)) => {
+            (Some(mac), Some(links)) if bond(cluster).is_some() => {
                 let message = format!("{} has both `mac` and `links`", host.label());
                 report
                     .add(
@@ -110,9 +118,29 @@ fn no_card(site: &SiteView<'_>, report: &mut Report<'_>) {
                     .add(links.span, format!("{} has no links", host.label()), help)
                     .label("empty");
             }
+            (None, Some(links))
+                if bond(cluster).is_none()
+                    && links.value.is_whole()
+                    && links.value.iter().all(|(name, _)| is_further(&name.value)) =>
+            {
+                let message = format!("every link of {} is another network's", host.label());
+                report
+                    .add(
+                        links.span,
+                        message,
+                        "add `mac: …`, the card of the cluster's own network",
+                    )
+                    .label("none of them has its address");
+            }
             _ => {}
         }
     }
+}
+
+/// The cards that further networks have for themselves.
+fn further_links<'a>(cluster: &ClusterView<'a>) -> impl Iterator<Item = &'a Spanned<String>> {
+    let networks = further(cluster).iter();
+    networks.filter_map(|(_, network)| network.value.link.as_ref())
 }
 
 static SEVERAL_CARDS: Check = Check::error(
@@ -134,7 +162,11 @@ fn several_cards(site: &SiteView<'_>, report: &mut Report<'_>) {
         }
         let several: Vec<_> = hosts(cluster)
             .filter_map(|(host, network)| Some((host, network.value.links.as_ref()?)))
-            .filter(|(_, links)| links.value.iter().count() > 1)
+            .filter(|(host, links)| {
+                let has_mac = host.host().network.as_ref().is_some_and(|own| own.value.mac.is_some());
+                let own = |name: &str| !further_links(cluster).any(|link| link.value == name);
+                !has_mac && links.value.iter().filter(|(name, _)| own(&name.value)).count() > 1
+            })
             .collect();
         let Some((host, links)) = several.first() else { continue };
         let who = match several.len() {
@@ -226,7 +258,7 @@ static UNUSED_LINK: Check = Check::warning(
     "F029",
     "unused-link",
     unused_link,
-    "A card that is in no bond is not set up: it stays down. Either the bond was to have it, or the line says nothing.",
+    "A card that is in no bond and no network is not set up: it stays down. Either one of them was to have it, or the line says nothing.",
 )
 .example(
     &[
@@ -244,24 +276,42 @@ static UNUSED_LINK: Check = Check::warning(
 
 fn unused_link(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let Some(bond) = bond(cluster).filter(|bond| !bond.value.unread.key("links")) else {
+        let bond = bond(cluster);
+        let unread = common(cluster).is_none_or(|common| common.value.unread.key("bond"));
+        let open = cluster.profile().is_none_or(|profile| profile.unread.key("networks"));
+        if unread || open || bond.is_some_and(|bond| bond.value.unread.key("links")) {
             continue;
-        };
-        let Some(names) = bond.value.links.as_ref().filter(|names| !names.value.is_empty()) else {
+        }
+        let names = bond.and_then(|bond| bond.value.links.as_ref());
+        if names.is_some_and(|names| names.value.is_empty()) {
             continue;
-        };
+        }
         for (host, network) in hosts(cluster) {
+            // Without a bond one of them may be the card of the cluster's own network.
+            let plain = bond.is_none() && network.value.mac.is_none();
             // One that has another name than the bond calls it is reported as missing.
-            if lacking(&names.value, &network.value).is_some_and(|(_, missing)| !missing.is_empty()) {
+            let lacks = |names: &Spanned<Vec<Spanned<String>>>| {
+                lacking(&names.value, &network.value).is_some_and(|(_, missing)| !missing.is_empty())
+            };
+            if plain || names.is_some_and(lacks) {
                 continue;
             }
             for (name, _) in entries(network.value.links.as_ref()) {
-                if !names.value.iter().any(|used| used.value == name.value) {
-                    let message = format!("link {} of {} is in no bond", quoted(&name.value), host.label());
-                    report
-                        .add(name.span, message, "write it in the bond's `links`, or leave it out")
-                        .label("not used")
-                        .also(names.span, "the bond");
+                let mut used = names
+                    .into_iter()
+                    .flat_map(|names| &names.value)
+                    .chain(further_links(cluster));
+                if !used.any(|used| used.value == name.value) {
+                    let message = format!(
+                        "link {} of {} is in no bond and no network",
+                        quoted(&name.value),
+                        host.label()
+                    );
+                    let help = "write it in the bond's `links` or as the `link` of a network, or leave it out";
+                    let finding = report.add(name.span, message, help).label("not used");
+                    if let Some(names) = names {
+                        finding.also(names.span, "the bond");
+                    }
                 }
             }
         }
@@ -272,7 +322,7 @@ static BOND_LINKS: Check = Check::error(
     "F030",
     "bond-links",
     bond_links,
-    "A bond is made of cards, each in it once, and `primary` is one of them. netplan stops at a card that is twice in a bond.",
+    "A bond is made of cards, each in it once, and `primary` is one of them. A name that is there twice most likely stands for another card.",
 )
 .example(
     &bonded("  overlay: fan\n  bond: {links: [a, b, a], mode: active-backup}\n"),
@@ -312,8 +362,8 @@ static BOND_PARAMETER: Check = Check::error(
     "F031",
     "bond-parameter-of-another-mode",
     bond_parameter,
-    "Linux refuses `lacp_rate` in any mode but 802.3ad, and `primary` in modes that use all cards at once; networkd then leaves the bond half set up. \
-     What a packet's card is chosen by means something in 802.3ad, balance-xor and balance-tlb alone.",
+    "Linux knows `lacp_rate` in 802.3ad alone, `primary` in the modes that use one card for one peer, and in 802.3ad, balance-xor and balance-tlb \
+     alone what a packet's card is chosen by. Elsewhere they are refused or mean nothing: another mode was in mind.",
 )
 .example(
     &bonded("  overlay: fan\n  bond: {links: [a, b], mode: 802.3ad, primary: a}\n"),

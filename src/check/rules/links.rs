@@ -193,9 +193,8 @@ static UNREACHABLE_ROUTER: Check = Check::error(
     "F022",
     "unreachable-router",
     unreachable_router,
-    "networkd ends the set-up of an interface as failed at the first route that the kernel refuses, and a host without a network is no member. The \
-     kernel takes a router of the subnet, an IPv6 router's link-local address, or with `on_link` any other IPv4 router on the wire; `on_link` for \
-     IPv6 is unknown to Linux 4.15.",
+    "The kernel takes a router of the subnet, an IPv6 router's link-local address, or with `on_link` any other IPv4 router on the wire; `on_link` for \
+     IPv6 is unknown to Linux 4.15. networkd leaves out a route that the kernel refuses, and later releases of it give up the whole interface.",
 )
 .example(
     &[Edit::Replace(
@@ -324,7 +323,7 @@ static DUPLICATE_ROUTE: Check = Check::error(
     "F024",
     "duplicate-route",
     duplicate_route,
-    "The kernel has one route to a network for each metric in a table. networkd gives up at the second one, and the interface counts as failed.",
+    "The kernel has one route to a network for each metric in a table: the second one is left out, and which of the two that is nobody says.",
 )
 .example(
     &[Edit::Replace(
@@ -379,7 +378,7 @@ static ROUTE_NUMBER: Check = Check::error(
     "F025",
     "route-number",
     route_number,
-    "netplan writes metrics and tables as numbers with a sign, so that one above 2147483647 turns negative and networkd drops the route. Table 0 is \
+    "netplan writes metrics and tables as numbers with a sign, so that one above 2147483647 turns negative, which networkd does not take. Table 0 is \
      none, and 255 is the kernel's own, for the machine's addresses.",
 )
 .example(

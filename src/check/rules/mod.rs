@@ -17,6 +17,7 @@ mod disk_names;
 mod disk_numbers;
 mod disk_refs;
 mod disks;
+mod further;
 mod keyboard;
 mod life;
 mod links;
@@ -49,6 +50,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
             resolver::CHECKS,
             links::CHECKS,
             bonds::CHECKS,
+            further::CHECKS,
         ],
     ),
     (

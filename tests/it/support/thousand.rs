@@ -163,7 +163,7 @@ const MISTAKES: [&[Mistake]; CLUSTERS] = [
     ],
     &[
         Mistake("S002", Host, "*", "\u{0}", 1),
-        Mistake("P003", Host, "  mac: ", "  # no address for the card", 2),
+        Mistake("F026", Host, "  mac: ", "  # no address for the card", 2),
     ],
     &[
         Mistake(

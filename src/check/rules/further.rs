@@ -1,0 +1,448 @@
+//! The networks that hosts are in besides that of their cluster.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::bonds::{common, hosts};
+use super::network::reserved;
+use super::subnet::why_unusable;
+use crate::check::registry::{Check, Report};
+use crate::check::view::{ClusterView, SiteView};
+use crate::finding::Edit;
+use crate::model::{LARGEST_MTU, SMALLEST_MTU};
+use crate::profile::{FurtherNetwork, Spanned, entries, quoted};
+use crate::source::Span;
+
+pub(super) static CHECKS: &[&Check] = &[
+    &NETWORK_FORM,
+    &NETWORK_CARD,
+    &NETWORK_SUBNET,
+    &NETWORK_ADDRESS,
+    &NETWORK_ADDRESS_UNUSABLE,
+    &NETWORK_VLAN,
+    &NETWORK_MTU,
+];
+
+// Texts of the examples.
+const CLUSTER: &str = "cluster.yaml";
+const HOSTS: &str = "hosts/hosts.yaml";
+const POOLS: &str = "pools:\n";
+const LAST: &str = "address: 192.168.10.13}";
+const STORAGE: &str = "networks: {storage: {subnet: 10.1.0.0/24, vlan: 20}}\npools:\n";
+
+/// The example site whose hosts are in one network more, and this in place of `networks:`.
+const fn also_in(networks: &'static str, last: &'static str) -> [Edit; 4] {
+    [
+        Edit::Replace(CLUSTER, POOLS, networks),
+        Edit::Replace(
+            HOSTS,
+            "address: 192.168.10.11}",
+            "address: 192.168.10.11, networks: {storage: 10.1.0.11}}",
+        ),
+        Edit::Replace(
+            HOSTS,
+            "address: 192.168.10.12}",
+            "address: 192.168.10.12, networks: {storage: 10.1.0.12}}",
+        ),
+        Edit::Replace(HOSTS, LAST, last),
+    ]
+}
+
+const LAST_TOO: &str = "address: 192.168.10.13, networks: {storage: 10.1.0.13}}";
+
+type Entry<T> = (Spanned<String>, Spanned<T>);
+
+/// The further networks of a cluster.
+pub(super) fn further<'a>(cluster: &ClusterView<'a>) -> &'a [Entry<FurtherNetwork>] {
+    let profile = cluster.profile();
+    profile.map_or(&[], |profile| entries(profile.networks.as_ref()))
+}
+
+static NETWORK_FORM: Check = Check::error(
+    "F037",
+    "network-without-form",
+    network_form,
+    "A further network has a subnet, in which every host has an address of its own, or a DHCP server gives the addresses out. It is apart from the \
+     hosts' own network by its VLAN or by a card of its own. The cluster's own network takes no DHCP: members know one another by fixed addresses.",
+)
+.example(
+    &also_in("networks: {storage: {subnet: 10.1.0.0/24}}\npools:\n", LAST_TOO),
+    &also_in(STORAGE, LAST_TOO),
+);
+
+fn network_form(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, network) in site.clusters.iter().flat_map(further) {
+        let FurtherNetwork {
+            subnet,
+            dhcp,
+            vlan,
+            link,
+            unread,
+            ..
+        } = &network.value;
+        let name = quoted(&name.value);
+        let dhcp = dhcp.as_ref().filter(|dhcp| dhcp.value);
+        match (subnet, dhcp) {
+            (Some(subnet), Some(dhcp)) => {
+                report
+                    .add(
+                        dhcp.span,
+                        format!("network {name} has a subnet and DHCP"),
+                        "keep one of the two",
+                    )
+                    .label("who gives the addresses?")
+                    .also(subnet.span, "the subnet");
+            }
+            (None, None) if !unread.any(&["subnet", "dhcp"]) => {
+                let help = "add `subnet: 10.1.0.0/24`, and each host's address, or `dhcp: true`";
+                report
+                    .add(network.span, format!("network {name} has no addresses"), help)
+                    .label("no `subnet` here");
+            }
+            _ => {}
+        }
+        if vlan.is_none() && link.is_none() && !unread.any(&["vlan", "link"]) {
+            let help = "add `vlan: 20`, or `link: c` for a card of its own that each host has in `links`";
+            report
+                .add(network.span, format!("nothing says where network {name} is"), help)
+                .label("no `vlan` or `link` here");
+        }
+    }
+}
+
+static NETWORK_CARD: Check = Check::error(
+    "F038",
+    "network-without-card",
+    network_card,
+    "A network on a card of its own needs that card in each host, by the name that the cluster gives it. A card in a bond carries nothing but the \
+     bond, and one that carries a network without a VLAN carries no second one.",
+)
+.example(
+    &also_in(
+        "networks: {storage: {subnet: 10.1.0.0/24, link: c}}\npools:\n",
+        LAST_TOO,
+    ),
+    &[
+        Edit::Replace(CLUSTER, POOLS, "networks: {lab: {dhcp: true, link: c}}\npools:\n"),
+        Edit::Replace(HOSTS, "0.11}", "0.11, links: {c: \"52:54:00:aa:02:01\"}}"),
+        Edit::Replace(HOSTS, "0.12}", "0.12, links: {c: \"52:54:00:aa:02:02\"}}"),
+        Edit::Replace(HOSTS, "0.13}", "0.13, links: {c: \"52:54:00:aa:02:03\"}}"),
+    ],
+);
+
+fn network_card(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let bond = common(cluster).and_then(|common| common.value.bond.as_ref()?.value.links.as_ref());
+        let mut untagged: HashMap<&str, Span> = HashMap::new();
+        for (name, network) in further(cluster) {
+            let Some(link) = &network.value.link else { continue };
+            let name = quoted(&name.value);
+            let in_bond = bond.into_iter().flat_map(|links| &links.value);
+            if let Some(used) = in_bond.into_iter().find(|used| used.value == link.value) {
+                let message = format!("link {} of network {name} is in the bond", quoted(&link.value));
+                let help = "leave `link` out, so that the network is in its VLAN on the bond, or write another card";
+                report
+                    .add(link.span, message, help)
+                    .label("carries the bond alone")
+                    .also(used.span, "in the bond");
+                continue;
+            }
+            if network.value.vlan.is_none()
+                && !network.value.unread.key("vlan")
+                && let Some(first) = untagged.insert(&link.value, link.span)
+            {
+                let message = format!("link {} carries two networks without a VLAN", quoted(&link.value));
+                report
+                    .add(link.span, message, "write a `vlan` for one of them, or another card")
+                    .label("again here")
+                    .also(first, "first here");
+            }
+            let lacking: Vec<_> = hosts(cluster)
+                .filter(|(_, own)| !own.value.unread.key("links"))
+                .filter(|(_, own)| {
+                    let links = own.value.links.as_ref();
+                    links.is_none_or(|links| !links.value.may_have(&link.value))
+                })
+                .collect();
+            let Some((host, own)) = lacking.first() else { continue };
+            let who = match lacking.len() {
+                1 => format!("{} has", host.label()),
+                count => format!("{} and {} more have", host.label(), count - 1),
+            };
+            let message = format!("{who} no {}, the card of network {name}", quoted(&link.value));
+            let help = format!("add `links: {{{}: …}}` with the card's hardware address", link.value);
+            report
+                .add(own.span, message, help)
+                .label("the host's cards")
+                .also(link.span, "the network's card");
+        }
+    }
+}
+
+static NETWORK_SUBNET: Check = Check::error(
+    "F039",
+    "network-subnet",
+    network_subnet,
+    "A host that is in two networks with one range of addresses sends what is for one of them into the other.",
+)
+.example(
+    &[
+        Edit::Replace(
+            CLUSTER,
+            POOLS,
+            "networks: {storage: {subnet: 192.168.0.0/16, vlan: 20}}\npools:\n",
+        ),
+        Edit::Replace(HOSTS, "0.11}", "0.11, networks: {storage: 192.168.0.11}}"),
+        Edit::Replace(HOSTS, "0.12}", "0.12, networks: {storage: 192.168.0.12}}"),
+        Edit::Replace(HOSTS, "0.13}", "0.13, networks: {storage: 192.168.0.13}}"),
+    ],
+    &also_in(STORAGE, LAST_TOO),
+);
+
+fn network_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let own = common(cluster).and_then(|common| common.value.subnet.as_ref());
+        let mut before: Vec<_> = own.into_iter().map(|subnet| ("the cluster's", subnet)).collect();
+        for (name, network) in further(cluster) {
+            let Some(subnet) = &network.value.subnet else { continue };
+            if let Some(why) = why_unusable(subnet.value) {
+                report
+                    .add(
+                        subnet.span,
+                        format!("subnet {} {why}", subnet.value),
+                        "use the subnet the machines are in, such as 10.1.0.0/24",
+                    )
+                    .label(why);
+                continue;
+            }
+            let (one, both) = (subnet.value, |other: ipnet::IpNet| {
+                subnet.value.contains(&other.network()) || other.contains(&subnet.value.network())
+            });
+            if let Some((whose, other)) = before.iter().find(|(_, other)| both(other.value)) {
+                let message = format!("{one} and {whose} subnet {} overlap", other.value);
+                report
+                    .add(subnet.span, message, "write the subnet that this network has")
+                    .label("overlaps")
+                    .also(other.span, "the other subnet");
+            }
+            before.push((name.value.as_str(), subnet));
+        }
+    }
+}
+
+static NETWORK_ADDRESS: Check = Check::error(
+    "F040",
+    "network-address-missing",
+    network_address,
+    "Every host has an address in every network that has a subnet, and names no network that its cluster has not.",
+)
+.example(&also_in(STORAGE, LAST), &also_in(STORAGE, LAST_TOO));
+
+fn network_address(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let Some(profile) = cluster.profile() else { continue };
+        if profile.unread.key("networks") {
+            continue;
+        }
+        for (name, network) in further(cluster) {
+            // With a DHCP server besides, that is what is wrong.
+            if network.value.subnet.is_none() || network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) {
+                continue;
+            }
+            let lacking: Vec<_> = hosts(cluster)
+                .filter(|(_, own)| !own.value.unread.key("networks"))
+                .filter(|(_, own)| {
+                    let addresses = own.value.networks.as_ref();
+                    addresses.is_none_or(|addresses| !addresses.value.may_have(&name.value))
+                })
+                .collect();
+            let Some((host, own)) = lacking.first() else { continue };
+            let who = match lacking.len() {
+                1 => format!("{} has", host.label()),
+                count => format!("{} and {} more have", host.label(), count - 1),
+            };
+            let message = format!("{who} no address in network {}", quoted(&name.value));
+            let help = format!("add `networks: {{{}: …}}` to the host's `network`", name.value);
+            report
+                .add(own.span, message, help)
+                .label("no address in it")
+                .also(name.span, "the network");
+        }
+        for (host, own) in hosts(cluster) {
+            for (name, address) in entries(own.value.networks.as_ref()) {
+                let of = further(cluster).iter().find(|(known, _)| known.value == name.value);
+                match of {
+                    None if !profile
+                        .networks
+                        .as_ref()
+                        .is_some_and(|known| known.value.may_have(&name.value)) =>
+                    {
+                        let message = format!("{}'s cluster has no network {}", host.label(), quoted(&name.value));
+                        let help = "add it to `networks` in cluster.yaml, or leave it out";
+                        report.add(name.span, message, help).label("no such network");
+                    }
+                    Some((_, network))
+                        if network.value.subnet.is_none()
+                            && network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) =>
+                    {
+                        let message = format!("network {} gives its addresses out by DHCP", quoted(&name.value));
+                        let help = "leave the address out, or write `subnet` in place of `dhcp`";
+                        report
+                            .add(address.span, message, help)
+                            .label("would not be used")
+                            .also(network.span, "the network");
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+static NETWORK_ADDRESS_UNUSABLE: Check = Check::error(
+    "F041",
+    "network-address",
+    network_address_unusable,
+    "An address is in its network's subnet, is a host's and not the subnet's own, and no other host has it.",
+)
+.example(
+    &also_in(STORAGE, "address: 192.168.10.13, networks: {storage: 10.1.0.11}}"),
+    &also_in(STORAGE, LAST_TOO),
+);
+
+fn network_address_unusable(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        for (name, network) in further(cluster) {
+            let Some(subnet) = &network.value.subnet else { continue };
+            let mut first_use: HashMap<IpAddr, Span> = HashMap::new();
+            for (host, own) in hosts(cluster) {
+                let addresses = own.value.networks.as_ref();
+                let Some((_, address)) = addresses.and_then(|addresses| addresses.value.get(&name.value)) else {
+                    continue;
+                };
+                let why = match reserved(subnet.value, address.value) {
+                    _ if !subnet.value.contains(&address.value) => format!("which is not in {}", subnet.value),
+                    Some(why) => why.to_owned(),
+                    None => match first_use.insert(address.value, address.span) {
+                        None => continue,
+                        Some(first) => {
+                            let message = format!("{} has an address that another host has", host.label());
+                            report
+                                .add(address.span, message, "give each host an address of its own")
+                                .label("used again here")
+                                .also(first, "first used here");
+                            continue;
+                        }
+                    },
+                };
+                let message = format!("{} has {}, {why}", host.label(), address.value);
+                report
+                    .add(address.span, message, format!("use an address in {}", subnet.value))
+                    .label("not an address there")
+                    .also(subnet.span, "the network's subnet");
+            }
+        }
+    }
+}
+
+static NETWORK_VLAN: Check = Check::error(
+    "F042",
+    "network-vlan",
+    network_vlan,
+    "A VLAN's number has twelve bits, of which 0 and 4095 are none (IEEE 802.1Q). Each network has a VLAN of its own: its interface on the machine \
+     is called by the number.",
+)
+.example(
+    &also_in(
+        "networks: {storage: {subnet: 10.1.0.0/24, vlan: 20}, lab: {dhcp: true, vlan: 20}}\npools:\n",
+        LAST_TOO,
+    ),
+    &also_in(
+        "networks: {storage: {subnet: 10.1.0.0/24, vlan: 20}, lab: {dhcp: true, vlan: 21}}\npools:\n",
+        LAST_TOO,
+    ),
+);
+
+fn network_vlan(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let own = common(cluster).and_then(|common| common.value.vlan.as_ref());
+        let mut first_use: HashMap<u32, Span> = own.into_iter().map(|vlan| (vlan.value, vlan.span)).collect();
+        for vlan in further(cluster)
+            .iter()
+            .filter_map(|(_, network)| network.value.vlan.as_ref())
+        {
+            if !(1..=4094).contains(&vlan.value) {
+                let message = format!("there is no VLAN {}", vlan.value);
+                report
+                    .add(vlan.span, message, "write a number from 1 to 4094")
+                    .label("not a VLAN");
+            } else if let Some(first) = first_use.insert(vlan.value, vlan.span) {
+                let message = format!("two networks are in VLAN {}", vlan.value);
+                report
+                    .add(vlan.span, message, "write the VLAN that this network has")
+                    .label("again here")
+                    .also(first, "first here");
+            }
+        }
+    }
+}
+
+static NETWORK_MTU: Check = Check::error(
+    "F043",
+    "network-mtu",
+    network_mtu,
+    "A VLAN carries no more than what it is on: Linux refuses to make it with larger packets. So the hosts' own `mtu`, or that of the network that has \
+     the card without a VLAN, is at least as large.",
+)
+.example(
+    &also_in(
+        "networks: {storage: {subnet: 10.1.0.0/24, vlan: 20, mtu: 9000}}\npools:\n",
+        LAST_TOO,
+    ),
+    &[
+        Edit::Replace(CLUSTER, "  overlay: fan\n", "  overlay: fan\n  mtu: 9000\n"),
+        Edit::Replace(CLUSTER, POOLS, "networks: {lab: {dhcp: true, vlan: 20, mtu: 9000}}\npools:\n"),
+    ],
+);
+
+/// What Ethernet carries where nobody says more.
+const USUAL_MTU: u32 = 1500;
+
+fn network_mtu(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for cluster in &site.clusters {
+        let carried = |mtu: Option<&Spanned<u32>>| mtu.map_or(USUAL_MTU, |mtu| mtu.value);
+        let all = common(cluster).and_then(|common| common.value.mtu.as_ref());
+        let least = hosts(cluster)
+            .map(|(_, own)| carried(own.value.mtu.as_ref().or(all)))
+            .min();
+        for (_, network) in further(cluster) {
+            let Some(mtu) = &network.value.mtu else { continue };
+            if !(SMALLEST_MTU..=LARGEST_MTU).contains(&mtu.value) {
+                let message = format!("no network of hosts has packets of {} bytes", mtu.value);
+                let help = format!("write a number from {SMALLEST_MTU} to {LARGEST_MTU}");
+                report.add(mtu.span, message, help).label("not a usual size");
+                continue;
+            }
+            let below = match &network.value.link {
+                _ if network.value.vlan.is_none() => None,
+                None => least,
+                Some(link) => further(cluster)
+                    .iter()
+                    .map(|(_, other)| &other.value)
+                    .find(|other| {
+                        let on = other.link.as_ref().is_some_and(|on| on.value == link.value);
+                        on && other.vlan.is_none() && !other.unread.key("vlan")
+                    })
+                    .map(|other| carried(other.mtu.as_ref())),
+            };
+            if let Some(below) = below.filter(|below| *below < mtu.value) {
+                let message = format!("packets of {} bytes do not fit through one of {below}", mtu.value);
+                let help = match network.value.link {
+                    None => "write the larger `mtu` for `network`, too, on every host",
+                    Some(_) => "write the larger `mtu` for the network that has the card without a VLAN, too",
+                };
+                report.add(mtu.span, message, help).label("larger than what it is on");
+            }
+        }
+    }
+}
