@@ -11,6 +11,8 @@ pub struct System {
     /// A `#cloud-config` that is added to what lxseed writes. Many hosts have the same one.
     #[serde(serialize_with = "whole")]
     pub cloud_config: Option<Arc<CloudConfig>>,
+    /// Settings of the running kernel, name and value.
+    pub sysctl: Vec<(String, String)>,
 }
 
 /// Somebody's own `#cloud-config`, taken apart.

@@ -16,6 +16,7 @@ mod scalar;
 mod services;
 mod shared;
 mod syntax;
+mod sysctl;
 mod types;
 mod wishes;
 
@@ -34,4 +35,5 @@ pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
 pub(crate) use services::Ntp;
 pub(crate) use shared::Shared;
+pub(crate) use sysctl::Setting;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, Pool, Slot, TrustFor, Volume};

@@ -113,6 +113,10 @@ const START: &str = "systemctl daemon-reload && systemctl enable lxseed-firstboo
 /// Where something else keeps the clock it does not run, and is not started.
 const ASK_AGAIN: &str = "systemctl try-restart systemd-timesyncd.service; ";
 
+/// systemd-sysctl runs at each boot long before cloud-init has written anything, so on the first one its file is read once
+/// more. `-e` passes over what belongs to a module that is not loaded yet.
+const SET: &str = "sysctl -q -e -p /etc/sysctl.d/60-lxseed.conf; ";
+
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
     cluster: &Cluster,
@@ -127,10 +131,14 @@ pub(super) fn user_data(
     let mac = host.mac.to_string();
     let services = &cluster.services;
     let own = host.system.cloud_config.as_deref();
-    let start = match services.ntp.is_empty() {
-        true => START.into(),
-        false => [ASK_AGAIN, START].concat().into(),
-    };
+    let settings = !host.system.sysctl.is_empty();
+    let start = [
+        if settings { SET } else { "" },
+        if services.ntp.is_empty() { "" } else { ASK_AGAIN },
+        START,
+    ]
+    .concat()
+    .into();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),

@@ -60,6 +60,15 @@ fn time_servers(names: &[String]) -> String {
     format!("[Time]\nNTP={}\n", names.join(" "))
 }
 
+/// Where the settings of the running kernel stand: behind the release's own (10-), before an administrator's by hand
+/// (99-sysctl.conf).
+const SYSCTL: &str = "/etc/sysctl.d/60-lxseed.conf";
+
+fn settings(sysctl: &[(String, String)]) -> String {
+    let lines = sysctl.iter().map(|(name, value)| format!("{name} = {value}\n"));
+    lines.collect()
+}
+
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -105,6 +114,13 @@ pub(super) fn write_files<'a>(
             path: "/etc/systemd/timesyncd.conf.d/lxseed.conf".to_owned(),
             permissions: "0644",
             content: Payload::Plain(time_servers(&cluster.services.ntp).into_bytes().into()),
+        });
+    }
+    if !host.system.sysctl.is_empty() {
+        files.push(WriteFile {
+            path: SYSCTL.to_owned(),
+            permissions: "0644",
+            content: Payload::Plain(settings(&host.system.sysctl).into_bytes().into()),
         });
     }
     if cluster.founds(host) {

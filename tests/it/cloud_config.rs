@@ -73,3 +73,33 @@ fn a_file_that_was_changed_makes_its_hosts_out_of_date() {
         "{told}"
     );
 }
+
+/// Settings of a host go before what it shares, key by key; the first boot does not wait for a restart to have them.
+#[test]
+fn settings_of_the_kernel_are_written_and_set_on_the_first_boot() {
+    let site = Site::copy_of("tests/good/sysctl");
+    let shared = "fs.inotify.max_user_instances = 1048576\nnet.ipv4.tcp_rmem = 4096 87380 16777216\nkernel.sched_rt_runtime_us = -1\n";
+    for (host, wanted) in [
+        ("node1", format!("vm.swappiness = 10\n{shared}")),
+        (
+            "node3",
+            format!("vm.swappiness = 0\nnet.bridge.bridge-nf-call-iptables = 0\n{shared}"),
+        ),
+    ] {
+        let document = user_data(&site, host);
+        let file = list(&document, "write_files").iter();
+        let mut file = file.filter(|file| file["path"].as_str() == Some("/etc/sysctl.d/60-lxseed.conf"));
+        assert_eq!(
+            file.next().unwrap()["content"].as_str(),
+            Some(wanted.as_str()),
+            "{host}"
+        );
+        let start = document["runcmd"][0][2].as_str().unwrap();
+        assert!(
+            start.starts_with("sysctl -q -e -p /etc/sysctl.d/60-lxseed.conf; systemctl daemon-reload"),
+            "{start}"
+        );
+    }
+    let without = user_data(&Site::copy_of("tests/mistakes/base/one-cluster"), "node1");
+    assert!(!format!("{without:?}").contains("sysctl"));
+}

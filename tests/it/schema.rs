@@ -55,7 +55,8 @@ fn document(kind: Kind) -> Value {
             "spares": ["node4"],
             "retired": {"node3": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
             "defaults": {"disks": "model", "slots": {"d1": {"by_path": "pci-0000:00:17.0-ata-2", "min_size": "900GB", "max_size": "2TB"}},
-                "cloud_config": {"file": "extra.yaml", "runcmd": "after"}},
+                "cloud_config": {"file": "extra.yaml", "runcmd": "after"},
+                "sysctl": {"vm.swappiness": 10}},
             "models": {"rack-1u": {"disks": "model", "slots": {"d1": {"max_size": "1TB"}}}},
             "allow": {"one-member": "a test"},
         }),
@@ -63,6 +64,7 @@ fn document(kind: Kind) -> Value {
             "name": "node1", "model": "rack-1u", "disks": "model", "network": {"mac": "52:54:00:12:34:56", "address": "192.168.10.11"},
             "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
             "cloud_config": {"file": "extra.yaml", "runcmd": "before"},
+            "sysctl": {"kernel.pid_max": "4194304"},
         }),
         Kind::Disks => json!({
             "name": "model", "os": {"slot": "os"}, "volumes": {"data1": {"device": "d1"}},
