@@ -18,6 +18,8 @@ pub struct System {
 /// Somebody's own `#cloud-config`, taken apart.
 #[derive(Clone, Debug, Serialize)]
 pub struct CloudConfig {
+    /// The file, as the profile names it.
+    pub file: String,
     /// Files that are written.
     pub write_files: Vec<Value>,
     /// Commands that are run, once for each seed.

@@ -56,6 +56,22 @@ fn what_is_added_is_there_and_all_else_is_as_without_it() {
     assert_eq!(with["mounts"][0][5].as_str(), Some("0"));
 }
 
+/// Whoever reviews a change sees what is carried out as root, and on whom.
+#[test]
+fn the_summary_tells_what_is_carried_out_as_root() {
+    let site = Site::copy_of("tests/good/cloud-config");
+    let run = lxseed(["check", "site", "--summary"])
+        .dir(site.parent())
+        .run()
+        .expect_exit(0);
+    for line in [
+        "  as root   cloud/node3.yml on node3: writes no file; runs 0 commands\n",
+        "  as root   extra.yaml on node1 node2: writes /etc/smartd.conf /etc/sudoers.d/60-backup /etc/issue.net; runs 2 commands\n",
+    ] {
+        assert!(run.stdout.contains(line), "{run}");
+    }
+}
+
 /// A change of the file alone is another seed.
 #[test]
 fn a_file_that_was_changed_makes_its_hosts_out_of_date() {
