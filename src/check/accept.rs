@@ -179,6 +179,10 @@ fn system(site: &SiteView<'_>, cluster: &ClusterView<'_>, host: &HostView<'_>, f
     });
     System {
         cloud_config: taken.flatten(),
+        sysctl: entries(host.host().sysctl.as_ref())
+            .iter()
+            .map(|(name, setting)| (name.value.clone(), setting.value.0.clone()))
+            .collect(),
     }
 }
 

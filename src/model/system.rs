@@ -11,11 +11,15 @@ pub struct System {
     /// A `#cloud-config` that is added to what lxseed writes. Many hosts have the same one.
     #[serde(serialize_with = "whole")]
     pub cloud_config: Option<Arc<CloudConfig>>,
+    /// Settings of the running kernel, name and value.
+    pub sysctl: Vec<(String, String)>,
 }
 
 /// Somebody's own `#cloud-config`, taken apart.
 #[derive(Clone, Debug, Serialize)]
 pub struct CloudConfig {
+    /// The file, as the profile names it.
+    pub file: String,
     /// Files that are written.
     pub write_files: Vec<Value>,
     /// Commands that are run, once for each seed.

@@ -110,6 +110,11 @@ pub(crate) fn holds(profiles: &Profiles, cluster: &str, host: &str) -> Option<Ve
     }
     rows.extend(origins.rows("cluster", &of_cluster, NOT_OF_A_HOST));
     usual("cluster", "", &Cluster::schema(), Some(&of_cluster), &mut rows);
+    let is_bridged = entry(&of_cluster, "network").is_some_and(|network| entry(network, "bridge").is_some());
+    let overlay = |row: &&mut Holding| row.key == "network.overlay" && row.span.is_none();
+    if let Some(overlay) = rows.iter_mut().find(overlay).filter(|_| is_bridged) {
+        overlay.value = json!("none");
+    }
     Some(rows)
 }
 
@@ -164,9 +169,9 @@ impl Origins {
 /// Whether a value is for nobody's screen: the hash of a password can be guessed at.
 fn is_hidden(key: &str) -> bool {
     let last = key.rsplit('.').next().unwrap_or(key);
-    ["passw", "secret", "hash", "token"]
-        .iter()
-        .any(|word| last.contains(word))
+    // A bond's `transmit_hash_policy` is none of them.
+    let words = ["passw", "secret", "password_hash", "token"];
+    words.iter().any(|word| last.contains(word))
 }
 
 fn value(node: &Node) -> Value {

@@ -19,6 +19,7 @@ mod scalar;
 mod services;
 mod shared;
 mod syntax;
+mod sysctl;
 mod types;
 mod wishes;
 
@@ -39,4 +40,5 @@ pub(crate) use rules::{FAMILIES, RULES, SAMPLE, UNREADABLE};
 pub(crate) use scalar::scalar;
 pub(crate) use services::{Keyboard, Ntp};
 pub(crate) use shared::Shared;
+pub(crate) use sysctl::Setting;
 pub(crate) use types::{Admin, Cluster, ClusterNetwork, Desk, Disks, Host, HostNetwork, Pool, Slot, TrustFor, Volume};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::cloud_config::CloudConfig;
 use super::describe::Describe;
 use super::lower::{Lower, Named, Spanned, Where, entries, record};
+use super::sysctl::{self, Setting};
 use super::types::{Cluster, PATHS, Slot, disk_link, form, label, labelled};
 use crate::budget::MAX_SHARED_VALUES;
 use crate::finding::Findings;
@@ -23,6 +24,8 @@ record! {
         optional slots: SharedSlots = labelled(),
         /// A `#cloud-config` of your own that is added to what lxseed writes. A host that names another has that one alone.
         optional cloud_config: CloudConfig,
+        /// Settings of the running kernel, by the names that `sysctl -a` prints.
+        optional sysctl: Named<Setting> = sysctl::keys(),
     }
 }
 

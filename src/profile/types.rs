@@ -13,6 +13,7 @@ use super::lower::{FromText, Lower, Misfit, Named, Spanned, Where, did_you_mean,
 use super::proxy::Proxy;
 use super::services::{self, Keyboard, Ntp};
 use super::shared::Shared;
+use super::sysctl::{self, Setting};
 use crate::finding::Findings;
 use crate::model::{ByteSize, Driver, FINGERPRINT_DIGITS, FOUNDING_DIGITS, Kernel, Mac, Name, Overlay, When};
 use crate::source::{Kind, Node};
@@ -513,6 +514,9 @@ record! {
         /// A `#cloud-config` of your own that is added to what lxseed writes: packages, files, commands. lxseed's own keys are
         /// refused in it. A machine that is set up already takes it from a new seed alone.
         optional cloud_config: CloudConfig,
+        /// Settings of the running kernel, by the names that `sysctl -a` prints. A machine that is set up already takes them from
+        /// a new seed alone; one that is taken out here it keeps until it restarts.
+        optional sysctl: Named<Setting> = sysctl::keys(),
         /// Raise it by one to give this host new keys; 1 unless said otherwise.
         optional generation: u32 = json!({"minimum": 1, "default": 1}),
         /// The machine's serial number as DMI gives it; an install medium then finds the host by it instead of by

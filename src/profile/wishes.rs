@@ -76,6 +76,7 @@ const NAMES: &[(&[&str], &str)] = &[
         "models",
     ),
     (&["machine", "type", "class", "role", "group"], "model"),
+    (&["sysctls", "sysctl_settings", "kernel_parameters"], "sysctl"),
     (&["raid1", "md"], "mirror"),
     (&["zpool", "zfs"], "zfs_mirror"),
     (&["filesystem", "fs", "backend"], "driver"),

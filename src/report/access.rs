@@ -1,5 +1,7 @@
 //! Who gets in and what may be erased, for the review of a change: what `check --summary` tells.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use ssh_key::{HashAlg, PublicKey};
@@ -29,6 +31,9 @@ pub struct Access {
     wipe: Vec<Wipe>,
     /// Installations that an install medium may erase, by host.
     reinstall: Vec<Reinstall>,
+    /// Cloud-configs of one's own, which are carried out as root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cloud_config: Vec<OwnConfig>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -65,6 +70,18 @@ struct Reinstall {
     host: String,
     /// The number that the medium's screen shows.
     installation: String,
+}
+
+/// What an administrator's own cloud-config does on machines, as root.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct OwnConfig {
+    file: String,
+    /// The hosts that have it.
+    hosts: Vec<String>,
+    /// The files that it writes.
+    files: Vec<String>,
+    /// How many commands it runs.
+    commands: usize,
 }
 
 impl Access {
@@ -108,6 +125,23 @@ impl Access {
         }
         for Reinstall { host, installation } in &self.reinstall {
             line("reinstall", format!("{host}: installation {installation}"));
+        }
+        for OwnConfig {
+            file,
+            hosts,
+            files,
+            commands,
+        } in &self.cloud_config
+        {
+            let written = match files.as_slice() {
+                [] => "no file".to_owned(),
+                files => files.join(" "),
+            };
+            let on = hosts.join(" ");
+            line(
+                "as root",
+                format!("{file} on {on}: writes {written}; runs {commands} commands"),
+            );
         }
         lines
     }
@@ -153,7 +187,27 @@ fn of_cluster(cluster: &Cluster) -> Access {
         apt_sources: apt.map(|AptSource { source, .. }| source.clone()).collect(),
         wipe,
         reinstall,
+        cloud_config: own_configs(cluster),
     }
+}
+
+/// Each file once, with the hosts that have it.
+fn own_configs(cluster: &Cluster) -> Vec<OwnConfig> {
+    let mut configs: BTreeMap<&str, OwnConfig> = BTreeMap::new();
+    for host in &cluster.hosts {
+        let Some(config) = &host.system.cloud_config else {
+            continue;
+        };
+        let files = config.write_files.iter().filter_map(|file| file["path"].as_str());
+        let own = configs.entry(&config.file).or_insert_with(|| OwnConfig {
+            file: config.file.clone(),
+            hosts: Vec::new(),
+            files: files.map(str::to_owned).collect(),
+            commands: config.runcmd.len(),
+        });
+        own.hosts.push(host.name.to_string());
+    }
+    configs.into_values().collect()
 }
 
 /// What passed the checks is a key; should it be none, nothing of it is shown.

@@ -171,6 +171,10 @@ const SET_KEYBOARD: &str = "timeout 60 setupcon -k --force --save </dev/null; ";
 /// Behind [`START`]: the cluster waits for no package.
 const INSTALL: &str = "; systemctl enable lxseed-packages.service; systemctl start --no-block lxseed-packages.service";
 
+/// systemd-sysctl runs at each boot long before cloud-init has written anything, so on the first one its file is read once
+/// more. `-e` passes over what belongs to a module that is not loaded yet.
+const SET: &str = "sysctl -q -e -p /etc/sysctl.d/60-lxseed.conf; ";
+
 /// The `#cloud-config` document. It holds the host's private keys.
 pub(super) fn user_data(
     cluster: &Cluster,
@@ -200,7 +204,8 @@ pub(super) fn user_data(
     let proxied = if services.proxy.is_none() { "" } else { THROUGH_PROXY };
     let packages = if has_packages(services) { INSTALL } else { "" };
     let keyboard = if services.keyboard.is_none() { "" } else { SET_KEYBOARD };
-    let start = [keyboard, again, proxied, START, packages].concat();
+    let settings = if host.system.sysctl.is_empty() { "" } else { SET };
+    let start = [settings, keyboard, again, proxied, START, packages].concat();
     let document = UserData {
         preserve_hostname: true,
         hostname: host.name.as_str(),

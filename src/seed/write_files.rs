@@ -74,6 +74,15 @@ fn keyboard<'a>(keyboard: &Keyboard) -> WriteFile<'a> {
     }
 }
 
+/// Where the settings of the running kernel stand: behind the release's own (10-), before an administrator's by hand
+/// (99-sysctl.conf).
+const SYSCTL: &str = "/etc/sysctl.d/60-lxseed.conf";
+
+fn settings(sysctl: &[(String, String)]) -> String {
+    let lines = sysctl.iter().map(|(name, value)| format!("{name} = {value}\n"));
+    lines.collect()
+}
+
 /// The files that cloud-init writes on one host.
 pub(super) fn write_files<'a>(
     cluster: &'a Cluster,
@@ -123,6 +132,13 @@ pub(super) fn write_files<'a>(
     }
     files.extend(packages::files(&cluster.services));
     files.extend(cluster.services.keyboard.iter().map(keyboard));
+    if !host.system.sysctl.is_empty() {
+        files.push(WriteFile {
+            path: SYSCTL.to_owned(),
+            permissions: "0644",
+            content: Payload::Plain(settings(&host.system.sysctl).into_bytes().into()),
+        });
+    }
     if cluster.founds(host) {
         files.push(closed("/etc/lxseed/tls/cluster.key", &keys.cluster.private_key_pem));
         let joiners = cluster

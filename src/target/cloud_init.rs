@@ -169,6 +169,7 @@ pub(crate) const OWNED_PATHS: &[&str] = &[
     "/etc/systemd/system/lxseed-firstboot.service.d",
     "/etc/systemd/system/snap.lxd.daemon.service.d",
     "/etc/systemd/timesyncd.conf.d/lxseed.conf",
+    "/etc/sysctl.d/60-lxseed.conf",
     "/etc/systemd/network",
     "/etc/netplan",
     "/etc/ssh/ssh_host_",

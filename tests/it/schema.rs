@@ -65,7 +65,8 @@ fn document(kind: Kind) -> Value {
             "spares": ["node4"],
             "retired": {"node3": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
             "defaults": {"disks": "model", "slots": {"d1": {"by_path": "pci-0000:00:17.0-ata-2", "min_size": "900GB", "max_size": "2TB"}},
-                "cloud_config": {"file": "extra.yaml", "runcmd": "after"}},
+                "cloud_config": {"file": "extra.yaml", "runcmd": "after"},
+                "sysctl": {"vm.swappiness": 10}},
             "models": {"rack-1u": {"disks": "model", "slots": {"d1": {"max_size": "1TB"}}}},
             "allow": {"one-member": "a test"},
         }),
@@ -75,6 +76,7 @@ fn document(kind: Kind) -> Value {
                 "mtu": 1500, "routes": [{"to": "10.0.0.0/8", "via": "192.168.10.254", "on_link": false, "metric": 1, "table": 100}]},
             "slots": {"d1": {"serial": "A1", "wipe": "A1"}}, "generation": 1, "reinstall": "c4d8a1f0",
             "cloud_config": {"file": "extra.yaml", "runcmd": "before"},
+            "sysctl": {"kernel.pid_max": "4194304"},
         }),
         Kind::Disks => json!({
             "name": "model", "os": {"slot": "os"}, "volumes": {"data1": {"device": "d1"}},

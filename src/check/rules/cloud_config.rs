@@ -713,6 +713,7 @@ pub(in crate::check) fn taken(
         _ => Vec::new(),
     };
     Some(Arc::new(CloudConfig {
+        file: file.value.clone(),
         write_files: list("write_files"),
         runcmd: list("runcmd"),
         when: config.runcmd.as_ref().map_or(When::Before, |when| when.value),

@@ -33,6 +33,7 @@ mod services;
 mod sizes;
 mod slots;
 mod subnet;
+mod sysctl;
 mod volumes;
 
 use super::registry::Check;
@@ -77,6 +78,7 @@ pub(super) static FAMILIES: &[(Family, &[&[&Check]])] = &[
     (Family::new('A', "Access"), &[access::CHECKS, certificates::CHECKS]),
     (Family::new('M', "Install media"), &[media::CHECKS]),
     (Family::new('O', "The offline bundle"), &[offline::CHECKS]),
+    (Family::new('K', "The running kernel"), &[sysctl::CHECKS]),
     (Family::new('X', "Your own cloud-config"), &[cloud_config::CHECKS]),
     (Family::new('B', "Budgets"), &[budget::CHECKS]),
 ];
