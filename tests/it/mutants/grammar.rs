@@ -72,10 +72,17 @@ fn patterns() -> HashMap<&'static str, String> {
         ("spares", NAME.to_owned()),
         ("user", "[a-z_][a-z0-9_-]{0,31}".to_owned()),
         ("password_hash", "\\$6\\$[A-Za-z0-9./]{1,16}\\$[A-Za-z0-9./]{86}|\\$5\\$[A-Za-z0-9./]{1,16}\\$[A-Za-z0-9./]{43}".to_owned()),
-        ("ssh_authorized_keys", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(?: .*)?|(?:ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) AAAA[A-Za-z0-9+/]+={0,2}(?: .*)?".to_owned()),
+        // sshd and cloud-init take several blanks for one.
+        ("ssh_authorized_keys", "ssh-ed25519 +AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(?: .*)?|(?:ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) +AAAA[A-Za-z0-9+/]+={0,2}(?: .*)?".to_owned()),
         // DNS does not tell the cases apart.
         ("search", format!("(?i:(?:{NAME}\\.)*{NAME})")),
         ("subnet", "[0-9A-Fa-f.:]+/[0-9]{1,3}".to_owned()),
+        ("to", "[0-9A-Fa-f.:]+/[0-9]{1,3}".to_owned()),
+        ("mode", "balance-rr|active-backup|balance-xor|broadcast|802\\.3ad|balance-tlb|balance-alb".to_owned()),
+        ("lacp_rate", "slow|fast".to_owned()),
+        ("transmit_hash_policy", "(?:layer2|encap2)(?:\\+3)?|(?:layer3|encap3)\\+4".to_owned()),
+        ("bridge", "br[a-z0-9-]{0,13}".to_owned()),
+        ("runcmd", "before|after".to_owned()),
         ("ubuntu", "18\\.04".to_owned()),
         ("kernel", "ga|hwe".to_owned()),
         ("driver", "zfs|btrfs|lvm|dir".to_owned()),
@@ -101,7 +108,9 @@ pub(crate) fn is_wrong(slip: &Slip) -> bool {
     match slip.key.as_str() {
         // Reasons are prose, and a certificate is what it is signed to be; what of it can be told is tested where it is read.
         _ if slip.above == "allow" => false,
-        "address" | "gateway" | "nameservers" => text.parse::<std::net::IpAddr>().is_err(),
+        "address" | "gateway" | "nameservers" | "via" => text.parse::<std::net::IpAddr>().is_err(),
+        _ if slip.above == "networks" => text.parse::<std::net::IpAddr>().is_err(),
+        _ if slip.above == "links" => !PATTERNS["mac"].is_match(text),
         "host" if slip.above == "bootstrap" => true,
         key if REFERENCES.contains(&key) => !slip.is_a_name,
         _ if slip.above == "lxd_certificates" => is_cut(slip),
