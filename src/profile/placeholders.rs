@@ -126,7 +126,7 @@ pub(super) fn is_unfilled(where_: Where<'_>, text: &str) -> bool {
 
 fn is_placeholder(text: &str) -> bool {
     let text = text.trim();
-    text.len() <= LONGEST && WHOLE.contains(&joined(text).as_str())
+    is_one_of(WHOLE, text)
         || matches!(text, "..." | "…" | "???" | "??" | "?" | "%s" | "%d")
         || is_bracketed(text)
         || has_template(text)
@@ -142,18 +142,20 @@ fn is_no_identifier(key: &str, text: &str) -> bool {
     }
     // Of a machine these are told together with what else boards say that were never given a number.
     let is_told = key == "dmi_serial" && text.to_ascii_lowercase().contains("serial");
-    text.len() <= LONGEST && !is_told && NO_IDENTIFIER.contains(&joined(text).as_str())
-        || is_row(text)
-        || has_word(text, IDENTIFIER_WORDS)
+    !is_told && is_one_of(NO_IDENTIFIER, text) || is_row(text) || has_word(text, IDENTIFIER_WORDS)
 }
 
-/// No placeholder of these lists is longer, however its words are separated; nearly every value is.
-const LONGEST: usize = 32;
-
-/// In lower case, without what separates words.
-fn joined(text: &str) -> String {
-    let letters = text.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.' | '!'));
-    letters.flat_map(char::to_lowercase).collect()
+/// Whether the text is one of these, in any case and however its words are separated.
+fn is_one_of(whole: &[&str], text: &str) -> bool {
+    let letters = || {
+        let letters = text.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.' | '!'));
+        letters.flat_map(char::to_lowercase)
+    };
+    // Nearly no value has the first two letters of any.
+    let head: String = letters().take(2).collect();
+    whole
+        .iter()
+        .any(|word| word.starts_with(&head) && letters().eq(word.chars()))
 }
 
 /// `-`, `...`, `XXXX-XXXX`, `0`; and `S3Z9NB0KXXXXXX`, whose end somebody else had reason to hide.
@@ -167,7 +169,10 @@ fn is_row(text: &str) -> bool {
         return true;
     };
     let is_one = rest.all(|c| c.to_ascii_lowercase() == first);
-    let hidden = |mark: char| text.split(|c| c != mark).any(|run| run.len() >= 5);
+    let is_hidden = text
+        .as_bytes()
+        .windows(5)
+        .any(|run| b"xX?*#".contains(&run[0]) && run.iter().all(|byte| *byte == run[0]));
     is_one && "?*#".contains(first)
         || is_one && "xn".contains(first) && number.len() > 1
         || text
@@ -175,7 +180,7 @@ fn is_row(text: &str) -> bool {
             .skip(1)
             .any(|command| command.starts_with(|c: char| c.is_ascii_alphabetic()))
         || is_one && first == '0' && number.len() < 4
-        || ['x', 'X', '?', '*', '#'].into_iter().any(hidden)
+        || is_hidden
         || text.contains("...")
         || text.contains('…')
 }
@@ -184,11 +189,11 @@ fn has_word(text: &str, words: &[&str]) -> bool {
     let part_of_a_word = |c: char| c.is_alphanumeric();
     let capitals = text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_uppercase());
     capitals.map(|(at, _)| text.split_at(at)).any(|(before, from)| {
-        words.iter().any(|word| {
-            from.strip_prefix(word)
-                .is_some_and(|behind| !behind.starts_with(part_of_a_word))
-                && !before.ends_with(part_of_a_word)
-        })
+        !before.ends_with(part_of_a_word)
+            && words.iter().any(|word| {
+                from.strip_prefix(word)
+                    .is_some_and(|behind| !behind.starts_with(part_of_a_word))
+            })
     })
 }
 
@@ -208,9 +213,14 @@ fn names_something(inner: &str) -> bool {
     inner.bytes().all(fits) && inner.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What a template's engine or a shell would have replaced: `ata-<serial>`, `${DMI}`, `$SERIAL`, `%%SERIAL%%`,
-/// `{{ serial }}`, `YOUR-SERIAL`.
+/// What a template's engine or a shell would have replaced, or a person: `ata-<serial>`, `YOUR-SERIAL`.
 fn has_template(text: &str) -> bool {
+    // Nearly no value has a sign of any of them.
+    text.contains(['<', '{', '$', '%']) && has_variable(text) || is_asked_for(text)
+}
+
+/// `ata-<serial>`, `${DMI}`, `$SERIAL`, `%%SERIAL%%`, `{{ serial }}`.
+fn has_variable(text: &str) -> bool {
     let between = |open: &str, close: &str| {
         text.split(open)
             .skip(1)
@@ -221,23 +231,21 @@ fn has_template(text: &str) -> bool {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
     });
     let percent: Vec<&str> = text.split('%').collect();
-    let mut words = text.split(['-', '_', ' ', '.']);
-    let is_asked_for = words
-        .next()
-        .is_some_and(|word| ["insert", "enter"].iter().any(|verb| word.eq_ignore_ascii_case(verb)))
-        && words.any(|word| {
-            ["serial", "here", "your", "value"]
-                .iter()
-                .any(|object| word.eq_ignore_ascii_case(object))
-        });
     dollar
         || between("<", ">")
         || between("{", "}")
         || percent.len() > 2 && percent[1..percent.len() - 1].iter().any(|inner| names_something(inner))
-        || text
-            .split(['-', '_', ' ', '.'])
-            .any(|word| word.eq_ignore_ascii_case("your"))
-        || is_asked_for
+}
+
+/// `YOUR-SERIAL`, `insert serial here`.
+fn is_asked_for(text: &str) -> bool {
+    let is = |word: &str, names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let mut words = text.split(['-', '_', ' ', '.']);
+    let Some(first) = words.next() else { return false };
+    if is(first, &["insert", "enter"]) {
+        return words.any(|word| is(word, &["serial", "here", "your", "value"]));
+    }
+    is(first, &["your"]) || words.any(|word| is(word, &["your"]))
 }
 
 #[cfg(test)]

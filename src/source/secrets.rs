@@ -122,18 +122,27 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// Keys in base64 without a line before them that says so: PEM wrapped once more, and bare DER.
 fn encoded(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
-    let mut from = 0;
+    let bytes = text.as_bytes();
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let mut start = 0;
     std::iter::from_fn(move || {
-        loop {
-            let start = from + text[from..].find(is_part)?;
-            let end = start + text[start..].find(|c| !is_part(c)).unwrap_or(text.len() - start);
-            from = end;
-            let run = &text[start..end];
-            if run.len() >= ENOUGH && is_encoded_key(run) {
-                return Some(start..end);
+        // From the end of what a key would take at least: nearly everywhere a few bytes tell that none is there.
+        while let Some(least) = bytes.get(start..start + ENOUGH) {
+            if let Some(other) = least.iter().rposition(|byte| !is_part(byte)) {
+                start += other + 1;
+                continue;
+            }
+            let end = bytes[start..]
+                .iter()
+                .position(|byte| !is_part(byte))
+                .map_or(bytes.len(), |run| start + run);
+            let run = start..end;
+            start = end;
+            if is_encoded_key(&text[run.clone()]) {
+                return Some(run);
             }
         }
+        None
     })
 }
 
