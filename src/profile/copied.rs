@@ -32,13 +32,16 @@ const SERIALS: [&str; 8] = [
     "WD-WCC4N0A20002",
     "WD-WCC4N0A20003",
 ];
-/// Hardware addresses of the shipped profiles' hosts.
-const MACS: [&str; 5] = [
+/// Hardware addresses of the shipped profiles' hosts, and of docs/racks.md.
+const MACS: [&str; 8] = [
     "52:54:00:12:34:56",
     "52:54:00:12:34:57",
     "52:54:00:20:00:01",
     "52:54:00:20:00:02",
     "52:54:00:20:00:03",
+    "52:54:00:20:00:11",
+    "52:54:00:20:00:12",
+    "52:54:00:20:00:13",
 ];
 
 /// Reports what was copied from elsewhere.
@@ -138,6 +141,7 @@ mod tests {
         let carried = [
             "README.md",
             "docs/rules.md",
+            "docs/racks.md",
             "profiles/lab/cluster.yaml",
             "profiles/rack/cluster.yaml",
             "profiles/lab/hosts/node1.yaml",

@@ -14,11 +14,15 @@ struct Block {
 }
 
 fn blocks() -> Vec<Block> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    blocks_of("README.md")
+}
+
+fn blocks_of(file: &str) -> Vec<Block> {
+    let text = fs::read_to_string(root().join(file)).unwrap();
     let mut blocks = Vec::new();
     let mut before = String::new();
     let mut open: Option<Block> = None;
-    for line in readme.lines() {
+    for line in text.lines() {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(language)) => {
                 let names = before
@@ -37,7 +41,7 @@ fn blocks() -> Vec<Block> {
             (None, None) => before += &format!("{line}\n"),
         }
     }
-    assert!(open.is_none(), "a block of the README is not closed");
+    assert!(open.is_none(), "a block of {file} is not closed");
     blocks
 }
 
@@ -103,6 +107,37 @@ fn a_newcomer_gets_through_it_in_an_empty_folder() {
     ] {
         assert!(dir.path().join("out").join(file).is_file(), "{file} is not there");
     }
+}
+
+#[test]
+fn the_rack_of_the_docs_is_checked_built_and_shown() {
+    let dir = temp_dir();
+    let site = dir.path().join("rack");
+    fs::create_dir_all(site.join("hosts")).unwrap();
+    fs::create_dir_all(site.join("disks")).unwrap();
+    fs::copy(
+        root().join("profiles/rack/disks/seven-bays.yaml"),
+        site.join("disks/seven-bays.yaml"),
+    )
+    .unwrap();
+    for block in blocks_of("docs/racks.md") {
+        fs::write(
+            dir.path().join(block.names.expect("a file is named before its text")),
+            block.text,
+        )
+        .unwrap();
+    }
+    let run = lxseed(["check", "rack"]).dir(dir.path()).run().expect_exit(0);
+    assert!(run.stdout.contains("1 cluster, 3 hosts: no findings"), "{run}");
+    lxseed(["build", "rack"]).dir(dir.path()).run().expect_exit(0);
+    let run = lxseed(["show", "rack/rack-a", "rack"])
+        .dir(dir.path())
+        .run()
+        .expect_exit(0);
+    assert!(
+        run.stdout.contains("network.bond.transmit_hash_policy  layer3+4"),
+        "{run}"
+    );
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(crate) fn read(site: &Utf8Path) -> Site {
     for entry in walkdir::WalkDir::new(site).sort_by_file_name() {
         let entry = entry.unwrap();
         let path = Utf8Path::from_path(entry.path()).unwrap();
-        let hidden = path.strip_prefix(site).unwrap().as_str().starts_with('.');
+        let hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
         if path.extension() != Some("yaml") || hidden {
             continue;
         }
