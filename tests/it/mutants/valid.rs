@@ -10,6 +10,7 @@ use lxseed::model::{Cluster, Driver, FindBy, Host, Site, VolumeKind};
 use lxseed::seed::{ClusterKeys, File, HostKeys, Renderer};
 use lxseed::trust::SiteSecret;
 use serde_yaml::Value;
+use std::net::IpAddr;
 
 /// Renders with keys that are made once: which keys they are is not what a mutant changes.
 pub(crate) struct Builder {
@@ -78,7 +79,9 @@ fn unique(site: &Site) -> Result<(), String> {
         site.clusters.iter().map(|cluster| &cluster.name),
         "two clusters of a name",
     )?;
-    all_different(hosts().map(|host| &host.name), "two hosts of a name")?;
+    for cluster in &site.clusters {
+        all_different(cluster.hosts.iter().map(|host| &host.name), "two hosts of a name")?;
+    }
     all_different(hosts().map(|host| host.mac), "two hosts with a MAC address")?;
     all_different(hosts().map(|host| host.address), "two hosts with an address")?;
     let identities = hosts().flat_map(|host| &host.disks).filter_map(|disk| {
@@ -94,7 +97,9 @@ fn addresses(cluster: &Cluster) -> Result<(), String> {
         let own = matches!(network.subnet, IpNet::V4(net) if address == net.broadcast());
         network.subnet.contains(&address) && address != network.subnet.network() && !own
     };
-    ensure(fits(network.gateway), "the gateway is not in the subnet")?;
+    let is_beside =
+        network.gateway_is_outside() || matches!(network.gateway, IpAddr::V6(one) if one.is_unicast_link_local());
+    ensure(fits(network.gateway) || is_beside, "the gateway is not in the subnet")?;
     for host in &cluster.hosts {
         ensure(fits(host.address), "an address is not in the subnet")?;
         ensure(host.address != network.gateway, "a host has the gateway's address")?;
@@ -167,23 +172,31 @@ fn user_data(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String
 }
 
 fn network_config(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> {
-    let lan = &value["ethernets"]["lan"];
     ensure(value["version"].as_u64() == Some(2), "not version 2")?;
+    let devices = |kind: &str| value[kind].as_mapping().into_iter().flatten().map(|(_, device)| device);
+    let mac = host.mac.to_string();
+    let mut cards = devices("ethernets");
     ensure(
-        text(lan, &["match", "macaddress"])? == host.mac.to_string(),
+        cards.any(|card| card["match"]["macaddress"].as_str() == Some(mac.as_str())),
         "another MAC address",
     )?;
-    let address = lan["addresses"][0].as_str().ok_or("no address")?;
-    let address: IpNet = address.parse().map_err(|_| format!("{address} is no address"))?;
-    ensure(
-        address.addr() == host.address && address.trunc() == cluster.network.subnet,
-        "another address",
-    )?;
+    let kinds = ["ethernets", "bonds", "vlans", "bridges"];
+    let all_devices = kinds.into_iter().flat_map(devices);
+    let address = format!("{}/{}", host.address, cluster.network.subnet.prefix_len());
+    let addressed: Vec<&Value> = all_devices
+        .filter(|device| device["addresses"][0].as_str() == Some(address.as_str()))
+        .collect();
+    let [lan] = addressed.as_slice() else {
+        return Err(format!("{} devices have the address", addressed.len()));
+    };
+    let gateway = cluster.network.gateway.to_string();
+    if cluster.network.gateway_is_outside() {
+        let way = &lan["routes"][0];
+        let is_default = way["to"] == "0.0.0.0/0" && way["via"] == gateway.as_str() && way["on-link"] == true;
+        return ensure(is_default, "another gateway outside the subnet");
+    }
     let key = if host.address.is_ipv4() { "gateway4" } else { "gateway6" };
-    ensure(
-        text(lan, &[key])? == cluster.network.gateway.to_string(),
-        "another gateway",
-    )
+    ensure(text(lan, &[key])? == gateway, "another gateway")
 }
 
 fn preseed(value: &Value, cluster: &Cluster, host: &Host) -> Result<(), String> {
