@@ -84,7 +84,21 @@ impl FromText for Destination {
     }
 }
 
-choice!(BondMode, "a mode of Linux bonds, such as active-backup or 802.3ad");
+choice!(
+    BondMode,
+    "a mode of Linux bonds, such as active-backup or 802.3ad",
+    [
+        ("lacp", "802.3ad"),
+        ("802.1ax", "802.3ad"),
+        ("802-3ad", "802.3ad"),
+        ("8023ad", "802.3ad"),
+        ("failover", "active-backup"),
+        ("round-robin", "balance-rr"),
+        ("xor", "balance-xor"),
+        ("tlb", "balance-tlb"),
+        ("alb", "balance-alb"),
+    ]
+);
 choice!(LacpRate, "`slow` or `fast`");
 choice!(HashPolicy, "one of layer2, layer2+3, layer3+4, encap2+3, encap3+4");
 

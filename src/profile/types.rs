@@ -567,13 +567,20 @@ impl Cluster {
 /// Makes the words of a choice readable from text, with a suggestion for a near miss.
 macro_rules! choice {
     ($type:ty, $expected:literal) => {
+        choice!($type, $expected, []);
+    };
+    // With what others call a choice, in lower case.
+    ($type:ty, $expected:literal, $names:expr) => {
         impl FromText for $type {
             const EXPECTED: &'static str = $expected;
 
             fn from_text(text: &str) -> Result<Self, Misfit> {
                 let mut choices = <$type>::ALL.iter().copied();
                 choices.find(|choice| choice.word() == text).ok_or_else(|| {
-                    let similar = did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
+                    let names: &[(&str, &'static str)] = &$names;
+                    let called = names.iter().find(|(name, _)| *name == text.to_lowercase()).map(|(_, word)| *word);
+                    let similar = || did_you_mean(text, <$type>::ALL.iter().map(|choice| choice.word()));
+                    let similar = called.or_else(similar);
                     let why = similar.map_or("there is no such choice".to_owned(), |similar| {
                         format!("did you mean `{similar}`?")
                     });

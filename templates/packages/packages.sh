@@ -15,6 +15,13 @@ failed=''
     if [ "$(cat "$DONE" 2>/dev/null)" = "$own" ]; then
         exit 0
     fi
+    # The first boot needs apt until its disks are ready, and would be held up by an upgrade of an hour. Where a person has to decide on
+    # a disk, the packages come after half an hour.
+    waited=0
+    until [ -e /var/lib/lxseed/stages/disks.done ] || [ "$waited" -ge 1800 ]; do
+        sleep 10
+        waited=$((waited + 10))
+    done
     # What a power cut has left half configured; without that it does nothing.
     timeout -k 60 3600 dpkg --force-confdef --force-confold --configure -a </dev/null || failed=yes
     get update || failed=yes

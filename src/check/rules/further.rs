@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::bonds::{common, hosts};
 use super::network::reserved;
 use super::subnet::why_unusable;
@@ -10,7 +12,7 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
 use crate::model::{LARGEST_MTU, SMALLEST_MTU};
-use crate::profile::{FurtherNetwork, Spanned, entries, quoted};
+use crate::profile::{FurtherNetwork, HostNetwork, Spanned, did_you_mean, entries, quoted, scalar};
 use crate::source::Span;
 
 pub(super) static CHECKS: &[&Check] = &[
@@ -199,33 +201,49 @@ static NETWORK_SUBNET: Check = Check::error(
     &also_in(STORAGE, LAST_TOO),
 );
 
+/// What is wrong with the subnet of a further network.
+enum Wrong<'a> {
+    Unusable(&'static str),
+    Overlaps(&'a str, &'a Spanned<IpNet>),
+}
+
+/// The further networks whose subnets are wrong.
+fn wrong_subnets<'a>(cluster: &ClusterView<'a>) -> Vec<(&'a str, &'a Spanned<IpNet>, Wrong<'a>)> {
+    let own = common(cluster).and_then(|common| common.value.subnet.as_ref());
+    let mut before: Vec<_> = own.into_iter().map(|subnet| ("the cluster's", subnet)).collect();
+    let mut wrong = Vec::new();
+    for (name, network) in further(cluster) {
+        let Some(subnet) = &network.value.subnet else { continue };
+        let name = name.value.as_str();
+        if let Some(why) = why_unusable(subnet.value) {
+            wrong.push((name, subnet, Wrong::Unusable(why)));
+            continue;
+        }
+        let overlap = |other: IpNet| subnet.value.contains(&other.network()) || other.contains(&subnet.value.network());
+        if let Some((whose, other)) = before.iter().find(|(_, other)| overlap(other.value)) {
+            wrong.push((name, subnet, Wrong::Overlaps(whose, other)));
+        }
+        before.push((name, subnet));
+    }
+    wrong
+}
+
 fn network_subnet(site: &SiteView<'_>, report: &mut Report<'_>) {
-    for cluster in &site.clusters {
-        let own = common(cluster).and_then(|common| common.value.subnet.as_ref());
-        let mut before: Vec<_> = own.into_iter().map(|subnet| ("the cluster's", subnet)).collect();
-        for (name, network) in further(cluster) {
-            let Some(subnet) = &network.value.subnet else { continue };
-            if let Some(why) = why_unusable(subnet.value) {
+    for (_, subnet, wrong) in site.clusters.iter().flat_map(wrong_subnets) {
+        match wrong {
+            Wrong::Unusable(why) => {
+                let help = "use the subnet the machines are in, such as 10.1.0.0/24";
                 report
-                    .add(
-                        subnet.span,
-                        format!("subnet {} {why}", subnet.value),
-                        "use the subnet the machines are in, such as 10.1.0.0/24",
-                    )
+                    .add(subnet.span, format!("subnet {} {why}", subnet.value), help)
                     .label(why);
-                continue;
             }
-            let (one, both) = (subnet.value, |other: ipnet::IpNet| {
-                subnet.value.contains(&other.network()) || other.contains(&subnet.value.network())
-            });
-            if let Some((whose, other)) = before.iter().find(|(_, other)| both(other.value)) {
-                let message = format!("{one} and {whose} subnet {} overlap", other.value);
+            Wrong::Overlaps(whose, other) => {
+                let message = format!("{} and {whose} subnet {} overlap", subnet.value, other.value);
                 report
                     .add(subnet.span, message, "write the subnet that this network has")
                     .label("overlaps")
                     .also(other.span, "the other subnet");
             }
-            before.push((name.value.as_str(), subnet));
         }
     }
 }
@@ -238,48 +256,51 @@ static NETWORK_ADDRESS: Check = Check::error(
 )
 .example(&also_in(STORAGE, LAST), &also_in(STORAGE, LAST_TOO));
 
+/// The further network that a host means by a name that there is not: one in which it has no address.
+fn meant<'a>(cluster: &ClusterView<'a>, own: &HostNetwork, name: &str) -> Option<&'a Spanned<String>> {
+    let lacking = further(cluster).iter().map(|(known, _)| known).filter(|known| {
+        entries(own.networks.as_ref())
+            .iter()
+            .all(|(has, _)| has.value != known.value)
+    });
+    let similar = did_you_mean(name, lacking.clone().map(|known| known.value.as_str()))?;
+    lacking.clone().find(|known| known.value == similar)
+}
+
+fn is_known(cluster: &ClusterView<'_>, name: &str) -> bool {
+    let networks = cluster.profile().and_then(|profile| profile.networks.as_ref());
+    networks.is_some_and(|networks| networks.value.may_have(name))
+}
+
 fn network_address(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let Some(profile) = cluster.profile() else { continue };
-        if profile.unread.key("networks") {
+        if cluster.profile().is_none_or(|profile| profile.unread.key("networks")) {
             continue;
         }
         for (name, network) in further(cluster) {
             // With a DHCP server besides, that is what is wrong.
-            if network.value.subnet.is_none() || network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) {
-                continue;
+            if network.value.subnet.is_some() && !network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) {
+                lacking(cluster, name, report);
             }
-            let lacking: Vec<_> = hosts(cluster)
-                .filter(|(_, own)| !own.value.unread.key("networks"))
-                .filter(|(_, own)| {
-                    let addresses = own.value.networks.as_ref();
-                    addresses.is_none_or(|addresses| !addresses.value.may_have(&name.value))
-                })
-                .collect();
-            let Some((host, own)) = lacking.first() else { continue };
-            let who = match lacking.len() {
-                1 => format!("{} has", host.label()),
-                count => format!("{} and {} more have", host.label(), count - 1),
-            };
-            let message = format!("{who} no address in network {}", quoted(&name.value));
-            let help = format!("add `networks: {{{}: …}}` to the host's `network`", name.value);
-            report
-                .add(own.span, message, help)
-                .label("no address in it")
-                .also(name.span, "the network");
         }
         for (host, own) in hosts(cluster) {
             for (name, address) in entries(own.value.networks.as_ref()) {
                 let of = further(cluster).iter().find(|(known, _)| known.value == name.value);
                 match of {
-                    None if !profile
-                        .networks
-                        .as_ref()
-                        .is_some_and(|known| known.value.may_have(&name.value)) =>
-                    {
+                    None if !is_known(cluster, &name.value) => {
                         let message = format!("{}'s cluster has no network {}", host.label(), quoted(&name.value));
-                        let help = "add it to `networks` in cluster.yaml, or leave it out";
-                        report.add(name.span, message, help).label("no such network");
+                        match meant(cluster, &own.value, &name.value) {
+                            Some(meant) => {
+                                let help = format!("did you mean `{}`?", meant.value);
+                                let finding = report.add(name.span, message, help);
+                                finding.label("no such network").also(meant.span, "there is this one");
+                                finding.fix(name.span, scalar(&meant.value));
+                            }
+                            None => {
+                                let help = "add it to `networks` in cluster.yaml, or leave it out";
+                                report.add(name.span, message, help).label("no such network");
+                            }
+                        }
                     }
                     Some((_, network))
                         if network.value.subnet.is_none()
@@ -299,6 +320,33 @@ fn network_address(site: &SiteView<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// Reports the hosts without an address in that network, but for those that have one under a name that means it.
+fn lacking(cluster: &ClusterView<'_>, name: &Spanned<String>, report: &mut Report<'_>) {
+    let lacking: Vec<_> = hosts(cluster)
+        .filter(|(_, own)| !own.value.unread.key("networks"))
+        .filter(|(_, own)| {
+            let addresses = own.value.networks.as_ref();
+            let misspelt = entries(addresses)
+                .iter()
+                .filter(|(other, _)| !is_known(cluster, &other.value));
+            let mut meant = misspelt.filter_map(|(other, _)| meant(cluster, &own.value, &other.value));
+            addresses.is_none_or(|addresses| !addresses.value.may_have(&name.value))
+                && meant.all(|meant| meant.value != name.value)
+        })
+        .collect();
+    let Some((host, own)) = lacking.first() else { return };
+    let who = match lacking.len() {
+        1 => format!("{} has", host.label()),
+        count => format!("{} and {} more have", host.label(), count - 1),
+    };
+    let message = format!("{who} no address in network {}", quoted(&name.value));
+    let help = format!("add `networks: {{{}: …}}` to the host's `network`", name.value);
+    report
+        .add(own.span, message, help)
+        .label("no address in it")
+        .also(name.span, "the network");
+}
+
 static NETWORK_ADDRESS_UNUSABLE: Check = Check::error(
     "F041",
     "network-address",
@@ -312,8 +360,13 @@ static NETWORK_ADDRESS_UNUSABLE: Check = Check::error(
 
 fn network_address_unusable(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
+        let wrong = wrong_subnets(cluster);
         for (name, network) in further(cluster) {
             let Some(subnet) = &network.value.subnet else { continue };
+            // Its addresses are of the subnet that it has in truth.
+            if wrong.iter().any(|(network, ..)| *network == name.value) {
+                continue;
+            }
             let mut first_use: HashMap<IpAddr, Span> = HashMap::new();
             for (host, own) in hosts(cluster) {
                 let addresses = own.value.networks.as_ref();
@@ -410,10 +463,23 @@ const USUAL_MTU: u32 = 1500;
 
 fn network_mtu(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        let carried = |mtu: Option<&Spanned<u32>>| mtu.map_or(USUAL_MTU, |mtu| mtu.value);
-        let all = common(cluster).and_then(|common| common.value.mtu.as_ref());
+        // What was reported itself is taken for enough.
+        let sizes = SMALLEST_MTU..=LARGEST_MTU;
+        let carried = |mtu: Option<&Spanned<u32>>, is_unread: bool| match mtu {
+            Some(mtu) if sizes.contains(&mtu.value) => mtu.value,
+            None if !is_unread => USUAL_MTU,
+            _ => LARGEST_MTU,
+        };
+        let all = common(cluster).map(|common| &common.value);
+        let of_all = all.and_then(|all| all.mtu.as_ref());
+        let is_unread = all.is_some_and(|all| all.unread.key("mtu"));
         let least = hosts(cluster)
-            .map(|(_, own)| carried(own.value.mtu.as_ref().or(all)))
+            .map(|(_, own)| {
+                carried(
+                    own.value.mtu.as_ref().or(of_all),
+                    is_unread || own.value.unread.key("mtu"),
+                )
+            })
             .min();
         for (_, network) in further(cluster) {
             let Some(mtu) = &network.value.mtu else { continue };
@@ -433,7 +499,7 @@ fn network_mtu(site: &SiteView<'_>, report: &mut Report<'_>) {
                         let on = other.link.as_ref().is_some_and(|on| on.value == link.value);
                         on && other.vlan.is_none() && !other.unread.key("vlan")
                     })
-                    .map(|other| carried(other.mtu.as_ref())),
+                    .map(|other| carried(other.mtu.as_ref(), other.unread.key("mtu"))),
             };
             if let Some(below) = below.filter(|below| *below < mtu.value) {
                 let message = format!("packets of {} bytes do not fit through one of {below}", mtu.value);
