@@ -12,6 +12,8 @@ const PROXY: &str = "a proxy is written as `proxy: {http: …, https: …, no_pr
 const MIRROR: &str = "mirrors, further sources and packages are written as `apt: {mirror: …, sources: {…}, packages: […]}` in cluster.yaml";
 const KEY_ID: &str = "write the public key itself as `key: |`: no machine asks a key server";
 const DHCP: &str = "addresses are fixed: write `network: {mac: …, address: …}` on each host, since members know one another by them; one that a DHCP server reserves can be written just so, and `dhcp: true` is for `networks` alone";
+const MEMBERS_ON: &str =
+    "lxseed has no key for it: members speak to one another on `network`, and `networks` are for what is yours";
 const LOGINS: &str =
     "every host has one login, `admin: {user: …, ssh_authorized_keys: […]}`; for several people write several keys";
 const TIME: &str = "time servers are written as `ntp: {servers: […], pools: […]}` in cluster.yaml";
@@ -140,6 +142,16 @@ const WISHES: &[(&[&str], &str)] = &[
     ),
     (&["keyid", "key_id", "keyserver", "gpg", "key_url"], KEY_ID),
     (&["dhcp", "dhcp4", "dhcp6"], DHCP),
+    (
+        &[
+            "cluster_on",
+            "cluster_network",
+            "cluster_address",
+            "internal_network",
+            "replication_network",
+        ],
+        MEMBERS_ON,
+    ),
     (&["users", "accounts", "groups", "sudo", "root", "shell"], LOGINS),
     (
         &["ntp_servers", "timeservers", "time_servers", "chrony", "timesyncd"],

@@ -278,46 +278,55 @@ fn network_address(site: &SiteView<'_>, report: &mut Report<'_>) {
             continue;
         }
         for (name, network) in further(cluster) {
-            // With a DHCP server besides, that is what is wrong.
-            if network.value.subnet.is_some() && !network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) {
-                lacking(cluster, name, report);
+            // With a subnet and a DHCP server, that is what is wrong.
+            let is_given_out = network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value);
+            match network.value.subnet.is_some() {
+                true if !is_given_out => lacking(cluster, name, report),
+                false if is_given_out => needless(cluster, name, report),
+                _ => {}
             }
         }
         for (host, own) in hosts(cluster) {
-            for (name, address) in entries(own.value.networks.as_ref()) {
-                let of = further(cluster).iter().find(|(known, _)| known.value == name.value);
-                match of {
-                    None if !is_known(cluster, &name.value) => {
-                        let message = format!("{}'s cluster has no network {}", host.label(), quoted(&name.value));
-                        match meant(cluster, &own.value, &name.value) {
-                            Some(meant) => {
-                                let help = format!("did you mean `{}`?", meant.value);
-                                let finding = report.add(name.span, message, help);
-                                finding.label("no such network").also(meant.span, "there is this one");
-                                finding.fix(name.span, scalar(&meant.value));
-                            }
-                            None => {
-                                let help = "add it to `networks` in cluster.yaml, or leave it out";
-                                report.add(name.span, message, help).label("no such network");
-                            }
-                        }
+            for (name, _) in entries(own.value.networks.as_ref()) {
+                if is_known(cluster, &name.value) {
+                    continue;
+                }
+                let message = format!("{}'s cluster has no network {}", host.label(), quoted(&name.value));
+                match meant(cluster, &own.value, &name.value) {
+                    Some(meant) => {
+                        let help = format!("did you mean `{}`?", meant.value);
+                        let finding = report.add(name.span, message, help);
+                        finding.label("no such network").also(meant.span, "there is this one");
+                        finding.fix(name.span, scalar(&meant.value));
                     }
-                    Some((_, network))
-                        if network.value.subnet.is_none()
-                            && network.value.dhcp.as_ref().is_some_and(|dhcp| dhcp.value) =>
-                    {
-                        let message = format!("network {} gives its addresses out by DHCP", quoted(&name.value));
-                        let help = "leave the address out, or write `subnet` in place of `dhcp`";
-                        report
-                            .add(address.span, message, help)
-                            .label("would not be used")
-                            .also(network.span, "the network");
+                    None => {
+                        let help = "add it to `networks` in cluster.yaml, or leave it out";
+                        report.add(name.span, message, help).label("no such network");
                     }
-                    _ => {}
                 }
             }
         }
     }
+}
+
+/// Reports addresses in a network that gives them out itself.
+fn needless(cluster: &ClusterView<'_>, name: &Spanned<String>, report: &mut Report<'_>) {
+    let addresses: Vec<_> = hosts(cluster)
+        .filter_map(|(_, own)| own.value.networks.as_ref()?.value.get(&name.value))
+        .collect();
+    let Some((_, first)) = addresses.first() else { return };
+    let message = match addresses.len() - 1 {
+        0 => format!("network {} gives its addresses out by DHCP", quoted(&name.value)),
+        more => format!(
+            "network {} gives its addresses out by DHCP, and {more} more have one written",
+            quoted(&name.value)
+        ),
+    };
+    let help = "leave the address out, or write `subnet` in place of `dhcp`";
+    report
+        .add(first.span, message, help)
+        .label("would not be used")
+        .also(name.span, "the network");
 }
 
 /// Reports the hosts without an address in that network, but for those that have one under a name that means it.

@@ -53,6 +53,11 @@ fn duplicate_mac(site: &SiteView<'_>, report: &mut Report<'_>) {
                 first_use.insert(mac.value, (mac.span, member));
                 continue;
             };
+            // Which of `mac` and `links` is meant is asked as such.
+            let has_both = network.is_some_and(|network| network.value.mac.is_some() && network.value.links.is_some());
+            if has_both && std::ptr::eq(member.host, other.host) {
+                continue;
+            }
             let (message, help) = if std::ptr::eq(member.host, other.host) {
                 let message = format!(
                     "two links of {} have the same MAC address {}",
