@@ -9,6 +9,7 @@ mod date;
 mod keyboards;
 mod locales;
 pub mod lxd;
+pub(crate) mod sysctl;
 mod word;
 
 use std::fmt;

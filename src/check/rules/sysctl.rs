@@ -6,8 +6,9 @@ use crate::check::registry::{Check, Report};
 use crate::check::view::SiteView;
 use crate::finding::Edit::Replace;
 use crate::profile::{self, Setting, Spanned, entries, quoted};
+use crate::target::sysctl;
 
-pub(super) static CHECKS: &[&Check] = &[&INVALID_SYSCTL, &GONE_SYSCTL, &SYSCTL_AGAINST_MEMBERS];
+pub(super) static CHECKS: &[&Check] = &[&INVALID_SYSCTL, &GONE_SYSCTL, &SYSCTL_AGAINST_MEMBERS, &MISSPELT_SYSCTL];
 
 type Entry = (Spanned<String>, Spanned<Setting>);
 
@@ -48,6 +49,15 @@ fn is_name(name: &str) -> bool {
     parts.next().is_some_and(|top| TOPS.contains(&top)) && name.contains('.') && parts.all(is_part)
 }
 
+/// The number for a word that says on or off: no setting takes the word.
+fn switched(value: &str) -> Option<&'static str> {
+    match value.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "true" | "enable" | "enabled" => Some("1"),
+        "no" | "off" | "false" | "disable" | "disabled" => Some("0"),
+        _ => None,
+    }
+}
+
 fn invalid_sysctl(site: &SiteView<'_>, report: &mut Report<'_>) {
     for (name, setting) in written(site) {
         if !is_name(&name.value) {
@@ -66,6 +76,14 @@ fn invalid_sysctl(site: &SiteView<'_>, report: &mut Report<'_>) {
             }
         }
         let value = &setting.value.0;
+        if let Some(number) = switched(value) {
+            let message = format!("{} is not the value of a setting", quoted(value));
+            report
+                .add(setting.span, message, "on is 1, off is 0")
+                .label("the kernel reads numbers")
+                .fix(setting.span, number);
+            continue;
+        }
         let is_line = value.len() <= 200 && value.bytes().all(|byte| (b' '..=b'~').contains(&byte) || byte == b'\t');
         if !is_line || value.trim() != value {
             let message = format!("{} is not the value of a setting", quoted(value));
@@ -174,4 +192,44 @@ fn against_members(site: &SiteView<'_>, report: &mut Report<'_>) {
                 .on(member.host.label());
         }
     }
+}
+
+static MISSPELT_SYSCTL: Check = Check::warning(
+    "K004",
+    "misspelt-sysctl",
+    misspelt_sysctl,
+    "A setting that the kernel does not know is passed over at each boot, and nobody is told. This name is one or two letters from one that it knows, \
+     and is none itself as far as lxseed knows.",
+)
+.example(
+    &[Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\nsysctl: {vm.swapiness: 10}\n")],
+    &[Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\nsysctl: {vm.swappiness: 10}\n")],
+);
+
+fn misspelt_sysctl(site: &SiteView<'_>, report: &mut Report<'_>) {
+    for (name, _) in written(site).filter(|(name, _)| is_name(&name.value)) {
+        let plain = without_interface(&name.value);
+        if GONE.iter().any(|(gone, _)| *gone == name.value) || sysctl::names().any(|known| known == plain) {
+            continue;
+        }
+        let distances = sysctl::names().map(|known| (strsim::damerau_levenshtein(&plain, known), known));
+        let Some((_, known)) = distances.filter(|(distance, _)| *distance <= 2).min() else {
+            continue;
+        };
+        let message = format!("{} is no setting that lxseed knows", quoted(&name.value));
+        let finding = report.add(name.span, message, format!("did you mean `{known}`?"));
+        finding.label("passed over at each boot");
+        if plain == name.value {
+            finding.fix(name.span, known);
+        }
+    }
+}
+
+/// With `all` or `default` in place of an interface's name, as the table has it.
+fn without_interface(name: &str) -> String {
+    let mut parts: Vec<&str> = name.split('.').collect();
+    if let ["net", "ipv4" | "ipv6", kind @ ("conf" | "neigh"), interface, ..] = parts.as_mut_slice() {
+        *interface = if *kind == "conf" { "all" } else { "default" };
+    }
+    parts.join(".")
 }
