@@ -124,7 +124,8 @@ def keys_rotated(stage):
     steps = cut_after_each(desk, "rotate", "desk", desk.site)
     assert "of generation 2 alone" in desk.must(0, "rotate", "desk", desk.site)
     assert 2 <= steps <= 4, steps
-    assert [auth(curl, host, old_desk, old_pin) for host in hosts] == ["untrusted"] * 3
+    # LXD tells the other members once its database has forgotten a certificate; what was cut off may be at that still.
+    wait(10, "nobody takes the old key", lambda: [auth(curl, host, old_desk, old_pin) for host in hosts] == ["untrusted"] * 3)
     desk.must(0, "status", desk.site)
 
     # The cluster's pair. One member has it already, as if LXD had been cut off while it passed it on.
