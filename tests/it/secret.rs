@@ -155,6 +155,10 @@ fn a_secret_that_a_pull_request_brings_is_never_taken() {
             "git cannot say whether it tracks ",
         ),
     ];
+    // Outside of the repository, and nobody else's.
+    let elsewhere = temp_dir();
+    let out = elsewhere.path().join("out");
+    let out = out.to_str().unwrap();
     for (what, damage, words) in damages {
         for more in [&[][..], &LOOK_ALIKE] {
             let desk = desk(true);
@@ -162,9 +166,9 @@ fn a_secret_that_a_pull_request_brings_is_never_taken() {
             pull_request(top, more);
             damage(top);
             for args in [
-                &["build", "sub/lab", "-o", "../out"][..],
-                &["build", "lab", "-o", "../../out"],
-                &["build", "sub/lab", "-o", "../out", "--secret-file", "sub/lxseed.secret"],
+                &["build", "sub/lab", "-o", out][..],
+                &["build", "lab", "-o", out],
+                &["build", "sub/lab", "-o", out, "--secret-file", "sub/lxseed.secret"],
                 &["secret", "fingerprint", "sub/lab"],
             ] {
                 let folder = if args[1] == "lab" {
