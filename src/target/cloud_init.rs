@@ -30,7 +30,7 @@ const HOST_KEYS: &str = "SSH host keys are derived from the site secret";
 const ITSELF: &str = "it says how cloud-init itself works, which the first boot relies on";
 const REBOOT: &str = "the first boot would be cut off by it";
 const SNAPS: &str = "the first boot installs snapd and LXD in their order; install other snaps by `runcmd: after`";
-const ARCHIVE: &str = "lxseed keeps the archive that the installer chose";
+const ARCHIVE: &str = "mirrors and sources are `apt` in cluster.yaml, and the proxy is `proxy`";
 const ZONE: &str = "write `timezone` in cluster.yaml";
 const LANGUAGE: &str = "write `locale` in cluster.yaml";
 const CLOCK: &str = "write `ntp` in cluster.yaml";
@@ -80,7 +80,7 @@ pub(crate) static KEYS: &[(&str, Takes)] = &[
     ("hostname", Takes::Owned(NAME)),
     (
         "keyboard",
-        Takes::Newer("write `/etc/default/keyboard` by `write_files`"),
+        Takes::Owned("the consoles' keyboard is `keyboard` in cluster.yaml"),
     ),
     ("landscape", Takes::Mapping),
     ("locale", Takes::Owned(LANGUAGE)),
@@ -167,6 +167,10 @@ pub(crate) const OWNED_PATHS: &[&str] = &[
     "/usr/local/sbin/lxseed-firstboot",
     "/etc/systemd/system/lxseed-firstboot.service",
     "/etc/systemd/system/lxseed-firstboot.service.d",
+    "/etc/systemd/system/lxseed-packages.service",
+    "/etc/systemd/system/snapd.service.d/lxseed.conf",
+    "/etc/apt/apt.conf",
+    "/etc/default/keyboard",
     "/etc/systemd/system/snap.lxd.daemon.service.d",
     "/etc/systemd/timesyncd.conf.d/lxseed.conf",
     "/etc/sysctl.d/60-lxseed.conf",

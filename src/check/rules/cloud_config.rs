@@ -630,12 +630,21 @@ fn list<'a>(extra: &'a Extra, name: &str) -> &'a [Node] {
     }
 }
 
+/// What is written: files, and the one for swap, in whose place cloud-init removes whatever is there.
 fn paths(extra: &Extra) -> impl Iterator<Item = &Node> {
-    list(extra, "write_files").iter().filter_map(|file| {
-        let Kind::Map(keys) = &file.kind else { return None };
-        let path = keys.iter().find(|(key, _)| key.name.as_deref() == Some("path"));
-        path.map(|(_, path)| path)
-    })
+    let files = list(extra, "write_files")
+        .iter()
+        .filter_map(|file| in_map(file, "path"));
+    let swap = entries(extra)
+        .iter()
+        .find(|(key, _)| key.name.as_deref() == Some("swap"));
+    files.chain(swap.and_then(|(_, swap)| in_map(swap, "filename")))
+}
+
+fn in_map<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    let Kind::Map(keys) = &node.kind else { return None };
+    let found = keys.iter().find(|(key, _)| key.name.as_deref() == Some(name));
+    found.map(|(_, value)| value)
 }
 
 static RUNCMD_ORDER: Check = Check::error(
