@@ -12,8 +12,6 @@ pub(crate) enum Takes {
     Commands,
     /// Files to write.
     Files,
-    /// Names of packages, or pairs of name and version.
-    Packages,
     /// Lines of fstab, each a list of words.
     Mounts,
     /// lxseed does it, by what is named here; or it would undo what lxseed does.
@@ -31,6 +29,7 @@ const ITSELF: &str = "it says how cloud-init itself works, which the first boot 
 const REBOOT: &str = "the first boot would be cut off by it";
 const SNAPS: &str = "the first boot installs snapd and LXD in their order; install other snaps by `runcmd: after`";
 const ARCHIVE: &str = "mirrors and sources are `apt` in cluster.yaml, and the proxy is `proxy`";
+const PACKAGES: &str = "cloud-init would wait for them without a limit, and the machine's membership with it; write `apt: {packages: […], upgrade: true}` in cluster.yaml";
 const ZONE: &str = "write `timezone` in cluster.yaml";
 const LANGUAGE: &str = "write `locale` in cluster.yaml";
 const CLOCK: &str = "write `ntp` in cluster.yaml";
@@ -105,9 +104,9 @@ pub(crate) static KEYS: &[(&str, Takes)] = &[
     ("ntp", Takes::Owned(CLOCK)),
     ("output", Takes::Mapping),
     ("package_reboot_if_required", Takes::Owned(REBOOT)),
-    ("package_update", Takes::Bool),
-    ("package_upgrade", Takes::Bool),
-    ("packages", Takes::Packages),
+    ("package_update", Takes::Owned(PACKAGES)),
+    ("package_upgrade", Takes::Owned(PACKAGES)),
+    ("packages", Takes::Owned(PACKAGES)),
     (
         "password",
         Takes::Owned("a password for the console is `admin: {password_hash: …}` in cluster.yaml"),

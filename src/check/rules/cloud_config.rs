@@ -92,7 +92,7 @@ static NO_CLOUD_CONFIG: Check = Check::error(
     &[Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n")],
     &[
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackages: [smartmontools]\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_message: ready\n"),
     ],
 );
 
@@ -207,11 +207,7 @@ fn not_a_cloud_config(site: &SiteView<'_>, report: &mut Report<'_>) {
         match &extra.node {
             Some(node) if !matches!(node.kind, Kind::Map(_)) => {
                 let message = format!("{path} is {}, but a `{HEADER}` is a mapping", node.kind.noun());
-                report.add(
-                    node.span,
-                    message,
-                    "write `key: value`, such as `packages: [smartmontools]`",
-                );
+                report.add(node.span, message, "write `key: value`, such as `final_message: ready`");
             }
             _ => {}
         }
@@ -234,7 +230,7 @@ static OWNED_KEY: Check = Check::error(
     &[
         Replace("cluster.yaml", "admin:\n", "timezone: Europe/Berlin\nadmin:\n"),
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackages: [smartmontools]\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_message: ready\n"),
     ],
 );
 
@@ -261,11 +257,11 @@ static UNKNOWN_CLOUD_CONFIG_KEY: Check = Check::error(
 .example(
     &[
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackage: [smartmontools]\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_mesage: ready\n"),
     ],
     &[
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackages: [smartmontools]\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_message: ready\n"),
     ],
 );
 
@@ -316,11 +312,11 @@ static CLOUD_CONFIG_VALUE: Check = Check::error(
 .example(
     &[
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackages: smartmontools\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_message: [ready]\n"),
     ],
     &[
         Replace("hosts/hosts.yaml", "name: node3\n", "name: node3\ncloud_config: extra.yaml\n"),
-        Write("extra.yaml", "#cloud-config\npackages: [smartmontools]\n"),
+        Write("extra.yaml", "#cloud-config\nfinal_message: ready\n"),
     ],
 );
 
@@ -355,8 +351,6 @@ fn fits(takes: Takes, name: &str, value: &Node, report: &mut Report<'_>) -> bool
     let is_word = |node: &Node| matches!(node.kind, Kind::Text(_) | Kind::Unsigned(_));
     let is_words =
         |node: &Node| matches!(&node.kind, Kind::List(words) if !words.is_empty() && words.iter().all(is_word));
-    let is_pair =
-        |node: &Node| matches!(&node.kind, Kind::List(words) if words.len() == 2 && words.iter().all(is_text));
     let mut refuse = |node: &Node, what: &str, help: &str| {
         let message = format!("{what} is {}", node.kind.noun());
         report
@@ -379,11 +373,6 @@ fn fits(takes: Takes, name: &str, value: &Node, report: &mut Report<'_>) -> bool
             value,
             &|node| is_text(node) || is_words(node),
             "write a list of commands, each a text or a list of words",
-        ),
-        Takes::Packages => (
-            value,
-            &|node| is_text(node) || is_pair(node),
-            "write a list of names, such as [smartmontools]",
         ),
         Takes::Mounts => (value, &is_words, "write a list of lines of fstab, each a list of words"),
         Takes::Owned(_) | Takes::Newer(_) => return true,
