@@ -13,12 +13,21 @@ use crate::terminal::table::{aligned, counted};
 /// The site, or nothing if its profiles have errors. Either way all findings are shown; `consequence` ends the line
 /// that counts the errors.
 pub(super) fn accept(checked: Checked, consequence: &str, printer: &mut Printer) -> Result<Option<Site>, CommandError> {
+    accepted(&checked, consequence, printer)
+}
+
+/// The same for whoever goes on with the profiles themselves; of a large site they take as much memory as the model.
+pub(super) fn accepted(
+    checked: &Checked,
+    consequence: &str,
+    printer: &mut Printer,
+) -> Result<Option<Site>, CommandError> {
     let options = Options {
         max_findings: findings_at_once(),
         brief: true,
         ..Options::default()
     };
-    let report = Report::of(&checked, options);
+    let report = Report::of(checked, options);
     draw(&report, printer);
     if report.summary().passed {
         return Ok(Some(checked.accept()?));

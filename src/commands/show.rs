@@ -8,7 +8,7 @@ use lxseed::report::{did_you_mean, sanitize};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::accept::accept;
+use super::accept::accepted;
 use super::site::{self, Found};
 use super::{CommandError, Outcome};
 use crate::cli::{ShowArgs, StatusFormat};
@@ -17,13 +17,12 @@ use crate::terminal::table::width;
 
 pub(super) fn show(args: &ShowArgs, printer: &mut Printer) -> Result<Outcome, CommandError> {
     let Found { site, .. } = site::find(args.site.as_deref())?;
-    let check = || lxseed::check::check(&site, super::now());
-    let Some(accepted) = accept(check(), "", printer)? else {
+    let checked = lxseed::check::check(&site, super::now());
+    let Some(site) = accepted(&checked, "", printer)? else {
         return Ok(Outcome::Findings);
     };
-    let (cluster, host) = find(&accepted, &args.host)?;
-    let checked = check();
-    let missing = || CommandError::Refused(format!("the profile of {cluster}/{host} was changed meanwhile"));
+    let (cluster, host) = find(&site, &args.host)?;
+    let missing = || CommandError::Refused(format!("the profile of {cluster}/{host} has no name of its own"));
     let holdings = checked.holds(&cluster, &host).ok_or_else(missing)?;
     match args.format {
         StatusFormat::Text => {

@@ -1,6 +1,7 @@
 //! How a host is on its network, beyond one card with one address.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -12,6 +13,10 @@ use crate::target::{BondMode, HashPolicy, LacpRate};
 pub(crate) const SMALLEST_MTU: u32 = 1280;
 /// What switches and cards for servers carry: 9000, and what a few protocols lay around it.
 pub(crate) const LARGEST_MTU: u32 = 9216;
+/// What Ethernet carries where nobody says more.
+pub(crate) const USUAL_MTU: u32 = 1500;
+/// Numbers of VLANs: twelve bits, of which 0 and 4095 are none (IEEE 802.1Q).
+pub(crate) const VLANS: RangeInclusive<u32> = 1..=4094;
 
 /// How a host's main interface is set up. What is absent stays as the kernel has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -15,7 +15,7 @@ pub use crate::target::{BondMode, Driver, FindBy, HashPolicy, Kernel, LacpRate, 
 pub use apt::{Apt, AptSource, MirrorUrl, Package};
 pub(crate) use domain::{is_address, is_domain};
 pub use links::{Bond, Further, Link, Route, Wiring};
-pub(crate) use links::{LARGEST_MTU, SMALLEST_MTU};
+pub(crate) use links::{LARGEST_MTU, SMALLEST_MTU, USUAL_MTU, VLANS};
 pub use proxy::{
     Direct, LXD_PROXY_EXCEPTIONS, LXD_PROXY_HTTP, LXD_PROXY_HTTPS, Proxy, ProxyUrl, lxd_exception, lxd_proxy,
 };

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::describe::Describe as _;
 use super::load::{ClusterFolder, Profiles};
@@ -157,7 +157,11 @@ impl Origins {
             }
             _ => rows.push(Holding {
                 of,
-                value: if is_hidden(&key) { json!(HIDDEN) } else { value(node) },
+                value: if is_hidden(&key) {
+                    json!(HIDDEN)
+                } else {
+                    node.to_json(&stand_in)
+                },
                 key,
                 origin: self.0.get(&node.span).cloned().unwrap_or(Origin::Cluster),
                 span: Some(node.span),
@@ -174,22 +178,9 @@ fn is_hidden(key: &str) -> bool {
     words.iter().any(|word| last.contains(word))
 }
 
-fn value(node: &Node) -> Value {
-    match &node.kind {
-        Kind::Null | Kind::Number => Value::Null,
-        Kind::Bool(value) => json!(value),
-        Kind::Unsigned(number) => json!(number),
-        Kind::Text(text) => json!(text),
-        Kind::List(items) => items.iter().map(value).collect(),
-        Kind::Map(entries) => {
-            let pairs = entries.iter().map(|(key, node)| {
-                let name = key.name.clone().unwrap_or_default();
-                let shown = if is_hidden(&name) { json!(HIDDEN) } else { value(node) };
-                (name, shown)
-            });
-            Value::Object(pairs.collect::<Map<_, _>>())
-        }
-    }
+/// What stands in the place of the value of a key.
+fn stand_in(key: &str) -> Option<Value> {
+    is_hidden(key).then(|| json!(HIDDEN))
 }
 
 /// Adds what holds where nothing is written, as the schema has it.
@@ -209,28 +200,20 @@ fn usual(of: &'static str, above: &str, schema: &Value, node: Option<&Node>, row
             .find(|(usual, _)| *usual == key || *usual == format!("{key}.generation"));
         let value = property.get("default").cloned();
         let value = value.or_else(|| words.filter(|_| of == "cluster").map(|(_, words)| json!(words)));
+        let unwritten = |key, value| Holding {
+            of,
+            key,
+            value,
+            origin: Origin::Lxseed,
+            span: None,
+        };
         match (there, value) {
             (None, None) if above.starts_with("pools.") && name == "volume" => {
-                let value = json!(above.trim_start_matches("pools."));
-                let origin = Origin::Lxseed;
-                rows.push(Holding {
-                    of,
-                    key,
-                    value,
-                    origin,
-                    span: None,
-                });
+                rows.push(unwritten(key, json!(above.trim_start_matches("pools."))));
             }
             (None, Some(value)) => {
                 let key = words.map_or(key, |(usual, _)| (*usual).to_owned());
-                let origin = Origin::Lxseed;
-                rows.push(Holding {
-                    of,
-                    key,
-                    value,
-                    origin,
-                    span: None,
-                });
+                rows.push(unwritten(key, value));
             }
             (
                 Some(Node {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::lower::{FromText, Misfit, Spanned, did_you_mean, record};
 use super::types::{choice, form};
-use crate::model::{BondMode, HashPolicy, LARGEST_MTU, LacpRate, SMALLEST_MTU};
+use crate::model::{BondMode, HashPolicy, LARGEST_MTU, LacpRate, SMALLEST_MTU, VLANS};
 
 /// Bytes of a frame, as an editor knows them.
 pub(super) fn mtu() -> Value {
@@ -25,7 +25,7 @@ pub(super) fn link() -> Value {
 
 /// The number of a VLAN.
 pub(super) fn vlan() -> Value {
-    json!({"minimum": 1, "maximum": 4094, "examples": [12]})
+    json!({"minimum": VLANS.start(), "maximum": VLANS.end(), "examples": [12]})
 }
 
 /// A bridge's name in the kernel.

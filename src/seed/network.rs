@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::{Bond, Further, Host, Link, Network, Wiring};
+use crate::model::{Bond, Further, Host, Link, Network, USUAL_MTU, Wiring};
 use crate::yaml::{self, YamlError};
 
 /// The bare version 2 document. cloud-init before 22.2 crashes on a `network:` key around it, and netplan 0.36.1 of
@@ -152,9 +152,6 @@ impl Nameservers {
         self.search.is_empty() && self.addresses.is_empty()
     }
 }
-
-/// What Ethernet carries where nobody says more.
-const USUAL_MTU: u32 = 1500;
 
 /// The one card's entry. A host that has one keeps this name whatever lies on the card.
 const CARD: &str = "lan";

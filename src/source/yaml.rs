@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::file::{FileId, Span};
@@ -16,6 +17,28 @@ pub(crate) struct Node {
     pub(crate) kind: Kind,
     /// Where the value is written and, for an alias or a merged key, where it is used.
     pub(crate) span: Span,
+}
+
+impl Node {
+    /// The tree as JSON. Where `stand_in` has something for a key, that stands in the place of the key's value; what is no whole
+    /// number is null, as is nothing.
+    pub(crate) fn to_json(&self, stand_in: &impl Fn(&str) -> Option<Value>) -> Value {
+        match &self.kind {
+            Kind::Null | Kind::Number => Value::Null,
+            Kind::Bool(value) => Value::from(*value),
+            Kind::Unsigned(number) => Value::from(*number),
+            Kind::Text(text) => Value::from(text.as_str()),
+            Kind::List(items) => items.iter().map(|item| item.to_json(stand_in)).collect(),
+            Kind::Map(entries) => {
+                let entries = entries.iter().filter_map(|(key, node)| {
+                    let name = key.name.clone()?;
+                    let value = stand_in(&name).unwrap_or_else(|| node.to_json(stand_in));
+                    Some((name, value))
+                });
+                Value::Object(entries.collect())
+            }
+        }
+    }
 }
 
 /// A key of a mapping.

@@ -78,7 +78,9 @@ fn a_file_that_was_changed_makes_its_hosts_out_of_date() {
     run(&["build", "site", "-o", "out"]).expect_exit(0);
     run(&["build", "site", "-o", "out", "--check"]).expect_exit(0);
     let path = site.path().join("cloud/node3.yml");
-    let text = fs::read_to_string(&path).unwrap().replace("is up after", "was up after");
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("is up after", "was up after");
     fs::write(path, text).unwrap();
     let check = run(&["build", "site", "-o", "out", "--check"]).expect_exit(3);
     let told = check.stdout + &check.stderr;

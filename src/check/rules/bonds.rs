@@ -5,7 +5,7 @@ use super::subnet::networks;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, HostView, SiteView};
 use crate::finding::Edit;
-use crate::model::BondMode;
+use crate::model::{BondMode, VLANS};
 use crate::profile::{
     Bond, ClusterNetwork, HostNetwork, LONGEST_INTERVAL, SHORTEST_INTERVAL, Spanned, entries, listed, quoted,
 };
@@ -64,6 +64,14 @@ pub(super) fn hosts<'a, 'b>(
 ) -> impl Iterator<Item = (&'b HostView<'a>, &'b Spanned<HostNetwork>)> {
     let networks = cluster.hosts.iter().map(|host| (host, host.host().network.as_ref()));
     networks.filter_map(|(host, network)| Some((host, network?)))
+}
+
+/// So many hosts of a cluster, the first by its name, as the subject of a sentence.
+pub(super) fn have(first: &HostView<'_>, count: usize) -> String {
+    match count {
+        1 => format!("{} has", first.label()),
+        _ => format!("{} and {} more have", first.label(), count - 1),
+    }
 }
 
 fn bonds<'a>(site: &SiteView<'a>) -> impl Iterator<Item = &'a Bond> {
@@ -169,10 +177,7 @@ fn several_cards(site: &SiteView<'_>, report: &mut Report<'_>) {
             })
             .collect();
         let Some((host, links)) = several.first() else { continue };
-        let who = match several.len() {
-            1 => format!("{} has", host.label()),
-            count => format!("{} and {} more of its cluster have", host.label(), count - 1),
-        };
+        let who = have(host, several.len());
         let help =
             "write `bond: {links: […], mode: active-backup}` below `network:` in cluster.yaml, or `mac: …` alone here";
         report
@@ -202,14 +207,13 @@ static BOND_WITHOUT_LINK: Check = Check::error(
 );
 
 /// The cards of the bond that a host does not have, and where it says which it has; none if that was not read.
-fn lacking<'a>(names: &'a [Spanned<String>], network: &HostNetwork) -> Option<(Span, Vec<&'a str>)> {
+fn lacking<'a>(names: &'a [Spanned<String>], network: &HostNetwork) -> Option<(Span, Vec<&'a Spanned<String>>)> {
     let (span, has): (_, &dyn Fn(&str) -> bool) = match (&network.links, &network.mac) {
         (Some(links), _) => (links.span, &|name| links.value.may_have(name)),
         (None, Some(mac)) if !network.unread.key("links") => (mac.span, &|_| false),
         _ => return None,
     };
-    let names = names.iter().map(|name| name.value.as_str());
-    Some((span, names.filter(|name| !has(name)).collect()))
+    Some((span, names.iter().filter(|name| !has(&name.value)).collect()))
 }
 
 fn bond_without_link(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -221,18 +225,27 @@ fn bond_without_link(site: &SiteView<'_>, report: &mut Report<'_>) {
             .filter_map(|(host, network)| Some((host, lacking(&names.value, &network.value)?)))
             .filter(|(_, (_, missing))| !missing.is_empty())
             .collect();
-        let named = |missing: &[&str]| listed(&missing.iter().map(|name| quoted(name)).collect::<Vec<_>>());
+        let named = |missing: &[&Spanned<String>]| {
+            let names = missing.iter().map(|name| quoted(&name.value));
+            listed(&names.collect::<Vec<_>>())
+        };
         // What no host has is one mistake, of the bond.
         if let [(_, (span, first)), rest @ ..] = &*lacking
             && lacking.len() == cluster.hosts.len()
             && !rest.is_empty()
-            && rest.iter().all(|(_, (_, missing))| missing == first)
+            && rest.iter().all(|(_, (_, missing))| {
+                missing
+                    .iter()
+                    .map(|name| name.span)
+                    .eq(first.iter().map(|name| name.span))
+            })
         {
             let message = format!("no host has {}, of which the bond is made", named(first));
             let help = "write on each host which card is meant: `links: {a: …, b: …}`, with the names of the bond";
+            let at = first.first().map_or(names.span, |name| name.span);
             report
-                .add(names.span, message, help)
-                .label("the bond")
+                .add(at, message, help)
+                .label("of the bond")
                 .also(*span, "what the first host has");
             continue;
         }
@@ -249,7 +262,7 @@ fn bond_without_link(site: &SiteView<'_>, report: &mut Report<'_>) {
                     "write the hardware address of each: `links: {a: …, b: …}`",
                 )
                 .label("the host's cards")
-                .also(names.span, "the bond");
+                .also(missing.first().map_or(names.span, |name| name.span), "of the bond");
         }
     }
 }
@@ -467,7 +480,7 @@ static VLAN_NUMBER: Check = Check::error(
 
 fn vlan_number(site: &SiteView<'_>, report: &mut Report<'_>) {
     for vlan in networks(site).filter_map(|network| network.value.vlan.as_ref()) {
-        if !(1..=4094).contains(&vlan.value) {
+        if !VLANS.contains(&vlan.value) {
             let message = format!("there is no VLAN {}", vlan.value);
             let help = "write a number from 1 to 4094, or leave `vlan` out where the switch hands it out untagged";
             report.add(vlan.span, message, help).label("not a VLAN");

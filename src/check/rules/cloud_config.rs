@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use camino::Utf8Path;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
@@ -700,8 +700,8 @@ pub(in crate::check) fn taken(
         .filter_map(|(key, node)| {
             let name = key.name.clone()?;
             let taken = match takes(&name) {
-                Some(Takes::Commands | Takes::Mounts) => worded(value(node)),
-                _ => value(node),
+                Some(Takes::Commands | Takes::Mounts) => worded(node.to_json(&|_| None)),
+                _ => node.to_json(&|_| None),
             };
             Some((name, taken))
         })
@@ -725,21 +725,5 @@ fn worded(value: Value) -> Value {
         Value::Array(items) => items.into_iter().map(worded).collect(),
         Value::Number(number) => Value::String(number.to_string()),
         other => other,
-    }
-}
-
-fn value(node: &Node) -> Value {
-    match &node.kind {
-        Kind::Null | Kind::Number => Value::Null,
-        Kind::Bool(value) => json!(value),
-        Kind::Unsigned(number) => json!(number),
-        Kind::Text(text) => json!(text),
-        Kind::List(items) => items.iter().map(value).collect(),
-        Kind::Map(entries) => {
-            let entries = entries
-                .iter()
-                .filter_map(|(key, node)| Some((key.name.clone()?, value(node))));
-            Value::Object(entries.collect())
-        }
     }
 }

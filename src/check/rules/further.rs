@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bonds::{common, hosts};
+use super::bonds::{common, have, hosts};
 use super::network::reserved;
 use super::subnet::why_unusable;
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, SiteView};
 use crate::finding::Edit;
-use crate::model::{LARGEST_MTU, SMALLEST_MTU};
+use crate::model::{LARGEST_MTU, SMALLEST_MTU, USUAL_MTU, VLANS};
 use crate::profile::{FurtherNetwork, HostNetwork, Spanned, did_you_mean, entries, quoted, scalar};
 use crate::source::Span;
 
@@ -167,10 +167,7 @@ fn network_card(site: &SiteView<'_>, report: &mut Report<'_>) {
                 })
                 .collect();
             let Some((host, own)) = lacking.first() else { continue };
-            let who = match lacking.len() {
-                1 => format!("{} has", host.label()),
-                count => format!("{} and {} more have", host.label(), count - 1),
-            };
+            let who = have(host, lacking.len());
             let message = format!("{who} no {}, the card of network {name}", quoted(&link.value));
             let help = format!("add `links: {{{}: …}}` with the card's hardware address", link.value);
             report
@@ -344,10 +341,7 @@ fn lacking(cluster: &ClusterView<'_>, name: &Spanned<String>, report: &mut Repor
         })
         .collect();
     let Some((host, own)) = lacking.first() else { return };
-    let who = match lacking.len() {
-        1 => format!("{} has", host.label()),
-        count => format!("{} and {} more have", host.label(), count - 1),
-    };
+    let who = have(host, lacking.len());
     let message = format!("{who} no address in network {}", quoted(&name.value));
     let help = format!("add `networks: {{{}: …}}` to the host's `network`", name.value);
     report
@@ -433,7 +427,7 @@ fn network_vlan(site: &SiteView<'_>, report: &mut Report<'_>) {
             .iter()
             .filter_map(|(_, network)| network.value.vlan.as_ref())
         {
-            if !(1..=4094).contains(&vlan.value) {
+            if !VLANS.contains(&vlan.value) {
                 let message = format!("there is no VLAN {}", vlan.value);
                 report
                     .add(vlan.span, message, "write a number from 1 to 4094")
@@ -466,9 +460,6 @@ static NETWORK_MTU: Check = Check::error(
         Edit::Replace(CLUSTER, POOLS, "networks: {lab: {dhcp: true, vlan: 20, mtu: 9000}}\npools:\n"),
     ],
 );
-
-/// What Ethernet carries where nobody says more.
-const USUAL_MTU: u32 = 1500;
 
 fn network_mtu(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {

@@ -10,7 +10,7 @@ use super::subnet::{networks, unreachable};
 use crate::check::registry::{Check, Report};
 use crate::check::view::{ClusterView, HostView, SiteView};
 use crate::finding::Edit;
-use crate::model::{LARGEST_MTU, SMALLEST_MTU};
+use crate::model::{LARGEST_MTU, SMALLEST_MTU, USUAL_MTU};
 use crate::profile::{ClusterNetwork, Route, Spanned};
 use crate::source::Span;
 
@@ -73,9 +73,6 @@ static MTU_DIFFERS: Check = Check::warning(
     )],
     &[Edit::Replace(CLUSTER, OVERLAY, "  overlay: fan\n  mtu: 9000\n")],
 );
-
-/// What Ethernet carries where nobody says more.
-const USUAL_MTU: u32 = 1500;
 
 fn mtu_differs<'a>(site: &SiteView<'a>, report: &mut Report<'_>) {
     for cluster in &site.clusters {

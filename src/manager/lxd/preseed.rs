@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{Cluster, Driver, Host, Overlay, Pool, VolumeKind};
+use crate::model::{Cluster, Driver, Host, Overlay, Pool, USUAL_MTU, VolumeKind};
 use crate::target::lxd::{Given, MemberKey};
 use crate::yaml::{self, YamlError};
 
@@ -219,7 +219,7 @@ fn lxd_network(cluster: &Cluster) -> Option<LxdNetwork> {
 /// for packets of 1500, and refuses more whatever the hosts carry.
 fn fan_mtu(cluster: &Cluster) -> Option<u32> {
     let smallest = cluster.hosts.iter().filter_map(|host| host.wiring.mtu).min()?;
-    (smallest < 1500).then_some(smallest - 50)
+    (smallest < USUAL_MTU).then_some(smallest - 50)
 }
 
 /// What a pool's configuration has of its own on each member: every key that LXD would otherwise give a default which
