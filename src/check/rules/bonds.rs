@@ -165,9 +165,11 @@ static SEVERAL_CARDS: Check = Check::error(
 
 fn several_cards(site: &SiteView<'_>, report: &mut Report<'_>) {
     for cluster in &site.clusters {
-        if common(cluster).is_none_or(|common| common.value.bond.is_some() || common.value.unread.key("bond")) {
+        let Some(common) =
+            common(cluster).filter(|common| common.value.bond.is_none() && !common.value.unread.key("bond"))
+        else {
             continue;
-        }
+        };
         let several: Vec<_> = hosts(cluster)
             .filter_map(|(host, network)| Some((host, network.value.links.as_ref()?)))
             .filter(|(host, links)| {
@@ -186,7 +188,8 @@ fn several_cards(site: &SiteView<'_>, report: &mut Report<'_>) {
                 format!("{who} several links, and no bond makes one of them"),
                 help,
             )
-            .label("which of them has the address?");
+            .label("which of them has the address?")
+            .also(common.span, "no bond here");
     }
 }
 
@@ -214,6 +217,22 @@ fn lacking<'a>(names: &'a [Spanned<String>], network: &HostNetwork) -> Option<(S
         _ => return None,
     };
     Some((span, names.iter().filter(|name| !has(&name.value)).collect()))
+}
+
+/// A card of the host that neither the bond nor a network names.
+fn of_no_use<'a>(
+    cluster: &ClusterView<'_>,
+    names: &[Spanned<String>],
+    host: &'a HostView<'_>,
+) -> Option<&'a Spanned<String>> {
+    let links = host.host().network.as_ref()?.value.links.as_ref();
+    let mut links = entries(links).iter().map(|(name, _)| name);
+    links.find(|link| {
+        names
+            .iter()
+            .chain(further_links(cluster))
+            .all(|name| name.value != link.value)
+    })
 }
 
 fn bond_without_link(site: &SiteView<'_>, report: &mut Report<'_>) {
@@ -255,14 +274,16 @@ fn bond_without_link(site: &SiteView<'_>, report: &mut Report<'_>) {
                 host.label(),
                 named(&missing)
             );
-            report
-                .add(
-                    span,
-                    message,
-                    "write the hardware address of each: `links: {a: …, b: …}`",
-                )
-                .label("the host's cards")
-                .also(missing.first().map_or(names.span, |name| name.span), "of the bond");
+            let finding = report.add(
+                span,
+                message,
+                "write the hardware address of each: `links: {a: …, b: …}`",
+            );
+            let at = missing.first().map_or(names.span, |name| name.span);
+            finding.label("the host's cards").also(at, "of the bond");
+            if let Some(other) = of_no_use(cluster, &names.value, host) {
+                finding.also(other.span, "is it this one?");
+            }
         }
     }
 }

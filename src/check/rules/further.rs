@@ -170,8 +170,9 @@ fn network_card(site: &SiteView<'_>, report: &mut Report<'_>) {
             let who = have(host, lacking.len());
             let message = format!("{who} no {}, the card of network {name}", quoted(&link.value));
             let help = format!("add `links: {{{}: …}}` with the card's hardware address", link.value);
+            let at = own.value.links.as_ref().map_or(own.span, |links| links.span);
             report
-                .add(own.span, message, help)
+                .add(at, message, help)
                 .label("the host's cards")
                 .also(link.span, "the network's card");
         }
@@ -344,8 +345,9 @@ fn lacking(cluster: &ClusterView<'_>, name: &Spanned<String>, report: &mut Repor
     let who = have(host, lacking.len());
     let message = format!("{who} no address in network {}", quoted(&name.value));
     let help = format!("add `networks: {{{}: …}}` to the host's `network`", name.value);
+    let at = own.value.networks.as_ref().map_or(own.span, |networks| networks.span);
     report
-        .add(own.span, message, help)
+        .add(at, message, help)
         .label("no address in it")
         .also(name.span, "the network");
 }
